@@ -1,0 +1,25 @@
+/** The baseline at the edge: an object that inserts what it is sent as one row, and nothing else. */
+import { DurableObject } from "cloudflare:workers";
+
+interface Env {
+  readonly BARE: DurableObjectNamespace<BareObject>;
+}
+
+export class BareObject extends DurableObject<Env> {
+  constructor(state: DurableObjectState, env: Env) {
+    super(state, env);
+    state.storage.sql.exec("CREATE TABLE IF NOT EXISTS rows (id INTEGER PRIMARY KEY, body TEXT NOT NULL)");
+  }
+
+  insert(body: string): number {
+    return this.ctx.storage.sql.exec<{ id: number }>("INSERT INTO rows (body) VALUES (?) RETURNING id", body).one().id;
+  }
+}
+
+export default {
+  async fetch(request: Request, env: Env): Promise<Response> {
+    const name = new URL(request.url).pathname;
+    if (name === "/health") return new Response("ok");
+    return Response.json({ id: await env.BARE.getByName(name).insert(await request.text()) });
+  },
+};

@@ -1,0 +1,57 @@
+/** Runs `page.ts` in a real Chromium, on a profile of its own on the disk: a private window's IndexedDB never touches one. */
+import { once } from "node:events";
+import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { createServer } from "node:http";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import { gunzip } from "node:zlib";
+import { build } from "esbuild";
+import { chromium } from "playwright";
+import { CHROMIUM_ARGS, findChromium } from "../scripts/chromium.mjs";
+import type { Measurement } from "./measure.ts";
+import type * as Page from "./page.ts";
+
+declare global {
+  var bench: typeof Page;
+}
+
+/** @param filled for each file a store at the edge that holds it */
+export async function measureInBrowser(filled: Readonly<Record<string, string>>): Promise<Measurement[]> {
+  const executablePath = findChromium();
+  if (executablePath === undefined) throw new Error("There is no Chromium here: `node scripts/chromium.mjs` brings one.");
+  const { outputFiles } = await build({ entryPoints: ["bench/page.ts"], bundle: true, format: "iife", globalName: "bench", write: false });
+  const server = createServer((_, response) => response.setHeader("content-type", "text/html").end("<!doctype html><title>bench</title>"));
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const address = server.address();
+  const port = typeof address === "object" ? address?.port : undefined;
+  const profile = await mkdtemp(join(tmpdir(), "headwater-bench-"));
+  const context = await chromium.launchPersistentContext(profile, { executablePath, args: CHROMIUM_ARGS, headless: true });
+  try {
+    const page = await context.newPage();
+    await page.goto(`http://127.0.0.1:${port}/`);
+    await page.addScriptTag({ content: outputFiles[0]?.text ?? "" });
+    const results = await page.evaluate((lines) => globalThis.bench.measureAppends(lines), await linesOf("permits"));
+    for (const [file, url] of Object.entries(filled)) {
+      results.push(...(await page.evaluate(([name, store]) => globalThis.bench.measureSync(name, store), [file, url] as const)));
+    }
+    return results;
+  } finally {
+    await context.close();
+    server.close();
+    await rm(profile, { recursive: true, force: true, maxRetries: 5 });
+  }
+}
+
+export function fileOf(name: string): string {
+  return `test/data/${name}.ndjson.gz`;
+}
+
+async function linesOf(name: string): Promise<Parameters<typeof Page.measureAppends>[0]> {
+  const text = (await promisify(gunzip)(await readFile(fileOf(name)))).toString();
+  return text
+    .trimEnd()
+    .split("\n")
+    .map((line) => JSON.parse(line));
+}

@@ -1,0 +1,57 @@
+/** The peak memory of the command line, on files of different sizes. */
+import { spawn } from "node:child_process";
+import { createWriteStream } from "node:fs";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { Readable } from "node:stream";
+import { pipeline } from "node:stream/promises";
+
+export interface MemoryUse {
+  readonly events: number;
+  readonly command: "import" | "export";
+  /** MiB, peak resident set of the process. */
+  readonly peak: number;
+}
+
+const SIZES = [10_000, 100_000];
+const TELL = "data:text/javascript,process.on('exit',()=>console.error('peak '+process.resourceUsage().maxRSS))";
+
+export async function measureMemory(edgeUrl: string): Promise<MemoryUse[]> {
+  const folder = await mkdtemp(join(tmpdir(), "headwater-bench-"));
+  const uses: MemoryUse[] = [];
+  try {
+    for (const events of SIZES) {
+      const file = join(folder, `${events}.ndjson`);
+      await pipeline(Readable.from(lines(events)), createWriteStream(file));
+      const url = `${edgeUrl}/v1/memory-${events}`;
+      uses.push({ events, command: "import", peak: await peakOf(["import", file, "--url", url]) });
+      uses.push({ events, command: "export", peak: await peakOf(["export", "--url", url, "--out", `${file}.out`]) });
+    }
+  } finally {
+    await rm(folder, { recursive: true });
+  }
+  return uses;
+}
+
+function* lines(count: number): Generator<string> {
+  for (let i = 0; i < count; i++) {
+    const data = { number: i, channel: "Internet", department: "General", responsible: "Resource26", text: "x".repeat(100) };
+    yield `${JSON.stringify({ stream: `Generated-${Math.floor(i / 500)}`, type: "Generated", time: "2026-01-01T00:00:00Z", actor: "bench", data })}\n`;
+  }
+}
+
+function peakOf(args: readonly string[]): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const child = spawn(process.execPath, ["--import", TELL, "cli/main.ts", ...args], { stdio: ["ignore", "ignore", "pipe"] });
+    let text = "";
+    child.stderr.setEncoding("utf8").on("data", (chunk: string) => {
+      text += chunk;
+    });
+    child.on("close", (code) => {
+      const peak = /peak (\d+)/.exec(text)?.[1];
+      if (code === 0 && peak !== undefined) resolve(Number(peak) / 1024);
+      else reject(new Error(`headwater ${args.join(" ")} failed:\n${text}`));
+    });
+  });
+}

@@ -1,0 +1,143 @@
+/** `headwater/http`: a store at the edge, straight over HTTP, for servers and scripts that have no IndexedDB. */
+import { type Commit, parseCommit } from "../shared/commit.ts";
+import { HeadwaterError, InvalidRequestError, LogMismatchError, remedyOf, StoreClosedError } from "../shared/errors.ts";
+import type { ConfirmedEvent, NewEvent } from "../shared/event.ts";
+import { DEFAULT_LIMITS, type Limits } from "../shared/limits.ts";
+import { isOrdinal } from "../shared/order.ts";
+import { parseStreamId } from "../shared/stream-id.ts";
+import type { PushResult, StreamList } from "../shared/wire.ts";
+import { createEdgeClient, type EdgeClient } from "./edge-client.ts";
+import type {
+  AppendOptions,
+  AppendResult,
+  EventStore,
+  ReadAllOptions,
+  ReadStreamOptions,
+  StreamEvent,
+  StreamSlice,
+} from "./event-store.ts";
+import { parseCount } from "./options.ts";
+
+export interface ConnectOptions {
+  /** The store at the edge, e.g. `https://events.example.com/v1/permits`. */
+  readonly url: string;
+  /** Asked for before each request. Leave out where the edge asks for none. */
+  readonly token?: () => string | Promise<string>;
+  /** Default: the global one. */
+  readonly fetch?: typeof fetch;
+  readonly limits?: Partial<Limits>;
+  /** How often a request that may succeed later is sent again. Default: 5. */
+  readonly retries?: number;
+}
+
+/** Waits before a request is sent again, in milliseconds: doubled each time, and spread over half of it. */
+const FIRST_WAIT = 100;
+const LONGEST_WAIT = 5_000;
+
+export function connectStore(options: ConnectOptions): EdgeStore {
+  return new EdgeStore(options);
+}
+
+/** Every call may throw UnauthenticatedError, ForbiddenError, and, its retries used up, UnavailableError. */
+export class EdgeStore implements EventStore {
+  readonly #edge: EdgeClient;
+  readonly #limits: Limits;
+  readonly #retries: number;
+  #closed = false;
+
+  /** @internal Use `connectStore`. */
+  constructor({ limits, retries = 5, ...edge }: ConnectOptions) {
+    this.#edge = createEdgeClient(edge);
+    this.#limits = { ...DEFAULT_LIMITS, ...limits };
+    this.#retries = retries;
+  }
+
+  async appendToStream(streamId: string, events: readonly NewEvent[], options: AppendOptions = {}): Promise<AppendResult> {
+    const commit = this.prepare(streamId, events, options);
+    const answer = await this.#send((edge) => edge.append(commit));
+    return { ...answer, pending: false };
+  }
+
+  /**
+   * A commit, checked and complete with its event ids: sent again, it is the same commit.
+   *
+   * @throws InvalidRequestError, PayloadTooLargeError
+   */
+  prepare(streamId: string, events: readonly NewEvent[], { expectedVersion = "any" }: AppendOptions = {}): Commit {
+    const defaults = { newId: () => crypto.randomUUID(), occurredAt: new Date().toISOString() };
+    return parseCommit({ streamId, expectedVersion, events }, defaults, this.#limits);
+  }
+
+  /**
+   * Pushes commits of at most `limits.pushStreams` streams; each is answered on its own, in order.
+   *
+   * @throws PayloadTooLargeError when it is too much for one request
+   */
+  async push(commits: readonly Commit[]): Promise<readonly PushResult[]> {
+    const { results } = await this.#send((edge) => edge.push(commits));
+    return results;
+  }
+
+  async readStream(streamId: string, options: ReadStreamOptions = {}): Promise<StreamSlice> {
+    const id = parseStreamId(streamId);
+    const { direction = "forwards" } = options;
+    let left = parseCount(options.limit, "limit") ?? Number.POSITIVE_INFINITY;
+    let from = parseCount(options.from, "from");
+    const events: StreamEvent[] = [];
+    for (;;) {
+      const limit = Math.min(left, this.#limits.pageEvents);
+      const page = await this.#send((edge) => edge.readStream(id, { ...(from === undefined ? {} : { from }), limit, direction }));
+      for (const event of page.events) events.push({ ...event, pending: false });
+      left -= page.events.length;
+      const last = page.events.at(-1)?.version;
+      if (last === undefined || left <= 0 || last === (direction === "forwards" ? page.version : 1))
+        return { streamId: id, version: page.version, events };
+      from = direction === "forwards" ? last + 1 : last - 1;
+    }
+  }
+
+  /** @throws LogMismatchError when the store's history is replaced while it is read */
+  async *readAll({ after = 0, limit, ...filter }: ReadAllOptions = {}): AsyncGenerator<ConfirmedEvent, void, undefined> {
+    let left = parseCount(limit, "limit") ?? Number.POSITIVE_INFINITY;
+    if (!isOrdinal(after)) throw new InvalidRequestError("A position is a whole number from 0.", { field: "after" });
+    let position = after;
+    let log: string | undefined;
+    let end = Number.POSITIVE_INFINITY;
+    while (left > 0 && position < end) {
+      const asked = { ...filter, after: position, limit: Math.min(left, this.#limits.pageEvents), ...(log === undefined ? {} : { log }) };
+      const page = await this.#send((edge) => edge.feed(asked));
+      if (log !== undefined && page.log !== log) throw new LogMismatchError();
+      if (log === undefined) end = page.head;
+      log = page.log;
+      for (const event of page.events) {
+        if (event.position > end) return;
+        left--;
+        yield event;
+      }
+      if (page.position === position) return;
+      position = page.position;
+    }
+  }
+
+  /** Streams in the order of their ids, `limit` at most after the id `after`. */
+  listStreams(query: { category?: string; after?: string; limit?: number } = {}): Promise<StreamList> {
+    return this.#send((edge) => edge.listStreams(query));
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+  }
+
+  async #send<T>(call: (edge: EdgeClient) => Promise<T>): Promise<T> {
+    for (let attempt = 0; ; attempt++) {
+      if (this.#closed) throw new StoreClosedError();
+      try {
+        return await call(this.#edge);
+      } catch (error) {
+        if (!(error instanceof HeadwaterError) || remedyOf(error.code) !== "retry" || attempt >= this.#retries) throw error;
+        const backoff = Math.min(FIRST_WAIT * 2 ** attempt, LONGEST_WAIT) * (0.5 + Math.random() / 2);
+        await new Promise((resolve) => setTimeout(resolve, Math.max(backoff, (error.details.retryAfter ?? 0) * 1000)));
+      }
+    }
+  }
+}

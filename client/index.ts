@@ -1,0 +1,38 @@
+/** `headwater`: the store in a browser. */
+
+export {
+  type ErrorCode,
+  type ErrorDetails,
+  EventIdReusedError,
+  ForbiddenError,
+  HeadwaterError,
+  InvalidRequestError,
+  LogMismatchError,
+  PayloadTooLargeError,
+  PositionAheadError,
+  StorageFailedError,
+  StoreClosedError,
+  StoreFullError,
+  StreamNotFoundError,
+  TooManyRequestsError,
+  UnauthenticatedError,
+  UnavailableError,
+  VersionConflictError,
+} from "../shared/errors.ts";
+export type { ConfirmedEvent, EventBody, EventMetadata, NewEvent, RecordedEvent } from "../shared/event.ts";
+export type { ExpectedVersion } from "../shared/expected-version.ts";
+export type { Json } from "../shared/json.ts";
+export { DEFAULT_LIMITS, type Limits } from "../shared/limits.ts";
+export type { Position, Version } from "../shared/order.ts";
+export type { Conflict } from "./conflicts.ts";
+export type {
+  AppendOptions,
+  AppendResult,
+  EventStore,
+  ReadAllOptions,
+  ReadStreamOptions,
+  StreamEvent,
+  StreamSlice,
+} from "./event-store.ts";
+export { openStore, type Status, type Store, type StoreOptions, type SyncOptions } from "./store.ts";
+export type { Connection } from "./syncer.ts";

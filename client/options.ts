@@ -1,0 +1,10 @@
+/** Options of an app, checked. */
+import { InvalidRequestError } from "../shared/errors.ts";
+import { isOrdinal } from "../shared/order.ts";
+
+/** @throws InvalidRequestError for anything but a whole number from 1, or nothing */
+export function parseCount(value: unknown, field: string): number | undefined {
+  if (value === undefined) return undefined;
+  if (!isOrdinal(value) || value === 0) throw new InvalidRequestError(`${field} is a whole number from 1.`, { field });
+  return value;
+}

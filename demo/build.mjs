@@ -1,0 +1,20 @@
+/** Builds the demo into `demo/dist`, from where the Worker serves it. */
+import { cpSync, mkdirSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { build } from "esbuild";
+
+const HERE = fileURLToPath(new URL(".", import.meta.url));
+
+export async function buildDemo() {
+  mkdirSync(`${HERE}dist`, { recursive: true });
+  for (const file of ["index.html", "style.css"]) cpSync(`${HERE}${file}`, `${HERE}dist/${file}`);
+  await build({
+    entryPoints: [`${HERE}app.ts`, `${HERE}service-worker.ts`],
+    outdir: `${HERE}dist`,
+    bundle: true,
+    minify: true,
+    format: "esm",
+    target: "es2022",
+    logLevel: "warning",
+  });
+}

@@ -1,0 +1,42 @@
+/** Makes `dist/`, as it would be published: a module for each entry, what they share in chunks, and declarations; and the demo. */
+import { execFileSync } from "node:child_process";
+import { chmodSync, readFileSync, rmSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { build } from "esbuild";
+import { buildDemo } from "../demo/build.mjs";
+
+process.chdir(fileURLToPath(new URL("..", import.meta.url)));
+const { dependencies } = JSON.parse(readFileSync("package.json", "utf8"));
+const external = [...Object.keys(dependencies), "cloudflare:*", "node:*"];
+
+rmSync("dist", { recursive: true, force: true });
+await build({
+  entryPoints: ["client/index.ts", "client/http.ts", "worker/index.ts", "cli/main.ts"],
+  outdir: "dist",
+  outbase: ".",
+  bundle: true,
+  splitting: true,
+  chunkNames: "chunks/[hash]",
+  format: "esm",
+  target: "es2022",
+  sourcemap: true,
+  external,
+});
+chmodSync("dist/cli/main.js", 0o755);
+for (const part of ["client", "worker"]) {
+  const types = [
+    "node_modules/typescript/bin/tsc",
+    "-p",
+    part,
+    "--noEmit",
+    "false",
+    "--emitDeclarationOnly",
+    "--declaration",
+    "--rootDir",
+    ".",
+    "--outDir",
+    "dist/types",
+  ];
+  execFileSync(process.execPath, types, { stdio: "inherit" });
+}
+await buildDemo();

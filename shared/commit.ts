@@ -1,0 +1,124 @@
+/** From what an app or a request hands over to a commit that can be decided: checked, complete, within the limits. */
+import { InvalidRequestError, PayloadTooLargeError } from "./errors.ts";
+import type { EventBody, EventMetadata } from "./event.ts";
+import { type ExpectedVersion, parseExpectedVersion } from "./expected-version.ts";
+import { copyJson } from "./json.ts";
+import { type Limits, NAME_LENGTH } from "./limits.ts";
+import { isOrdinal } from "./order.ts";
+import { parseStreamId, type StreamId } from "./stream-id.ts";
+
+/** Events of one stream that are appended together: all of them or none. */
+export interface Commit {
+  readonly streamId: StreamId;
+  readonly expectedVersion: ExpectedVersion;
+  readonly events: readonly EventBody[];
+}
+
+/** What the shell fills in where an event leaves it out; `shared/` has neither a clock nor randomness. */
+export interface EventDefaults {
+  readonly newId: () => string;
+  readonly occurredAt: string;
+}
+
+const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
+const UTC_TIME = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d{1,9})?Z$/;
+const NOT_PRINTABLE = /[\p{Cc}\p{Cf}\p{Cs}\p{Co}\p{Cn}\p{Zl}\p{Zp}]/u;
+
+/** A JSON line's bytes beside data, metadata, id and type: keys, quotes, a schema version and a time. */
+const ENVELOPE_BYTES = 160;
+
+/**
+ * @param field how the commit is named to the caller, e.g. `commits[3].`, or nothing
+ * @throws InvalidRequestError naming the field
+ * @throws PayloadTooLargeError for an event, or a commit, above its limit
+ */
+export function parseCommit(
+  input: { readonly streamId: unknown; readonly expectedVersion: unknown; readonly events: unknown },
+  defaults: EventDefaults,
+  limits: Limits,
+  field = "",
+): Commit {
+  const streamId = parseStreamId(input.streamId, `${field}streamId`);
+  const expectedVersion = parseExpectedVersion(input.expectedVersion, `${field}expectedVersion`);
+  const given = input.events;
+  if (!Array.isArray(given) || given.length === 0) {
+    throw new InvalidRequestError("A commit has at least one event.", { field: `${field}events` });
+  }
+  if (given.length > limits.commitEvents) {
+    throw new PayloadTooLargeError(`A commit has at most ${limits.commitEvents} events; this one has ${given.length}.`, {
+      field: `${field}events`,
+    });
+  }
+  const events: EventBody[] = [];
+  const ids = new Set<string>();
+  let commitBytes = 0;
+  for (let i = 0; i < given.length; i++) {
+    const place = `${field}events[${i}]`;
+    const { event, bytes } = parseEvent(given[i], defaults, limits, place);
+    if (ids.has(event.id)) throw new InvalidRequestError("An event id stands twice in the commit.", { field: `${place}.id` });
+    ids.add(event.id);
+    commitBytes += bytes;
+    events.push(event);
+  }
+  if (commitBytes > limits.commitBytes) {
+    throw new PayloadTooLargeError(`A commit has at most ${limits.commitBytes} bytes; this one has ${commitBytes}.`, {
+      field: `${field}events`,
+    });
+  }
+  return { streamId, expectedVersion, events };
+}
+
+function parseEvent(input: unknown, defaults: EventDefaults, limits: Limits, field: string): { event: EventBody; bytes: number } {
+  if (typeof input !== "object" || input === null || Array.isArray(input)) {
+    throw new InvalidRequestError("An event is an object with a type and data.", { field });
+  }
+  const given: Partial<Record<keyof EventBody, unknown>> = input;
+  const id = given.id === undefined ? defaults.newId() : parseEventId(given.id, `${field}.id`);
+  const type = parseType(given.type, `${field}.type`);
+  const schemaVersion = given.schemaVersion ?? 1;
+  if (!isOrdinal(schemaVersion) || schemaVersion === 0) {
+    throw new InvalidRequestError("A schema version is a whole number from 1.", { field: `${field}.schemaVersion` });
+  }
+  const occurredAt = given.occurredAt === undefined ? defaults.occurredAt : parseUtcTime(given.occurredAt, `${field}.occurredAt`);
+  const data = copyJson(given.data, `${field}.data`, limits.jsonDepth);
+  const metadata = copyJson(given.metadata ?? {}, `${field}.metadata`, limits.jsonDepth);
+  if (!isMetadata(metadata.value)) {
+    throw new InvalidRequestError("Metadata is an object; its correlationId and causationId are texts.", { field: `${field}.metadata` });
+  }
+  const content = data.bytes + metadata.bytes;
+  if (content > limits.eventBytes) {
+    throw new PayloadTooLargeError(`An event's data and metadata have at most ${limits.eventBytes} bytes; these have ${content}.`, {
+      field,
+    });
+  }
+  const event: EventBody = { id, type, schemaVersion, data: data.value, metadata: metadata.value, occurredAt };
+  return { event, bytes: content + copyJson(type, field, 0).bytes + ENVELOPE_BYTES };
+}
+
+/** A UUID in lower case. @throws InvalidRequestError */
+export function parseEventId(value: unknown, field: string): string {
+  const id = typeof value === "string" ? value.toLowerCase() : "";
+  if (!UUID.test(id)) throw new InvalidRequestError("An event id is a UUID.", { field });
+  return id;
+}
+
+function parseType(value: unknown, field: string): string {
+  if (typeof value !== "string" || value === "" || value.length > NAME_LENGTH || NOT_PRINTABLE.test(value)) {
+    throw new InvalidRequestError(`An event type is 1 to ${NAME_LENGTH} printable characters.`, { field });
+  }
+  return value;
+}
+
+/** @throws InvalidRequestError for anything but an ISO 8601 time in UTC that exists. */
+export function parseUtcTime(value: unknown, field: string): string {
+  if (typeof value !== "string" || !UTC_TIME.test(value) || Number.isNaN(Date.parse(value))) {
+    throw new InvalidRequestError("A time is ISO 8601 in UTC, e.g. 2026-01-31T09:30:00.000Z.", { field });
+  }
+  return value;
+}
+
+function isMetadata(value: unknown): value is EventMetadata {
+  if (typeof value !== "object" || value === null || Array.isArray(value)) return false;
+  const { correlationId, causationId }: { correlationId?: unknown; causationId?: unknown } = value;
+  return [correlationId, causationId].every((id) => id === undefined || typeof id === "string");
+}

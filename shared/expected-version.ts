@@ -1,0 +1,40 @@
+/**
+ * Optimistic concurrency: what a writer believes of a stream when it appends.
+ *
+ * | expectation       | holds when the stream's version is |
+ * |-------------------|------------------------------------|
+ * | a number          | that number; 0 = does not exist    |
+ * | `"no-stream"`     | 0                                  |
+ * | `"stream-exists"` | above 0                            |
+ * | `"any"`           | anything                           |
+ */
+import { unreachable } from "./assert.ts";
+import { InvalidRequestError } from "./errors.ts";
+import { isOrdinal, type Version } from "./order.ts";
+
+export type ExpectedVersion = number | "no-stream" | "stream-exists" | "any";
+
+export function expectationHolds(expected: ExpectedVersion, version: Version): boolean {
+  if (typeof expected === "number") return expected === version;
+  switch (expected) {
+    case "any":
+      return true;
+    case "no-stream":
+      return version === 0;
+    case "stream-exists":
+      return version > 0;
+    default:
+      return unreachable(expected);
+  }
+}
+
+/** An exact expectation names one version: a commit that has one was decided on what stood there and nothing else. */
+export function isExact(expected: ExpectedVersion): boolean {
+  return typeof expected === "number" || expected === "no-stream";
+}
+
+/** @throws InvalidRequestError when it is none of the four. */
+export function parseExpectedVersion(value: unknown, field = "expectedVersion"): ExpectedVersion {
+  if (value === "no-stream" || value === "stream-exists" || value === "any" || isOrdinal(value)) return value;
+  throw new InvalidRequestError('An expected version is a whole number from 0, "no-stream", "stream-exists" or "any".', { field });
+}

@@ -1,0 +1,49 @@
+/** Which events of the feed a reader wants. Parts that are left out let everything pass; those given must all agree. */
+
+import { parseUtcTime } from "./commit.ts";
+import { InvalidRequestError } from "./errors.ts";
+import type { RecordedEvent } from "./event.ts";
+import { categoryOf, parseStreamId } from "./stream-id.ts";
+import type { FeedQuery } from "./wire.ts";
+
+export interface FeedFilter {
+  /** By the stream alone: an event that this refuses needs no parsing. */
+  readonly stream: (streamId: string) => boolean;
+  /** By what the event itself says; undefined where nothing was asked of it. */
+  readonly content: ((event: Pick<RecordedEvent, "type" | "metadata" | "recordedAt">) => boolean) | undefined;
+}
+
+/** @throws InvalidRequestError naming the part that is not of its form */
+export function feedFilter(query: Pick<FeedQuery, "category" | "stream" | "type" | "correlation" | "since" | "until">): FeedFilter {
+  const categories = setOf(query.category, "category");
+  const streams = setOf(query.stream, "stream");
+  for (const stream of streams ?? []) parseStreamId(stream, "stream");
+  const types = setOf(query.type, "type");
+  const { correlation } = query;
+  const since = timeOf(query.since, "since");
+  const until = timeOf(query.until, "until");
+  const asksContent = [types, correlation, since, until].some((part) => part !== undefined);
+  return {
+    stream: (streamId) => (streams?.has(streamId) ?? true) && (categories?.has(categoryOf(streamId)) ?? true),
+    content: asksContent
+      ? ({ type, metadata, recordedAt }) =>
+          (types?.has(type) ?? true) &&
+          (correlation === undefined || metadata.correlationId === correlation) &&
+          (since === undefined || Date.parse(recordedAt ?? "") >= since) &&
+          (until === undefined || Date.parse(recordedAt ?? "") <= until)
+      : undefined,
+  };
+}
+
+function setOf(value: string | readonly string[] | undefined, field: string): ReadonlySet<string> | undefined {
+  if (value === undefined) return undefined;
+  const values = typeof value === "string" ? [value] : value;
+  if (!Array.isArray(values) || values.some((item) => typeof item !== "string" || item === "")) {
+    throw new InvalidRequestError(`${field} is a text, or several.`, { field });
+  }
+  return values.length === 0 ? undefined : new Set(values);
+}
+
+function timeOf(value: string | undefined, field: string): number | undefined {
+  return value === undefined ? undefined : Date.parse(parseUtcTime(value, field));
+}

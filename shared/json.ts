@@ -1,0 +1,136 @@
+/**
+ * What may be recorded: JSON, and nothing that JSON would change on the way. A value is copied while it is checked, so
+ * that what was checked is what is stored, whatever getters or later changes the original has; keys such as `__proto__`
+ * become own properties and stay inert.
+ */
+import { InvalidRequestError, PayloadTooLargeError } from "./errors.ts";
+
+export type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json };
+
+export interface JsonCopy {
+  readonly value: Json;
+  /** Length as UTF-8 JSON without white space. */
+  readonly bytes: number;
+}
+
+/**
+ * A deep copy of `value` and its size.
+ *
+ * @param field how the value is named to the caller, e.g. `events[0].data`
+ * @param depth how many levels of arrays and objects are allowed
+ * @throws InvalidRequestError naming the place, for what JSON can't carry: `undefined`, functions, symbols, big
+ *   integers, NaN, infinities, −0, lone surrogates, holes, cycles, and objects that are not plain
+ * @throws PayloadTooLargeError when it nests deeper than `depth`
+ */
+export function copyJson(value: unknown, field: string, depth: number): JsonCopy {
+  const copier = new Copier(field);
+  return { value: copier.copy(value, depth), bytes: copier.bytes };
+}
+
+/** Where it is, is kept as a list: naming every place in full would cost more than the copy. */
+class Copier {
+  bytes = 0;
+  readonly #field: string;
+  readonly #path: (string | number)[] = [];
+
+  constructor(field: string) {
+    this.#field = field;
+  }
+
+  copy(value: unknown, depth: number): Json {
+    switch (typeof value) {
+      case "string":
+        this.#count(value);
+        return value;
+      case "number":
+        if (!Number.isFinite(value) || Object.is(value, -0)) throw this.#cannotCarry(Object.is(value, -0) ? "-0" : String(value));
+        this.bytes += String(value).length;
+        return value;
+      case "boolean":
+        this.bytes += value ? 4 : 5;
+        return value;
+      case "object":
+        if (value === null) {
+          this.bytes += 4;
+          return value;
+        }
+        if (depth === 0) throw new PayloadTooLargeError(`${this.#field} nests deeper than the limit allows.`, { field: this.#field });
+        return Array.isArray(value) ? this.#array(value, depth - 1) : this.#object(value, depth - 1);
+      default:
+        throw this.#cannotCarry(value === undefined ? "undefined" : `a ${typeof value}`);
+    }
+  }
+
+  #array(value: readonly unknown[], depth: number): Json {
+    const copy: Json[] = [];
+    this.bytes += 2 + Math.max(0, value.length - 1);
+    for (let i = 0; i < value.length; i++) {
+      this.#path.push(i);
+      copy.push(this.copy(value[i], depth));
+      this.#path.pop();
+    }
+    return copy;
+  }
+
+  #object(value: object, depth: number): Json {
+    const prototype: unknown = Object.getPrototypeOf(value);
+    // An object of another realm (an iframe) has another Object.prototype, which itself has no prototype.
+    if (prototype !== null && Object.getPrototypeOf(prototype) !== null) throw this.#cannotCarry("an object that is not plain");
+    if (Object.getOwnPropertySymbols(value).length > 0) throw this.#cannotCarry("a symbol as a key");
+    const copy: { [key: string]: Json } = {};
+    const keys = Object.keys(value);
+    this.bytes += 2 + keys.length + Math.max(0, keys.length - 1);
+    for (const key of keys) {
+      this.#path.push(key);
+      this.#count(key);
+      const item = this.copy((value as Readonly<Record<string, unknown>>)[key], depth);
+      this.#path.pop();
+      if (key === "__proto__") Object.defineProperty(copy, key, { value: item, enumerable: true, configurable: true, writable: true });
+      else copy[key] = item;
+    }
+    return copy;
+  }
+
+  #count(text: string): void {
+    if (PLAIN_ASCII.test(text)) {
+      this.bytes += text.length + 2;
+      return;
+    }
+    if (!text.isWellFormed()) throw this.#cannotCarry("a lone surrogate");
+    this.bytes += utf8Length(JSON.stringify(text));
+  }
+
+  #cannotCarry(what: string): InvalidRequestError {
+    const field = this.#field + this.#path.map((step) => (typeof step === "number" ? `[${step}]` : `.${step}`)).join("");
+    return new InvalidRequestError(`${field} holds ${what}, which JSON can't carry.`, { field });
+  }
+}
+
+const PLAIN_ASCII = /^[\x20\x21\x23-\x5b\x5d-\x7e]*$/;
+
+/** Bytes of a well-formed string as UTF-8. */
+export function utf8Length(text: string): number {
+  let bytes = text.length;
+  for (let i = 0; i < text.length; i++) {
+    const unit = text.charCodeAt(i);
+    if (unit < 0x80) continue;
+    // A surrogate pair is two units and four bytes, so each half counts two.
+    bytes += unit < 0x800 || (unit >= 0xd800 && unit <= 0xdfff) ? 1 : 2;
+  }
+  return bytes;
+}
+
+/** Whether two JSON values say the same: the order of an object's keys does not count. */
+export function sameJson(a: Json, b: Json): boolean {
+  if (a === b) return true;
+  if (typeof a !== "object" || typeof b !== "object" || a === null || b === null) return false;
+  if (isArray(a) || isArray(b)) {
+    return isArray(a) && isArray(b) && a.length === b.length && a.every((item, i) => sameJson(item, b[i] as Json));
+  }
+  const keys = Object.keys(a);
+  return keys.length === Object.keys(b).length && keys.every((key) => Object.hasOwn(b, key) && sameJson(a[key] as Json, b[key] as Json));
+}
+
+function isArray(value: Json): value is readonly Json[] {
+  return Array.isArray(value);
+}

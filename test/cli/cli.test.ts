@@ -1,0 +1,179 @@
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import { gunzip, gzipSync } from "node:zlib";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { connectStore } from "../../client/http.ts";
+import { type EdgeProcess, startEdge } from "../support/edge.ts";
+import { SEED } from "../support/seed.ts";
+import { headwater } from "./run.ts";
+
+const PERMITS = new URL("../data/permits.ndjson.gz", import.meta.url);
+
+let edge: EdgeProcess;
+let folder: string;
+let permits: string[];
+
+beforeAll(async () => {
+  edge = await startEdge();
+  folder = await mkdtemp(join(tmpdir(), "headwater-cli-"));
+  permits = (await promisify(gunzip)(await readFile(PERMITS))).toString().trimEnd().split("\n");
+});
+
+afterAll(async () => {
+  await edge.stop();
+  await rm(folder, { recursive: true });
+});
+
+const newUrl = () => `${edge.url}/v1/${crypto.randomUUID()}`;
+
+async function fileOf(lines: readonly string[], name = `${crypto.randomUUID()}.ndjson`): Promise<string> {
+  const path = join(folder, name);
+  const text = `${lines.join("\n")}\n`;
+  await writeFile(path, name.endsWith(".gz") ? gzipSync(text) : text);
+  return path;
+}
+
+/** What the file says of each stream, as the store must hold it. */
+function streamsOf(lines: readonly string[]): Map<string, unknown[]> {
+  const said = lines.map((line) => JSON.parse(line));
+  const byStream = Map.groupBy(said, (line) => line.stream as string);
+  return new Map(
+    [...byStream].map(([stream, own]) => [
+      stream,
+      own.map(({ type, data, time, actor }) => ({ type, data, occurredAt: new Date(time).toISOString(), metadata: { actor } })),
+    ]),
+  );
+}
+
+async function expectStoreEqualsFile(url: string, lines: readonly string[]): Promise<void> {
+  const stored = new Map<string, unknown[]>();
+  for await (const { streamId, type, data, occurredAt, metadata } of connectStore({ url }).readAll()) {
+    stored.set(streamId, [...(stored.get(streamId) ?? []), { type, data, occurredAt, metadata }]);
+  }
+  const expected = streamsOf(lines);
+  expect(stored.size).toBe(expected.size);
+  for (const [stream, events] of expected) expect(stored.get(stream)).toEqual(events);
+}
+
+test("a file is imported once, however often it is imported; verify is clean, and the export imports elsewhere", async () => {
+  const url = newUrl();
+  const lines = permits.slice(0, 600);
+  for (const [name, answer] of [
+    ["a.ndjson", "600 events appended, 0 were there already.\n"],
+    ["a.ndjson.gz", "0 events appended, 600 were there already.\n"],
+  ] as const) {
+    expect(await headwater(["import", await fileOf(lines, name), "--url", url])).toMatchObject({ exitCode: 0, stdout: answer });
+  }
+  await expectStoreEqualsFile(url, lines);
+  expect((await headwater(["verify", "--url", url])).stdout).toMatch(/^clean: 600 events in \d+ streams/);
+
+  const exported = await headwater(["export", "--url", url]);
+  expect(exported.exitCode).toBe(0);
+  const positions = exported.stdout
+    .trimEnd()
+    .split("\n")
+    .map((line) => JSON.parse(line).position);
+  expect(positions).toEqual(lines.map((_, i) => i + 1));
+  const out = join(folder, "out.ndjson");
+  expect(await headwater(["export", "--url", url, "--out", out])).toMatchObject({ exitCode: 0, stdout: "" });
+  expect(await readFile(out, "utf8")).toBe(exported.stdout);
+
+  const copy = newUrl();
+  expect(await headwater(["import", "-", "--url", copy], exported.stdout)).toMatchObject({
+    exitCode: 0,
+    stdout: "600 events appended, 0 were there already.\n",
+  });
+  const ids = async (store: string) => {
+    const found: string[] = [];
+    for await (const event of connectStore({ url: store }).readAll()) found.push(event.id);
+    return found.sort();
+  };
+  expect(await ids(copy)).toEqual(await ids(url));
+});
+
+test("crash between stream commit and publish: the edge killed at any time of an import, restarted, and the import run again", {
+  timeout: 300_000,
+}, async () => {
+  const lines = permits.slice(0, 3000);
+  const file = await fileOf(lines);
+  let random = SEED;
+  for (let round = 0; round < 3; round++) {
+    const url = newUrl();
+    random = (random * 1103515245 + 12345) % 2 ** 31;
+    const killAfter = 1 + (random % (lines.length - 500));
+    const importing = headwater(["import", file, "--url", url]);
+    const store = connectStore({ url });
+    for (;;) {
+      const { streams } = await store.listStreams({ limit: 1000 });
+      if (streams.reduce((sum, { version }) => sum + version, 0) >= killAfter) break;
+    }
+    await edge.kill();
+    expect((await importing).exitCode).toBe(1);
+    await edge.start();
+    expect(await headwater(["import", file, "--url", url])).toMatchObject({ exitCode: 0 });
+    expect((await headwater(["verify", "--url", url])).stdout).toMatch(/^clean: 3000 events/);
+    await expectStoreEqualsFile(url, lines);
+  }
+});
+
+test.each([
+  ["not JSON", ['{"stream":"A-1","type":"A","data":1}', "{"], "line 2 is not JSON"],
+  ["no stream", ['{"type":"A","data":1}'], "line 1 names no stream"],
+  ["no type", ['{"stream":"A-1","data":1}'], 'line 1 has no "type"'],
+  ["a time that is none", ['{"stream":"A-1","type":"A","data":1,"time":"soon"}'], "line 1 has a time that is none"],
+  [
+    "a stream id of another alphabet",
+    ['{"stream":"A-1","type":"A","data":1}', '{"stream":"Ä","type":"A","data":1}'],
+    "line 2: A stream id",
+  ],
+  [
+    "an event that is too large",
+    ['{"stream":"A-1","type":"A","data":1}', `{"stream":"A-1","type":"A","data":"${"x".repeat(70_000)}"}`],
+    "line 2: An event's data and metadata",
+  ],
+])("a line with %s is named", async (_, lines, message) => {
+  const result = await headwater(["import", await fileOf(lines), "--url", newUrl()]);
+  expect(result.exitCode).toBe(1);
+  expect(result.stderr).toContain(`headwater: ${message}`);
+  expect(result.stderr).not.toMatch(/\n\s+at /);
+});
+
+test("a file that the store contradicts is refused, and nothing is overwritten", async () => {
+  const url = newUrl();
+  await connectStore({ url }).appendToStream("Permit-891", [{ type: "Mine", data: 1 }]);
+  const result = await headwater(["import", await fileOf(permits.slice(0, 5)), "--url", url]);
+  expect(result).toMatchObject({ exitCode: 1 });
+  expect(result.stderr).toContain(
+    "line 1: the commit to Permit-891 was refused: Expected version no-stream, but the stream is at version 1.",
+  );
+  expect((await connectStore({ url }).readStream("Permit-891")).events.map(({ type }) => type)).toEqual(["Mine"]);
+});
+
+test("what can't be reached, read or understood is said in one sentence", async () => {
+  for (const [args, message] of [
+    [["verify", "--url", "http://127.0.0.1:9/v1/none"], "The edge gave no answer. (unavailable)"],
+    [["import", join(folder, "missing"), "--url", newUrl()], "missing can't be read"],
+    [
+      [
+        "import",
+        await fileOf([]).then((path) => writeFile(path, new Uint8Array([0x1f, 0x8b, 8, 0, 1, 2])).then(() => path)),
+        "--url",
+        newUrl(),
+      ],
+      "can't be read: ",
+    ],
+    [
+      ["import", await fileOf([]).then((path) => writeFile(path, new Uint8Array([0xff, 0x0a])).then(() => path)), "--url", newUrl()],
+      "can't be read: ",
+    ],
+    [["export", "--url", "permits"], "It is the address of a store"],
+    [["import", "x.ndjson"], "required option '--url <url>' not specified"],
+  ] as const) {
+    const result = await headwater(args);
+    expect([args[0], result.exitCode]).toEqual([args[0], 1]);
+    expect(result.stderr).toContain(message);
+    expect(result.stderr).not.toMatch(/\n\s+at /);
+  }
+});

@@ -1,0 +1,4 @@
+import { openStore } from "../../client/index.ts";
+import { describeEventStore } from "./event-store-contract.ts";
+
+describeEventStore("IndexedDB in Chromium", () => openStore({ name: crypto.randomUUID() }));

@@ -1,0 +1,4 @@
+import { describeEventStore } from "./event-store-contract.ts";
+import { MemoryStore } from "./memory-store.ts";
+
+describeEventStore("memory", () => new MemoryStore());

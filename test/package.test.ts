@@ -1,0 +1,92 @@
+/** What would be published, used as a stranger uses it: packed, installed into an empty folder, bundled, type-checked. */
+import { execFile } from "node:child_process";
+import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
+import { build as esbuild } from "esbuild";
+import { build as vite } from "vite";
+import { afterAll, beforeAll, expect, test } from "vitest";
+
+const run = promisify(execFile);
+const ROOT = fileURLToPath(new URL("..", import.meta.url));
+const CONSUMER = `import { openStore, VersionConflictError, type Store } from "headwater";
+import { connectStore } from "headwater/http";
+
+export async function use(): Promise<number> {
+  const store: Store = await openStore({ name: "permits", sync: { url: "https://edge.example/v1/permits", token: () => "t" } });
+  try {
+    const { version } = await store.appendToStream("Permit-1", [{ type: "Requested", data: { channel: "web" } }], { expectedVersion: "no-stream" });
+    for await (const event of connectStore({ url: "https://edge.example/v1/permits" }).readAll({ category: "Permit" })) console.log(event.position);
+    return version;
+  } catch (error) {
+    return error instanceof VersionConflictError ? error.actualVersion : 0;
+  }
+}
+void use();
+`;
+const WORKER = `import { createEdge } from "headwater/edge";
+export { LogObject, StreamObject } from "headwater/edge";
+export default createEdge({ authenticate: () => ({ actor: "me", can: (action) => action === "read" }) });
+`;
+
+let folder: string;
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), "headwater-package-"));
+  const { stdout } = await run("npm", ["pack", "--json", "--ignore-scripts", "--pack-destination", folder], { cwd: ROOT });
+  expect(stdout).toContain(".tgz");
+  const [tarball] = (await readdir(folder)).filter((name) => name.endsWith(".tgz"));
+  await writeFile(join(folder, "package.json"), '{"name":"consumer","private":true,"type":"module"}');
+  await run("npm", ["install", "--no-audit", "--no-fund", `./${tarball}`], { cwd: folder });
+  await writeFile(join(folder, "consumer.ts"), CONSUMER);
+  await writeFile(join(folder, "worker.ts"), WORKER);
+}, 180_000);
+
+afterAll(async () => {
+  await rm(folder, { recursive: true });
+});
+
+test("it holds what it needs and nothing else", async () => {
+  const installed = await readdir(join(folder, "node_modules/headwater"));
+  expect(installed.sort()).toEqual(["CHANGELOG.md", "LICENSE", "README.md", "dist", "package.json"]);
+});
+
+test("it is bundled for the browser by esbuild", async () => {
+  const { outputFiles, warnings } = await esbuild({
+    absWorkingDir: folder,
+    entryPoints: ["consumer.ts"],
+    bundle: true,
+    format: "esm",
+    platform: "browser",
+    write: false,
+  });
+  expect(warnings).toEqual([]);
+  expect(outputFiles[0]?.text).toContain("indexedDB");
+});
+
+test("it is bundled for the browser by Vite", async () => {
+  await writeFile(join(folder, "index.html"), '<!doctype html><script type="module" src="/consumer.ts"></script>');
+  await vite({ root: folder, logLevel: "error", build: { outDir: "site" } });
+  const assets = await readdir(join(folder, "site/assets"));
+  expect(await readFile(join(folder, "site/assets", assets.find((name) => name.endsWith(".js")) ?? ""), "utf8")).toContain(
+    "appendToStream",
+  );
+});
+
+test("a consumer's types are checked against it", async () => {
+  const tsc = join(ROOT, "node_modules/typescript/bin/tsc");
+  const options = ["--strict", "--noEmit", "--skipLibCheck", "--module", "esnext", "--moduleResolution", "bundler", "--target", "es2022"];
+  const check = (file: string, lib: string, types: string[]) =>
+    run(process.execPath, [tsc, ...options, "--lib", lib, ...types, file], { cwd: folder });
+  await check("consumer.ts", "es2024,dom,dom.iterable,dom.asynciterable", ["--types", ""]);
+  await check("worker.ts", "es2024,esnext.disposable", ["--typeRoots", join(ROOT, "node_modules/@cloudflare"), "--types", "workers-types"]);
+  await writeFile(join(folder, "wrong.ts"), 'import { openStore } from "headwater";\nvoid openStore({ nam: "x" });\n');
+  await expect(check("wrong.ts", "es2024,dom", ["--types", ""])).rejects.toMatchObject({ stdout: expect.stringContaining("'nam'") });
+});
+
+test("its command line runs", async () => {
+  const { stdout } = await run(process.execPath, [join(folder, "node_modules/.bin/headwater"), "--help"], { cwd: folder });
+  expect(stdout).toContain("import");
+});

@@ -1,0 +1,46 @@
+import { createHash } from "node:crypto";
+import { toJsonSchema } from "@valibot/to-json-schema";
+import { expect, test } from "vitest";
+import { ERROR_CODES, type ErrorCode, errorOf, HeadwaterError } from "../../shared/errors.ts";
+import * as wire from "../../shared/wire.ts";
+
+/** One line for each version of the protocol. A hash that differs is a changed wire: is it one that an older side misreads? */
+const HASHES: Readonly<Record<number, string>> = {
+  1: "d2a344203573aaa1",
+};
+
+test("the wire is what its version says", () => {
+  const { appendRequest, appendAnswer, pushRequest, pushAnswer, streamPage, streamList, feedPage, problemDocument } = wire;
+  const schemas = [appendRequest, appendAnswer, pushRequest, pushAnswer, streamPage, streamList, feedPage, problemDocument];
+  const text = JSON.stringify(schemas.map((schema) => toJsonSchema(schema, { errorMode: "ignore" })));
+  expect(createHash("sha256").update(text).digest("hex").slice(0, 16)).toBe(HASHES[wire.PROTOCOL_VERSION]);
+});
+
+test("every error survives the wire with its class, code, sentence and details", () => {
+  for (const code of Object.keys(ERROR_CODES) as ErrorCode[]) {
+    const details = { field: "events[0]", expectedVersion: "no-stream" as const, actualVersion: 3, log: "l", head: 9, retryAfter: 2 };
+    const error = errorOf(code, "A sentence.", details);
+    expect(error).toBeInstanceOf(HeadwaterError);
+    const back = wire.errorFromProblem(JSON.parse(JSON.stringify({ status: 400, ...wire.problemOf(error), unknown: { to: "this side" } })));
+    expect(back).toBeInstanceOf(error.constructor);
+    expect(back).toMatchObject({ code, message: "A sentence.", details: error.details });
+  }
+  for (const other of [null, "text", {}, { code: "of-the-future" }]) expect(wire.errorFromProblem(other)).toBeUndefined();
+});
+
+test("an answer of the wrong shape is told by its field, and unknown fields are ignored", () => {
+  const page = { log: "l", events: [], position: 0, head: 0 };
+  expect(wire.parseFeedPage({ ...page, later: 1 })).toEqual(page);
+  for (const [field, value] of [
+    ["log", 1],
+    ["events", {}],
+    ["position", -1],
+    ["head", 1.5],
+    ["head", 2 ** 53],
+  ] as const) {
+    expect(() => wire.parseFeedPage({ ...page, [field]: value })).toThrow(expect.objectContaining({ field }));
+  }
+  expect(() => wire.parseFeedPage({ ...page, events: [{ id: "x" }] })).toThrow(
+    expect.objectContaining({ field: expect.stringMatching(/^events\.0\./) }),
+  );
+});

@@ -1,0 +1,110 @@
+/** A real edge: `wrangler dev` on a loopback port of its own, with its own state, to be killed and started again. */
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtemp, rm } from "node:fs/promises";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+const ROOT = fileURLToPath(new URL("../../", import.meta.url));
+const WRANGLER = join(ROOT, "node_modules/wrangler/bin/wrangler.js");
+const START_TIMEOUT = 60_000;
+
+export interface EdgeProcess {
+  /** E.g. `http://127.0.0.1:43211`; the same after a restart. */
+  readonly url: string;
+  /** SIGKILL for the whole process group, workerd included. */
+  kill(): Promise<void>;
+  /** Starts it again on the same port and state. */
+  start(): Promise<void>;
+  /** Ends it and removes its state. */
+  stop(): Promise<void>;
+}
+
+/** @param config another Worker's configuration, relative to the project; default: the edge's own */
+export async function startEdge(vars: Readonly<Record<string, string>> = { AUTH: "open" }, config = "wrangler.toml"): Promise<EdgeProcess> {
+  const state = await mkdtemp(join(tmpdir(), "headwater-edge-"));
+  const port = await freePort();
+  const url = `http://127.0.0.1:${port}`;
+  let child: ChildProcess | undefined;
+
+  async function start(): Promise<void> {
+    const settings = Object.entries(vars).flatMap(([name, value]) => ["--var", `${name}:${value}`]);
+    const args = [
+      WRANGLER,
+      "dev",
+      "--config",
+      config,
+      "--ip",
+      "127.0.0.1",
+      "--port",
+      String(port),
+      "--inspector-port",
+      "0",
+      "--persist-to",
+      state,
+      "--show-interactive-dev-session=false",
+      ...settings,
+    ];
+    child = spawn(process.execPath, args, {
+      cwd: ROOT,
+      detached: true,
+      stdio: ["ignore", "pipe", "pipe"],
+      env: { ...process.env, CI: "1", WRANGLER_SEND_METRICS: "false" },
+    });
+    const output: string[] = [];
+    child.stdout?.on("data", (chunk: Buffer) => output.push(chunk.toString()));
+    child.stderr?.on("data", (chunk: Buffer) => output.push(chunk.toString()));
+    const deadline = Date.now() + START_TIMEOUT;
+    while (!(await answers(url))) {
+      if (child.exitCode !== null || Date.now() > deadline) throw new Error(`wrangler dev did not start:\n${output.join("")}`);
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+  }
+
+  async function kill(): Promise<void> {
+    const running = child;
+    child = undefined;
+    if (running?.pid === undefined) return;
+    const ended = running.exitCode === null && running.signalCode === null ? once(running, "exit") : undefined;
+    try {
+      process.kill(-running.pid, "SIGKILL");
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error; // the group is gone already
+    }
+    await ended;
+    while (await answers(url)) await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+
+  await start();
+  return {
+    url,
+    kill,
+    start,
+    stop: async () => {
+      await kill();
+      await rm(state, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 });
+    },
+  };
+}
+
+async function answers(url: string): Promise<boolean> {
+  try {
+    const response = await fetch(`${url}/health`, { signal: AbortSignal.timeout(1000) });
+    await response.arrayBuffer();
+    return response.ok;
+  } catch {
+    return false; // not listening yet, or not any more
+  }
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const address = server.address();
+  server.close();
+  await once(server, "close");
+  if (address === null || typeof address === "string") throw new Error("no free port");
+  return address.port;
+}

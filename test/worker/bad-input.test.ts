@@ -1,0 +1,156 @@
+import { SELF } from "cloudflare:test";
+import { expect, test } from "vitest";
+import { DEFAULT_LIMITS } from "../../shared/limits.ts";
+import { type Answer, event, newStore, type TestStore } from "./edge-calls.ts";
+
+function expectProblem(answer: Answer, status: number, code: string, field?: string): void {
+  expect([answer.status, answer.body?.code, answer.body?.status]).toEqual([status, code, status]);
+  expect(answer.headers.get("content-type")).toMatch(/^application\/problem\+json/);
+  if (field !== undefined) expect(answer.body.field).toBe(field);
+  expect(answer.text).not.toMatch(/\bat [\w.]+ \(|\.ts:|SELECT|INSERT/);
+}
+
+const post = (store: TestStore, path: string, body: BodyInit, headers?: HeadersInit) =>
+  store.request(path, { method: "POST", body, ...(headers === undefined ? {} : { headers }) });
+
+test.each([
+  ["no body", "", "body"],
+  ["no JSON", "{", "body"],
+  ["no object", "[]", "events"],
+  ["null", "null", "body"],
+  ["no events", "{}", "events"],
+  ["events that are none", '{"events":7}', "events"],
+  ["an empty commit", '{"events":[]}', "events"],
+  ["an unknown expectation", '{"expectedVersion":"maybe","events":[{"type":"A","data":1}]}', "expectedVersion"],
+  ["a negative expectation", '{"expectedVersion":-1,"events":[{"type":"A","data":1}]}', "expectedVersion"],
+  ["an event without a type", '{"events":[{"data":1}]}', "events[0].type"],
+  ["an event without data", '{"events":[{"type":"A"}]}', "events[0].data"],
+  ["an id that is no UUID", '{"events":[{"id":"1","type":"A","data":1}]}', "events[0].id"],
+  ["a number that JSON can't carry", '{"events":[{"type":"A","data":{"x":1e400}}]}', "events[0].data.x"],
+  ["a type too long", `{"events":[{"type":"${"t".repeat(256)}","data":1}]}`, "events[0].type"],
+  ["a type with a line break", '{"events":[{"type":"a\\nb","data":1}]}', "events[0].type"],
+  ["a schema version of none", '{"events":[{"type":"A","data":1,"schemaVersion":0}]}', "events[0].schemaVersion"],
+  ["a local time", '{"events":[{"type":"A","data":1,"occurredAt":"2026-01-01T10:00:00+01:00"}]}', "events[0].occurredAt"],
+  ["minus zero", '{"events":[{"type":"A","data":[-0]}]}', "events[0].data[0]"],
+  ["a lone surrogate", '{"events":[{"type":"A","data":"\\ud800"}]}', "events[0].data"],
+  ["metadata that is no object", '{"events":[{"type":"A","data":1,"metadata":"m"}]}', "events[0].metadata"],
+])("%s is refused with the field, and nothing is written", async (_, body, field) => {
+  const store = newStore();
+  expectProblem(await post(store, "/streams/Permit-1", body), 400, "invalid-request", field);
+  expectProblem(await store.request("/streams/Permit-1"), 404, "stream-not-found");
+  expect(await store.feed()).toEqual([]);
+});
+
+test("a body that is not UTF-8, or encoded, is refused", async () => {
+  const store = newStore();
+  expectProblem(await post(store, "/streams/Permit-1", new Uint8Array([0x22, 0xff, 0x22])), 400, "invalid-request", "body");
+  expectProblem(await post(store, "/streams/Permit-1", "{}", { "content-encoding": "gzip" }), 400, "invalid-request", "content-encoding");
+});
+
+test("depth is bounded, however deep", async () => {
+  const store = newStore();
+  for (const levels of [DEFAULT_LIMITS.jsonDepth + 1, 100_000]) {
+    const body = `{"events":[{"type":"A","data":${"[".repeat(levels)}${"]".repeat(levels)}}]}`;
+    expectProblem(await post(store, "/streams/Permit-1", body), 413, "payload-too-large");
+  }
+});
+
+test("a body is bounded by its bytes, with and without a Content-Length", async () => {
+  const store = newStore();
+  const chunk = new TextEncoder().encode(" ".repeat(64 * 1024));
+  let sent = 0;
+  const endless = new ReadableStream<Uint8Array>({
+    pull(controller) {
+      sent += chunk.length;
+      controller.enqueue(chunk);
+    },
+  });
+  expectProblem(await post(store, "/streams/Permit-1", endless), 413, "payload-too-large", "body");
+  expect(sent).toBeLessThan(2 * DEFAULT_LIMITS.bodyBytes);
+  expectProblem(await post(store, "/commits", " ".repeat(DEFAULT_LIMITS.bodyBytes + 1)), 413, "payload-too-large", "body");
+});
+
+test("what is too large for an event or a commit is refused, never cut, and nothing is written", async () => {
+  const store = newStore();
+  const { eventBytes, commitBytes, commitEvents } = DEFAULT_LIMITS;
+  const filling = (bytes: number) => event("A", "x".repeat(bytes - 2 - "{}".length));
+  expectProblem(await store.append("Permit-1", 0, filling(eventBytes + 1)), 413, "payload-too-large", "events[0]");
+  expectProblem(await store.append("Permit-1", 0, event("A", "é".repeat(eventBytes / 2))), 413, "payload-too-large", "events[0]");
+  const many = Array.from({ length: commitEvents + 1 }, () => event());
+  expectProblem(await store.append("Permit-1", 0, ...many), 413, "payload-too-large", "events");
+  const large = Array.from({ length: commitBytes / eventBytes + 1 }, () => filling(eventBytes));
+  expectProblem(await store.append("Permit-1", 0, ...large), 413, "payload-too-large", "events");
+  const pushed = await store.push({ streamId: "Permit-1", events: [filling(eventBytes + 1)] }, { streamId: "Permit-2", events: [event()] });
+  expect(pushed.body.results).toMatchObject([
+    { status: "rejected", code: "payload-too-large", field: "commits[0].events[0]" },
+    { status: "committed" },
+  ]);
+  expectProblem(await store.request("/streams/Permit-1"), 404, "stream-not-found");
+  expect((await store.append("Permit-1", 0, filling(eventBytes))).status).toBe(201);
+  expect((await store.append("Permit-1", 1, ...many.slice(1))).body).toMatchObject({ firstVersion: 2, version: commitEvents + 1 });
+});
+
+test("a push is bounded in commits and streams", async () => {
+  const store = newStore();
+  const commits = (count: number, streams: number) =>
+    Array.from({ length: count }, (_, i) => ({ streamId: `A-${i % streams}`, events: [event()] }));
+  expectProblem(await store.push(...commits(DEFAULT_LIMITS.pushCommits + 1, 1)), 413, "payload-too-large", "commits");
+  expectProblem(
+    await store.push(...commits(DEFAULT_LIMITS.pushStreams + 1, DEFAULT_LIMITS.pushStreams + 1)),
+    413,
+    "payload-too-large",
+    "commits",
+  );
+  expect(await store.feed()).toEqual([]);
+  expect((await store.push(...commits(DEFAULT_LIMITS.pushStreams, DEFAULT_LIMITS.pushStreams))).status).toBe(200);
+});
+
+test.each([
+  ["no JSON", "{", "body"],
+  ["no commits", "{}", "commits"],
+  ["commits that are none", '{"commits":{}}', "commits"],
+  ["a commit that is none", '{"commits":[7]}', "commits.0"],
+  ["a log that is none", '{"log":1,"commits":[]}', "log"],
+])("a push with %s is refused with the field", async (_, body, field) => {
+  expectProblem(await post(newStore(), "/commits", body), 400, "invalid-request", field);
+});
+
+test.each([
+  ["/feed?after=-1", "after"],
+  ["/feed?after=1.5", "after"],
+  ["/feed?after=NaN", "after"],
+  ["/feed?after=9007199254740993", "after"],
+  ["/feed?after=1&after=2", "after"],
+  ["/feed?limit=0", "limit"],
+  ["/feed?limit=1e3", "limit"],
+  ["/feed?stream=1", "stream"],
+  ["/feed?since=yesterday", "since"],
+  ["/feed?until=2026-01-01", "until"],
+  ["/streams?limit=x", "limit"],
+  ["/streams?category=%2F", "category"],
+  ["/streams/Permit-1?from=0", "from"],
+  ["/streams/Permit-1?direction=up", "direction"],
+  ["/streams/1", "streamId"],
+  ["/streams/A%2FB", "streamId"],
+  ["/streams/A%0AB", "streamId"],
+  ["/streams/%C3%84", "streamId"],
+])("%s is refused", async (path, field) => {
+  expectProblem(await newStore().request(path), 400, "invalid-request", field);
+});
+
+test("a store id of another alphabet is refused", async () => {
+  for (const id of ["Upper", "a_b", "-a", "a".repeat(64), "a%2Fb"]) {
+    const response = await SELF.fetch(`https://edge.example/v1/${id}/feed`);
+    expect([response.status, (await response.json<{ field: string }>()).field]).toEqual([400, "store"]);
+  }
+});
+
+test("a page asked for larger than it may be is as full as it may be", async () => {
+  const store = newStore();
+  await store.append("A-1", 0, event());
+  expect((await store.request("/feed?limit=999999999")).body.events).toHaveLength(1);
+});
+
+test("a path that is none is told so", async () => {
+  expectProblem({ ...(await newStore().request("/nothing")), body: { status: 404, code: "invalid-request" } }, 404, "invalid-request");
+});

@@ -1,0 +1,187 @@
+/** The HTTP interface: routes, and what happens on the way to an object. */
+import { Hono } from "hono";
+import { type Commit, type EventDefaults, parseCommit } from "../shared/commit.ts";
+import { errorOf, ForbiddenError, InvalidRequestError } from "../shared/errors.ts";
+import { DEFAULT_LIMITS, type Limits } from "../shared/limits.ts";
+import { parseStoreId, parseStreamId } from "../shared/stream-id.ts";
+import { type AppendAnswer, type PushResult, parseAppendRequest, parsePushRequest } from "../shared/wire.ts";
+import { type Authenticate, allowedOrigin, assertKnown, assertMay, authenticateBySettings, type Principal } from "./access.ts";
+import { readJson } from "./body.ts";
+import { callObject } from "./call-object.ts";
+import type { EdgeEnv } from "./env.ts";
+import { openApi } from "./openapi.ts";
+import { problemResponse } from "./problem.ts";
+import { push } from "./push.ts";
+import { feedQuery, pageLimit, single, wholeNumber } from "./query.ts";
+import { unwrap } from "./refused.ts";
+
+export interface EdgeSettings<E extends EdgeEnv = EdgeEnv> {
+  /** Who is asking. Default: by the settings of the deployment, see `AUTH`. */
+  readonly authenticate?: Authenticate<E>;
+  readonly limits?: Partial<Limits>;
+}
+
+export interface Edge<E extends EdgeEnv = EdgeEnv> {
+  fetch(request: Request, env: E, context?: ExecutionContext): Response | Promise<Response>;
+}
+
+type Bindings<E> = { Bindings: E; Variables: { principal: Principal; store: string } };
+
+/** The edge as a Worker's handler. The Worker also exports `StreamObject` and `LogObject` and binds them as STREAMS and LOGS. */
+export function createEdge<E extends EdgeEnv = EdgeEnv>({
+  authenticate = authenticateBySettings,
+  limits: given,
+}: EdgeSettings<E> = {}): Edge<E> {
+  const limits: Limits = { ...DEFAULT_LIMITS, ...given };
+  const app = new Hono<Bindings<E>>();
+
+  app.onError((error, context) => problemResponse(error, { method: context.req.method, path: context.req.path }));
+  app.notFound(() => {
+    const problem = problemResponse(new InvalidRequestError("There is nothing at this path; see /openapi.json.", { field: "path" }));
+    return new Response(problem.body, { status: 404, headers: problem.headers });
+  });
+
+  app.use("*", async (context, next) => {
+    const origin = allowedOrigin(context.req.raw, context.env);
+    if (origin !== null && context.req.method === "OPTIONS") return preflight(origin);
+    await next();
+    if (origin !== null) {
+      context.header("access-control-allow-origin", origin);
+      context.header("access-control-expose-headers", "retry-after");
+      context.header("vary", "origin");
+    }
+    return undefined;
+  });
+
+  app.get("/health", (context) => context.json({ status: "ok" }));
+  app.get("/openapi.json", (context) => context.json(openApi()));
+
+  app.use("/v1/:store/*", async (context, next) => {
+    context.set("principal", assertKnown(await authenticate(context.req.raw, context.env)));
+    context.set("store", parseStoreId(context.req.param("store")));
+    await next();
+  });
+
+  app.post("/v1/:store/streams/:streamId", async (context) => {
+    const { store, principal } = context.var;
+    const streamId = parseStreamId(context.req.param("streamId"));
+    assertMay(principal, "append", store, streamId);
+    const request = parseAppendRequest(await readJson(context.req.raw, limits.bodyBytes));
+    const commit = parseCommit({ ...request, streamId }, eventDefaults(), limits);
+    const result = await appendOne(context.env, store, commit, principal.actor);
+    return context.json(toAnswer(result), result.status === "duplicate" ? 200 : 201);
+  });
+
+  app.get("/v1/:store/streams/:streamId", async (context) => {
+    const { store, principal } = context.var;
+    const streamId = parseStreamId(context.req.param("streamId"));
+    assertMay(principal, "read", store, streamId);
+    const parameters = new URL(context.req.url).searchParams;
+    const direction = single(parameters, "direction") ?? "forwards";
+    if (direction !== "forwards" && direction !== "backwards") {
+      throw new InvalidRequestError('A direction is "forwards" or "backwards".', { field: "direction" });
+    }
+    const query = { from: wholeNumber(parameters, "from", 1), limit: pageLimit(parameters, limits.pageEvents, limits), direction } as const;
+    const name = `${store}/${streamId}`;
+    const { page } = await callObject(
+      () => context.env.STREAMS.getByName(name),
+      async (stream) => unwrap(await stream.read(name, query)),
+    );
+    return json(page);
+  });
+
+  app.get("/v1/:store/streams", async (context) => {
+    const { store, principal } = context.var;
+    assertMay(principal, "read", store);
+    const parameters = new URL(context.req.url).searchParams;
+    const category = single(parameters, "category");
+    if (category !== undefined) parseStreamId(category, "category");
+    const after = single(parameters, "after") ?? "";
+    const query = { ...(category === undefined ? {} : { category }), after, limit: pageLimit(parameters, 100, limits) };
+    return context.json(
+      await callObject(
+        () => context.env.LOGS.getByName(store),
+        (log) => log.streams(query),
+      ),
+    );
+  });
+
+  app.post("/v1/:store/commits", async (context) => {
+    const { store, principal } = context.var;
+    const request = parsePushRequest(await readJson(context.req.raw, limits.bodyBytes));
+    return context.json(await push(request, { env: context.env, store, principal, limits, defaults: eventDefaults() }));
+  });
+
+  app.get("/v1/:store/feed", async (context) => {
+    const { store, principal } = context.var;
+    assertMay(principal, "read", store);
+    const query = feedQuery(new URL(context.req.url).searchParams, limits);
+    const { page } = await callObject(
+      () => context.env.LOGS.getByName(store),
+      async (log) => unwrap(await log.read(query)),
+    );
+    return json(page);
+  });
+
+  app.get("/v1/:store/health", async (context) => {
+    const { store, principal } = context.var;
+    if (!principal.can("read", store)) throw new ForbiddenError();
+    return context.json(
+      await callObject(
+        () => context.env.LOGS.getByName(store),
+        (log) => log.counts(),
+      ),
+    );
+  });
+
+  return { fetch: (request, env, context) => app.fetch(request, env, context) };
+}
+
+type Taken = Extract<PushResult, { status: "committed" | "duplicate" }>;
+
+async function appendOne(env: EdgeEnv, store: string, commit: Commit, actor: string | null): Promise<Taken> {
+  const name = `${store}/${commit.streamId}`;
+  const results = await callObject(
+    () => env.STREAMS.getByName(name),
+    async (stream) => {
+      using outcome = unwrap(await stream.append(name, [commit], actor, "stream"));
+      return [...outcome.results];
+    },
+  );
+  const result = results[0];
+  switch (result?.status) {
+    case "committed":
+    case "duplicate":
+      return result;
+    case "conflict":
+    case "rejected":
+      throw errorOf(result.code, result.detail, result);
+    default:
+      throw new Error("a stream left a commit unanswered");
+  }
+}
+
+function toAnswer({ streamId, firstVersion, version, position, status }: Taken): AppendAnswer {
+  return { streamId, firstVersion, version, position, duplicate: status === "duplicate" };
+}
+
+function eventDefaults(): EventDefaults {
+  return { newId: () => crypto.randomUUID(), occurredAt: new Date().toISOString() };
+}
+
+function json(text: string): Response {
+  return new Response(text, { headers: { "content-type": "application/json; charset=utf-8", "cache-control": "no-store" } });
+}
+
+function preflight(origin: string): Response {
+  return new Response(null, {
+    status: 204,
+    headers: {
+      "access-control-allow-origin": origin,
+      "access-control-allow-methods": "GET, POST",
+      "access-control-allow-headers": "authorization, content-type",
+      "access-control-max-age": "7200",
+      vary: "origin",
+    },
+  });
+}

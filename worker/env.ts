@@ -1,0 +1,12 @@
+/** What a deployment binds and sets; `wrangler.toml` explains each. */
+import type { LogObject } from "./log-object.ts";
+import type { StreamObject } from "./stream-object.ts";
+
+export interface EdgeEnv {
+  readonly STREAMS: DurableObjectNamespace<StreamObject>;
+  readonly LOGS: DurableObjectNamespace<LogObject>;
+  /** `open` allows everything to everyone. Anything else, and nothing, refuses every request. */
+  readonly AUTH?: string;
+  /** Origins, separated by commas, compared whole. */
+  readonly ALLOWED_ORIGINS?: string;
+}

@@ -1,0 +1,6 @@
+/** `headwater/edge`: the parts that a Worker of one's own is made of. */
+export type { Authenticate, Principal } from "./access.ts";
+export { createEdge, type Edge, type EdgeSettings } from "./edge.ts";
+export type { EdgeEnv } from "./env.ts";
+export { LogObject } from "./log-object.ts";
+export { StreamObject } from "./stream-object.ts";

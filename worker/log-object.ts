@@ -1,0 +1,218 @@
+/**
+ * The log of one store: gives positions at the moment of insertion and serves the feed. One row for each published run;
+ * the index on it is at once the streams' heads, the way back from a version to its position, and the list of streams.
+ */
+import { DurableObject } from "cloudflare:workers";
+import { unreachable } from "../shared/assert.ts";
+import { LogMismatchError, PositionAheadError } from "../shared/errors.ts";
+import { feedFilter } from "../shared/feed-filter.ts";
+import { decidePublication } from "../shared/log.ts";
+import { toVersion } from "../shared/order.ts";
+import type { FeedQuery } from "../shared/wire.ts";
+import type { EdgeEnv } from "./env.ts";
+import { type Refused, toRefused } from "./refused.ts";
+import { linesOf, parseLine, toWire } from "./run-text.ts";
+
+/** Contiguous versions of one stream, on their way into the log. */
+export interface PublishedRun {
+  readonly streamId: string;
+  readonly firstVersion: number;
+  /** As `run-text.ts` makes them. */
+  readonly events: string;
+}
+
+/** Versions of one stream that stand side by side in the log. */
+export interface Span {
+  readonly firstVersion: number;
+  readonly lastVersion: number;
+  readonly firstPosition: number;
+}
+
+export type PublicationAnswer =
+  /** All of the run stands in the log, here. */
+  | { readonly kind: "published"; readonly spans: readonly Span[] }
+  /** The log has the stream only up to `head`: send again from there. */
+  | { readonly kind: "gap"; readonly head: number };
+
+export interface Published {
+  readonly log: string;
+  /** One for each run, in order. */
+  readonly answers: readonly PublicationAnswer[];
+}
+
+/** Characters of a page; answers of objects hold 32 MiB at most. */
+const PAGE_SIZE = 4 * 1024 * 1024;
+/** Events that one page looks at, however few of them match: what a request may cost. */
+const PAGE_LOOKS = 20_000;
+/** Characters that one page looks at: a few large events cost as much as many small ones. */
+const PAGE_LOOKED_SIZE = 16 * 1024 * 1024;
+
+type Row = { last_position: number; stream_id: string; first_version: number; last_version: number; events: string };
+
+export class LogObject extends DurableObject<EdgeEnv> {
+  readonly #sql: SqlStorage;
+  readonly #log: string;
+  #head: number;
+
+  constructor(state: DurableObjectState, env: EdgeEnv) {
+    super(state, env);
+    this.#sql = state.storage.sql;
+    this.#log = state.storage.transactionSync(() => this.#begin());
+    this.#head = this.#sql.exec<{ head: number }>("SELECT coalesce(max(last_position), 0) AS head FROM runs").one().head;
+  }
+
+  /** The log's id is made with its tables, at the first contact of any kind: a device may follow a log that is empty yet. */
+  #begin(): string {
+    this.#sql.exec(`
+      CREATE TABLE IF NOT EXISTS meta (log TEXT NOT NULL);
+      CREATE TABLE IF NOT EXISTS runs (
+        last_position INTEGER PRIMARY KEY,
+        stream_id TEXT NOT NULL,
+        first_version INTEGER NOT NULL,
+        last_version INTEGER NOT NULL,
+        events TEXT NOT NULL
+      );
+      CREATE UNIQUE INDEX IF NOT EXISTS runs_by_stream ON runs (stream_id, last_version);
+    `);
+    const [known] = this.#sql.exec<{ log: string }>("SELECT log FROM meta").toArray();
+    if (known !== undefined) return known.log;
+    const log = crypto.randomUUID();
+    this.#sql.exec("INSERT INTO meta (log) VALUES (?)", log);
+    return log;
+  }
+
+  /** Takes runs of any number of streams in one transaction. Sending a run again is always safe. */
+  publish(runs: readonly PublishedRun[]): Published {
+    const before = this.#head;
+    try {
+      const answers = this.ctx.storage.transactionSync(() => runs.map((run) => this.#take(run)));
+      return { log: this.#log, answers };
+    } catch (error) {
+      this.#head = before;
+      throw error;
+    }
+  }
+
+  #take(run: PublishedRun): PublicationAnswer {
+    const { streamId, firstVersion } = run;
+    const lines = linesOf(run.events);
+    const lastVersion = firstVersion + lines.length - 1;
+    const decision = decidePublication(toVersion(this.#headOf(streamId)), {
+      firstVersion: toVersion(firstVersion),
+      lastVersion: toVersion(lastVersion),
+    });
+    switch (decision.kind) {
+      case "gap":
+        return decision;
+      case "duplicate":
+        return { kind: "published", spans: this.#spans(streamId, firstVersion, lastVersion) };
+      case "take": {
+        const known = decision.from > firstVersion ? this.#spans(streamId, firstVersion, decision.from - 1) : [];
+        const taken = lines.slice(decision.from - firstVersion);
+        const firstPosition = this.#head + 1;
+        const lastPosition = this.#head + taken.length;
+        this.#sql.exec("INSERT INTO runs VALUES (?, ?, ?, ?, ?)", lastPosition, streamId, decision.from, lastVersion, taken.join("\n"));
+        this.#head = lastPosition;
+        return { kind: "published", spans: [...known, { firstVersion: decision.from, lastVersion, firstPosition }] };
+      }
+      default:
+        return unreachable(decision);
+    }
+  }
+
+  #headOf(streamId: string): number {
+    const query = "SELECT last_version FROM runs WHERE stream_id = ? ORDER BY last_version DESC LIMIT 1";
+    return this.#sql.exec<{ last_version: number }>(query, streamId).toArray()[0]?.last_version ?? 0;
+  }
+
+  #spans(streamId: string, from: number, to: number): Span[] {
+    const query = `SELECT first_version, last_version, last_position FROM runs
+      WHERE stream_id = ? AND last_version >= ? AND first_version <= ? ORDER BY last_version`;
+    return this.#sql
+      .exec<Omit<Row, "events" | "stream_id">>(query, streamId, from, to)
+      .toArray()
+      .map((row) => ({
+        firstVersion: row.first_version,
+        lastVersion: row.last_version,
+        firstPosition: row.last_position - (row.last_version - row.first_version),
+      }));
+  }
+
+  /** Where a stream's events from version `from` on stand, as far as the log has them. */
+  positionsOf(streamId: string, from: number): readonly Span[] {
+    return this.#spans(streamId, from, Number.MAX_SAFE_INTEGER);
+  }
+
+  logId(): string {
+    return this.#log;
+  }
+
+  /** A page of the feed as JSON. */
+  read(query: FeedQuery & { readonly after: number; readonly limit: number }): { readonly page: string } | Refused {
+    if (query.log !== undefined && query.log !== this.#log)
+      return toRefused(new LogMismatchError(undefined, { log: this.#log, head: this.#head }));
+    if (query.after > this.#head) return toRefused(new PositionAheadError(undefined, { log: this.#log, head: this.#head }));
+    const filter = feedFilter(query);
+    const events: string[] = [];
+    let position = query.after;
+    let size = 0;
+    let looked = 0;
+    const rows = this.#sql.exec<Row>("SELECT * FROM runs WHERE last_position > ? ORDER BY last_position", query.after);
+    const full = () => events.length >= query.limit || size >= PAGE_SIZE || position - query.after >= PAGE_LOOKS;
+    for (const row of rows) {
+      if (full() || looked >= PAGE_LOOKED_SIZE) break;
+      looked += row.events.length;
+      if (!filter.stream(row.stream_id)) {
+        position = row.last_position;
+        continue;
+      }
+      const lines = linesOf(row.events);
+      for (let i = 0; i < lines.length && !full(); i++) {
+        const at = row.last_position - (lines.length - 1 - i);
+        if (at <= position) continue;
+        position = at;
+        const line = lines[i] ?? "";
+        if (filter.content !== undefined && !filter.content(parseLine(line))) continue;
+        events.push(toWire(line, row.stream_id, row.last_version - (lines.length - 1 - i), at));
+        size += line.length;
+      }
+    }
+    return { page: `{"log":"${this.#log}","events":[${events.join(",")}],"position":${position},"head":${this.#head}}` };
+  }
+
+  /** Streams in the order of their ids. */
+  streams(query: { readonly category?: string; readonly after: string; readonly limit: number }): {
+    streams: { streamId: string; version: number }[];
+    next: string | null;
+  } {
+    const streams: { streamId: string; version: number }[] = [];
+    const next = `SELECT stream_id, max(last_version) AS last_version FROM runs
+      WHERE stream_id = (SELECT min(stream_id) FROM runs WHERE stream_id > ?1 AND (?2 IS NULL OR stream_id >= ?2) AND (?3 IS NULL OR stream_id < ?3))`;
+    const { category } = query;
+    let { after } = query;
+    // A category's streams are `Category` itself and those from `Category-` up to what follows `-` in ASCII.
+    const ranges =
+      category === undefined
+        ? [[null, null]]
+        : [
+            [category, `${category}\0`],
+            [`${category}-`, `${category}.`],
+          ];
+    for (const [from, to] of ranges) {
+      while (streams.length <= query.limit) {
+        const row = this.#sql.exec<{ stream_id: string | null; last_version: number }>(next, after, from, to).one();
+        if (row.stream_id === null) break;
+        streams.push({ streamId: row.stream_id, version: row.last_version });
+        after = row.stream_id;
+      }
+    }
+    if (streams.length <= query.limit) return { streams, next: null };
+    streams.pop();
+    return { streams, next: streams.at(-1)?.streamId ?? null };
+  }
+
+  counts(): { log: string; head: number; streams: number; events: number } {
+    const streams = this.#sql.exec<{ streams: number }>("SELECT count(DISTINCT stream_id) AS streams FROM runs").one().streams;
+    return { log: this.#log, head: this.#head, streams, events: this.#head };
+  }
+}

@@ -1,0 +1,159 @@
+/** `GET /openapi.json`, made from the schemas that check the messages, so that it can't say anything else. */
+import { toJsonSchema } from "@valibot/to-json-schema";
+import type { GenericSchema } from "valibot";
+import { ERROR_CODES, type ErrorCode } from "../shared/errors.ts";
+import * as wire from "../shared/wire.ts";
+import { STATUS } from "./problem.ts";
+
+type Parameter = { name: string; in: "path" | "query"; required?: boolean; description: string; schema: object };
+
+const STORE: Parameter = {
+  name: "store",
+  in: "path",
+  required: true,
+  description: "The store's id.",
+  schema: { type: "string", pattern: "^[a-z0-9][a-z0-9-]{0,62}$" },
+};
+const STREAM: Parameter = {
+  name: "streamId",
+  in: "path",
+  required: true,
+  description: "The stream's id.",
+  schema: { type: "string", pattern: "^[A-Za-z][A-Za-z0-9._:~-]{0,254}$" },
+};
+
+let document: object | undefined;
+
+export function openApi(): object {
+  document ??= {
+    openapi: "3.1.0",
+    info: {
+      title: "Headwater",
+      version: String(wire.PROTOCOL_VERSION),
+      description: "Append to streams with version conflict detection; read them, and the store's log in order.",
+    },
+    components: { securitySchemes: { bearer: { type: "http", scheme: "bearer" } } },
+    security: [{ bearer: [] }, {}],
+    paths: {
+      "/health": { get: { summary: "Whether the edge answers.", responses: { 200: { description: "It does." } } } },
+      "/v1/{store}/streams/{streamId}": {
+        parameters: [STORE, STREAM],
+        post: {
+          summary: "Append events to a stream: all of them or none.",
+          requestBody: body(wire.appendRequest),
+          responses: {
+            201: answer("Appended.", wire.appendAnswer),
+            200: answer("They were there already.", wire.appendAnswer),
+            ...problems("invalid-request", "version-conflict", "event-id-reused", "payload-too-large", "store-full"),
+          },
+        },
+        get: {
+          summary: "Read a stream.",
+          parameters: [
+            whole("from", "First version; backwards the last one."),
+            whole("limit", "Events at most.", 1000),
+            text("direction", "`forwards` or `backwards`."),
+          ],
+          responses: { 200: answer("A page of the stream.", wire.streamPage), ...problems("invalid-request", "stream-not-found") },
+        },
+      },
+      "/v1/{store}/streams": {
+        parameters: [STORE],
+        get: {
+          summary: "List streams by id.",
+          parameters: [
+            text("category", "Only this category."),
+            text("after", "The id after which to go on."),
+            whole("limit", "Streams at most.", 1000),
+          ],
+          responses: { 200: answer("A page of the list.", wire.streamList), ...problems("invalid-request") },
+        },
+      },
+      "/v1/{store}/commits": {
+        parameters: [STORE],
+        post: {
+          summary: "Push commits of many streams: each taken or refused on its own.",
+          requestBody: body(wire.pushRequest),
+          responses: {
+            200: answer("One result for each commit, in order.", wire.pushAnswer),
+            ...problems("invalid-request", "payload-too-large", "log-mismatch", "store-full"),
+          },
+        },
+      },
+      "/v1/{store}/feed": {
+        parameters: [STORE],
+        get: {
+          summary: "Read the log in position order.",
+          parameters: [
+            { ...whole("after", "The position after which to go on."), schema: { type: "integer", minimum: 0 } },
+            whole("limit", "Events at most.", 1000),
+            text("log", "The log that is followed; another one is refused."),
+            several("category"),
+            several("stream"),
+            several("type"),
+            text("correlation", "Only events of this correlation id."),
+            text("since", "Recorded at this time or later, ISO 8601 UTC."),
+            text("until", "Recorded at this time or earlier, ISO 8601 UTC."),
+          ],
+          responses: {
+            200: answer("A page of the feed.", wire.feedPage),
+            ...problems("invalid-request", "log-mismatch", "position-ahead"),
+          },
+        },
+      },
+      "/v1/{store}/health": {
+        parameters: [STORE],
+        get: { summary: "The log's id and size.", responses: { 200: { description: "As counted." } } },
+      },
+    },
+  };
+  return document;
+}
+
+function schemaOf(schema: GenericSchema): object {
+  return toJsonSchema(schema, {
+    errorMode: "ignore",
+    overrideSchema({ valibotSchema }) {
+      if (valibotSchema === wire.ordinal || valibotSchema === wire.version || valibotSchema === wire.position)
+        return { type: "integer", minimum: 0 };
+      if (valibotSchema === wire.metadata) return { type: "object" };
+      if (valibotSchema === wire.code) return { type: "string", enum: Object.keys(ERROR_CODES) };
+      return valibotSchema === wire.json ? {} : undefined;
+    },
+  });
+}
+
+function body(schema: GenericSchema): object {
+  return { required: true, content: { "application/json": { schema: schemaOf(schema) } } };
+}
+
+function answer(description: string, schema: GenericSchema): object {
+  return { description, content: { "application/json": { schema: schemaOf(schema) } } };
+}
+
+function problems(...codes: ErrorCode[]): Record<number, object> {
+  const all: ErrorCode[] = [...codes, "unauthenticated", "forbidden", "too-many-requests", "unavailable"];
+  const schema = schemaOf(wire.problemDocument);
+  const byStatus = Map.groupBy(all, (code) => STATUS[code]);
+  return Object.fromEntries(
+    [...byStatus].map(([status, same]) => [
+      status,
+      {
+        description: same.map((code) => `${code}: ${ERROR_CODES[code].title}`).join(" "),
+        content: { "application/problem+json": { schema } },
+      },
+    ]),
+  );
+}
+
+function whole(name: string, description: string, maximum?: number): Parameter {
+  return { name, in: "query", description, schema: { type: "integer", minimum: 1, ...(maximum === undefined ? {} : { maximum }) } };
+}
+
+function text(name: string, description: string): Parameter {
+  return { name, in: "query", description, schema: { type: "string" } };
+}
+
+function several(name: string): Parameter {
+  return { name, in: "query", description: `Only this ${name}; may repeat.`, schema: { type: "array", items: { type: "string" } } };
+}

@@ -1,0 +1,38 @@
+/** Errors as HTTP tells them: RFC 9457 documents. The only place that knows statuses. */
+import { ERROR_CODES, type ErrorCode, HeadwaterError, UnavailableError } from "../shared/errors.ts";
+import { problemOf } from "../shared/wire.ts";
+import { logFault } from "./journal.ts";
+
+export const STATUS: Readonly<Record<ErrorCode, number>> = {
+  "invalid-request": 400,
+  unauthenticated: 401,
+  forbidden: 403,
+  "stream-not-found": 404,
+  "version-conflict": 409,
+  "event-id-reused": 409,
+  "log-mismatch": 409,
+  "position-ahead": 409,
+  "payload-too-large": 413,
+  "too-many-requests": 429,
+  unavailable: 503,
+  "store-full": 507,
+  // These two happen on devices only.
+  "storage-failed": 500,
+  "store-closed": 500,
+};
+
+export function problemResponse(error: unknown, facts: Readonly<Record<string, string>> = {}): Response {
+  const known = error instanceof HeadwaterError ? error : unexpected(error, facts);
+  const status = STATUS[known.code];
+  const body = { type: "about:blank", title: ERROR_CODES[known.code].title, status, ...problemOf(known) };
+  const headers = new Headers({ "content-type": "application/problem+json; charset=utf-8", "cache-control": "no-store" });
+  if (known.code === "unauthenticated") headers.set("www-authenticate", "Bearer");
+  if (status === 503 || status === 429) headers.set("retry-after", String(known.details.retryAfter ?? 1));
+  return new Response(JSON.stringify(body), { status, headers });
+}
+
+/** What nobody foresaw goes to the log with its message, and to the caller without. */
+function unexpected(error: unknown, facts: Readonly<Record<string, string>>): HeadwaterError {
+  logFault("request", error, facts);
+  return new UnavailableError();
+}

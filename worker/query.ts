@@ -1,0 +1,53 @@
+/** Query parameters: whole numbers that are really whole, and nothing silently understood otherwise. */
+import { InvalidRequestError } from "../shared/errors.ts";
+import { feedFilter } from "../shared/feed-filter.ts";
+import type { Limits } from "../shared/limits.ts";
+import type { FeedQuery } from "../shared/wire.ts";
+
+/** @throws InvalidRequestError for anything but a whole number from `least` to 2^53 − 1 */
+export function wholeNumber(parameters: URLSearchParams, name: string, least: number): number | undefined {
+  const text = single(parameters, name);
+  if (text === undefined) return undefined;
+  const value = /^\d{1,16}$/.test(text) ? Number(text) : Number.NaN;
+  if (!Number.isSafeInteger(value) || value < least)
+    throw new InvalidRequestError(`${name} is a whole number from ${least}.`, { field: name });
+  return value;
+}
+
+/** More than a page holds is asked for with the best intentions: the page is as full as it may be. */
+export function pageLimit(parameters: URLSearchParams, preset: number, limits: Limits): number {
+  return Math.min(wholeNumber(parameters, "limit", 1) ?? preset, limits.pageEvents);
+}
+
+/** @throws InvalidRequestError where it stands there twice: which one did the caller mean? */
+export function single(parameters: URLSearchParams, name: string): string | undefined {
+  const values = parameters.getAll(name);
+  if (values.length > 1) throw new InvalidRequestError(`${name} stands in the address more than once.`, { field: name });
+  return values[0] === "" ? undefined : values[0];
+}
+
+/** A feed query, complete and checked. */
+export function feedQuery(parameters: URLSearchParams, limits: Limits): FeedQuery & { after: number; limit: number } {
+  const query: FeedQuery & { after: number; limit: number } = {
+    after: wholeNumber(parameters, "after", 0) ?? 0,
+    limit: pageLimit(parameters, limits.pageEvents, limits),
+    ...present("log", single(parameters, "log")),
+    ...several(parameters, "category"),
+    ...several(parameters, "stream"),
+    ...several(parameters, "type"),
+    ...present("correlation", single(parameters, "correlation")),
+    ...present("since", single(parameters, "since")),
+    ...present("until", single(parameters, "until")),
+  };
+  feedFilter(query);
+  return query;
+}
+
+function several(parameters: URLSearchParams, name: string): Record<string, string[]> {
+  const values = parameters.getAll(name).filter((value) => value !== "");
+  return values.length === 0 ? {} : { [name]: values };
+}
+
+function present(name: string, value: string | undefined): Record<string, string> {
+  return value === undefined ? {} : { [name]: value };
+}

@@ -1,0 +1,24 @@
+/** Errors on their way from an object to the Worker: a thrown one would lose its class and fields between the two. */
+import { errorOf, type HeadwaterError } from "../shared/errors.ts";
+import { problemOf } from "../shared/wire.ts";
+
+export interface Refused {
+  readonly refused: ReturnType<typeof problemOf>;
+}
+
+export function toRefused(error: HeadwaterError): Refused {
+  return { refused: problemOf(error) };
+}
+
+/** @throws the typed error where the object refused */
+export function unwrap<T extends object>(answer: T): Exclude<T, { readonly refused: unknown }> {
+  if (isRefused(answer)) {
+    const { code, detail, ...details } = answer.refused;
+    throw errorOf(code, detail, details);
+  }
+  return answer as Exclude<T, { readonly refused: unknown }>; // the check above leaves nothing else
+}
+
+function isRefused(answer: object): answer is Refused {
+  return "refused" in answer;
+}

@@ -1,0 +1,266 @@
+/**
+ * One stream, and its only writer.
+ *
+ *     commit ──► decide ──► insert run, arm alarm (one transaction) ──► publish to the log ──► receipt with position
+ *                                                                           │ log unreachable
+ *                                                                           └──► receipt without; the alarm publishes
+ *
+ * Memory holds nothing that cannot be rebuilt: ids and version from the rows, positions from the log, and how far the
+ * log has the stream from the log's own answers (`publisher.ts`).
+ */
+import { DurableObject } from "cloudflare:workers";
+import { decideAppend, type RecordedBody } from "../shared/append.ts";
+import { assert } from "../shared/assert.ts";
+import type { Commit } from "../shared/commit.ts";
+import { HeadwaterError, StoreFullError, StreamNotFoundError } from "../shared/errors.ts";
+import type { EventBody } from "../shared/event.ts";
+import { toVersion } from "../shared/order.ts";
+import type { PushResult } from "../shared/wire.ts";
+import type { EdgeEnv } from "./env.ts";
+import type { PublicationAnswer, PublishedRun } from "./log-object.ts";
+import { Publisher } from "./publisher.ts";
+import { type Refused, toRefused } from "./refused.ts";
+import { idOf, linesOf, parseLine, toLines, toWire } from "./run-text.ts";
+
+/** A result whose position is yet to be filled in. */
+export type CommitResult = PushResult;
+
+export interface AppendOutcome {
+  /** One for each commit, in order. */
+  readonly results: readonly CommitResult[];
+  /** What the caller is to publish; null where the stream publishes by itself. */
+  readonly run: PublishedRun | null;
+  /** Tells the stream what became of `run`; null where the publication failed. Answers the results with their positions. */
+  readonly published: (answer: PublicationAnswer | null) => Promise<readonly CommitResult[]>;
+}
+
+export interface StreamQuery {
+  readonly from: number | undefined;
+  readonly limit: number;
+  readonly direction: "forwards" | "backwards";
+}
+
+/** How long an append waits for its position, in milliseconds. */
+const POSITION_WAIT = 500;
+/** Characters of a page; answers of objects hold 32 MiB at most. */
+const PAGE_SIZE = 4 * 1024 * 1024;
+
+export class StreamObject extends DurableObject<EdgeEnv> {
+  readonly #sql: SqlStorage;
+  #exists: boolean;
+  #version = 0;
+  /** The stream's event ids, built at the first append after a wake. */
+  #ids: Map<string, number> | undefined;
+  readonly #publisher: Publisher;
+
+  constructor(state: DurableObjectState, env: EdgeEnv) {
+    super(state, env);
+    this.#sql = state.storage.sql;
+    // Reading a stream that does not exist must write nothing, so the table comes with the first commit.
+    this.#exists = this.#sql.exec("SELECT 1 FROM sqlite_master WHERE name = 'runs'").toArray().length > 0;
+    this.#publisher = new Publisher(state, env);
+    state.blockConcurrencyWhile(async () => {
+      this.#version = this.#readVersion();
+      await this.#publisher.wake(this.#version);
+    });
+  }
+
+  /**
+   * Appends commits in order. The ones behind a refused one are skipped.
+   *
+   * @param name `store/streamId`
+   */
+  async append(
+    name: string,
+    commits: readonly Commit[],
+    actor: string | null,
+    publishedBy: "stream" | "caller",
+  ): Promise<AppendOutcome | Refused> {
+    let results: CommitResult[];
+    try {
+      results = this.#commit(name, commits, actor);
+    } catch (error) {
+      // Whatever was written is rolled back; whatever memory says may be ahead of it.
+      this.#ids = undefined;
+      this.#exists = this.#sql.exec("SELECT 1 FROM sqlite_master WHERE name = 'runs'").toArray().length > 0;
+      this.#version = this.#readVersion();
+      if (isFull(error)) return toRefused(new StoreFullError());
+      throw error;
+    }
+    const run = publishedBy === "caller" ? this.#publisher.handOver() : null;
+    if (run === null) await this.#publisher.within(POSITION_WAIT, this.#version, oldestTaken(results));
+    return {
+      results: this.#withPositions(results),
+      run,
+      published: async (answer) => {
+        if (run !== null) this.#publisher.handedOver(run, answer);
+        return this.#withPositions(results);
+      },
+    };
+  }
+
+  #commit(name: string, commits: readonly Commit[], actor: string | null): CommitResult[] {
+    const recordedAt = new Date().toISOString();
+    const ids = this.#knownIds();
+    const appended: EventBody[] = [];
+    const results: CommitResult[] = [];
+    let version = this.#version;
+    for (const commit of commits) {
+      const { streamId } = commit;
+      if (results.at(-1) !== undefined && !["committed", "duplicate"].includes(results.at(-1)?.status ?? "")) {
+        results.push({ status: "skipped", streamId });
+        continue;
+      }
+      const decision = decideAppend({ version: toVersion(version), recorded: this.#recorded(commit, ids, appended) }, commit);
+      if (decision.kind === "refused") {
+        results.push(refusal(streamId, decision));
+        continue;
+      }
+      if (decision.kind === "append") {
+        for (const event of commit.events) ids.set(event.id, ++version);
+        appended.push(...commit.events);
+      }
+      const { firstVersion, version: last } = decision;
+      results.push({
+        status: decision.kind === "append" ? "committed" : "duplicate",
+        streamId,
+        firstVersion,
+        version: last,
+        position: null,
+      });
+    }
+    if (appended.length > 0) {
+      this.ctx.storage.transactionSync(() => this.#insert(name, version, toLines(appended, recordedAt, actor)));
+      // Without an await between, the alarm is part of the same write as the rows.
+      this.#publisher.arm();
+      this.#version = version;
+    }
+    return results;
+  }
+
+  #insert(name: string, lastVersion: number, events: string): void {
+    if (!this.#exists) {
+      this.#sql.exec("CREATE TABLE runs (last_version INTEGER PRIMARY KEY, name TEXT, events TEXT NOT NULL)");
+    }
+    // The first row carries the object's name: an alarm may not know it otherwise.
+    this.#sql.exec("INSERT INTO runs VALUES (?, ?, ?)", lastVersion, this.#exists ? null : name, events);
+    this.#exists = true;
+  }
+
+  #readVersion(): number {
+    if (!this.#exists) return 0;
+    return this.#sql.exec<{ version: number }>("SELECT coalesce(max(last_version), 0) AS version FROM runs").one().version;
+  }
+
+  #knownIds(): Map<string, number> {
+    if (this.#ids !== undefined) return this.#ids;
+    const ids = new Map<string, number>();
+    if (this.#exists) {
+      let version = 0;
+      for (const row of this.#sql.exec<{ events: string }>("SELECT events FROM runs ORDER BY last_version")) {
+        for (const line of linesOf(row.events)) ids.set(idOf(line), ++version);
+      }
+      assert(version === this.#version, "the rows of a stream hold its versions without gap");
+    }
+    this.#ids = ids;
+    return ids;
+  }
+
+  /** The recorded events that have ids of the commit, those of earlier commits of the same call included. */
+  #recorded(commit: Commit, ids: ReadonlyMap<string, number>, appended: readonly EventBody[]): Map<string, RecordedBody> {
+    const recorded = new Map<string, RecordedBody>();
+    for (const { id } of commit.events) {
+      const version = ids.get(id);
+      if (version === undefined) continue;
+      const body = version > this.#version ? appended[version - this.#version - 1] : this.#eventAt(version);
+      assert(body !== undefined, "an id that the stream knows belongs to an event");
+      recorded.set(id, { ...body, version: toVersion(version) });
+    }
+    return recorded;
+  }
+
+  #eventAt(version: number): EventBody {
+    const row = this.#sql
+      .exec<{ last_version: number; events: string }>("SELECT * FROM runs WHERE last_version >= ? ORDER BY last_version LIMIT 1", version)
+      .one();
+    const lines = linesOf(row.events);
+    return parseLine(lines[lines.length - 1 - (row.last_version - version)] ?? "");
+  }
+
+  #withPositions(results: readonly CommitResult[]): CommitResult[] {
+    return results.map((result) =>
+      result.status === "committed" || result.status === "duplicate"
+        ? { ...result, position: this.#publisher.positionOf(result.firstVersion) }
+        : result,
+    );
+  }
+
+  /** A page of the stream as JSON. */
+  async read(name: string, query: StreamQuery): Promise<{ readonly page: string } | Refused> {
+    if (this.#version === 0) return toRefused(new StreamNotFoundError());
+    const upTo = this.#version;
+    const backwards = query.direction === "backwards";
+    const from = Math.min(query.from ?? (backwards ? upTo : 1), backwards ? upTo : Number.MAX_SAFE_INTEGER);
+    const lowest = backwards ? Math.max(1, from - query.limit + 1) : from;
+    const highest = backwards ? from : Math.min(upTo, from + query.limit - 1);
+    // Positions are worth a moment's wait, and reading must not depend on the log.
+    await this.#publisher.within(POSITION_WAIT, 0, lowest);
+    const events: string[] = [];
+    let size = 0;
+    const streamId = name.slice(name.indexOf("/") + 1);
+    const order = backwards ? "DESC" : "ASC";
+    const rows = this.#sql.exec<{ last_version: number; events: string }>(
+      `SELECT last_version, events FROM runs WHERE last_version >= ?1 AND last_version <=
+        (SELECT last_version FROM runs WHERE last_version >= ?2 ORDER BY last_version LIMIT 1) ORDER BY last_version ${order}`,
+      lowest,
+      highest,
+    );
+    for (const row of rows) {
+      const lines = linesOf(row.events);
+      const numbered = lines.map((line, i) => ({ line, version: row.last_version - (lines.length - 1 - i) }));
+      for (const { line, version } of backwards ? numbered.reverse() : numbered) {
+        if (version < lowest || version > highest) continue;
+        if (size >= PAGE_SIZE) break;
+        size += line.length;
+        events.push(toWire(line, streamId, version, this.#publisher.positionOf(version)));
+      }
+      if (size >= PAGE_SIZE) break;
+    }
+    return { page: `{"streamId":"${streamId}","version":${upTo},"events":[${events.join(",")}]}` };
+  }
+
+  override async alarm(): Promise<void> {
+    await this.#publisher.onAlarm();
+  }
+}
+
+function refusal(streamId: string, decision: Extract<ReturnType<typeof decideAppend>, { kind: "refused" }>): CommitResult {
+  if (decision.code === "event-id-reused") {
+    return {
+      status: "rejected",
+      streamId,
+      code: decision.code,
+      eventId: decision.eventId,
+      detail: `The event id ${decision.eventId} stands in the stream for another event.`,
+    };
+  }
+  const { code, expectedVersion, actualVersion } = decision;
+  return {
+    status: "conflict",
+    streamId,
+    code,
+    expectedVersion,
+    actualVersion,
+    detail: `Expected version ${expectedVersion}, but the stream is at version ${actualVersion}.`,
+  };
+}
+
+/** The first version whose position the results want. */
+function oldestTaken(results: readonly CommitResult[]): number | undefined {
+  const versions = results.flatMap((result) => ("firstVersion" in result ? [result.firstVersion] : []));
+  return versions.length === 0 ? undefined : Math.min(...versions);
+}
+
+function isFull(error: unknown): boolean {
+  return error instanceof Error && !(error instanceof HeadwaterError) && error.message.includes("SQLITE_FULL");
+}
