@@ -1,4 +1,4 @@
-/** `npm run bench`: every measurement beside its baseline in the same run. It judges nothing. */
+/** `npm run bench`: every measurement beside its baseline in the same run. It judges nothing. `npm run bench -- browser` runs a part. */
 import { execFile } from "node:child_process";
 import { mkdir, writeFile } from "node:fs/promises";
 import { cpus } from "node:os";
@@ -9,29 +9,47 @@ import { measureEdge } from "./edge.ts";
 import { type Measurement, median, ratio } from "./measure.ts";
 import { measureMemory } from "./memory.ts";
 
+const PARTS = ["edge", "browser", "memory", "rows"] as const;
+type Part = (typeof PARTS)[number];
+
 const run = promisify(execFile);
+const given = process.argv.slice(2);
+const unknown = given.find((part) => !PARTS.some((known) => known === part));
+if (unknown !== undefined) throw new Error(`There is no part ${unknown}; there are ${PARTS.join(", ")}.`);
+const wants = (part: Part) => given.length === 0 || given.includes(part);
+
 const edge = await startEdge();
 try {
-  const measurements = await measureEdge(edge.url);
+  const measurements: Measurement[] = [];
+  if (wants("edge")) measurements.push(...(await measureEdge(edge.url)));
+  if (wants("browser")) measurements.push(...(await measureInBrowser(await fillStores())));
+  if (measurements.length > 0) print(measurements);
+  const memory = wants("memory") ? await measureMemory(edge.url) : [];
+  if (memory.length > 0) {
+    console.log("\nPeak memory of the command line, MiB");
+    console.table(memory.map(({ command, events, streams, peak }) => ({ command, events, streams, peak: Math.round(peak) })));
+  }
+  const rows = wants("rows") ? await countRows() : [];
+  const counted = rows.map(({ events, rows: written }) => `${events} event${events === 1 ? "" : "s"}: ${written}`);
+  if (rows.length > 0) console.log(`\nRows written per commit, all in all: ${counted.join(", ")}`);
+  // A run of some parts is a look at them; the kept results are those of one whole run.
+  if (given.length === 0) {
+    await mkdir("bench/results", { recursive: true });
+    const machine = { node: process.version, cpu: cpus()[0]?.model, cores: cpus().length };
+    await writeFile("bench/results/latest.json", `${JSON.stringify({ machine, measurements, memory, rows }, undefined, 2)}\n`);
+  }
+} finally {
+  await edge.stop();
+}
+
+/** For each file a store at the edge that holds it. */
+async function fillStores(): Promise<Record<string, string>> {
   const filled: Record<string, string> = {};
   for (const file of ["permits", "tickets"]) {
     filled[file] = `${edge.url}/v1/${file}`;
     await run(process.execPath, ["cli/main.ts", "import", fileOf(file), "--url", filled[file]]);
   }
-  measurements.push(...(await measureInBrowser(filled)));
-  const memory = await measureMemory(edge.url);
-  const rows = await countRows();
-  print(measurements);
-  console.log("\nPeak memory of the command line, MiB");
-  console.table(memory.map(({ command, events, peak }) => ({ command, events, peak: Math.round(peak) })));
-  console.log(
-    `\nRows written per commit, all in all: ${rows.map(({ events, rows: written }) => `${events} event${events === 1 ? "" : "s"}: ${written}`).join(", ")}`,
-  );
-  await mkdir("bench/results", { recursive: true });
-  const machine = { node: process.version, cpu: cpus()[0]?.model, cores: cpus().length };
-  await writeFile("bench/results/latest.json", `${JSON.stringify({ machine, measurements, memory, rows }, undefined, 2)}\n`);
-} finally {
-  await edge.stop();
+  return filled;
 }
 
 function print(measurements: readonly Measurement[]): void {

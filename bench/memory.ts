@@ -9,24 +9,30 @@ import { pipeline } from "node:stream/promises";
 
 export interface MemoryUse {
   readonly events: number;
+  readonly streams: number;
   readonly command: "import" | "export";
   /** MiB, peak resident set of the process. */
   readonly peak: number;
 }
 
-const SIZES = [10_000, 100_000];
+/** The same events in one stream of 500 after the other, and at last in ten times as many streams. */
+const SIZES = [
+  { events: 10_000, streams: 20 },
+  { events: 100_000, streams: 200 },
+  { events: 100_000, streams: 2_000 },
+];
 const TELL = "data:text/javascript,process.on('exit',()=>console.error('peak '+process.resourceUsage().maxRSS))";
 
 export async function measureMemory(edgeUrl: string): Promise<MemoryUse[]> {
   const folder = await mkdtemp(join(tmpdir(), "headwater-bench-"));
   const uses: MemoryUse[] = [];
   try {
-    for (const events of SIZES) {
-      const file = join(folder, `${events}.ndjson`);
-      await pipeline(Readable.from(lines(events)), createWriteStream(file));
-      const url = `${edgeUrl}/v1/memory-${events}`;
-      uses.push({ events, command: "import", peak: await peakOf(["import", file, "--url", url]) });
-      uses.push({ events, command: "export", peak: await peakOf(["export", "--url", url, "--out", `${file}.out`]) });
+    for (const { events, streams } of SIZES) {
+      const file = join(folder, `${events}-${streams}.ndjson`);
+      await pipeline(Readable.from(lines(events, events / streams)), createWriteStream(file));
+      const url = `${edgeUrl}/v1/memory-${events}-${streams}`;
+      uses.push({ events, streams, command: "import", peak: await peakOf(["import", file, "--url", url]) });
+      uses.push({ events, streams, command: "export", peak: await peakOf(["export", "--url", url, "--out", `${file}.out`]) });
     }
   } finally {
     await rm(folder, { recursive: true });
@@ -34,10 +40,10 @@ export async function measureMemory(edgeUrl: string): Promise<MemoryUse[]> {
   return uses;
 }
 
-function* lines(count: number): Generator<string> {
+function* lines(count: number, perStream: number): Generator<string> {
   for (let i = 0; i < count; i++) {
     const data = { number: i, channel: "Internet", department: "General", responsible: "Resource26", text: "x".repeat(100) };
-    yield `${JSON.stringify({ stream: `Generated-${Math.floor(i / 500)}`, type: "Generated", time: "2026-01-01T00:00:00Z", actor: "bench", data })}\n`;
+    yield `${JSON.stringify({ stream: `Generated-${Math.floor(i / perStream)}`, type: "Generated", time: "2026-01-01T00:00:00Z", actor: "bench", data })}\n`;
   }
 }
 

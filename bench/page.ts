@@ -61,7 +61,7 @@ function rawEvent(streamId: string, version: number, position: number, line: Lin
 }
 
 function newEvent({ type, data, actor, time }: Line) {
-  return { type, data, metadata: { actor }, occurredAt: new Date(time).toISOString() };
+  return { type, data, metadata: { actor }, occurredAt: time };
 }
 
 async function putAll(db: IDBPDatabase, events: readonly object[], durability: IDBTransactionDurability, store = "events"): Promise<void> {
@@ -79,7 +79,8 @@ async function collect<T>(items: AsyncIterable<T>): Promise<T[]> {
   return all;
 }
 
-export async function measureAppends(lines: readonly Line[]): Promise<Measurement[]> {
+export async function measureAppends(given: readonly Line[]): Promise<Measurement[]> {
+  const lines = given.map((line) => ({ ...line, time: new Date(line.time).toISOString() }));
   const device = await openDevice();
   const raw = await openRaw();
   const results: Measurement[] = [];

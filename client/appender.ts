@@ -1,6 +1,9 @@
 /**
  * Appending on the device. Appends that are asked for while a transaction is under way go together in the next one: each
  * is still decided on its own, in the order in which it was asked for, but they share the cost of a durable commit.
+ *
+ * A tab remembers the versions that it left its streams at, and trusts them as long as nothing else has changed any: then
+ * a group is decided and written with one request to read and one to write, which either confirms the trust or aborts.
  */
 import type { IDBPDatabase } from "idb";
 import { type AppendDecision, decideAppend, type RecordedBody, type StreamFacts } from "../shared/append.ts";
@@ -8,10 +11,11 @@ import { assert } from "../shared/assert.ts";
 import type { Commit } from "../shared/commit.ts";
 import { errorOf } from "../shared/errors.ts";
 import type { ConfirmedEvent } from "../shared/event.ts";
-import { toPosition, toVersion, type Version } from "../shared/order.ts";
+import { NO_STREAM, toPosition, toVersion, type Version } from "../shared/order.ts";
+import type { PendingEntry } from "../shared/outbox.ts";
 import type { StreamId } from "../shared/stream-id.ts";
 import { type Database, type History, NEW_HISTORY, type Schema } from "./database.ts";
-import { streamEvents, toPendingRecord, versionOf, type WriteTx } from "./device-log.ts";
+import { addToOutbox, streamEvents, versionOf, type WriteTx, whole } from "./device-log.ts";
 import type { AppendResult } from "./event-store.ts";
 import { toSegments } from "./segments.ts";
 
@@ -30,14 +34,22 @@ interface Waiting extends AppendRequest {
 /** Commits in one transaction at most: a failed one fails all that share it. */
 const GROUP_COMMITS = 1000;
 /** Streams whose version is remembered at most. */
-const KNOWN_VERSIONS = 10_000;
+const REMEMBERED_STREAMS = 10_000;
+
+/** What this tab has seen of the database, and how to tell whether it is still so. */
+interface Memory {
+  readonly versions: Map<StreamId, Version>;
+  /** `versions` hold while the history has this revision … */
+  revision: number | undefined;
+  /** … and the next bundle gets the key after this one. */
+  lastKey: number | undefined;
+}
 
 export class Appender {
   readonly #database: Database;
   readonly #durability: IDBTransactionDurability;
   readonly #onAppended: (commits: number) => void;
-  /** Versions as this tab left them. Another tab, or sync, may have moved on: a guess, to be checked. */
-  readonly #versions = new Map<StreamId, Version>();
+  readonly #memory: Memory = { versions: new Map(), revision: undefined, lastKey: undefined };
   #waiting: Waiting[] = [];
   #running: Promise<void> | undefined;
 
@@ -78,15 +90,16 @@ export class Appender {
   }
 
   async #appendGroup(group: readonly AppendRequest[]): Promise<Decided[]> {
-    if (this.#versions.size > KNOWN_VERSIONS) this.#versions.clear();
-    const guess = guessFacts(group, this.#versions);
-    if (guess !== undefined) {
-      const decisions = await this.#database.run((db) => appendGroup(db, group, this.#durability, this.#versions, guess));
-      if (decisions !== undefined) return decisions;
+    const memory = this.#memory;
+    if (memory.versions.size > REMEMBERED_STREAMS) memory.versions.clear();
+    const append = () => this.#database.run((db) => appendGroup(db, group, this.#durability, memory));
+    try {
+      return await append();
+    } catch (error) {
+      if (!(error instanceof Distrust)) throw error;
+      memory.versions.clear();
+      return await append();
     }
-    const decisions = await this.#database.run((db) => appendGroup(db, group, this.#durability, this.#versions));
-    assert(decisions !== undefined, "only a guess can turn out to be wrong");
-    return decisions;
   }
 }
 
@@ -114,58 +127,78 @@ function settle({ commit, resolve, reject }: Waiting, decided: Decided | undefin
   });
 }
 
+/** Something else may have changed versions since this tab saw them. Nothing of the group was kept. */
+class Distrust extends Error {}
+
 /**
- * Decides and writes a group in one transaction. With a guess, the writes are asked for along with the reads that check
- * it, which spares a lone append the way to the database and back; the reads come first, so they see what was there before.
+ * Decides on what the tab remembers, and on what it reads of the other streams, and writes in the same transaction. Where
+ * everything is remembered, the write goes out along with the request that checks the memory.
  *
- * @returns undefined where the guess was wrong: the transaction was aborted, and nothing of it was kept
+ * @throws Distrust where the memory may be wrong
  */
 async function appendGroup(
   db: IDBPDatabase<Schema>,
   group: readonly AppendRequest[],
   durability: IDBTransactionDurability,
-  versions: Map<StreamId, Version>,
-  guess?: Map<StreamId, Facts>,
-): Promise<Decided[] | undefined> {
-  const tx: WriteTx = db.transaction(["segments", "outbox", "meta"], "readwrite", { durability });
-  const done = tx.done;
-  // Where a request fails, its own error tells more than the transaction's; this one is awaited on every other path.
-  done.catch(() => undefined);
-  const read = Promise.all([readFacts(tx, group), tx.objectStore("meta").get("history")]);
-  if (guess !== undefined) {
-    const guessed = new Map([...guess].map(([streamId, { version }]) => [streamId, version]));
-    const { decisions, writes } = decideGroup(tx, group, guess);
-    const [facts, history = NEW_HISTORY] = await read;
-    if (history.authority === "device" || [...facts].some(([streamId, { version }]) => guessed.get(streamId) !== version)) {
-      for (const write of writes) write.catch(() => undefined); // aborted, as they should be
-      tx.abort();
-      versions.clear();
-      return undefined;
-    }
-    await Promise.all([...writes, done]);
-    for (const [streamId, { version }] of guess) versions.set(streamId, version);
-    return decisions;
-  }
-  const [facts, history = NEW_HISTORY] = await read;
-  const local = history.authority === "device" ? new LocalOrder(history) : undefined;
-  const { decisions, writes } = decideGroup(tx, group, facts, local);
-  if (local !== undefined && local.events.length > 0) {
-    for (const segment of toSegments(local.events)) writes.push(tx.objectStore("segments").add(segment));
-    writes.push(tx.objectStore("meta").put(local.history(), "history"));
-  }
-  await Promise.all([...writes, done]);
-  if (local === undefined) for (const [streamId, { version }] of facts) versions.set(streamId, version);
+  memory: Memory,
+): Promise<Decided[]> {
+  const facts = factsOf(group, memory);
+  const unread = [...facts].filter(([, stream]) => !stream.isKnown);
+  const tx: WriteTx = db.transaction(["events", "meta"], "readwrite", { durability });
+  const { decisions, revision, keys } = await whole(tx, async () => {
+    const early = unread.length === 0 ? appendPending(tx, group, facts) : undefined;
+    const reads = unread.map(([streamId, stream]) => readStreamFacts(tx, streamId, stream, group));
+    const [history = NEW_HISTORY] = await Promise.all([tx.objectStore("meta").get("history"), early, ...reads]);
+    if (history.authority === "device") return appendLocally(tx, group, facts, history);
+    const appended = await (early ?? appendPending(tx, group, facts));
+    const trusted = unread.length < facts.size;
+    if (trusted && (history.revision !== memory.revision || appended.keys[0] !== (memory.lastKey ?? 0) + 1)) throw new Distrust();
+    return { ...appended, revision: history.revision };
+  });
+  // Without a write the key of the last bundle is not known, and so not what else may have been appended.
+  if (keys.length > 0) remember(memory, facts, revision, keys);
   return decisions;
 }
 
-/** Each commit of the group on its own, each on what the ones before it left. */
-function decideGroup(
+interface Appended {
+  readonly decisions: Decided[];
+  /** Of the bundles that were added to the outbox. */
+  readonly keys: readonly number[];
+}
+
+async function appendPending(tx: WriteTx, group: readonly AppendRequest[], facts: ReadonlyMap<StreamId, Facts>): Promise<Appended> {
+  const { decisions, entries } = decideGroup(group, facts);
+  return { decisions, keys: await Promise.all(addToOutbox(tx, entries)) };
+}
+
+async function appendLocally(
   tx: WriteTx,
   group: readonly AppendRequest[],
   facts: ReadonlyMap<StreamId, Facts>,
+  history: History,
+): Promise<Appended & { readonly revision: number }> {
+  const order = new LocalOrder(history);
+  const { decisions } = decideGroup(group, facts, order);
+  await Promise.all(order.write(tx));
+  return { decisions, keys: [], revision: history.revision };
+}
+
+function remember(memory: Memory, facts: ReadonlyMap<StreamId, Facts>, revision: number, keys: readonly number[]): void {
+  if (memory.revision !== revision || memory.lastKey === undefined || keys[0] !== memory.lastKey + 1) memory.versions.clear();
+  memory.revision = revision;
+  memory.lastKey = keys.at(-1);
+  for (const [streamId, { version }] of facts) memory.versions.set(streamId, version);
+}
+
+type NewEntry = Omit<PendingEntry, "seq">;
+
+/** Each commit of the group on its own, each on what the ones before it left. */
+function decideGroup(
+  group: readonly AppendRequest[],
+  facts: ReadonlyMap<StreamId, Facts>,
   local?: LocalOrder,
-): { decisions: Decided[]; writes: Promise<unknown>[] } {
-  const writes: Promise<unknown>[] = [];
+): { decisions: Decided[]; entries: NewEntry[] } {
+  const entries: NewEntry[] = [];
   const decisions = group.map(({ commit }): Decided => {
     const stream = facts.get(commit.streamId);
     assert(stream !== undefined, "the facts of every stream of the group are known");
@@ -174,23 +207,11 @@ function decideGroup(
     if (decision.kind === "refused") return { decision, position: null };
     const { firstVersion } = decision;
     const position = local?.record(commit, firstVersion) ?? null;
-    if (local === undefined)
-      writes.push(tx.objectStore("outbox").add(toPendingRecord({ ...commit, state: "pending", firstVersion, confirmed: 0 })));
+    entries.push({ ...commit, state: "pending", firstVersion, confirmed: 0 });
     advance(stream, commit, firstVersion, position);
     return { decision, position };
   });
-  return { decisions, writes };
-}
-
-/** Undefined where a version is not known, or where ids have to be looked up. */
-function guessFacts(group: readonly AppendRequest[], versions: ReadonlyMap<StreamId, Version>): Map<StreamId, Facts> | undefined {
-  const facts = new Map<StreamId, Facts>();
-  for (const { commit, mayRepeat } of group) {
-    const version = versions.get(commit.streamId);
-    if (version === undefined || mayRepeat) return undefined;
-    facts.set(commit.streamId, { version, recorded: new Map(), mayRepeat });
-  }
-  return facts;
+  return { decisions, entries };
 }
 
 /** A stream as the group finds it, and as each of its appends leaves it for the next. */
@@ -199,6 +220,24 @@ interface Facts extends StreamFacts {
   readonly recorded: Map<string, RecordedBody & { readonly position: number | null }>;
   /** Whether a commit of the group may carry ids that the stream records; ids made just now can't be there. */
   mayRepeat: boolean;
+  /** From memory: nothing has to be read. */
+  isKnown: boolean;
+}
+
+function factsOf(group: readonly AppendRequest[], { versions }: Memory): Map<StreamId, Facts> {
+  const facts = new Map<StreamId, Facts>();
+  for (const { commit, mayRepeat } of group) {
+    let stream = facts.get(commit.streamId);
+    if (stream === undefined) {
+      const version = versions.get(commit.streamId);
+      stream = { version: version ?? NO_STREAM, recorded: new Map(), mayRepeat, isKnown: version !== undefined };
+      facts.set(commit.streamId, stream);
+    }
+    stream.mayRepeat ||= mayRepeat;
+    // Ids are not remembered. A stream that does not exist has none.
+    stream.isKnown &&= !stream.mayRepeat || stream.version === NO_STREAM;
+  }
+  return facts;
 }
 
 function advance(stream: Facts, commit: Commit, firstVersion: Version, position: number | null): void {
@@ -207,17 +246,6 @@ function advance(stream: Facts, commit: Commit, firstVersion: Version, position:
   for (const [i, body] of commit.events.entries()) {
     stream.recorded.set(body.id, { ...body, version: toVersion(firstVersion + i), position: position === null ? null : position + i });
   }
-}
-
-async function readFacts(tx: WriteTx, group: readonly AppendRequest[]): Promise<Map<StreamId, Facts>> {
-  const streams = new Map<StreamId, Facts>();
-  for (const { commit, mayRepeat } of group) {
-    const known = streams.get(commit.streamId);
-    if (known === undefined) streams.set(commit.streamId, { version: toVersion(0), recorded: new Map(), mayRepeat });
-    else known.mayRepeat ||= mayRepeat;
-  }
-  await Promise.all([...streams].map(([streamId, stream]) => readStreamFacts(tx, streamId, stream, group)));
-  return streams;
 }
 
 async function readStreamFacts(tx: WriteTx, streamId: StreamId, stream: Facts, group: readonly AppendRequest[]): Promise<void> {
@@ -230,7 +258,7 @@ async function readStreamFacts(tx: WriteTx, streamId: StreamId, stream: Facts, g
 
 /** A store that nobody syncs orders its events itself, as the edge would. */
 class LocalOrder {
-  readonly events: ConfirmedEvent[] = [];
+  readonly #events: ConfirmedEvent[] = [];
   readonly #history: History;
   readonly #now = new Date().toISOString();
   #position: number;
@@ -245,7 +273,7 @@ class LocalOrder {
     const first = this.#position + 1;
     for (const [i, body] of commit.events.entries()) {
       this.#position++;
-      this.events.push({
+      this.#events.push({
         ...body,
         streamId: commit.streamId,
         version: toVersion(firstVersion + i),
@@ -257,7 +285,17 @@ class LocalOrder {
     return first;
   }
 
-  history(): History {
-    return { ...this.#history, log: this.#history.log ?? crypto.randomUUID(), position: this.#position, head: this.#position };
+  write(tx: WriteTx): Promise<unknown>[] {
+    if (this.#events.length === 0) return [];
+    const { authority, log, revision } = this.#history;
+    const next: History = {
+      authority,
+      log: log ?? crypto.randomUUID(),
+      position: this.#position,
+      head: this.#position,
+      revision: revision + 1,
+    };
+    const segments = toSegments(this.#events).map((segment) => tx.objectStore("events").put(segment));
+    return [...segments, tx.objectStore("meta").put(next, "history")];
   }
 }

@@ -6,7 +6,7 @@ import type { ConfirmedEvent, EventBody } from "../shared/event.ts";
 import type { ExpectedVersion } from "../shared/expected-version.ts";
 import { type ParkedEntry, rebaseEntry } from "../shared/outbox.ts";
 import type { Database, Schema } from "./database.ts";
-import { confirmedEvents, type ReadTx, toParkedEntry, toPendingRecord, versionOf, type WriteTx } from "./device-log.ts";
+import { addToOutbox, confirmedEvents, type ReadTx, toParkedEntry, versionOf, type WriteTx, whole } from "./device-log.ts";
 
 /** A commit of this device that the edge refused. It stays until the app resolves it. */
 export interface Conflict {
@@ -31,14 +31,14 @@ export interface Conflict {
 /** All parked commits, oldest first. */
 export async function readConflicts(database: Database, onResolved: () => Promise<void>): Promise<Conflict[]> {
   return database.run(async (db) => {
-    const tx: ReadTx = db.transaction(["parked", "segments", "outbox"]);
+    const tx: ReadTx = db.transaction(["parked", "events"]);
     const entries = (await tx.objectStore("parked").getAll()).map(toParkedEntry);
     const bases = new Map<string, number>();
     for (const entry of entries)
       bases.set(entry.streamId, Math.min(believedVersion(entry), bases.get(entry.streamId) ?? Number.POSITIVE_INFINITY));
     const conflicts = entries.map(async (entry): Promise<Conflict> => {
       const own = new Set(entry.events.map((event) => event.id));
-      const theirs = await confirmedEvents(tx, entry.streamId, (bases.get(entry.streamId) ?? 0) + 1, Number.POSITIVE_INFINITY);
+      const theirs = await confirmedEvents(tx, entry.streamId, (bases.get(entry.streamId) ?? 0) + 1);
       const resolve = async (work: (db: IDBPDatabase<Schema>) => Promise<void>) => {
         await database.run(work);
         await onResolved();
@@ -66,22 +66,25 @@ function believedVersion(entry: ParkedEntry): number {
 }
 
 async function rebaseParked(db: IDBPDatabase<Schema>, seq: number): Promise<void> {
-  const tx: WriteTx = db.transaction(["parked", "outbox", "segments"], "readwrite", { durability: "strict" });
-  const entry = await takeParked(tx, seq);
-  const rebased = rebaseEntry(entry, seq, await versionOf(tx, entry.streamId));
-  await Promise.all([tx.objectStore("parked").delete(seq), tx.objectStore("outbox").add(toPendingRecord(rebased)), tx.done]);
+  const tx: WriteTx = db.transaction(["parked", "events"], "readwrite", { durability: "strict" });
+  await whole(tx, async () => {
+    const entry = await takeParked(tx, seq);
+    const rebased = rebaseEntry(entry, seq, await versionOf(tx, entry.streamId));
+    await Promise.all([tx.objectStore("parked").delete(seq), ...addToOutbox(tx, [rebased])]);
+  });
 }
 
 async function discardParked(db: IDBPDatabase<Schema>, seq: number): Promise<void> {
-  const tx: WriteTx = db.transaction(["parked", "outbox", "segments"], "readwrite", { durability: "strict" });
-  await takeParked(tx, seq);
-  await Promise.all([tx.objectStore("parked").delete(seq), tx.done]);
+  const tx: WriteTx = db.transaction(["parked", "events"], "readwrite", { durability: "strict" });
+  await whole(tx, async () => {
+    await takeParked(tx, seq);
+    await tx.objectStore("parked").delete(seq);
+  });
 }
 
 async function takeParked(tx: WriteTx, seq: number): Promise<ParkedEntry> {
   const record = await tx.objectStore("parked").get(seq);
   if (record === undefined) {
-    await tx.done;
     throw new InvalidRequestError("This conflict was resolved already; ask conflicts() again.", { field: "conflict" });
   }
   return toParkedEntry(record);

@@ -1,33 +1,21 @@
 /**
- * The device's database. Confirmed events and the device's own commits live apart:
+ * The device's database. What reading a stream and appending to it ask for stands behind one index, so that either asks once:
  *
- *     segments   key: position of the last event    the confirmed log, some dozens of events a record
- *                index `streams`: [streamId, last version] of each stream in it
- *     outbox     key: seq                           pending commits, one a record
- *                index `streams`: [streamId, last version]
- *     parked     key: seq                           refused commits that wait for the app
- *     meta       key: name                          `history`: which log this is, and how far it is applied
+ *     events   key: [page, n]     segments: the confirmed log
+ *              key: a number      bundles: the outbox, in the order in which the commits were made
+ *              index `streams`: [streamId, last version] of each stream in a record; pending events are a stream's last
+ *     parked   key: seq           refused commits that wait for the app
+ *     meta     key: name          `history`: which log this is, and how far it is applied
  *
- * Why segments: `docs/decisions/0001-segments-on-the-device.md`.
+ * Why records of many events: `docs/decisions/0003-storage-on-the-device.md`.
  */
 import { type DBSchema, type IDBPDatabase, openDB } from "idb";
-import { HeadwaterError, StorageFailedError, StoreClosedError, StoreFullError } from "../shared/errors.ts";
+import { StorageFailedError, StoreClosedError, StoreFullError } from "../shared/errors.ts";
 import type { ExpectedVersion } from "../shared/expected-version.ts";
 import type { ParkReason } from "../shared/outbox.ts";
 import type { StreamId } from "../shared/stream-id.ts";
-import type { Segment } from "./segments.ts";
-
-export interface PendingRecord {
-  /** Given by the database. */
-  seq?: number;
-  streamId: StreamId;
-  expectedVersion: ExpectedVersion;
-  firstVersion: number;
-  lastVersion: number;
-  confirmed: number;
-  /** The events as a JSON array. Text is written and read faster than a structured clone. */
-  events: string;
-}
+import type { Bundle } from "./bundles.ts";
+import type { Segment, SegmentKey } from "./segments.ts";
 
 export interface ParkedRecord {
   seq: number;
@@ -47,18 +35,19 @@ export interface History {
   position: number;
   /** The last position that the edge is known to have. */
   head: number;
+  /** Counts what changed streams' versions otherwise than by an append to the outbox: who remembers versions compares it. */
+  revision: number;
 }
 
-export const NEW_HISTORY: History = { authority: "device", log: null, position: 0, head: 0 };
+export const NEW_HISTORY: History = { authority: "device", log: null, position: 0, head: 0, revision: 0 };
 
 export interface Schema extends DBSchema {
-  segments: { key: number; value: Segment; indexes: { streams: [string, number] } };
-  outbox: { key: number; value: PendingRecord; indexes: { streams: [string, number] } };
+  events: { key: SegmentKey | number; value: Segment | Bundle; indexes: { streams: [string, number] } };
   parked: { key: number; value: ParkedRecord };
   meta: { key: "history"; value: History };
 }
 
-export type StoreName = "segments" | "outbox" | "parked" | "meta";
+export type StoreName = "events" | "parked" | "meta";
 
 const DATABASE_VERSION = 1;
 
@@ -120,8 +109,7 @@ export class Database {
     }
     return openDB<Schema>(this.#name, DATABASE_VERSION, {
       upgrade(db) {
-        db.createObjectStore("segments", { keyPath: "position" }).createIndex("streams", "streams", { multiEntry: true });
-        db.createObjectStore("outbox", { keyPath: "seq", autoIncrement: true }).createIndex("streams", ["streamId", "lastVersion"]);
+        db.createObjectStore("events", { keyPath: "key", autoIncrement: true }).createIndex("streams", "streams", { multiEntry: true });
         db.createObjectStore("parked", { keyPath: "seq" });
         db.createObjectStore("meta");
       },
@@ -142,10 +130,11 @@ function isDeadConnection(error: unknown): boolean {
   return error instanceof DOMException && error.name === "InvalidStateError";
 }
 
-function storageError(error: unknown): HeadwaterError {
-  if (error instanceof HeadwaterError) return error;
-  if (error instanceof DOMException && error.name === "QuotaExceededError") {
+/** A failure of IndexedDB as a typed error; anything else as it is. */
+function storageError(error: unknown): unknown {
+  if (!(error instanceof DOMException)) return error;
+  if (error.name === "QuotaExceededError") {
     return new StoreFullError("The browser's storage for this site is full; nothing of the append was kept.", { cause: error });
   }
-  return new StorageFailedError(`IndexedDB failed: ${error instanceof Error ? error.message : String(error)}`, { cause: error });
+  return new StorageFailedError(`IndexedDB failed: ${error.message}`, { cause: error });
 }

@@ -1,51 +1,130 @@
 /** What the device holds, read and written within a transaction of the caller's. */
-import type { IDBPTransaction } from "idb";
+import type { IDBPDatabase, IDBPTransaction } from "idb";
+import { assert } from "../shared/assert.ts";
 import type { ConfirmedEvent, EventBody, RecordingFields } from "../shared/event.ts";
 import { toVersion, type Version } from "../shared/order.ts";
-import { lastVersionOf, type ParkedEntry, type PendingEntry } from "../shared/outbox.ts";
-import type { ParkedRecord, PendingRecord, Schema, StoreName } from "./database.ts";
+import type { ParkedEntry, PendingEntry } from "../shared/outbox.ts";
+import { type Bundle, bundleKeyOf, entriesOf, rebundle, type StoredBundle, toBundles } from "./bundles.ts";
+import type { ParkedRecord, Schema, StoreName } from "./database.ts";
 import type { StreamEvent } from "./event-store.ts";
-import { eventsOf } from "./segments.ts";
+import { eventsOf, type Segment } from "./segments.ts";
 
 type Tx<M extends IDBTransactionMode> = IDBPTransaction<Schema, StoreName[], M>;
 export type ReadTx = Tx<"readonly"> | Tx<"readwrite">;
 export type WriteTx = Tx<"readwrite">;
 
+/**
+ * Does `work` in a transaction and waits for it to complete. Where `work` throws, the transaction is aborted: what it had
+ * asked for until then must not stand alone.
+ */
+export async function whole<T>(tx: WriteTx, work: () => Promise<T>): Promise<T> {
+  const { done } = tx;
+  done.catch(() => undefined); // where a request failed, its own error tells more than the transaction's
+  try {
+    const result = await work();
+    await done;
+    return result;
+  } catch (error) {
+    try {
+      tx.abort();
+    } catch {
+      // The transaction has ended by itself.
+    }
+    throw error;
+  }
+}
+
+const LAST_NUMBER = Number.POSITIVE_INFINITY;
+
+/** Records that hold one of the stream's versions from `from` on. */
 function versionsOf(streamId: string, from: number): IDBKeyRange {
-  return IDBKeyRange.bound([streamId, from], [streamId, Number.POSITIVE_INFINITY]);
+  return IDBKeyRange.bound([streamId, from], [streamId, LAST_NUMBER]);
+}
+
+/** Keys of the outbox from this bundle on. Numbers stand before arrays in the order of IndexedDB's keys. */
+export function outboxFrom(key: number): IDBKeyRange {
+  return IDBKeyRange.bound(key, LAST_NUMBER);
+}
+
+/** Keys of the confirmed log from the first page that holds something after this position. */
+export function pagesAfter(position: number): IDBKeyRange {
+  return IDBKeyRange.bound([position + 1, 0], [LAST_NUMBER, LAST_NUMBER]);
+}
+
+export function isBundle(record: Segment | Bundle): record is StoredBundle {
+  return typeof record.key === "number";
+}
+
+export function isSegment(record: Segment | Bundle): record is Segment {
+  return Array.isArray(record.key);
 }
 
 /** The stream's version as an append sees it: the last pending event's, else the last confirmed one's, else 0. */
 export async function versionOf(tx: ReadTx, streamId: string): Promise<Version> {
-  const range = versionsOf(streamId, 0);
-  const [pending, confirmed] = await Promise.all([
-    tx.objectStore("outbox").index("streams").openKeyCursor(range, "prev"),
-    tx.objectStore("segments").index("streams").openKeyCursor(range, "prev"),
-  ]);
-  return toVersion((pending ?? confirmed)?.key[1] ?? 0);
-}
-
-/** Confirmed events of versions `from` … `to`, in order. */
-export async function confirmedEvents(tx: ReadTx, streamId: string, from: number, to: number): Promise<ConfirmedEvent[]> {
-  // A segment that holds the stream holds at least one of its events, so as many segments as events are enough.
-  const most = Number.isFinite(to) ? to - from + 1 : undefined;
-  const segments = await tx.objectStore("segments").index("streams").getAll(versionsOf(streamId, from), most);
-  return segments
-    .flatMap((segment) => eventsOf(segment, (id) => id === streamId))
-    .filter((event) => event.version >= from && event.version <= to);
-}
-
-/** The stream's pending commits whose last version is `from` or later, in order. */
-export async function pendingEntries(tx: ReadTx, streamId: string, from = 0): Promise<PendingEntry[]> {
-  const records = await tx.objectStore("outbox").index("streams").getAll(versionsOf(streamId, from));
-  return records.map(toPendingEntry);
+  const last = await tx.objectStore("events").index("streams").openKeyCursor(versionsOf(streamId, 0), "prev");
+  return toVersion(last?.key[1] ?? 0);
 }
 
 /** Confirmed, then pending events of versions `from` … `to`. */
 export async function streamEvents(tx: ReadTx, streamId: string, from: number, to: number): Promise<StreamEvent[]> {
-  const [confirmed, entries] = await Promise.all([confirmedEvents(tx, streamId, from, to), pendingEntries(tx, streamId, from)]);
-  const pending = entries.flatMap(pendingEvents).filter((event) => event.version >= from && event.version <= to);
-  return [...confirmed.map((event) => ({ ...event, pending: false })), ...pending];
+  // A record that holds the stream holds at least one of its events, so as many records as events are enough.
+  const most = Number.isFinite(to) ? to - from + 1 : undefined;
+  const records = await tx.objectStore("events").index("streams").getAll(versionsOf(streamId, from), most);
+  const isOurs = (id: string) => id === streamId;
+  const events = records.flatMap((record): StreamEvent[] =>
+    isBundle(record)
+      ? entriesOf(record, isOurs).flatMap(pendingEvents)
+      : isSegment(record)
+        ? eventsOf(record, isOurs).map((event) => ({ ...event, pending: false }))
+        : [],
+  );
+  return from <= 1 && to === LAST_NUMBER ? events : events.filter((event) => event.version >= from && event.version <= to);
+}
+
+/** The stream's confirmed events from version `from` on. */
+export async function confirmedEvents(tx: ReadTx, streamId: string, from: number): Promise<ConfirmedEvent[]> {
+  const records = await tx.objectStore("events").index("streams").getAll(versionsOf(streamId, from));
+  return records
+    .filter(isSegment)
+    .flatMap((segment) => eventsOf(segment, (id) => id === streamId))
+    .filter((event) => event.version >= from);
+}
+
+/** Segments read at once, before the rest of their last page. */
+const SEGMENTS_AT_ONCE = 64;
+
+/** Some whole pages of the confirmed log, from the first that holds something after this position. */
+export async function pagesFrom(db: IDBPDatabase<Schema>, position: number): Promise<Segment[]> {
+  const events = db.transaction("events").store;
+  const records = await events.getAll(pagesAfter(position), SEGMENTS_AT_ONCE);
+  const last = records.at(-1);
+  if (records.length === SEGMENTS_AT_ONCE && last !== undefined && isSegment(last)) {
+    records.push(...(await events.getAll(IDBKeyRange.bound(last.key, [last.key[0], LAST_NUMBER], true))));
+  }
+  return records.filter(isSegment);
+}
+
+/** Some whole bundles of the outbox, from this one on, in order. */
+export async function bundlesFrom(db: IDBPDatabase<Schema>, key: number): Promise<StoredBundle[]> {
+  return (await db.getAll("events", outboxFrom(key), BUNDLES_AT_ONCE)).filter(isBundle);
+}
+
+const BUNDLES_AT_ONCE = 32;
+
+/** How many commits are pending. */
+export async function pendingCommits(db: IDBPDatabase<Schema>): Promise<number> {
+  let count = 0;
+  let bundles = await bundlesFrom(db, 0);
+  for (let last = bundles.at(-1); last !== undefined; last = bundles.at(-1)) {
+    for (const { commits } of bundles) count += commits.length;
+    bundles = await bundlesFrom(db, last.key + 1);
+  }
+  return count;
+}
+
+/** Whether nothing is pending. */
+export async function isOutboxEmpty(db: IDBPDatabase<Schema>): Promise<boolean> {
+  return (await db.getKey("events", outboxFrom(0))) === undefined;
 }
 
 function pendingEvents(entry: PendingEntry): StreamEvent[] {
@@ -59,16 +138,74 @@ function pendingEvents(entry: PendingEntry): StreamEvent[] {
   }));
 }
 
-export function toPendingEntry(record: PendingRecord): PendingEntry {
-  const { seq, streamId, expectedVersion, firstVersion, confirmed } = record;
-  const events: EventBody[] = JSON.parse(record.events);
-  return { state: "pending", seq: seq ?? 0, streamId, expectedVersion, events, firstVersion: toVersion(firstVersion), confirmed };
+/** Adds commits to the outbox, in this order. Answers each record's key. */
+export function addToOutbox(tx: WriteTx, entries: readonly Omit<PendingEntry, "seq">[]): Promise<number>[] {
+  return toBundles(entries).map(async (bundle) => {
+    const key = await tx.objectStore("events").add(bundle);
+    assert(typeof key === "number", "the database numbers the outbox");
+    return key;
+  });
 }
 
-/** Without `seq`, which the database gives to a record that is added. */
-export function toPendingRecord(entry: Omit<PendingEntry, "seq">): PendingRecord {
-  const { streamId, expectedVersion, firstVersion, confirmed, events } = entry;
-  return { streamId, expectedVersion, firstVersion, lastVersion: lastVersionOf(entry), confirmed, events: JSON.stringify(events) };
+/** Some of the outbox, read to be changed: bundles are written back whole. */
+export class OutboxPart {
+  readonly #bundles: ReadonlyMap<number, StoredBundle>;
+  /** By `seq`; undefined for what leaves the outbox. */
+  readonly #changes = new Map<number, PendingEntry | undefined>();
+
+  private constructor(bundles: readonly StoredBundle[]) {
+    this.#bundles = new Map(bundles.map((bundle) => [bundle.key, bundle]));
+  }
+
+  /** All bundles that hold pending commits of these streams. */
+  static async read(tx: ReadTx, streamIds: Iterable<string>): Promise<OutboxPart> {
+    const events = tx.objectStore("events");
+    const keys = await Promise.all([...streamIds].map((streamId) => events.index("streams").getAllKeys(versionsOf(streamId, 0))));
+    const wanted = [...new Set(keys.flat())].filter((key) => typeof key === "number").sort((a, b) => a - b);
+    const records = await Promise.all(wanted.map((key) => events.get(key)));
+    return new OutboxPart(records.filter((record) => record !== undefined).filter(isBundle));
+  }
+
+  /** All pending entries of one of the streams that were asked for, in the order of `seq`. */
+  entries(streamId: string): PendingEntry[] {
+    return [...this.#bundles.values()].flatMap((bundle) => entriesOf(bundle, (id) => id === streamId));
+  }
+
+  replace(entry: PendingEntry): void {
+    this.#changes.set(entry.seq, entry);
+  }
+
+  remove(seq: number): void {
+    this.#changes.set(seq, undefined);
+  }
+
+  write(tx: WriteTx): Promise<unknown>[] {
+    const events = tx.objectStore("events");
+    const writes: Promise<unknown>[] = [];
+    const emptied: number[] = [];
+    for (const key of new Set([...this.#changes.keys()].map(bundleKeyOf))) {
+      const bundle = this.#bundles.get(key);
+      assert(bundle !== undefined, "what is changed was read");
+      const left = rebundle(bundle, this.#changes);
+      if (left === undefined) emptied.push(key);
+      else writes.push(events.put(left));
+    }
+    return [...writes, ...rangesOf(emptied).map((range) => events.delete(range))];
+  }
+}
+
+/** A device's commits are pushed, and so come back, mostly in the order in which they were made: few ranges hold them all. */
+function rangesOf(keys: readonly number[]): IDBKeyRange[] {
+  const sorted = [...keys].sort((a, b) => a - b);
+  const ranges: IDBKeyRange[] = [];
+  let start = 0;
+  for (let i = 1; i <= sorted.length; i++) {
+    const previous = sorted[i - 1];
+    if (previous === undefined || sorted[i] === previous + 1) continue;
+    ranges.push(IDBKeyRange.bound(sorted[start], previous));
+    start = i;
+  }
+  return ranges;
 }
 
 export function toParkedEntry(record: ParkedRecord): ParkedEntry {

@@ -9,11 +9,11 @@ import { parseStreamId, type StreamId } from "../shared/stream-id.ts";
 import { Appender } from "./appender.ts";
 import { type Conflict, readConflicts } from "./conflicts.ts";
 import { Database, NEW_HISTORY } from "./database.ts";
-import { type ReadTx, streamEvents, versionOf } from "./device-log.ts";
+import { pagesFrom, pendingCommits, type ReadTx, streamEvents, versionOf } from "./device-log.ts";
 import { createEdgeClient } from "./edge-client.ts";
 import type { AppendOptions, AppendResult, EventStore, ReadAllOptions, ReadStreamOptions, StreamSlice } from "./event-store.ts";
 import { parseCount } from "./options.ts";
-import { eventsOf } from "./segments.ts";
+import { eventsOfPages } from "./segments.ts";
 import { type Connection, Syncer } from "./syncer.ts";
 import { takeOverDeviceHistory } from "./take-over.ts";
 
@@ -52,9 +52,6 @@ export interface Status {
   /** Whether the browser has promised not to evict this site's data; null where it can't be asked. */
   readonly persisted: boolean | null;
 }
-
-/** Segments read at once by `readAll`. */
-const SEGMENT_PAGE = 16;
 
 /**
  * Opens the device's store, making it where there is none.
@@ -128,7 +125,7 @@ export class Store implements EventStore {
     const limit = parseCount(options.limit, "limit") ?? Number.POSITIVE_INFINITY;
     const from = parseCount(options.from, "from");
     return this.#database.run(async (db) => {
-      const tx: ReadTx = db.transaction(["segments", "outbox"]);
+      const tx: ReadTx = db.transaction(["events"]);
       if (direction === "forwards") {
         const events = await streamEvents(tx, id, from ?? 1, (from ?? 1) + limit - 1);
         // Read to its end, a stream tells its version by its last event: two requests less.
@@ -151,15 +148,16 @@ export class Store implements EventStore {
     const { position: end } = (await this.#database.run((db) => db.get("meta", "history"))) ?? NEW_HISTORY;
     while (after < end) {
       this.#throwIfClosed();
-      const range = IDBKeyRange.lowerBound(after, true);
-      const segments = await this.#database.run((db) => db.getAll("segments", range, SEGMENT_PAGE));
-      if (segments.length === 0) return;
-      for (const event of segments.flatMap((segment) => eventsOf(segment, filter.stream))) {
+      const from = after;
+      const segments = await this.#database.run((db) => pagesFrom(db, from));
+      const last = segments.at(-1);
+      if (last === undefined) return;
+      for (const event of eventsOfPages(segments, filter.stream)) {
         if (event.position <= after || event.position > end || !(filter.content?.(event) ?? true)) continue;
         if (left-- <= 0) return;
         yield event;
       }
-      after = segments.at(-1)?.position ?? end;
+      after = last.key[0];
     }
   }
 
@@ -195,7 +193,7 @@ export class Store implements EventStore {
   async #refresh(): Promise<void> {
     const [history, pending, conflicts] = await Promise.all([
       this.#database.run((db) => db.get("meta", "history")),
-      this.#database.run((db) => db.count("outbox")),
+      this.#database.run(pendingCommits),
       readConflicts(this.#database, () => this.#refresh()),
     ]);
     const { log, position, head } = history ?? NEW_HISTORY;

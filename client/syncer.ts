@@ -10,9 +10,11 @@
 import { HeadwaterError, LogMismatchError, PayloadTooLargeError, remedyOf, StoreClosedError, UnavailableError } from "../shared/errors.ts";
 import type { Limits } from "../shared/limits.ts";
 import type { PendingEntry } from "../shared/outbox.ts";
-import { judgePush, nextPush, rejection } from "../shared/push.ts";
+import { judgePush, nextPush, type PushOutcome, rejection } from "../shared/push.ts";
+
+import { bundleKeyOf, entriesOf } from "./bundles.ts";
 import { type Database, NEW_HISTORY } from "./database.ts";
-import { toPendingEntry } from "./device-log.ts";
+import { bundlesFrom, isOutboxEmpty } from "./device-log.ts";
 import type { EdgeClient } from "./edge-client.ts";
 import { applyPage, parkRefused } from "./page.ts";
 
@@ -25,10 +27,14 @@ export interface SyncListener {
   changed(): Promise<void>;
 }
 
-/** Entries read from the outbox at once. */
-const OUTBOX_PAGE = 500;
 /** Waits for the log to bring what it has acknowledged, in milliseconds, before sync gives up for now. */
 const LAG_WAITS = [20, 50, 100, 200, 400, 800, 1500, 3000];
+
+interface Unsent {
+  readonly entry: PendingEntry;
+  /** Characters of its events as JSON. */
+  readonly size: number;
+}
 
 export class Syncer {
   readonly #database: Database;
@@ -99,7 +105,7 @@ export class Syncer {
       await this.#pull();
       await this.#push();
       await this.#pull();
-      if ((await this.#database.run((db) => db.count("outbox"))) === 0) return;
+      if (await this.#database.run(isOutboxEmpty)) return;
     }
     throw new UnavailableError("The edge has taken the commits, but its log has not brought them yet; sync again later.");
   }
@@ -125,17 +131,16 @@ export class Syncer {
     const whole = { commits: pushCommits, streams: pushStreams, size: bodyBytes / 4 };
     let bounds = whole;
     let after = 0;
+    let unsent: readonly Unsent[] = [];
     for (;;) {
       this.#throwIfClosed();
-      const batch = nextPush(await this.#unsent(after), bounds).map((item) => item.entry);
+      if (unsent.length === 0) unsent = await this.#unsent(after);
+      const batch = nextPush(unsent, bounds).map((item) => item.entry);
       const last = batch.at(-1);
       if (last === undefined) return;
       try {
-        const { log, results } = await this.#edge.push(batch);
-        const history = await this.#database.run((db) => db.get("meta", "history"));
-        assertSameLog(history?.log ?? null, log);
-        const { acknowledged, refused } = judgePush(batch, results);
-        for (const seq of acknowledged) this.#acknowledged.add(seq);
+        const refused = await this.#send(batch);
+        unsent = refused.length === 0 ? unsent.slice(batch.length) : [];
         if (refused.length > 0) await this.#park(refused);
         bounds = whole;
       } catch (error) {
@@ -145,21 +150,34 @@ export class Syncer {
           continue;
         }
         await this.#park([{ entry: last, reason: rejection(error.code, error.message) }]);
+        unsent = [];
       }
       after = last.seq;
     }
   }
 
-  async #unsent(after: number): Promise<{ entry: PendingEntry; size: number }[]> {
-    const items: { entry: PendingEntry; size: number }[] = [];
-    let from = after;
-    for (;;) {
-      const records = await this.#database.run((db) => db.getAll("outbox", IDBKeyRange.lowerBound(from, true), OUTBOX_PAGE));
-      for (const record of records) {
-        from = record.seq ?? from;
-        if (!this.#acknowledged.has(from)) items.push({ entry: toPendingEntry(record), size: record.events.length });
-      }
-      if (items.length > 0 || records.length < OUTBOX_PAGE) return items;
+  /** Answers what the edge refused. */
+  async #send(batch: readonly PendingEntry[]): Promise<PushOutcome["refused"]> {
+    const { log: followed } = (await this.#database.run((db) => db.get("meta", "history"))) ?? NEW_HISTORY;
+    const { log, results } = await this.#edge.push(batch, followed ?? undefined);
+    assertSameLog(followed, log);
+    const { acknowledged, refused } = judgePush(batch, results);
+    for (const seq of acknowledged) this.#acknowledged.add(seq);
+    return refused;
+  }
+
+  /** The oldest commits behind the one of this `seq` that the edge is not known to have; empty where there is none. */
+  async #unsent(after: number): Promise<Unsent[]> {
+    for (let key = bundleKeyOf(after); ; ) {
+      const bundles = await this.#database.run((db) => bundlesFrom(db, key));
+      const last = bundles.at(-1);
+      if (last === undefined) return [];
+      const items = bundles
+        .flatMap((bundle) => entriesOf(bundle))
+        .filter(({ seq }) => seq > after && !this.#acknowledged.has(seq))
+        .map((entry) => ({ entry, size: JSON.stringify(entry.events).length }));
+      if (items.length > 0) return items;
+      key = last.key + 1;
     }
   }
 

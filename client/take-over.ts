@@ -1,10 +1,15 @@
 /** A store that lived on the device alone, opened with `sync` for the first time. */
 import type { IDBPDatabase } from "idb";
-import { toVersion } from "../shared/order.ts";
+import type { ConfirmedEvent, EventBody } from "../shared/event.ts";
+import type { PendingEntry } from "../shared/outbox.ts";
 import { parseStreamId } from "../shared/stream-id.ts";
 import { NEW_HISTORY, type Schema } from "./database.ts";
-import { toPendingRecord, type WriteTx } from "./device-log.ts";
-import { eventsOf } from "./segments.ts";
+import { addToOutbox, isSegment, pagesAfter, type WriteTx, whole } from "./device-log.ts";
+import { eventsOfPages, type Segment } from "./segments.ts";
+
+/** Well within what the edge takes as one commit, whatever the events are. */
+const COMMIT_EVENTS = 100;
+const COMMIT_SIZE = 256 * 1024;
 
 /**
  * From now on the edge orders this store, so what the device had ordered itself becomes pending, in the same order, each
@@ -12,37 +17,59 @@ import { eventsOf } from "./segments.ts";
  * a store that the edge orders already is left as it is.
  */
 export async function takeOverDeviceHistory(db: IDBPDatabase<Schema>): Promise<void> {
-  const tx: WriteTx = db.transaction(["segments", "outbox", "meta"], "readwrite", { durability: "strict" });
-  const history = (await tx.objectStore("meta").get("history")) ?? NEW_HISTORY;
-  if (history.authority === "edge") return tx.done;
-  let cursor = await tx.objectStore("segments").openCursor();
-  while (cursor !== null) {
-    for (const [streamId] of cursor.value.streams) {
-      const events = eventsOf(cursor.value, (id) => id === streamId);
-      const firstVersion = events[0]?.version ?? toVersion(1);
-      const bodies = events.map(({ id, type, schemaVersion, data, metadata, occurredAt }) => ({
-        id,
-        type,
-        schemaVersion,
-        data,
-        metadata,
-        occurredAt,
-      }));
-      const expectedVersion = firstVersion === 1 ? "no-stream" : firstVersion - 1;
-      await tx.objectStore("outbox").add(
-        toPendingRecord({
-          state: "pending",
-          streamId: parseStreamId(streamId),
-          expectedVersion,
-          events: bodies,
-          firstVersion,
-          confirmed: 0,
-        }),
-      );
+  const tx: WriteTx = db.transaction(["events", "meta"], "readwrite", { durability: "strict" });
+  await whole(tx, async () => {
+    const history = (await tx.objectStore("meta").get("history")) ?? NEW_HISTORY;
+    if (history.authority === "edge") return;
+    let page: Segment[] = [];
+    let cursor = await tx.objectStore("events").openCursor(pagesAfter(0));
+    while (cursor !== null) {
+      const record = cursor.value;
+      if (isSegment(record)) {
+        if (page[0] !== undefined && page[0].key[0] !== record.key[0]) {
+          await Promise.all(addToOutbox(tx, entriesOfRuns(eventsOfPages(page))));
+          page = [];
+        }
+        page.push(record);
+      }
+      cursor = await cursor.continue();
     }
-    cursor = await cursor.continue();
+    await Promise.all(addToOutbox(tx, entriesOfRuns(eventsOfPages(page))));
+    await tx.objectStore("events").delete(pagesAfter(0));
+    await tx.objectStore("meta").put({ ...NEW_HISTORY, authority: "edge", revision: history.revision + 1 }, "history");
+  });
+}
+
+function entriesOfRuns(events: readonly ConfirmedEvent[]): Omit<PendingEntry, "seq">[] {
+  const entries: Omit<PendingEntry, "seq">[] = [];
+  let start = 0;
+  let size = 0;
+  for (const [i, event] of events.entries()) {
+    size += JSON.stringify(event).length;
+    const next = events[i + 1];
+    const goesOn = next?.streamId === event.streamId && i + 1 - start < COMMIT_EVENTS && size < COMMIT_SIZE;
+    if (goesOn) continue;
+    entries.push(toEntry(events.slice(start, i + 1)));
+    start = i + 1;
+    size = 0;
   }
-  await tx.objectStore("segments").clear();
-  await tx.objectStore("meta").put({ ...NEW_HISTORY, authority: "edge" }, "history");
-  await tx.done;
+  return entries;
+}
+
+function toEntry(run: readonly ConfirmedEvent[]): Omit<PendingEntry, "seq"> {
+  const [first] = run;
+  if (first === undefined) throw new RangeError("a run has at least one event");
+  const firstVersion = first.version;
+  return {
+    state: "pending",
+    streamId: parseStreamId(first.streamId),
+    expectedVersion: firstVersion === 1 ? "no-stream" : firstVersion - 1,
+    events: run.map(bodyOf),
+    firstVersion,
+    confirmed: 0,
+  };
+}
+
+function bodyOf({ id, type, schemaVersion, data, metadata, occurredAt }: ConfirmedEvent): EventBody {
+  return { id, type, schemaVersion, data, metadata, occurredAt };
 }

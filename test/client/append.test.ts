@@ -45,28 +45,59 @@ test("what exists on this device alone is written strictly, unless the app says 
   }
 });
 
-test("an append whose transaction aborts late rejects, keeps nothing, and the next one goes on", async () => {
-  const store = await open();
-  const add = vi.spyOn(IDBObjectStore.prototype, "add").mockImplementationOnce(function (this: IDBObjectStore, ...given) {
-    const request = IDBObjectStore.prototype.put.apply(this, given);
-    request.addEventListener("success", () => this.transaction.abort());
-    return request;
-  });
-  await expect(store.appendToStream("A-1", [event()])).rejects.toBeInstanceOf(StorageFailedError);
-  add.mockRestore();
-  expect(await store.appendToStream("A-1", [event()], { expectedVersion: "no-stream" })).toMatchObject({ version: 1 });
-  await store.close();
-});
+/** A store that keeps appends in its outbox, and one that orders them itself; the method that each writes events with. */
+const KINDS = [
+  ["synced", { sync: { url: "http://127.0.0.1:9/v1/nowhere" } }, "add"],
+  ["local", {}, "put"],
+] as const;
 
-test("a full disk rejects the append with its own error, and reads go on", async () => {
-  const store = await open();
+test.each(KINDS)(
+  "an append of a %s store whose transaction aborts late rejects, keeps nothing, and the next one goes on",
+  async (...kind) => {
+    const [, options, method] = kind;
+    const store = await open(options);
+    const original = IDBObjectStore.prototype[method];
+    const write = vi.spyOn(IDBObjectStore.prototype, method).mockImplementationOnce(function (this: IDBObjectStore, ...given) {
+      const request = original.apply(this, given);
+      request.addEventListener("success", () => this.transaction.abort());
+      return request;
+    });
+    await expect(store.appendToStream("A-1", [event()])).rejects.toBeInstanceOf(StorageFailedError);
+    write.mockRestore();
+    expect(await store.appendToStream("A-1", [event()], { expectedVersion: "no-stream" })).toMatchObject({ version: 1 });
+    await store.close();
+  },
+);
+
+test.each(KINDS)("a full disk rejects the append of a %s store with its own error, and reads go on", async (...kind) => {
+  const [, options, method] = kind;
+  const store = await open(options);
   await store.appendToStream("A-1", [event("Before")]);
-  const add = vi.spyOn(IDBObjectStore.prototype, "add").mockImplementation(() => {
+  const write = vi.spyOn(IDBObjectStore.prototype, method).mockImplementation(() => {
     throw new DOMException("no room", "QuotaExceededError");
   });
   await expect(store.appendToStream("A-1", [event("Lost")])).rejects.toBeInstanceOf(StoreFullError);
   expect((await store.readStream("A-1")).events.map(({ type }) => type)).toEqual(["Before"]);
-  add.mockRestore();
+  write.mockRestore();
+  expect(await store.appendToStream("A-1", [event("After")], { expectedVersion: 1 })).toMatchObject({ version: 2 });
+  await store.close();
+});
+
+test("where one append of a group can't be written, none of the group is kept", async () => {
+  const store = await open({ sync: { url: "http://127.0.0.1:9/v1/nowhere" } });
+  const original = IDBObjectStore.prototype.add;
+  let records = 0;
+  const write = vi.spyOn(IDBObjectStore.prototype, "add").mockImplementation(function (this: IDBObjectStore, ...given) {
+    if (++records === 2) throw new DOMException("no room", "QuotaExceededError");
+    return original.apply(this, given);
+  });
+  const appends = Array.from({ length: 200 }, (_, i) => store.appendToStream(`A-${i}`, [event()]));
+  const results = await Promise.allSettled(appends);
+  write.mockRestore();
+  expect(records).toBeGreaterThan(1);
+  expect(results.every((result) => result.status === "rejected" && result.reason instanceof StoreFullError)).toBe(true);
+  await expect(store.readStream("A-0")).rejects.toMatchObject({ code: "stream-not-found" });
+  expect(store.status.pending).toBe(0);
   await store.close();
 });
 
