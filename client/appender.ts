@@ -6,7 +6,7 @@
  * a group is decided and written with one request to read and one to write, which either confirms the trust or aborts.
  */
 import type { IDBPDatabase } from "idb";
-import { type AppendDecision, decideAppend, type RecordedBody, type StreamFacts } from "../shared/append.ts";
+import { type AppendDecision, decideAppend, type RecordedBody, refusalMessage, type StreamFacts } from "../shared/append.ts";
 import { assert } from "../shared/assert.ts";
 import type { Commit } from "../shared/commit.ts";
 import { errorOf } from "../shared/errors.ts";
@@ -113,7 +113,7 @@ function settle({ commit, resolve, reject }: Waiting, decided: Decided | undefin
   assert(decided !== undefined, "every append of a group is decided");
   const { decision, position } = decided;
   if (decision.kind === "refused") {
-    reject(errorOf(decision.code, undefined, decision));
+    reject(errorOf(decision.code, refusalMessage(decision), decision));
     return;
   }
   const { firstVersion, version } = decision;

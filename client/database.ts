@@ -134,7 +134,7 @@ function isDeadConnection(error: unknown): boolean {
 function storageError(error: unknown): unknown {
   if (!(error instanceof DOMException)) return error;
   if (error.name === "QuotaExceededError") {
-    return new StoreFullError("The browser's storage for this site is full; nothing of the append was kept.", { cause: error });
+    return new StoreFullError("The browser's storage for this site is full; nothing of the append was kept.", {}, { cause: error });
   }
-  return new StorageFailedError(`IndexedDB failed: ${error.message}`, { cause: error });
+  return new StorageFailedError(`IndexedDB failed: ${error.message}`, {}, { cause: error });
 }

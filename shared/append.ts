@@ -14,10 +14,10 @@
  *
  * What it does not do: check the commit's form (`commit.ts`) or look into other streams; the same id may stand in two.
  */
-import { assert } from "./assert.ts";
+import { assert, unreachable } from "./assert.ts";
 import type { Commit } from "./commit.ts";
 import type { EventBody, EventMetadata } from "./event.ts";
-import { type ExpectedVersion, expectationHolds } from "./expected-version.ts";
+import { conflictMessage, type ExpectedVersion, expectationHolds } from "./expected-version.ts";
 import { type Json, sameJson } from "./json.ts";
 import { toVersion, type Version } from "./order.ts";
 
@@ -80,4 +80,16 @@ function sameContent(a: EventBody, b: EventBody): boolean {
 
 function jsonOf(metadata: EventMetadata): Json {
   return metadata as Json; // `undefined` stands in the type for absent keys alone; `commit.ts` copies none
+}
+
+/** What the writer of a refused commit is told. */
+export function refusalMessage(refusal: Refusal): string {
+  switch (refusal.code) {
+    case "version-conflict":
+      return conflictMessage(refusal.expectedVersion, refusal.actualVersion);
+    case "event-id-reused":
+      return `The event id ${refusal.eventId} stands in the stream for another event.`;
+    default:
+      return unreachable(refusal);
+  }
 }

@@ -70,17 +70,21 @@ export class HeadwaterError extends Error {
   readonly code: ErrorCode;
   readonly details: ErrorDetails;
 
-  constructor(code: ErrorCode, message: string, details: ErrorDetails = {}, options?: ErrorOptions) {
+  /** @param message default: what is said of the code */
+  constructor(code: ErrorCode, message: string = ERROR_CODES[code].title, details: ErrorDetails = {}, options?: ErrorOptions) {
     super(message, options);
-    this.name = new.target.name;
+    // Made from the code, since a minifier changes the names of classes.
+    this.name = `${code.replaceAll(/(?:^|-)(.)/g, (_, letter: string) => letter.toUpperCase())}Error`;
     this.code = code;
     this.details = details;
   }
 }
 
+type Parts = [message?: string | undefined, details?: ErrorDetails | undefined, options?: ErrorOptions];
+
 /** The request is not one that the store understands; `field` says which part. */
 export class InvalidRequestError extends HeadwaterError {
-  constructor(message: string, details: { field: string }, options?: ErrorOptions) {
+  constructor(message?: string, details?: ErrorDetails & { field: string }, options?: ErrorOptions) {
     super("invalid-request", message, details, options);
   }
   get field(): string {
@@ -90,33 +94,29 @@ export class InvalidRequestError extends HeadwaterError {
 
 /** The edge does not know who is asking. */
 export class UnauthenticatedError extends HeadwaterError {
-  constructor(message: string = ERROR_CODES.unauthenticated.title) {
-    super("unauthenticated", message);
+  constructor(...parts: Parts) {
+    super("unauthenticated", ...parts);
   }
 }
 
 /** The credentials do not allow what was asked. */
 export class ForbiddenError extends HeadwaterError {
-  constructor(message: string = ERROR_CODES.forbidden.title) {
-    super("forbidden", message);
+  constructor(...parts: Parts) {
+    super("forbidden", ...parts);
   }
 }
 
 /** The stream has no event. */
 export class StreamNotFoundError extends HeadwaterError {
-  constructor(message: string = ERROR_CODES["stream-not-found"].title) {
-    super("stream-not-found", message);
+  constructor(...parts: Parts) {
+    super("stream-not-found", ...parts);
   }
 }
 
 /** The stream was at `actualVersion` where the writer expected `expectedVersion`; nothing was appended. */
 export class VersionConflictError extends HeadwaterError {
-  constructor(details: { expectedVersion: ExpectedVersion; actualVersion: number }, message?: string) {
-    super(
-      "version-conflict",
-      message ?? `Expected version ${details.expectedVersion}, but the stream is at version ${details.actualVersion}.`,
-      details,
-    );
+  constructor(...parts: Parts) {
+    super("version-conflict", ...parts);
   }
   get expectedVersion(): ExpectedVersion {
     return this.details.expectedVersion ?? "any";
@@ -126,109 +126,93 @@ export class VersionConflictError extends HeadwaterError {
   }
 }
 
-/** An event id of the commit stands in the stream already, for something else. */
+/** An event id of the commit stands in the stream already, for something else; `details.eventId` says which. */
 export class EventIdReusedError extends HeadwaterError {
-  constructor(message: string = ERROR_CODES["event-id-reused"].title, details: ErrorDetails = {}) {
-    super("event-id-reused", message, details);
+  constructor(...parts: Parts) {
+    super("event-id-reused", ...parts);
   }
 }
 
 /** The log that was followed so far is not the log at the edge. */
 export class LogMismatchError extends HeadwaterError {
-  constructor(message: string = ERROR_CODES["log-mismatch"].title, details: ErrorDetails = {}) {
-    super("log-mismatch", message, details);
+  constructor(...parts: Parts) {
+    super("log-mismatch", ...parts);
   }
 }
 
 /** The position asked for lies beyond the end of the log. */
 export class PositionAheadError extends HeadwaterError {
-  constructor(message: string = ERROR_CODES["position-ahead"].title, details: ErrorDetails = {}) {
-    super("position-ahead", message, details);
+  constructor(...parts: Parts) {
+    super("position-ahead", ...parts);
   }
 }
 
 /** More than a limit allows. */
 export class PayloadTooLargeError extends HeadwaterError {
-  constructor(message: string = ERROR_CODES["payload-too-large"].title, details: ErrorDetails = {}) {
-    super("payload-too-large", message, details);
+  constructor(...parts: Parts) {
+    super("payload-too-large", ...parts);
   }
 }
 
-/** Too many requests; `retryAfter` says how many seconds to wait, where it is known. */
+/** Too many requests; `details.retryAfter` says how many seconds to wait, where it is known. */
 export class TooManyRequestsError extends HeadwaterError {
-  constructor(message: string = ERROR_CODES["too-many-requests"].title, details: ErrorDetails = {}) {
-    super("too-many-requests", message, details);
+  constructor(...parts: Parts) {
+    super("too-many-requests", ...parts);
   }
 }
 
 /** The edge, or the log behind it, can't be reached at the moment. Sending the same again is safe. */
 export class UnavailableError extends HeadwaterError {
-  constructor(message: string = ERROR_CODES.unavailable.title, details: ErrorDetails = {}, options?: ErrorOptions) {
-    super("unavailable", message, details, options);
+  constructor(...parts: Parts) {
+    super("unavailable", ...parts);
   }
 }
 
 /** No room left: at the edge, or in the browser's quota. */
 export class StoreFullError extends HeadwaterError {
-  constructor(message: string = ERROR_CODES["store-full"].title, options?: ErrorOptions) {
-    super("store-full", message, {}, options);
+  constructor(...parts: Parts) {
+    super("store-full", ...parts);
   }
 }
 
 /** The device's own storage refused the write; nothing of it was kept. */
 export class StorageFailedError extends HeadwaterError {
-  constructor(message: string = ERROR_CODES["storage-failed"].title, options?: ErrorOptions) {
-    super("storage-failed", message, {}, options);
+  constructor(...parts: Parts) {
+    super("storage-failed", ...parts);
   }
 }
 
 /** The store was closed before, or while, it was asked. */
 export class StoreClosedError extends HeadwaterError {
-  constructor(message: string = ERROR_CODES["store-closed"].title) {
-    super("store-closed", message);
+  constructor(...parts: Parts) {
+    super("store-closed", ...parts);
   }
 }
+
+type Others = Exclude<ErrorCode, "invalid-request">;
+
+const CLASSES: Readonly<Record<Others, new (...parts: Parts) => HeadwaterError>> = {
+  unauthenticated: UnauthenticatedError,
+  forbidden: ForbiddenError,
+  "stream-not-found": StreamNotFoundError,
+  "version-conflict": VersionConflictError,
+  "event-id-reused": EventIdReusedError,
+  "log-mismatch": LogMismatchError,
+  "position-ahead": PositionAheadError,
+  "payload-too-large": PayloadTooLargeError,
+  "too-many-requests": TooManyRequestsError,
+  unavailable: UnavailableError,
+  "store-full": StoreFullError,
+  "storage-failed": StorageFailedError,
+  "store-closed": StoreClosedError,
+};
 
 /** The typed error for a code and its details, as they came over the wire or out of a decision. */
 export function errorOf(code: ErrorCode, message: string | undefined, given: ErrorDetails = {}): HeadwaterError {
-  const details = detailsOf(given);
-  switch (code) {
-    case "invalid-request":
-      return new InvalidRequestError(message ?? ERROR_CODES[code].title, { field: details.field ?? "" });
-    case "unauthenticated":
-      return new UnauthenticatedError(message);
-    case "forbidden":
-      return new ForbiddenError(message);
-    case "stream-not-found":
-      return new StreamNotFoundError(message);
-    case "version-conflict":
-      return new VersionConflictError(
-        { expectedVersion: details.expectedVersion ?? "any", actualVersion: details.actualVersion ?? 0 },
-        message,
-      );
-    case "event-id-reused":
-      return new EventIdReusedError(message, details);
-    case "log-mismatch":
-      return new LogMismatchError(message, details);
-    case "position-ahead":
-      return new PositionAheadError(message, details);
-    case "payload-too-large":
-      return new PayloadTooLargeError(message, details);
-    case "too-many-requests":
-      return new TooManyRequestsError(message, details);
-    case "unavailable":
-      return new UnavailableError(message, details);
-    case "store-full":
-      return new StoreFullError(message);
-    case "storage-failed":
-      return new StorageFailedError(message);
-    case "store-closed":
-      return new StoreClosedError(message);
-  }
-}
-
-/** What `given` has beside its details (a decision, a message of the wire) does not belong into an error. */
-function detailsOf({ field, expectedVersion, actualVersion, eventId, log, head, retryAfter }: ErrorDetails): ErrorDetails {
+  const { field, expectedVersion, actualVersion, eventId, log, head, retryAfter } = given;
+  // What `given` has beside its details (a decision, a message of the wire) does not belong into an error.
   const details = { field, expectedVersion, actualVersion, eventId, log, head, retryAfter };
-  return Object.fromEntries(Object.entries(details).filter(([, value]) => value !== undefined));
+  const known = Object.fromEntries(Object.entries(details).filter(([, value]) => value !== undefined));
+  if (code === "invalid-request") return new InvalidRequestError(message, { ...known, field: field ?? "" });
+  return new CLASSES[code](message, known);
 }

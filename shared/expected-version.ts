@@ -33,6 +33,11 @@ export function isExact(expected: ExpectedVersion): boolean {
   return typeof expected === "number" || expected === "no-stream";
 }
 
+/** What a writer is told whose expectation does not hold. */
+export function conflictMessage(expected: ExpectedVersion, actual: Version): string {
+  return `Expected version ${expected}, but the stream is at version ${actual}.`;
+}
+
 /** @throws InvalidRequestError when it is none of the four. */
 export function parseExpectedVersion(value: unknown, field = "expectedVersion"): ExpectedVersion {
   if (value === "no-stream" || value === "stream-exists" || value === "any" || isOrdinal(value)) return value;

@@ -17,7 +17,7 @@
 import { assert } from "./assert.ts";
 import type { ErrorCode } from "./errors.ts";
 import type { EventBody } from "./event.ts";
-import { type ExpectedVersion, isExact } from "./expected-version.ts";
+import { conflictMessage, type ExpectedVersion, isExact } from "./expected-version.ts";
 import { toVersion, type Version } from "./order.ts";
 import type { StreamId } from "./stream-id.ts";
 
@@ -133,7 +133,7 @@ function park(entry: PendingEntry, reason: ParkReason): ParkedEntry {
 export function conflictReason(expected: ExpectedVersion, actual: Version): ParkReason {
   return {
     code: "version-conflict",
-    message: `Expected version ${expected}, but the stream is at version ${actual}.`,
+    message: conflictMessage(expected, actual),
     actualVersion: actual,
   };
 }

@@ -9,8 +9,8 @@
  * log has the stream from the log's own answers (`publisher.ts`).
  */
 import { DurableObject } from "cloudflare:workers";
-import { decideAppend, type RecordedBody } from "../shared/append.ts";
-import { assert } from "../shared/assert.ts";
+import { decideAppend, type RecordedBody, type Refusal, refusalMessage } from "../shared/append.ts";
+import { assert, unreachable } from "../shared/assert.ts";
 import type { Commit } from "../shared/commit.ts";
 import { HeadwaterError, StoreFullError, StreamNotFoundError } from "../shared/errors.ts";
 import type { EventBody } from "../shared/event.ts";
@@ -113,7 +113,7 @@ export class StreamObject extends DurableObject<EdgeEnv> {
       }
       const decision = decideAppend({ version: toVersion(version), recorded: this.#recorded(commit, ids, appended) }, commit);
       if (decision.kind === "refused") {
-        results.push(refusal(streamId, decision));
+        results.push(refusedResult(streamId, decision));
         continue;
       }
       if (decision.kind === "append") {
@@ -234,25 +234,20 @@ export class StreamObject extends DurableObject<EdgeEnv> {
   }
 }
 
-function refusal(streamId: string, decision: Extract<ReturnType<typeof decideAppend>, { kind: "refused" }>): CommitResult {
-  if (decision.code === "event-id-reused") {
-    return {
-      status: "rejected",
-      streamId,
-      code: decision.code,
-      eventId: decision.eventId,
-      detail: `The event id ${decision.eventId} stands in the stream for another event.`,
-    };
+function refusedResult(streamId: string, refusal: Refusal): CommitResult {
+  const detail = refusalMessage(refusal);
+  switch (refusal.code) {
+    case "version-conflict": {
+      const { code, expectedVersion, actualVersion } = refusal;
+      return { status: "conflict", streamId, code, expectedVersion, actualVersion, detail };
+    }
+    case "event-id-reused": {
+      const { code, eventId } = refusal;
+      return { status: "rejected", streamId, code, eventId, detail };
+    }
+    default:
+      return unreachable(refusal);
   }
-  const { code, expectedVersion, actualVersion } = decision;
-  return {
-    status: "conflict",
-    streamId,
-    code,
-    expectedVersion,
-    actualVersion,
-    detail: `Expected version ${expectedVersion}, but the stream is at version ${actualVersion}.`,
-  };
 }
 
 /** The first version whose position the results want. */

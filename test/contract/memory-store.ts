@@ -1,7 +1,7 @@
 /** The plainest store that keeps the contract: arrays, and the shared decisions. */
 import type { AppendOptions, AppendResult, EventStore, ReadAllOptions, ReadStreamOptions, StreamSlice } from "../../client/event-store.ts";
 import { parseCount } from "../../client/options.ts";
-import { decideAppend } from "../../shared/append.ts";
+import { decideAppend, refusalMessage } from "../../shared/append.ts";
 import { parseCommit } from "../../shared/commit.ts";
 import { errorOf, InvalidRequestError, StoreClosedError, StreamNotFoundError } from "../../shared/errors.ts";
 import type { ConfirmedEvent, NewEvent } from "../../shared/event.ts";
@@ -30,7 +30,7 @@ export class MemoryStore implements EventStore {
     const ids = new Set(commit.events.map((event) => event.id));
     const recorded = new Map(stream.filter((event) => ids.has(event.id)).map((event) => [event.id, event]));
     const decision = decideAppend({ version: toVersion(stream.length), recorded }, commit);
-    if (decision.kind === "refused") throw errorOf(decision.code, undefined, decision);
+    if (decision.kind === "refused") throw errorOf(decision.code, refusalMessage(decision), decision);
     if (decision.kind === "append") {
       for (const [i, body] of commit.events.entries()) {
         const version = toVersion(decision.firstVersion + i);
