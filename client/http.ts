@@ -5,8 +5,8 @@ import type { ConfirmedEvent, NewEvent } from "../shared/event.ts";
 import { DEFAULT_LIMITS, type Limits } from "../shared/limits.ts";
 import { isOrdinal } from "../shared/order.ts";
 import { parseStreamId } from "../shared/stream-id.ts";
-import type { PushResult, StreamList } from "../shared/wire.ts";
-import { createEdgeClient, type EdgeClient } from "./edge-client.ts";
+import { type PushResult, parseAppendAnswer, parseStreamList, parseStreamPage, type StreamList } from "../shared/wire.ts";
+import { createEdgeCall, type EdgeCall, pushCommits, queryOf, readFeed } from "./edge-call.ts";
 import type {
   AppendOptions,
   AppendResult,
@@ -40,21 +40,21 @@ export function connectStore(options: ConnectOptions): EdgeStore {
 
 /** Every call may throw UnauthenticatedError, ForbiddenError, and, its retries used up, UnavailableError. */
 export class EdgeStore implements EventStore {
-  readonly #edge: EdgeClient;
+  readonly #call: EdgeCall;
   readonly #limits: Limits;
   readonly #retries: number;
   #closed = false;
 
   /** @internal Use `connectStore`. */
   constructor({ limits, retries = 5, ...edge }: ConnectOptions) {
-    this.#edge = createEdgeClient(edge);
+    this.#call = createEdgeCall(edge);
     this.#limits = { ...DEFAULT_LIMITS, ...limits };
     this.#retries = retries;
   }
 
   async appendToStream(streamId: string, events: readonly NewEvent[], options: AppendOptions = {}): Promise<AppendResult> {
-    const commit = this.prepare(streamId, events, options);
-    const answer = await this.#send((edge) => edge.append(commit));
+    const { expectedVersion, events: complete } = this.prepare(streamId, events, options);
+    const answer = await this.#send((call) => call(`/streams/${streamId}`, parseAppendAnswer, { expectedVersion, events: complete }));
     return { ...answer, pending: false };
   }
 
@@ -74,7 +74,7 @@ export class EdgeStore implements EventStore {
    * @throws PayloadTooLargeError when it is too much for one request
    */
   async push(commits: readonly Commit[]): Promise<readonly PushResult[]> {
-    const { results } = await this.#send((edge) => edge.push(commits));
+    const { results } = await this.#send((call) => pushCommits(call, commits));
     return results;
   }
 
@@ -86,7 +86,8 @@ export class EdgeStore implements EventStore {
     const events: StreamEvent[] = [];
     for (;;) {
       const limit = Math.min(left, this.#limits.pageEvents);
-      const page = await this.#send((edge) => edge.readStream(id, { ...(from === undefined ? {} : { from }), limit, direction }));
+      const query = queryOf({ from, limit, direction });
+      const page = await this.#send((call) => call(`/streams/${id}${query}`, parseStreamPage));
       for (const event of page.events) events.push({ ...event, pending: false });
       left -= page.events.length;
       const last = page.events.at(-1)?.version;
@@ -105,7 +106,7 @@ export class EdgeStore implements EventStore {
     let end = Number.POSITIVE_INFINITY;
     while (left > 0 && position < end) {
       const asked = { ...filter, after: position, limit: Math.min(left, this.#limits.pageEvents), ...(log === undefined ? {} : { log }) };
-      const page = await this.#send((edge) => edge.feed(asked));
+      const page = await this.#send((call) => readFeed(call, asked));
       if (log !== undefined && page.log !== log) throw new LogMismatchError();
       if (log === undefined) end = page.head;
       log = page.log;
@@ -121,18 +122,18 @@ export class EdgeStore implements EventStore {
 
   /** Streams in the order of their ids, `limit` at most after the id `after`. */
   listStreams(query: { category?: string; after?: string; limit?: number } = {}): Promise<StreamList> {
-    return this.#send((edge) => edge.listStreams(query));
+    return this.#send((call) => call(`/streams${queryOf(query)}`, parseStreamList));
   }
 
   async close(): Promise<void> {
     this.#closed = true;
   }
 
-  async #send<T>(call: (edge: EdgeClient) => Promise<T>): Promise<T> {
+  async #send<T>(request: (call: EdgeCall) => Promise<T>): Promise<T> {
     for (let attempt = 0; ; attempt++) {
       if (this.#closed) throw new StoreClosedError();
       try {
-        return await call(this.#edge);
+        return await request(this.#call);
       } catch (error) {
         if (!(error instanceof HeadwaterError) || remedyOf(error.code) !== "retry" || attempt >= this.#retries) throw error;
         const backoff = Math.min(FIRST_WAIT * 2 ** attempt, LONGEST_WAIT) * (0.5 + Math.random() / 2);

@@ -10,7 +10,7 @@ import { Appender } from "./appender.ts";
 import { type Conflict, readConflicts } from "./conflicts.ts";
 import { Database, NEW_HISTORY } from "./database.ts";
 import { pagesFrom, pendingCommits, type ReadTx, streamEvents, versionOf } from "./device-log.ts";
-import { createEdgeClient } from "./edge-client.ts";
+import { createEdgeCall } from "./edge-call.ts";
 import type { AppendOptions, AppendResult, EventStore, ReadAllOptions, ReadStreamOptions, StreamSlice } from "./event-store.ts";
 import { parseCount } from "./options.ts";
 import { eventsOfPages } from "./segments.ts";
@@ -88,7 +88,7 @@ export class Store implements EventStore {
     this.#appender = new Appender(this.#database, durability, (commits) => this.#update({ pending: this.#status.pending + commits }));
     if (sync === undefined) return;
     this.#update({ connection: "offline" });
-    this.#syncer = new Syncer(this.#database, createEdgeClient(sync), this.#limits, name, {
+    this.#syncer = new Syncer(this.#database, createEdgeCall(sync), this.#limits, name, {
       connection: (connection) => this.#update({ connection }),
       changed: () => this.#refresh(),
     });

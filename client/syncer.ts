@@ -15,7 +15,7 @@ import { judgePush, nextPush, type PushOutcome, rejection } from "../shared/push
 import { bundleKeyOf, entriesOf } from "./bundles.ts";
 import { type Database, NEW_HISTORY } from "./database.ts";
 import { bundlesFrom, isOutboxEmpty } from "./device-log.ts";
-import type { EdgeClient } from "./edge-client.ts";
+import { type EdgeCall, pushCommits, readFeed } from "./edge-call.ts";
 import { applyPage, parkRefused } from "./page.ts";
 
 /** How a device stands to its edge. */
@@ -38,7 +38,7 @@ interface Unsent {
 
 export class Syncer {
   readonly #database: Database;
-  readonly #edge: EdgeClient;
+  readonly #edge: EdgeCall;
   readonly #limits: Limits;
   readonly #lockName: string;
   readonly #listener: SyncListener;
@@ -48,7 +48,7 @@ export class Syncer {
   #running: Promise<void> | undefined;
   #again: Promise<void> | undefined;
 
-  constructor(database: Database, edge: EdgeClient, limits: Limits, name: string, listener: SyncListener) {
+  constructor(database: Database, edge: EdgeCall, limits: Limits, name: string, listener: SyncListener) {
     this.#database = database;
     this.#edge = edge;
     this.#limits = limits;
@@ -100,21 +100,28 @@ export class Syncer {
   }
 
   async #untilSettled(): Promise<void> {
-    for (const wait of [0, ...LAG_WAITS]) {
-      if (wait > 0) await this.#pause(wait);
+    for (let waits = 0; ; ) {
       await this.#pull();
-      await this.#push();
+      const sent = await this.#push();
       await this.#pull();
       if (await this.#database.run(isOutboxEmpty)) return;
+      if (sent) {
+        waits = 0;
+        continue;
+      }
+      const wait = LAG_WAITS[waits++];
+      if (wait === undefined) {
+        throw new UnavailableError("The edge has taken the commits, but its log has not brought them yet; sync again later.");
+      }
+      await this.#pause(wait);
     }
-    throw new UnavailableError("The edge has taken the commits, but its log has not brought them yet; sync again later.");
   }
 
   async #pull(): Promise<void> {
     for (;;) {
       this.#throwIfClosed();
       const history = (await this.#database.run((db) => db.get("meta", "history"))) ?? NEW_HISTORY;
-      const page = await this.#edge.feed({
+      const page = await readFeed(this.#edge, {
         after: history.position,
         limit: this.#limits.pageEvents,
         ...(history.log === null ? {} : { log: history.log }),
@@ -126,7 +133,8 @@ export class Syncer {
     }
   }
 
-  async #push(): Promise<void> {
+  /** Answers whether there was anything to send. */
+  async #push(): Promise<boolean> {
     const { pushCommits, pushStreams, bodyBytes } = this.#limits;
     const whole = { commits: pushCommits, streams: pushStreams, size: bodyBytes / 4 };
     let bounds = whole;
@@ -137,7 +145,7 @@ export class Syncer {
       if (unsent.length === 0) unsent = await this.#unsent(after);
       const batch = nextPush(unsent, bounds).map((item) => item.entry);
       const last = batch.at(-1);
-      if (last === undefined) return;
+      if (last === undefined) return after > 0;
       try {
         const refused = await this.#send(batch);
         unsent = refused.length === 0 ? unsent.slice(batch.length) : [];
@@ -159,7 +167,7 @@ export class Syncer {
   /** Answers what the edge refused. */
   async #send(batch: readonly PendingEntry[]): Promise<PushOutcome["refused"]> {
     const { log: followed } = (await this.#database.run((db) => db.get("meta", "history"))) ?? NEW_HISTORY;
-    const { log, results } = await this.#edge.push(batch, followed ?? undefined);
+    const { log, results } = await pushCommits(this.#edge, batch, followed ?? undefined);
     assertSameLog(followed, log);
     const { acknowledged, refused } = judgePush(batch, results);
     for (const seq of acknowledged) this.#acknowledged.add(seq);

@@ -100,6 +100,18 @@ export const feedPage = v.object({
   head: ordinal,
 });
 
+/** `GET /v1/{store}/health` */
+export const storeHealth = v.object({
+  log: text,
+  head: ordinal,
+  streams: ordinal,
+  events: ordinal,
+  /** Events that streams have told of and the log lacks. */
+  unpublished: ordinal,
+  /** Milliseconds since the oldest of them was recorded; 0 where there is none. */
+  oldestUnpublishedAgeMs: ordinal,
+});
+
 /** RFC 9457, `application/problem+json`. */
 export const problemDocument = v.looseObject({
   type: v.optional(text),
@@ -124,6 +136,7 @@ export type PushAnswer = v.InferOutput<typeof pushAnswer>;
 export type StreamPage = v.InferOutput<typeof streamPage>;
 export type StreamList = v.InferOutput<typeof streamList>;
 export type FeedPage = v.InferOutput<typeof feedPage>;
+export type StoreHealth = v.InferOutput<typeof storeHealth>;
 export type ProblemDocument = v.InferOutput<typeof problemDocument>;
 
 /** What can be asked of the feed. `since` and `until` are times of recording, ISO 8601 UTC. */
@@ -156,6 +169,7 @@ export const parseAppendAnswer = (value: unknown): AppendAnswer => parseMessage(
 export const parsePushAnswer = (value: unknown): PushAnswer => parseMessage(pushAnswer, value);
 export const parseStreamPage = (value: unknown): StreamPage => parseMessage(streamPage, value);
 export const parseStreamList = (value: unknown): StreamList => parseMessage(streamList, value);
+export const parseStoreHealth = (value: unknown): StoreHealth => parseMessage(storeHealth, value);
 export const parseFeedPage = (value: unknown): FeedPage => parseMessage(feedPage, value);
 
 /** An error's document, but for its HTTP status, which is the edge's matter. */

@@ -37,8 +37,8 @@ export function createEdge<E extends EdgeEnv = EdgeEnv>({
 
   app.onError((error, context) => problemResponse(error, { method: context.req.method, path: context.req.path }));
   app.notFound(() => {
-    const problem = problemResponse(new InvalidRequestError("There is nothing at this path; see /openapi.json.", { field: "path" }));
-    return new Response(problem.body, { status: 404, headers: problem.headers });
+    const error = new InvalidRequestError("There is nothing at this path for this method; see /openapi.json.", { field: "path" });
+    return problemResponse(error, {}, 404);
   });
 
   app.use("*", async (context, next) => {
@@ -129,7 +129,7 @@ export function createEdge<E extends EdgeEnv = EdgeEnv>({
     return context.json(
       await callObject(
         () => context.env.LOGS.getByName(store),
-        (log) => log.counts(),
+        (log) => log.health(),
       ),
     );
   });

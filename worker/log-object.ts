@@ -8,7 +8,7 @@ import { LogMismatchError, PositionAheadError } from "../shared/errors.ts";
 import { feedFilter } from "../shared/feed-filter.ts";
 import { decidePublication } from "../shared/log.ts";
 import { toVersion } from "../shared/order.ts";
-import type { FeedQuery } from "../shared/wire.ts";
+import type { FeedQuery, StoreHealth } from "../shared/wire.ts";
 import type { EdgeEnv } from "./env.ts";
 import { type Refused, toRefused } from "./refused.ts";
 import { linesOf, parseLine, toWire } from "./run-text.ts";
@@ -19,6 +19,8 @@ export interface PublishedRun {
   readonly firstVersion: number;
   /** As `run-text.ts` makes them. */
   readonly events: string;
+  /** The stream's version: what it holds beyond this run is still to come. */
+  readonly streamVersion: number;
 }
 
 /** Versions of one stream that stand side by side in the log. */
@@ -53,6 +55,11 @@ export class LogObject extends DurableObject<EdgeEnv> {
   readonly #sql: SqlStorage;
   readonly #log: string;
   #head: number;
+  /**
+   * Streams that hold more than the log, as far as they have told since the log woke: refused for a gap or for want of
+   * room, or sent in parts. A stream that could not reach the log tells as soon as it can, by its alarm.
+   */
+  readonly #waiting = new Map<string, { readonly version: number; readonly since: number }>();
 
   constructor(state: DurableObjectState, env: EdgeEnv) {
     super(state, env);
@@ -86,11 +93,24 @@ export class LogObject extends DurableObject<EdgeEnv> {
     const before = this.#head;
     try {
       const answers = this.ctx.storage.transactionSync(() => runs.map((run) => this.#take(run)));
+      for (const [i, run] of runs.entries()) this.#note(run, answers[i]);
       return { log: this.#log, answers };
     } catch (error) {
       this.#head = before;
+      for (const run of runs) this.#note(run);
       throw error;
     }
+  }
+
+  /** @param answer left out where the run could not be written */
+  #note({ streamId, streamVersion, firstVersion, events }: PublishedRun, answer?: PublicationAnswer): void {
+    const lines = linesOf(events);
+    if (answer?.kind === "published" && firstVersion + lines.length > streamVersion) {
+      this.#waiting.delete(streamId);
+      return;
+    }
+    const { recordedAt } = parseLine(lines[0] ?? "");
+    this.#waiting.set(streamId, { version: streamVersion, since: Date.parse(recordedAt ?? "") });
   }
 
   #take(run: PublishedRun): PublicationAnswer {
@@ -211,8 +231,15 @@ export class LogObject extends DurableObject<EdgeEnv> {
     return { streams, next: streams.at(-1)?.streamId ?? null };
   }
 
-  counts(): { log: string; head: number; streams: number; events: number } {
+  health(): StoreHealth {
     const streams = this.#sql.exec<{ streams: number }>("SELECT count(DISTINCT stream_id) AS streams FROM runs").one().streams;
-    return { log: this.#log, head: this.#head, streams, events: this.#head };
+    let unpublished = 0;
+    let oldest = Number.POSITIVE_INFINITY;
+    for (const [streamId, { version, since }] of this.#waiting) {
+      unpublished += version - this.#headOf(streamId);
+      oldest = Math.min(oldest, since);
+    }
+    const oldestUnpublishedAgeMs = unpublished === 0 ? 0 : Math.max(0, Date.now() - oldest);
+    return { log: this.#log, head: this.#head, streams, events: this.#head, unpublished, oldestUnpublishedAgeMs };
   }
 }

@@ -103,7 +103,7 @@ export function openApi(): object {
       },
       "/v1/{store}/health": {
         parameters: [STORE],
-        get: { summary: "The log's id and size.", responses: { 200: { description: "As counted." } } },
+        get: { summary: "The log's id and size, and what it lacks.", responses: { 200: answer("As counted.", wire.storeHealth) } },
       },
     },
   };

@@ -145,7 +145,7 @@ export class Publisher {
       size += events.length;
     }
     const { store, streamId } = this.#name();
-    return { store, run: { streamId, firstVersion, events: texts.join("\n") } };
+    return { store, run: { streamId, firstVersion, events: texts.join("\n"), streamVersion: this.#version() } };
   }
 
   #version(): number {

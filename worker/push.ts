@@ -48,7 +48,7 @@ export async function push(request: PushRequest, context: PushContext): Promise<
     });
   }
   const log = () => env.LOGS.getByName(store);
-  const id = await logId(log, request.log);
+  if (request.log !== undefined) await assertFollowed(log, request.log);
   const outcomes = await eachInFlight(parts, (part) =>
     callObject(
       () => env.STREAMS.getByName(`${store}/${part.streamId}`),
@@ -56,11 +56,14 @@ export async function push(request: PushRequest, context: PushContext): Promise<
         unwrap(await stream.append(`${store}/${part.streamId}`, part.commits, context.principal.actor, "caller")) as unknown as Outcome,
     ),
   );
+  let id: string | null;
   try {
-    const answers = await publish(
+    const published = await publish(
       log,
       outcomes.flatMap((outcome) => outcome.value?.run ?? []),
     );
+    id = published.log ?? request.log ?? null;
+    const { answers } = published;
     await eachInFlight(
       parts.map((part, i) => ({ part, outcome: outcomes[i]?.value })),
       async ({ part, outcome }) => {
@@ -111,32 +114,24 @@ function divide(
   return [...parts.values()];
 }
 
-/** Null where the log can't be reached: the streams take commits all the same. */
-async function logId(log: () => DurableObjectStub<LogObject>, followed: string | undefined): Promise<string | null> {
-  try {
-    const id = await callObject(log, (stub) => stub.logId());
-    if (followed !== undefined && followed !== id) throw new LogMismatchError(undefined, { log: id });
-    return id;
-  } catch (error) {
-    // A device that follows a log must not have its commits taken into another one.
-    if (followed !== undefined) throw error;
-    logFault("log", error);
-    return null;
-  }
+/** A device that follows a log must not have its commits taken into another one. */
+async function assertFollowed(log: () => DurableObjectStub<LogObject>, followed: string): Promise<void> {
+  const id = await callObject(log, (stub) => stub.logId());
+  if (followed !== id) throw new LogMismatchError(undefined, { log: id });
 }
 
+/** One publication for all; without runs it asks for the log's id alone. Null where the log can't be reached: the streams took the commits all the same. */
 async function publish(
   log: () => DurableObjectStub<LogObject>,
   runs: Parameters<LogObject["publish"]>[0],
-): Promise<Map<string, PublicationAnswer>> {
-  if (runs.length === 0) return new Map();
+): Promise<{ log: string | null; answers: ReadonlyMap<string, PublicationAnswer> }> {
   try {
-    const { answers } = await callObject(log, (stub) => stub.publish(runs));
-    return new Map(runs.map(({ streamId }, i) => [streamId, answers[i] ?? missing()]));
+    const published = await callObject(log, (stub) => stub.publish(runs));
+    return { log: published.log, answers: new Map(runs.map(({ streamId }, i) => [streamId, published.answers[i] ?? missing()])) };
   } catch (error) {
     // The streams have committed; each is told that it has to publish by itself.
     logFault("publish", error);
-    return new Map();
+    return { log: null, answers: new Map() };
   }
 }
 

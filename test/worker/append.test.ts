@@ -1,5 +1,5 @@
-import { abortAllDurableObjects, evictDurableObject } from "cloudflare:test";
-import { expect, test } from "vitest";
+import { abortAllDurableObjects, evictDurableObject, runInDurableObject } from "cloudflare:test";
+import { expect, test, vi } from "vitest";
 import { event, newStore } from "./edge-calls.ts";
 
 test("an append answers 201 with versions and position", async () => {
@@ -132,4 +132,21 @@ test("a push for another log takes nothing", async () => {
   const refused = await store.request("/commits", { method: "POST", body: JSON.stringify({ log: crypto.randomUUID(), commits }) });
   expect([refused.status, refused.body.code]).toEqual([409, "log-mismatch"]);
   expect(await store.feed()).toEqual([]);
+});
+
+test("a stream without room refuses with its own code, keeps nothing of the commit, and reads go on", async () => {
+  const store = newStore();
+  await store.append("A-1", 0, event("Before"));
+  const full = await runInDurableObject(store.stream("A-1"), (_, state) => {
+    const { exec } = state.storage.sql;
+    return vi.spyOn(state.storage.sql, "exec").mockImplementation(((query: string, ...bindings: SqlStorageValue[]) => {
+      if (query.startsWith("INSERT")) throw new Error("database or disk is full: SQLITE_FULL");
+      return exec.call(state.storage.sql, query, ...bindings);
+    }) as SqlStorage["exec"]);
+  });
+  const refused = await store.append("A-1", 1, event("Lost"));
+  expect([refused.status, refused.body.code]).toEqual([507, "store-full"]);
+  expect((await store.request("/streams/A-1")).body).toMatchObject({ version: 1, events: [{ type: "Before" }] });
+  full.mockRestore();
+  expect((await store.append("A-1", 1, event("After"))).body).toMatchObject({ version: 2, position: 2 });
 });

@@ -152,5 +152,7 @@ test("a page asked for larger than it may be is as full as it may be", async () 
 });
 
 test("a path that is none is told so", async () => {
-  expectProblem({ ...(await newStore().request("/nothing")), body: { status: 404, code: "invalid-request" } }, 404, "invalid-request");
+  const store = newStore();
+  expectProblem(await store.request("/nothing"), 404, "invalid-request", "path");
+  expectProblem(await store.request("/feed", { method: "DELETE" }), 404, "invalid-request", "path");
 });

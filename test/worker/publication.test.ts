@@ -132,6 +132,32 @@ test("a log that failed after applying is asked again and answers with the origi
   expect(await store.feed()).toEqual(["#1 A-1@1"]);
 });
 
+test("a log without room keeps its streams' backlog, says how much it lacks, and takes it when there is room again", async () => {
+  const store = newStore();
+  await store.append("A-1", 0, event());
+  const full = await runInDurableObject(store.log(), (_, state) => {
+    const { exec } = state.storage.sql;
+    return vi.spyOn(state.storage.sql, "exec").mockImplementation(((query: string, ...bindings: SqlStorageValue[]) => {
+      if (query.startsWith("INSERT")) throw new Error("database or disk is full: SQLITE_FULL");
+      return exec.call(state.storage.sql, query, ...bindings);
+    }) as SqlStorage["exec"]);
+  });
+  expect((await store.append("A-1", 1, event(), event())).body).toMatchObject({ version: 3, position: null });
+  expect((await store.append("B-1", 0, event())).body).toMatchObject({ version: 1, position: null });
+  const { body } = await store.request("/health");
+  expect(body).toMatchObject({ head: 1, events: 1, streams: 1, unpublished: 3 });
+  expect(body.oldestUnpublishedAgeMs).toBeGreaterThanOrEqual(0);
+  full.mockRestore();
+  for (const streamId of ["A-1", "B-1"]) await runDurableObjectAlarm(store.stream(streamId));
+  expect((await store.request("/health")).body).toMatchObject({
+    head: 4,
+    events: 4,
+    streams: 2,
+    unpublished: 0,
+    oldestUnpublishedAgeMs: 0,
+  });
+});
+
 test("a push of many streams reaches the log as one publication", async () => {
   const store = newStore();
   const publish = vi.spyOn(LogObject.prototype, "publish");
@@ -188,6 +214,7 @@ test("feed gap or crossing: whatever order and repetition publications come in, 
             "2026-01-01T00:00:00Z",
             null,
           ),
+          streamVersion: from + size - 1,
         };
         const { answers } = await log.publish([run]);
         const head = heads[stream] ?? 0;

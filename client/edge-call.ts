@@ -1,0 +1,96 @@
+/** The HTTP interface of the edge as typed calls. It neither retries nor keeps anything. */
+import type { Commit } from "../shared/commit.ts";
+import { type ErrorCode, errorOf, HeadwaterError, UnavailableError } from "../shared/errors.ts";
+import { errorFromProblem, type FeedPage, type FeedQuery, type PushAnswer, parseFeedPage, parsePushAnswer } from "../shared/wire.ts";
+
+export interface EdgeOptions {
+  /** The store at the edge, e.g. `https://events.example.com/v1/permits`. */
+  readonly url: string;
+  /** Asked for before each request. */
+  readonly token?: (() => string | Promise<string>) | undefined;
+  /** Default: the global one. */
+  readonly fetch?: typeof fetch | undefined;
+  /** Milliseconds until a request without an answer counts as failed. Default: 30,000. */
+  readonly timeout?: number | undefined;
+}
+
+/**
+ * A request to the store: a GET, or a POST where there is a body. Throws the typed error of the edge's problem document,
+ * and UnavailableError where no answer came.
+ *
+ * @param path what stands behind the store in the URL, e.g. `/feed?after=3`
+ * @param parse checks the answer and gives it its type
+ */
+export type EdgeCall = <T>(path: string, parse: (answer: unknown) => T, body?: unknown) => Promise<T>;
+
+export function createEdgeCall({ url, token, fetch: send = (...request) => fetch(...request), timeout = 30_000 }: EdgeOptions): EdgeCall {
+  const base = url.replace(/\/+$/, "");
+
+  return async (path, parse, body) => {
+    const headers: Record<string, string> = { accept: "application/json" };
+    const init: RequestInit = { headers, signal: AbortSignal.timeout(timeout) };
+    if (body !== undefined) {
+      headers["content-type"] = "application/json";
+      Object.assign(init, { method: "POST", body: JSON.stringify(body) });
+    }
+    let response: Response;
+    let text: string;
+    try {
+      if (token !== undefined) headers["authorization"] = `Bearer ${await token()}`;
+      response = await send(base + path, init);
+      text = await response.text();
+    } catch (error) {
+      throw new UnavailableError("The edge gave no answer.", {}, { cause: error });
+    }
+    try {
+      const answer: unknown = JSON.parse(text);
+      if (response.ok) return parse(answer);
+      throw errorFromProblem(answer) ?? errorFromStatus(response);
+    } catch (error) {
+      if (!response.ok) throw error instanceof HeadwaterError ? error : errorFromStatus(response);
+      throw new UnavailableError("The edge gave an answer that this version does not understand.", {}, { cause: error });
+    }
+  };
+}
+
+/** What stands between a device and the edge answers without a problem document. */
+function errorFromStatus({ status, headers }: Response): HeadwaterError {
+  const retryAfter = Number(headers.get("retry-after") ?? Number.NaN);
+  const details = Number.isFinite(retryAfter) ? { retryAfter } : {};
+  return errorOf(CODES[status] ?? "unavailable", `The edge answered ${status} without saying why.`, details);
+}
+
+const CODES: Readonly<Record<number, ErrorCode>> = {
+  401: "unauthenticated",
+  403: "forbidden",
+  413: "payload-too-large",
+  429: "too-many-requests",
+};
+
+export function pushCommits(
+  call: EdgeCall,
+  commits: readonly Pick<Commit, "streamId" | "expectedVersion" | "events">[],
+  log?: string,
+): Promise<PushAnswer> {
+  return call("/commits", parsePushAnswer, { ...(log === undefined ? {} : { log }), commits: commits.map(commitOf) });
+}
+
+export function readFeed(call: EdgeCall, query: FeedQuery): Promise<FeedPage> {
+  return call(`/feed${queryOf({ ...query })}`, parseFeedPage);
+}
+
+function commitOf({ streamId, expectedVersion, events }: Pick<Commit, "streamId" | "expectedVersion" | "events">) {
+  return { streamId, expectedVersion, events };
+}
+
+type Query = Readonly<Record<string, string | number | readonly string[] | undefined>>;
+
+/** With its question mark; nothing where nothing is asked. */
+export function queryOf(query: Query): string {
+  const parameters = new URLSearchParams();
+  for (const [name, value] of Object.entries(query)) {
+    if (value === undefined) continue;
+    for (const item of Array.isArray(value) ? value : [value]) parameters.append(name, String(item));
+  }
+  return parameters.size === 0 ? "" : `?${parameters}`;
+}
