@@ -1,1 +1,119 @@
-export {};
+/** The permit desk: a page that works without a network. Everything it knows, it knows from the device's store. */
+import { HeadwaterError, openStore, StreamNotFoundError } from "../client/index.ts";
+import { appendLines, readLines } from "./real-input.ts";
+import { element, showConflicts, showMessage, showStatus, showStream } from "./view.ts";
+
+const parameters = new URLSearchParams(location.search);
+const device = parameters.get("device") ?? "A";
+const storeId = parameters.get("store") ?? "permits";
+/** How often the page asks the edge for what others have recorded, in milliseconds. */
+const SYNC_EVERY = 3_000;
+
+const online = element("online", HTMLInputElement);
+const store = await openStore({
+  name: `${storeId}-${device}`,
+  sync: {
+    url: `${location.origin}/v1/${storeId}`,
+    // The switch stands for the network, so that going offline can be tried without pulling a plug.
+    fetch: (...request) => (online.checked ? fetch(...request) : Promise.reject(new TypeError("The network is switched off."))),
+  },
+});
+
+const stream = element("stream", HTMLInputElement);
+/** The version that the shown stream had, which is what a step recorded now builds on. */
+let seenVersion = 0;
+
+async function show(): Promise<void> {
+  showStatus(store.status);
+  showConflicts(store.conflicts(), async (resolve) => {
+    await resolve();
+    await sync();
+  });
+  if (!stream.checkValidity()) return;
+  const streamId = stream.value;
+  const events = await eventsOf(streamId);
+  // The person may have typed on while it was read.
+  if (streamId !== stream.value) return;
+  seenVersion = events.at(-1)?.version ?? 0;
+  showStream(streamId, events);
+}
+
+async function eventsOf(streamId: string) {
+  try {
+    return (await store.readStream(streamId)).events;
+  } catch (error) {
+    if (error instanceof StreamNotFoundError) return [];
+    throw error;
+  }
+}
+
+async function sync(): Promise<void> {
+  try {
+    await store.sync();
+  } catch (error) {
+    // Being offline is no fault: the status says so, and what is pending stays so.
+    if (!(error instanceof HeadwaterError)) throw error;
+    if (online.checked) showMessage(error.message);
+  }
+  await show();
+}
+
+async function record(form: HTMLFormElement): Promise<void> {
+  const { type, note } = Object.fromEntries(new FormData(form));
+  try {
+    await store.appendToStream(stream.value, [{ type: String(type), data: { note }, metadata: { actor: `Device ${device}` } }], {
+      expectedVersion: seenVersion,
+    });
+    showMessage(`Recorded on this device: ${type}, ${stream.value}@${seenVersion + 1}.`);
+    element("note", HTMLInputElement).value = "";
+  } catch (error) {
+    if (!(error instanceof HeadwaterError)) throw error;
+    showMessage(error.message);
+  }
+  await show();
+  if (online.checked) await sync();
+}
+
+async function importPermits(button: HTMLButtonElement): Promise<void> {
+  const progress = element("progress", HTMLProgressElement);
+  button.disabled = true;
+  progress.hidden = false;
+  const start = performance.now();
+  try {
+    const lines = await readLines("/permits.ndjson.gz");
+    const count = await appendLines(store, lines, async (done) => {
+      progress.value = done / lines.length;
+      showStatus(store.status);
+    });
+    const seconds = ((performance.now() - start) / 1000).toFixed(1);
+    showMessage(`${count.toLocaleString("en")} steps recorded on this device in ${seconds} s.`);
+  } catch (error) {
+    if (!(error instanceof HeadwaterError)) throw error;
+    showMessage(`The import ended early: ${error.message}`);
+  }
+  progress.hidden = true;
+  button.disabled = false;
+  await show();
+  if (online.checked) await sync();
+}
+
+element("device", HTMLElement).textContent = `This is device ${device}.`;
+const other = element("other-device", HTMLAnchorElement);
+other.href = `?${new URLSearchParams({ device: device === "A" ? "B" : "A", store: storeId })}`;
+
+element("record", HTMLFormElement).addEventListener("submit", (event) => {
+  event.preventDefault();
+  void record(event.target as HTMLFormElement);
+});
+element("import", HTMLButtonElement).addEventListener("click", (event) => void importPermits(event.target as HTMLButtonElement));
+element("sync", HTMLButtonElement).addEventListener("click", () => void sync());
+stream.addEventListener("input", () => void show());
+online.addEventListener("change", () => void (online.checked ? sync() : show()));
+// What another tab recorded shows when the person comes back to this one.
+document.addEventListener("visibilitychange", () => void show());
+
+if ("serviceWorker" in navigator) await navigator.serviceWorker.register("/service-worker.js", { type: "module" });
+await sync();
+setInterval(() => {
+  if (online.checked && !document.hidden) void sync();
+}, SYNC_EVERY);

@@ -1,5 +1,6 @@
 /** Builds the demo into `demo/dist`, from where the Worker serves it. */
 import { cpSync, mkdirSync } from "node:fs";
+import { basename } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
 
@@ -7,7 +8,7 @@ const HERE = fileURLToPath(new URL(".", import.meta.url));
 
 export async function buildDemo() {
   mkdirSync(`${HERE}dist`, { recursive: true });
-  for (const file of ["index.html", "style.css"]) cpSync(`${HERE}${file}`, `${HERE}dist/${file}`);
+  for (const file of ["index.html", "style.css", "../test/data/permits.ndjson.gz"]) cpSync(HERE + file, `${HERE}dist/${basename(file)}`);
   await build({
     entryPoints: [`${HERE}app.ts`, `${HERE}service-worker.ts`],
     outdir: `${HERE}dist`,

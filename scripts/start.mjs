@@ -7,8 +7,13 @@ process.chdir(fileURLToPath(new URL("..", import.meta.url)));
 await buildDemo();
 
 const given = process.argv.slice(2);
-const preset = ["--ip", "127.0.0.1", "--port", "8787", "--inspector-port", "0", "--var", "AUTH:open"];
-const wrangler = spawn(process.execPath, ["node_modules/wrangler/bin/wrangler.js", "dev", ...preset, ...given], {
+const isGiven = (option) => given.some((argument) => argument === option || argument.startsWith(`${option}=`));
+/** What is not given otherwise: wrangler takes an option once. */
+const preset = Object.entries({ "--ip": "127.0.0.1", "--port": "8787", "--inspector-port": "0" }).flatMap(([option, value]) =>
+  isGiven(option) ? [] : [option, value],
+);
+const auth = given.some((argument) => /^(--var=)?AUTH:/.test(argument)) ? [] : ["--var", "AUTH:open"];
+const wrangler = spawn(process.execPath, ["node_modules/wrangler/bin/wrangler.js", "dev", ...preset, ...auth, ...given], {
   // A group of its own, so that workerd ends with it.
   detached: true,
   stdio: ["ignore", "inherit", "inherit"],
@@ -26,6 +31,11 @@ function end(signal) {
   }
 }
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.on(signal, () => end(signal));
+// npm, ended by a signal, ends its shell and leaves this process to itself.
+const parent = process.ppid;
+setInterval(() => {
+  if (process.ppid !== parent) end("SIGTERM");
+}, 500).unref();
 wrangler.on("exit", (code, signal) => {
   end("SIGTERM");
   process.exitCode = signal === null ? (code ?? 1) : 0;

@@ -89,7 +89,8 @@ export async function startEdge(vars: Readonly<Record<string, string>> = { AUTH:
   };
 }
 
-async function answers(url: string): Promise<boolean> {
+/** Whether an edge answers there. */
+export async function answers(url: string): Promise<boolean> {
   try {
     const response = await fetch(`${url}/health`, { signal: AbortSignal.timeout(1000) });
     await response.arrayBuffer();
@@ -99,7 +100,7 @@ async function answers(url: string): Promise<boolean> {
   }
 }
 
-async function freePort(): Promise<number> {
+export async function freePort(): Promise<number> {
   const server = createServer().listen(0, "127.0.0.1");
   await once(server, "listening");
   const address = server.address();
