@@ -24,7 +24,8 @@ export interface Source {
 export function openLines(file: string): Source {
   let bytes = 0;
   async function* counted(): AsyncGenerator<Buffer> {
-    const raw: Readable = file === "-" ? process.stdin : createReadStream(file);
+    // Small pieces, so that a zipped file is told in more than a few steps.
+    const raw: Readable = file === "-" ? process.stdin : createReadStream(file, { highWaterMark: 16 * 1024 });
     for await (const chunk of raw as AsyncIterable<Buffer>) {
       bytes += chunk.length;
       yield chunk;

@@ -1,5 +1,7 @@
 /** A bar on a terminal, plain lines elsewhere; both on standard error, so that standard output stays for the result. */
 import cliProgress from "cli-progress";
+import type { EdgeStore } from "../client/http.ts";
+import { ForbiddenError } from "../client/index.ts";
 
 const PLAIN_EVERY = 10_000;
 
@@ -7,30 +9,44 @@ export class Progress {
   readonly #bar: cliProgress.SingleBar | undefined;
   readonly #what: string;
   #said = 0;
-  #events = 0;
+  #count = 0;
 
   /** @param total in whatever unit `at` is told; left out where nobody knows */
   constructor(what: string, total: number | undefined) {
     this.#what = what;
     if (!process.stderr.isTTY || total === undefined) return;
-    const format = `${what} {bar} {percentage}% | {events} events | {eta_formatted} left`;
+    const format = `${what} {bar} {percentage}% | {count} | {duration_formatted}`;
     this.#bar = new cliProgress.SingleBar({ format, stream: process.stderr, hideCursor: true }, cliProgress.Presets.shades_classic);
-    this.#bar.start(total, 0, { events: 0 });
+    this.#bar.start(total, 0, { count: 0 });
   }
 
-  at(done: number, events: number): void {
-    this.#events = events;
-    if (this.#bar !== undefined) this.#bar.update(done, { events });
-    else if (events - this.#said >= PLAIN_EVERY) this.#say();
+  /**
+   * @param done of the total, in its unit
+   * @param count of what the person thinks in
+   */
+  at(done: number, count: number): void {
+    this.#count = count;
+    if (this.#bar !== undefined) this.#bar.update(done, { count });
+    else if (count - this.#said >= PLAIN_EVERY) this.#say();
   }
 
   end(): void {
     if (this.#bar !== undefined) this.#bar.stop();
-    else if (this.#events > this.#said) this.#say();
+    else if (this.#count > this.#said) this.#say();
   }
 
   #say(): void {
-    this.#said = this.#events;
-    console.error(`${this.#what}: ${this.#events} events`);
+    this.#said = this.#count;
+    console.error(`${this.#what}: ${this.#count}`);
+  }
+}
+
+/** How many events there are to read; undefined for who may not read all of the store. */
+export async function eventsIn(store: EdgeStore): Promise<number | undefined> {
+  try {
+    return (await store.health()).events;
+  } catch (error) {
+    if (error instanceof ForbiddenError) return undefined;
+    throw error;
   }
 }

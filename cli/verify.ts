@@ -1,15 +1,15 @@
 /** `headwater verify`: reads a whole store twice, by its feed and stream by stream, and says where the two disagree. */
-import { createHash, type Hash } from "node:crypto";
+import { hash } from "node:crypto";
 import type { EdgeStore } from "../client/http.ts";
-import type { RecordedEvent } from "../client/index.ts";
+import { type RecordedEvent, StreamNotFoundError } from "../client/index.ts";
 import { CommandError } from "./command-error.ts";
-import { Progress } from "./progress.ts";
+import { eventsIn, Progress } from "./progress.ts";
 
-/** What the feed says of a stream: enough to compare, and little enough to hold for each stream. */
+/** What the feed says of a stream: enough to compare, and little enough to hold one for each stream. */
 interface Digest {
-  version: number;
-  readonly hash: Hash;
-  ids: Set<string> | undefined;
+  readonly version: number;
+  /** Chained over the stream's events. */
+  readonly hash: string;
 }
 
 const MOST_FINDINGS = 20;
@@ -18,22 +18,9 @@ const IN_FLIGHT = 6;
 
 export async function verifyStore(store: EdgeStore): Promise<void> {
   const findings: string[] = [];
-  const streams = new Map<string, Digest>();
-  const progress = new Progress("verify", undefined);
-  let position = 0;
-  for await (const event of store.readAll()) {
-    if (event.position !== position + 1) findings.push(`#${event.position} follows #${position} in the feed.`);
-    position = event.position;
-    addTo(streams, event, findings);
-    progress.at(position, position);
-  }
-  progress.end();
+  const { streams, position } = await readFeed(store, findings);
   await checkList(store, streams, findings);
-  const pending = [...streams];
-  const reader = async () => {
-    for (let next = pending.pop(); next !== undefined; next = pending.pop()) await checkStream(store, ...next, findings);
-  };
-  await Promise.all(Array.from({ length: IN_FLIGHT }, reader));
+  const ahead = await checkStreams(store, streams, findings);
   if (findings.length > 0) {
     const shown = findings.slice(0, MOST_FINDINGS).join("\n  ");
     const more = findings.length > MOST_FINDINGS ? `\n  and ${findings.length - MOST_FINDINGS} more` : "";
@@ -42,34 +29,67 @@ export async function verifyStore(store: EdgeStore): Promise<void> {
   console.log(
     `clean: ${position} events in ${streams.size} streams; positions, versions and ids are as they must be, and each stream equals the feed.`,
   );
+  if (ahead > 0) console.log(`${ahead} streams hold events that the feed did not have yet when it was read.`);
 }
 
-function addTo(streams: Map<string, Digest>, event: RecordedEvent, findings: string[]): void {
-  let digest = streams.get(event.streamId);
-  if (digest === undefined) {
-    digest = { version: 0, hash: createHash("sha256"), ids: new Set() };
-    streams.set(event.streamId, digest);
+async function readFeed(store: EdgeStore, findings: string[]): Promise<{ streams: Map<string, Digest>; position: number }> {
+  const progress = new Progress("feed", await eventsIn(store));
+  const streams = new Map<string, Digest>();
+  let position = 0;
+  for await (const event of store.readAll()) {
+    if (event.position !== position + 1) findings.push(`#${event.position} follows #${position} in the feed.`);
+    position = event.position;
+    const before = streams.get(event.streamId) ?? { version: 0, hash: "" };
+    if (event.version !== before.version + 1) findings.push(`${event.streamId}@${event.version} follows @${before.version} in the feed.`);
+    streams.set(event.streamId, { version: event.version, hash: chained(before.hash, event) });
+    progress.at(position, position);
   }
-  if (event.version !== digest.version + 1) findings.push(`${event.streamId}@${event.version} follows @${digest.version} in the feed.`);
-  if (digest.ids?.has(event.id)) findings.push(`${event.streamId}@${event.version} repeats the id ${event.id}.`);
-  digest.ids?.add(event.id);
-  digest.version = event.version;
-  digest.hash.update(JSON.stringify(sorted(event)));
+  progress.end();
+  return { streams, position };
 }
 
 /** Fields in one order, whoever wrote them: the feed and the stream need not agree on that. */
-function sorted(event: RecordedEvent): unknown[] {
+function chained(before: string, event: RecordedEvent): string {
   const { id, streamId, version, position, type, schemaVersion, data, metadata, occurredAt, recordedAt, actor } = event;
-  return [id, streamId, version, position, type, schemaVersion, data, metadata, occurredAt, recordedAt, actor];
+  const fields = [id, streamId, version, position, type, schemaVersion, data, metadata, occurredAt, recordedAt, actor];
+  return hash("sha256", before + JSON.stringify(fields), "base64");
 }
 
-async function checkStream(store: EdgeStore, streamId: string, expected: Digest, findings: string[]): Promise<void> {
-  const hash = createHash("sha256");
-  // Events that came after the feed was read are of no concern.
-  const { events } = await store.readStream(streamId, { limit: expected.version });
-  for (const { pending: _, ...event } of events) hash.update(JSON.stringify(sorted(event)));
-  expected.ids = undefined;
-  if (hash.digest("hex") !== expected.hash.digest("hex")) findings.push(`${streamId}: the stream and the feed disagree.`);
+/** @returns how many streams hold more than the feed had */
+async function checkStreams(store: EdgeStore, streams: ReadonlyMap<string, Digest>, findings: string[]): Promise<number> {
+  const progress = new Progress("streams", streams.size);
+  const left = streams.entries();
+  let ahead = 0;
+  let checked = 0;
+  const reader = async () => {
+    for (const [streamId, expected] of left) {
+      ahead += (await checkStream(store, streamId, expected, findings)) ? 1 : 0;
+      progress.at(++checked, checked);
+    }
+  };
+  await Promise.all(Array.from({ length: IN_FLIGHT }, reader));
+  progress.end();
+  return ahead;
+}
+
+async function checkStream(store: EdgeStore, streamId: string, expected: Digest, findings: string[]): Promise<boolean> {
+  try {
+    // Events that came after the feed was read are of no concern.
+    const { events, version } = await store.readStream(streamId, { limit: expected.version });
+    const ids = new Set<string>();
+    let found = "";
+    for (const { pending: _, ...event } of events) {
+      if (ids.has(event.id)) findings.push(`${streamId}@${event.version} repeats the id ${event.id}.`);
+      ids.add(event.id);
+      found = chained(found, event);
+    }
+    if (found !== expected.hash) findings.push(`${streamId}: the stream and the feed disagree.`);
+    return version > expected.version;
+  } catch (error) {
+    if (!(error instanceof StreamNotFoundError)) throw error;
+    findings.push(`${streamId} stands in the feed, but there is no such stream.`);
+    return false;
+  }
 }
 
 async function checkList(store: EdgeStore, streams: ReadonlyMap<string, Digest>, findings: string[]): Promise<void> {

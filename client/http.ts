@@ -5,7 +5,15 @@ import type { ConfirmedEvent, NewEvent } from "../shared/event.ts";
 import { DEFAULT_LIMITS, type Limits } from "../shared/limits.ts";
 import { isOrdinal } from "../shared/order.ts";
 import { parseStreamId } from "../shared/stream-id.ts";
-import { type PushResult, parseAppendAnswer, parseStreamList, parseStreamPage, type StreamList } from "../shared/wire.ts";
+import {
+  type PushResult,
+  parseAppendAnswer,
+  parseStoreHealth,
+  parseStreamList,
+  parseStreamPage,
+  type StoreHealth,
+  type StreamList,
+} from "../shared/wire.ts";
 import { createEdgeCall, type EdgeCall, pushCommits, queryOf, readFeed } from "./edge-call.ts";
 import type {
   AppendOptions,
@@ -123,6 +131,11 @@ export class EdgeStore implements EventStore {
   /** Streams in the order of their ids, `limit` at most after the id `after`. */
   listStreams(query: { category?: string; after?: string; limit?: number } = {}): Promise<StreamList> {
     return this.#send((call) => call(`/streams${queryOf(query)}`, parseStreamList));
+  }
+
+  /** The log's id and size, and what it lacks. */
+  health(): Promise<StoreHealth> {
+    return this.#send((call) => call("/health", parseStoreHealth));
   }
 
   async close(): Promise<void> {

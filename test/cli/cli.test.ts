@@ -1,4 +1,6 @@
+import { once } from "node:events";
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { createServer } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
@@ -176,4 +178,49 @@ test("what can't be reached, read or understood is said in one sentence", async 
     expect(result.stderr).toContain(message);
     expect(result.stderr).not.toMatch(/\n\s+at /);
   }
+});
+
+type Event = { position: number; version: number; id: string; data: unknown };
+
+/** Stands before the edge and changes what its feed and its streams say. */
+async function lyingEdge(change: (events: Event[], path: string) => Event[]): Promise<{ url: string; close: () => void }> {
+  const server = createServer(async (request, response) => {
+    const answer = await fetch(`${edge.url}${request.url}`);
+    const body = await answer.json();
+    if (Array.isArray(body.events)) body.events = change(body.events, request.url ?? "");
+    response.writeHead(answer.status, { "content-type": "application/json" }).end(JSON.stringify(body));
+  }).listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const address = server.address();
+  return { url: `http://127.0.0.1:${typeof address === "object" ? address?.port : ""}`, close: () => server.close() };
+}
+
+const inFeed = (path: string) => path.includes("/feed");
+
+test.each<[string, (events: Event[], path: string) => Event[], string]>([
+  [
+    "a missing event",
+    (events, path) => (inFeed(path) ? events.filter(({ position }) => position !== 3) : events),
+    "#4 follows #2 in the feed.",
+  ],
+  [
+    "an event that changed",
+    (events, path) => events.map((event) => (inFeed(path) && event.position === 2 ? { ...event, data: "other" } : event)),
+    "A-1: the stream and the feed disagree.",
+  ],
+  [
+    "a version twice",
+    (events) => events.map((event) => (event.version === 3 ? { ...event, version: 2 } : event)),
+    "A-1@2 follows @2 in the feed.",
+  ],
+  ["an id twice", (events) => events.map((event) => ({ ...event, id: events[0]?.id ?? "" })), "A-1@2 repeats the id"],
+  ["a stream that lost its end", (events, path) => (inFeed(path) ? events : events.slice(0, -1)), "A-1: the stream and the feed disagree."],
+])("verify finds %s, and says where", async (_, change, finding) => {
+  const url = newUrl();
+  for (let i = 0; i < 4; i++) await connectStore({ url }).appendToStream("A-1", [{ type: "A", data: i }]);
+  const lying = await lyingEdge(change);
+  const result = await headwater(["verify", "--url", `${lying.url}${new URL(url).pathname}`]);
+  lying.close();
+  expect(result).toMatchObject({ exitCode: 1, stdout: "" });
+  expect(result.stderr).toContain(finding);
 });
