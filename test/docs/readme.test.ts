@@ -1,7 +1,8 @@
-/** The README's code, type-checked as it stands there and run against a real edge. */
+/** The README's code, type-checked as it stands there and run against a real edge; and where the documents point to. */
 import { execFile } from "node:child_process";
-import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { existsSync } from "node:fs";
+import { mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, expect, test } from "vitest";
@@ -79,5 +80,16 @@ test("the commands are those that there are", async () => {
   for (const [, name] of commands.matchAll(/npx headwater (\w+)/g)) {
     const { stdout } = await run(process.execPath, ["dist/cli/main.js", name ?? "", "--help"], { cwd: ROOT });
     expect(stdout).toContain(`Usage: headwater ${name}`);
+  }
+});
+
+test("what the documents point to is there", async () => {
+  const files = (await readdir(ROOT, { recursive: true })).filter((path) => /^([A-Z]+|docs\/.+)\.md$/.test(path));
+  expect(files.length).toBeGreaterThan(8);
+  for (const file of files) {
+    const text = await readFile(join(ROOT, file), "utf8");
+    for (const [, target = ""] of text.matchAll(/\]\((?!https?:)([^)#]+)/g)) {
+      expect(existsSync(join(ROOT, dirname(file), target)), `${file} points to ${target}`).toBe(true);
+    }
   }
 });
