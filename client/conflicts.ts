@@ -31,7 +31,7 @@ export interface Conflict {
 /** All parked commits, oldest first. */
 export async function readConflicts(database: Database, onResolved: () => Promise<void>): Promise<Conflict[]> {
   return database.run(async (db) => {
-    const tx: ReadTx = db.transaction(["parked", "events"]);
+    const tx: ReadTx = db.transaction(["parked", "events"], "readonly");
     const entries = (await tx.objectStore("parked").getAll()).map(toParkedEntry);
     const bases = new Map<string, number>();
     for (const entry of entries)

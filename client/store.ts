@@ -125,7 +125,7 @@ export class Store implements EventStore {
     const limit = parseCount(options.limit, "limit") ?? Number.POSITIVE_INFINITY;
     const from = parseCount(options.from, "from");
     return this.#database.run(async (db) => {
-      const tx: ReadTx = db.transaction(["events"]);
+      const tx: ReadTx = db.transaction(["events"], "readonly");
       if (direction === "forwards") {
         const events = await streamEvents(tx, id, from ?? 1, (from ?? 1) + limit - 1);
         // Read to its end, a stream tells its version by its last event: two requests less.

@@ -72,7 +72,7 @@ function decideRepeated(facts: StreamFacts, events: readonly EventBody[], reused
 }
 
 /** A retry may carry another `occurredAt`, where the writer leaves it to be filled in; everything else must agree. */
-function sameContent(a: EventBody, b: EventBody): boolean {
+export function sameContent(a: Omit<EventBody, "occurredAt">, b: Omit<EventBody, "occurredAt">): boolean {
   return (
     a.type === b.type && a.schemaVersion === b.schemaVersion && sameJson(a.data, b.data) && sameJson(jsonOf(a.metadata), jsonOf(b.metadata))
   );
@@ -88,8 +88,13 @@ export function refusalMessage(refusal: Refusal): string {
     case "version-conflict":
       return conflictMessage(refusal.expectedVersion, refusal.actualVersion);
     case "event-id-reused":
-      return `The event id ${refusal.eventId} stands in the stream for another event.`;
+      return reusedMessage(refusal.eventId);
     default:
       return unreachable(refusal);
   }
+}
+
+/** What a writer is told whose event id is taken. */
+export function reusedMessage(eventId: string): string {
+  return `The event id ${eventId} stands in the stream for another event.`;
 }

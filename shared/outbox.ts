@@ -14,7 +14,8 @@
  *
  * What it does not do: send, store or wait. `client/` does.
  */
-import { assert } from "./assert.ts";
+import { reusedMessage, sameContent } from "./append.ts";
+import { assert, unreachable } from "./assert.ts";
 import type { ErrorCode } from "./errors.ts";
 import type { EventBody } from "./event.ts";
 import { conflictMessage, type ExpectedVersion, isExact } from "./expected-version.ts";
@@ -64,56 +65,93 @@ export interface Reconciled {
   readonly changed: readonly OutboxEntry[];
 }
 
+/** An event of a page, as far as it matters here. */
+export type ArrivedEvent = Omit<EventBody, "occurredAt"> & { readonly version: Version };
+
 /**
  * What becomes of a stream's pending entries now that these events of it are confirmed.
  *
  * Own events settle their entries. Others' events push what is left behind them: an entry without an exact expectation
  * moves; one with an exact expectation was decided on a truth that no longer is, and is parked, and every later entry of
- * the stream with it.
+ * the stream with it. An entry whose ids arrive for something else is parked too: the edge will never take it.
  *
  * @param entries all pending entries of the stream, in the order of `seq`
  * @param arrived the events of one page, in version order
  */
-export function reconcile(
-  entries: readonly PendingEntry[],
-  arrived: readonly { readonly id: string; readonly version: Version }[],
-): Reconciled {
+export function reconcile(entries: readonly PendingEntry[], arrived: readonly ArrivedEvent[]): Reconciled {
   const last = arrived.at(-1);
   assert(last !== undefined, "a page's run has at least one event");
-  const ids = new Set(arrived.map((event) => event.id));
+  const byId = new Map(arrived.map((event) => [event.id, event]));
   const settled: PendingEntry[] = [];
   const changed: OutboxEntry[] = [];
   let next = toVersion(last.version + 1);
   let parked: ParkReason | undefined;
   for (const entry of entries) {
-    const confirmed = confirmedCount(entry, ids);
-    if (confirmed === entry.events.length) {
+    const arrival = arrivalOf(entry, byId, last.version);
+    if (arrival.kind === "whole") {
       settled.push(entry);
       continue;
     }
-    const firstVersion = toVersion(next - confirmed);
-    if (confirmed > 0) {
-      // The edge took the commit, whole; the rest of it stands at the head of the next page.
-      changed.push({ ...entry, firstVersion, confirmed });
-    } else if (parked === undefined && firstVersion === entry.firstVersion) {
-      // Nothing came between.
-    } else if (parked === undefined && !isExact(entry.expectedVersion)) {
-      changed.push({ ...entry, firstVersion });
-    } else {
-      const isFirst = parked === undefined;
-      parked ??= conflictReason(entry.expectedVersion, last.version);
-      changed.push(park(entry, isFirst ? parked : behind(parked)));
+    const confirmed = arrival.kind === "begun" ? arrival.confirmed : 0;
+    const reason = reasonToPark(entry, arrival, next, last.version, parked);
+    if (reason !== undefined) {
+      parked ??= reason;
+      changed.push(park(entry, reason));
       continue;
     }
-    next = toVersion(next + entry.events.length - confirmed);
+    const firstVersion = toVersion(next - confirmed);
+    if (confirmed !== entry.confirmed || firstVersion !== entry.firstVersion) changed.push({ ...entry, firstVersion, confirmed });
+    next = toVersion(firstVersion + entry.events.length);
   }
   return { settled, changed };
 }
 
-function confirmedCount(entry: PendingEntry, ids: ReadonlySet<string>): number {
-  let count = entry.confirmed;
-  while (count < entry.events.length && ids.has(entry.events[count]?.id ?? "")) count++;
-  return count;
+type Arrival =
+  | { readonly kind: "none" }
+  | { readonly kind: "whole" }
+  /** The page ends within it. A commit is taken whole, so the rest stands at the head of the next page. */
+  | { readonly kind: "begun"; readonly confirmed: number }
+  /** Its id stands for another event, or for one of a commit that is not this one. */
+  | { readonly kind: "reused"; readonly eventId: string };
+
+/** Own events are those with an entry's ids and content, side by side and in its order. */
+function arrivalOf(entry: PendingEntry, byId: ReadonlyMap<string, ArrivedEvent>, lastVersion: Version): Arrival {
+  const { events } = entry;
+  const [first] = events;
+  assert(first !== undefined, "a commit has at least one event");
+  const firstVersion = entry.confirmed > 0 ? entry.firstVersion : (byId.get(first.id)?.version ?? lastVersion + 1);
+  let confirmed = entry.confirmed;
+  for (const own of events.slice(confirmed)) {
+    const there = byId.get(own.id);
+    if (there === undefined || there.version !== firstVersion + confirmed || !sameContent(there, own)) break;
+    confirmed++;
+  }
+  if (confirmed === events.length) return { kind: "whole" };
+  const elsewhere = events.slice(confirmed).find((own) => byId.has(own.id));
+  if (elsewhere !== undefined) return { kind: "reused", eventId: elsewhere.id };
+  if (confirmed === 0) return { kind: "none" };
+  return firstVersion + confirmed > lastVersion ? { kind: "begun", confirmed } : { kind: "reused", eventId: first.id };
+}
+
+/** @param parked why an earlier entry of the stream is parked, where one is */
+function reasonToPark(
+  entry: PendingEntry,
+  arrival: Exclude<Arrival, { kind: "whole" }>,
+  next: Version,
+  actual: Version,
+  parked: ParkReason | undefined,
+): ParkReason | undefined {
+  switch (arrival.kind) {
+    case "begun":
+      return undefined;
+    case "reused":
+      return { code: "event-id-reused", message: reusedMessage(arrival.eventId), actualVersion: actual };
+    case "none":
+      if (parked !== undefined) return behind(parked);
+      return entry.firstVersion !== next && isExact(entry.expectedVersion) ? conflictReason(entry.expectedVersion, actual) : undefined;
+    default:
+      return unreachable(arrival);
+  }
 }
 
 /**

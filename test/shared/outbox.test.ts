@@ -4,6 +4,7 @@ import type { EventBody } from "../../shared/event.ts";
 import { type ExpectedVersion, isExact } from "../../shared/expected-version.ts";
 import { toVersion } from "../../shared/order.ts";
 import {
+  type ArrivedEvent,
   conflictReason,
   lastVersionOf,
   type OutboxEntry,
@@ -30,7 +31,8 @@ function pending(seq: number, firstVersion: number, ids: string[], expectedVersi
   return { state: "pending", seq, streamId, expectedVersion, events: ids.map(event), firstVersion: toVersion(firstVersion), confirmed: 0 };
 }
 
-const arrive = (from: number, ...ids: string[]) => ids.map((id, i) => ({ id, version: toVersion(from + i) }));
+const arrival = (id: string, version: number): ArrivedEvent => ({ ...event(id), version: toVersion(version) });
+const arrive = (from: number, ...ids: string[]) => ids.map((id, i) => arrival(id, from + i));
 
 test("own events settle their commits, and those behind stay where they are", () => {
   const [a, b] = [pending(1, 1, ["a1", "a2"]), pending(2, 3, ["b1"])];
@@ -43,6 +45,34 @@ test("a page that ends within a commit confirms a part, and the next one the res
   expect(first).toEqual({ settled: [], changed: [{ ...a, confirmed: 2 }] });
   const [half] = first.changed as PendingEntry[];
   expect(reconcile([half as PendingEntry, b], arrive(3, "a3"))).toEqual({ settled: [half], changed: [] });
+});
+
+test("an id that arrives for something else parks its commit, and nothing of it is dropped", () => {
+  const [a, b] = [pending(1, 2, ["a1", "a2"], "any"), pending(2, 4, ["b"], "any")];
+  const [a1, a2, x] = [arrival("a1", 2), arrival("a2", 3), arrival("x", 3)];
+  const pages: [string, ArrivedEvent[]][] = [
+    ["other content", [{ ...a1, data: "other" }, a2]],
+    ["only some of them", [a1, x]],
+    ["only a later one", [arrival("a2", 2)]],
+    ["in another order", arrive(2, "a2", "a1")],
+    ["scattered", [a1, x, arrival("a2", 4)]],
+  ];
+  for (const [name, page] of pages) {
+    const { settled, changed } = reconcile([a, b], page);
+    expect(settled, name).toEqual([]);
+    expect(changed, name).toMatchObject([
+      { seq: 1, state: "parked", events: a.events, reason: { code: "event-id-reused" } },
+      { seq: 2, state: "parked", events: b.events, reason: { code: "event-id-reused" } },
+    ]);
+  }
+  // Where the page ends behind the first, only the next one tells.
+  const [begun, moved] = reconcile([a, b], [a1]).changed as [PendingEntry, PendingEntry];
+  expect(begun).toEqual({ ...a, confirmed: 1 });
+  expect(moved).toBeUndefined();
+  expect(reconcile([begun, b], [x]).changed).toMatchObject([
+    { seq: 1, state: "parked", events: a.events, reason: { code: "event-id-reused" } },
+    { seq: 2, state: "parked" },
+  ]);
 });
 
 test("others' events park an exact commit and all behind it, and move what says any", () => {

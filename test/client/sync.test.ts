@@ -1,0 +1,213 @@
+/** Sync against a real edge, over a network that fails as it is told to. */
+import "fake-indexeddb/auto";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { connectStore } from "../../client/http.ts";
+import { LogMismatchError, openStore, type Store, type StoreOptions, type StreamEvent } from "../../client/index.ts";
+import { type EdgeProcess, startEdge } from "../support/edge.ts";
+
+let edge: EdgeProcess;
+beforeAll(async () => {
+  edge = await startEdge();
+});
+afterAll(() => edge.stop());
+
+/** What happens to a request instead of its being sent and answered; undefined: nothing. */
+type Fault = (request: Request, send: () => Promise<Response>) => Promise<Response> | undefined;
+
+class Network {
+  fault: Fault | undefined;
+  /** Every push that reached the edge or its fault. */
+  readonly pushes: { commits: number }[] = [];
+
+  readonly fetch: typeof fetch = async (input, init) => {
+    const request = new Request(input, init);
+    if (request.method === "POST") this.pushes.push({ commits: (await request.clone().json()).commits.length });
+    const send = () => fetch(request);
+    return (await this.fault?.(request, send)) ?? send();
+  };
+}
+
+const isPush = (request: Request) => request.method === "POST";
+
+async function twoDevices(options: Partial<StoreOptions> = {}) {
+  const id = crypto.randomUUID();
+  const url = `${edge.url}/v1/${id}`;
+  const network = new Network();
+  const a = await openStore({ ...options, name: `A-${id}`, sync: { url, fetch: network.fetch } });
+  const b = await openStore({ name: `B-${id}`, sync: { url } });
+  return { url, network, a, b, atEdge: connectStore({ url }), close: () => Promise.all([a.close(), b.close()]) };
+}
+
+const event = (data: unknown = null, type = "Noted") => ({ type, data });
+const dataOf = async (store: { readStream(id: string): Promise<{ events: readonly StreamEvent[] }> }, streamId: string) =>
+  (await store.readStream(streamId)).events.map(({ data }) => data);
+
+async function expectAgreement(
+  streamId: string,
+  atEdge: Awaited<ReturnType<typeof twoDevices>>["atEdge"],
+  ...devices: Store[]
+): Promise<void> {
+  const { events } = await atEdge.readStream(streamId);
+  expect(new Set(events.map(({ id }) => id)).size).toBe(events.length);
+  for (const device of devices) expect((await device.readStream(streamId)).events).toEqual(events);
+}
+
+test("accepted push, lost reply: sent again after others appended, it stands once, where it stood", async () => {
+  const { network, a, b, atEdge, close } = await twoDevices();
+  await a.appendToStream("A-1", [event("a1"), event("a2")], { expectedVersion: "no-stream" });
+  network.fault = (request, send) => (isPush(request) ? send().then(() => Promise.reject(new TypeError("connection reset"))) : undefined);
+  await expect(a.sync()).rejects.toMatchObject({ code: "unavailable" });
+  expect(a.status).toMatchObject({ connection: "offline", pending: 1, conflicts: 0 });
+  await b.sync();
+  await b.appendToStream("A-1", [event("b1")], { expectedVersion: 2 });
+  await b.sync();
+  network.fault = undefined;
+  await a.sync();
+  await b.sync();
+  expect(a.status).toMatchObject({ connection: "live", pending: 0, conflicts: 0 });
+  expect(await dataOf(atEdge, "A-1")).toEqual(["a1", "a2", "b1"]);
+  await expectAgreement("A-1", atEdge, a, b);
+  await close();
+});
+
+test("batch too big: a push that is refused as too large is halved until it fits, and nothing is parked", async () => {
+  const { network, a, b, atEdge, close } = await twoDevices();
+  for (let i = 0; i < 20; i++) await a.appendToStream("A-1", [event(i)], { expectedVersion: i });
+  // As a proxy refuses: without a problem document.
+  network.fault = (request) =>
+    isPush(request) && (network.pushes.at(-1)?.commits ?? 0) > 3 ? Promise.resolve(new Response("too large", { status: 413 })) : undefined;
+  await a.sync();
+  await b.sync();
+  expect(a.status).toMatchObject({ pending: 0, conflicts: 0 });
+  expect(network.pushes.slice(0, 4).map(({ commits }) => commits)).toEqual([20, 10, 5, 3]);
+  expect(await dataOf(atEdge, "A-1")).toEqual(Array.from({ length: 20 }, (_, i) => i));
+  await expectAgreement("A-1", atEdge, a, b);
+  await close();
+});
+
+test("poison commit: one that the edge always refuses is parked with its reason, and other streams go on", async () => {
+  const { network, a, atEdge, close } = await twoDevices();
+  const id = crypto.randomUUID();
+  await atEdge.appendToStream("A-1", [{ ...event("theirs"), id }]);
+  await a.appendToStream("A-1", [{ ...event("mine"), id }]);
+  await a.appendToStream("A-1", [event("behind it")]);
+  await a.appendToStream("B-1", [event("large")]);
+  await a.appendToStream("C-1", [event("fine")]);
+  network.fault = (request) => {
+    if (!isPush(request)) return undefined;
+    return request
+      .clone()
+      .text()
+      .then((text) => (text.includes('"large"') ? new Response("", { status: 413 }) : fetch(request)));
+  };
+  await a.sync();
+  expect(a.status).toMatchObject({ pending: 0, conflicts: 3 });
+  expect(a.conflicts().map(({ streamId, code, events }) => [streamId, code, events[0]?.data])).toEqual([
+    ["A-1", "event-id-reused", "mine"],
+    ["A-1", "event-id-reused", "behind it"],
+    ["B-1", "payload-too-large", "large"],
+  ]);
+  expect(await dataOf(atEdge, "C-1")).toEqual(["fine"]);
+  expect(await dataOf(a, "A-1")).toEqual(["theirs"]);
+  await expect(atEdge.readStream("B-1")).rejects.toMatchObject({ code: "stream-not-found" });
+  const [first, second, third] = a.conflicts();
+  network.fault = undefined;
+  await first?.discard();
+  await second?.rebase();
+  await third?.rebase();
+  await a.sync();
+  expect(await dataOf(atEdge, "A-1")).toEqual(["theirs", "behind it"]);
+  expect(await dataOf(atEdge, "B-1")).toEqual(["large"]);
+  await close();
+});
+
+test("a token that the edge no longer takes stops sync and nothing else; with a new one it goes on", async () => {
+  const { network, a, atEdge, close } = await twoDevices();
+  network.fault = () => Promise.resolve(new Response("", { status: 401 }));
+  await a.appendToStream("A-1", [event(1)]);
+  await expect(a.sync()).rejects.toMatchObject({ code: "unauthenticated" });
+  expect(a.status).toMatchObject({ connection: "unauthorized", pending: 1 });
+  await a.appendToStream("A-1", [event(2)]);
+  network.fault = undefined;
+  await a.sync();
+  expect(a.status).toMatchObject({ connection: "live", pending: 0 });
+  expect(await dataOf(atEdge, "A-1")).toEqual([1, 2]);
+  await close();
+});
+
+test("store wiped: another history is neither read nor written to, whenever it takes the place of the one that is followed", async () => {
+  for (const when of ["before the pull", "before the push"] as const) {
+    const { url, network, a, close } = await twoDevices();
+    await a.appendToStream("A-1", [event("old")]);
+    await a.sync();
+    const { cursor } = a.status;
+    await a.appendToStream("A-1", [event("new")]);
+    const other = `${edge.url}/v1/${crypto.randomUUID()}`;
+    await connectStore({ url: other }).appendToStream("B-1", [event("a stranger's")]);
+    network.fault = (request) => {
+      if (when === "before the push" && !isPush(request)) return undefined;
+      return fetch(new Request(request.url.replace(url, other), request));
+    };
+    await expect(a.sync()).rejects.toBeInstanceOf(LogMismatchError);
+    expect(a.status).toMatchObject({ connection: "diverged", pending: 1, conflicts: 0, cursor });
+    expect(await dataOf(a, "A-1")).toEqual(["old", "new"]);
+    await expect(a.readStream("B-1")).rejects.toMatchObject({ code: "stream-not-found" });
+    await expect(connectStore({ url: other }).readStream("A-1")).rejects.toMatchObject({ code: "stream-not-found" });
+    await close();
+  }
+});
+
+test("store rolled back: an edge with less history than was seen stops sync, and nothing is lost", async () => {
+  const { network, a, close } = await twoDevices();
+  await a.appendToStream("A-1", [event(1), event(2)]);
+  await a.sync();
+  await a.appendToStream("A-1", [event(3)]);
+  const { cursor } = a.status;
+  const problem = JSON.stringify({ code: "position-ahead", detail: "Only 1 is here.", log: cursor?.log, head: 1 });
+  network.fault = (request) => (isPush(request) ? undefined : Promise.resolve(new Response(problem, { status: 409 })));
+  await expect(a.sync()).rejects.toMatchObject({ code: "position-ahead", details: { head: 1 } });
+  expect(a.status).toMatchObject({ connection: "diverged", pending: 1, cursor });
+  expect(network.pushes).toHaveLength(1);
+  expect(await dataOf(a, "A-1")).toEqual([1, 2, 3]);
+  await close();
+});
+
+test("pages that end within commits settle them bit by bit, and what is appended meanwhile stands behind", async () => {
+  const { a, b, atEdge, close } = await twoDevices({ limits: { pageEvents: 3 } });
+  await a.appendToStream(
+    "A-1",
+    Array.from({ length: 10 }, (_, i) => event(i)),
+    { expectedVersion: "no-stream" },
+  );
+  await a.appendToStream("B-1", [event("b")]);
+  const syncing = a.sync();
+  await a.appendToStream("A-1", [event(10)], { expectedVersion: 10 });
+  await syncing;
+  await a.sync();
+  await b.sync();
+  expect(a.status).toMatchObject({ pending: 0, conflicts: 0 });
+  expect(await dataOf(atEdge, "A-1")).toEqual(Array.from({ length: 11 }, (_, i) => i));
+  await expectAgreement("A-1", atEdge, a, b);
+  await close();
+});
+
+test("appending goes on while the edge can't be reached, and a push that broke off changes nothing", async () => {
+  const { network, a, b, atEdge, close } = await twoDevices();
+  network.fault = () => Promise.reject(new TypeError("no network"));
+  for (let round = 0; round < 3; round++) {
+    await a.appendToStream("A-1", [event(round)], { expectedVersion: round });
+    await expect(a.sync()).rejects.toMatchObject({ code: "unavailable" });
+    expect(a.status).toMatchObject({ connection: "offline", pending: round + 1 });
+  }
+  // Answers that are none: a proxy's page, half a document.
+  for (const answer of ["<html>", '{"log":']) {
+    network.fault = () => Promise.resolve(new Response(answer));
+    await expect(a.sync()).rejects.toMatchObject({ code: "unavailable" });
+  }
+  network.fault = undefined;
+  await Promise.all([a.sync(), a.sync(), a.sync()]);
+  await b.sync();
+  expect(await dataOf(b, "A-1")).toEqual([0, 1, 2]);
+  await expectAgreement("A-1", atEdge, a, b);
+  await close();
+});
