@@ -48,7 +48,8 @@ export const pushRequest = v.object({
 export const code = v.custom<ErrorCode>(isErrorCode, "a known error code");
 const taken = { streamId: text, firstVersion: ordinal, version: ordinal, position: v.nullable(ordinal) };
 
-export const pushResult = v.variant("status", [
+/** A union and not a variant, which is 300 bytes more in every bundle; `status` tells the members apart. */
+export const pushResult = v.union([
   v.object({ status: v.literal("committed"), ...taken }),
   v.object({ status: v.literal("duplicate"), ...taken }),
   v.object({
@@ -113,7 +114,7 @@ export const storeHealth = v.object({
 });
 
 /** RFC 9457, `application/problem+json`. */
-export const problemDocument = v.looseObject({
+export const problemDocument = v.object({
   type: v.optional(text),
   title: v.optional(text),
   status: v.optional(ordinal),

@@ -6,7 +6,7 @@ import * as wire from "../../shared/wire.ts";
 
 /** One line for each version of the protocol. A hash that differs is a changed wire: is it one that an older side misreads? */
 const HASHES: Readonly<Record<number, string>> = {
-  1: "2cefee8f6b1c4070",
+  1: "17dd98acdad7c7a8",
 };
 
 test("the wire is what its version says", () => {
