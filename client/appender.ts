@@ -2,8 +2,7 @@
  * Appending on the device. Appends that are asked for while a transaction is under way go together in the next one: each
  * is still decided on its own, in the order in which it was asked for, but they share the cost of a durable commit.
  *
- * A tab remembers the versions that it left its streams at, and trusts them as long as nothing else has changed any: then
- * a group is decided and written with one request to read and one to write, which either confirms the trust or aborts.
+ * Where the tab remembers the versions of all streams of a group (`version-memory.ts`), nothing is read for it.
  */
 import type { IDBPDatabase } from "idb";
 import { type AppendDecision, decideAppend, type RecordedBody, refusalMessage, type StreamFacts } from "../shared/append.ts";
@@ -15,9 +14,10 @@ import { NO_STREAM, toPosition, toVersion, type Version } from "../shared/order.
 import type { PendingEntry } from "../shared/outbox.ts";
 import type { StreamId } from "../shared/stream-id.ts";
 import { type Database, type History, NEW_HISTORY, type Schema } from "./database.ts";
-import { addToOutbox, streamEvents, versionOf, type WriteTx, whole } from "./device-log.ts";
+import { addToOutbox, firstKey, streamEvents, versionOf, type WriteTx, whole } from "./device-log.ts";
 import type { AppendResult } from "./event-store.ts";
 import { toSegments } from "./segments.ts";
+import { VersionMemory } from "./version-memory.ts";
 
 /** A commit that is to be appended. */
 export interface AppendRequest {
@@ -33,23 +33,11 @@ interface Waiting extends AppendRequest {
 
 /** Commits in one transaction at most: a failed one fails all that share it. */
 const GROUP_COMMITS = 1000;
-/** Streams whose version is remembered at most. */
-const REMEMBERED_STREAMS = 10_000;
-
-/** What this tab has seen of the database, and how to tell whether it is still so. */
-interface Memory {
-  readonly versions: Map<StreamId, Version>;
-  /** `versions` hold while the history has this revision … */
-  revision: number | undefined;
-  /** … and the next bundle gets the key after this one. */
-  lastKey: number | undefined;
-}
-
 export class Appender {
   readonly #database: Database;
   readonly #durability: IDBTransactionDurability;
   readonly #onAppended: (commits: number) => void;
-  readonly #memory: Memory = { versions: new Map(), revision: undefined, lastKey: undefined };
+  readonly #memory = new VersionMemory();
   #waiting: Waiting[] = [];
   #running: Promise<void> | undefined;
 
@@ -90,14 +78,12 @@ export class Appender {
   }
 
   async #appendGroup(group: readonly AppendRequest[]): Promise<Decided[]> {
-    const memory = this.#memory;
-    if (memory.versions.size > REMEMBERED_STREAMS) memory.versions.clear();
-    const append = () => this.#database.run((db) => appendGroup(db, group, this.#durability, memory));
+    const append = () => this.#database.run((db) => appendGroup(db, group, this.#durability, this.#memory));
     try {
       return await append();
     } catch (error) {
       if (!(error instanceof Distrust)) throw error;
-      memory.versions.clear();
+      this.#memory.forget();
       return await append();
     }
   }
@@ -130,33 +116,30 @@ function settle({ commit, resolve, reject }: Waiting, decided: Decided | undefin
 /** Something else may have changed versions since this tab saw them. Nothing of the group was kept. */
 class Distrust extends Error {}
 
-/**
- * Decides on what the tab remembers, and on what it reads of the other streams, and writes in the same transaction. Where
- * everything is remembered, the write goes out along with the request that checks the memory.
- *
- * @throws Distrust where the memory may be wrong
- */
+/** @throws Distrust where the memory may be wrong */
 async function appendGroup(
   db: IDBPDatabase<Schema>,
   group: readonly AppendRequest[],
   durability: IDBTransactionDurability,
-  memory: Memory,
+  memory: VersionMemory,
 ): Promise<Decided[]> {
   const facts = factsOf(group, memory);
   const unread = [...facts].filter(([, stream]) => !stream.isKnown);
-  const tx: WriteTx = db.transaction(["events", "meta"], "readwrite", { durability });
-  const { decisions, revision, keys } = await whole(tx, async () => {
-    const early = unread.length === 0 ? appendPending(tx, group, facts) : undefined;
-    const reads = unread.map(([streamId, stream]) => readStreamFacts(tx, streamId, stream, group));
-    const [history = NEW_HISTORY] = await Promise.all([tx.objectStore("meta").get("history"), early, ...reads]);
-    if (history.authority === "device") return appendLocally(tx, group, facts, history);
-    const appended = await (early ?? appendPending(tx, group, facts));
-    const trusted = unread.length < facts.size;
-    if (trusted && (history.revision !== memory.revision || appended.keys[0] !== (memory.lastKey ?? 0) + 1)) throw new Distrust();
-    return { ...appended, revision: history.revision };
+  // What is remembered needs no request but the write, which tells whether it holds.
+  const tx: WriteTx = db.transaction(unread.length === 0 ? ["events"] : ["events", "meta"], "readwrite", { durability });
+  const { decisions, keys, wasEmpty } = await whole(tx, async () => {
+    let first: unknown;
+    if (unread.length > 0) {
+      const reads = unread.map(([streamId, stream]) => readStreamFacts(tx, streamId, stream, group));
+      const [history = NEW_HISTORY, any] = await Promise.all([tx.objectStore("meta").get("history"), firstKey(tx), ...reads]);
+      if (history.authority === "device") return appendLocally(tx, group, facts, history);
+      first = any;
+    }
+    const appended = await appendPending(tx, group, facts);
+    if (unread.length < facts.size && !memory.holds(appended.keys[0])) throw new Distrust();
+    return { ...appended, wasEmpty: unread.length > 0 && first === undefined };
   });
-  // Without a write the key of the last bundle is not known, and so not what else may have been appended.
-  if (keys.length > 0) remember(memory, facts, revision, keys);
+  if (keys.length > 0) memory.learn(facts, keys, wasEmpty);
   return decisions;
 }
 
@@ -164,9 +147,15 @@ interface Appended {
   readonly decisions: Decided[];
   /** Of the bundles that were added to the outbox. */
   readonly keys: readonly number[];
+  /** The device held no event before. */
+  readonly wasEmpty: boolean;
 }
 
-async function appendPending(tx: WriteTx, group: readonly AppendRequest[], facts: ReadonlyMap<StreamId, Facts>): Promise<Appended> {
+async function appendPending(
+  tx: WriteTx,
+  group: readonly AppendRequest[],
+  facts: ReadonlyMap<StreamId, Facts>,
+): Promise<Omit<Appended, "wasEmpty">> {
   const { decisions, entries } = decideGroup(group, facts);
   return { decisions, keys: await Promise.all(addToOutbox(tx, entries)) };
 }
@@ -176,18 +165,11 @@ async function appendLocally(
   group: readonly AppendRequest[],
   facts: ReadonlyMap<StreamId, Facts>,
   history: History,
-): Promise<Appended & { readonly revision: number }> {
+): Promise<Appended> {
   const order = new LocalOrder(history);
   const { decisions } = decideGroup(group, facts, order);
   await Promise.all(order.write(tx));
-  return { decisions, keys: [], revision: history.revision };
-}
-
-function remember(memory: Memory, facts: ReadonlyMap<StreamId, Facts>, revision: number, keys: readonly number[]): void {
-  if (memory.revision !== revision || memory.lastKey === undefined || keys[0] !== memory.lastKey + 1) memory.versions.clear();
-  memory.revision = revision;
-  memory.lastKey = keys.at(-1);
-  for (const [streamId, { version }] of facts) memory.versions.set(streamId, version);
+  return { decisions, keys: [], wasEmpty: false };
 }
 
 type NewEntry = Omit<PendingEntry, "seq">;
@@ -224,12 +206,12 @@ interface Facts extends StreamFacts {
   isKnown: boolean;
 }
 
-function factsOf(group: readonly AppendRequest[], { versions }: Memory): Map<StreamId, Facts> {
+function factsOf(group: readonly AppendRequest[], memory: VersionMemory): Map<StreamId, Facts> {
   const facts = new Map<StreamId, Facts>();
   for (const { commit, mayRepeat } of group) {
     let stream = facts.get(commit.streamId);
     if (stream === undefined) {
-      const version = versions.get(commit.streamId);
+      const version = memory.versionOf(commit.streamId);
       stream = { version: version ?? NO_STREAM, recorded: new Map(), mayRepeat, isKnown: version !== undefined };
       facts.set(commit.streamId, stream);
     }
@@ -287,13 +269,12 @@ class LocalOrder {
 
   write(tx: WriteTx): Promise<unknown>[] {
     if (this.#events.length === 0) return [];
-    const { authority, log, revision } = this.#history;
+    const { authority, log } = this.#history;
     const next: History = {
       authority,
       log: log ?? crypto.randomUUID(),
       position: this.#position,
       head: this.#position,
-      revision: revision + 1,
     };
     const segments = toSegments(this.#events).map((segment) => tx.objectStore("events").put(segment));
     return [...segments, tx.objectStore("meta").put(next, "history")];

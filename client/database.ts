@@ -35,11 +35,9 @@ export interface History {
   position: number;
   /** The last position that the edge is known to have. */
   head: number;
-  /** Counts what changed streams' versions otherwise than by an append to the outbox: who remembers versions compares it. */
-  revision: number;
 }
 
-export const NEW_HISTORY: History = { authority: "device", log: null, position: 0, head: 0, revision: 0 };
+export const NEW_HISTORY: History = { authority: "device", log: null, position: 0, head: 0 };
 
 export interface Schema extends DBSchema {
   events: { key: SegmentKey | number; value: Segment | Bundle; indexes: { streams: [string, number] } };

@@ -7,7 +7,7 @@ import type { ParkedEntry, PendingEntry } from "../shared/outbox.ts";
 import { type Bundle, bundleKeyOf, entriesOf, rebundle, type StoredBundle, toBundles } from "./bundles.ts";
 import type { ParkedRecord, Schema, StoreName } from "./database.ts";
 import type { StreamEvent } from "./event-store.ts";
-import { eventsOf, type Segment } from "./segments.ts";
+import { eventsOf, type Segment, type SegmentKey } from "./segments.ts";
 
 type Tx<M extends IDBTransactionMode> = IDBPTransaction<Schema, StoreName[], M>;
 export type ReadTx = Tx<"readonly"> | Tx<"readwrite">;
@@ -49,6 +49,11 @@ export function outboxFrom(key: number): IDBKeyRange {
 /** Keys of the confirmed log from the first page that holds something after this position. */
 export function pagesAfter(position: number): IDBKeyRange {
   return IDBKeyRange.bound([position + 1, 0], [LAST_NUMBER, LAST_NUMBER]);
+}
+
+/** The first key of all, confirmed or pending; undefined where the device holds no event. */
+export function firstKey(tx: ReadTx): Promise<SegmentKey | number | undefined> {
+  return tx.objectStore("events").getKey(IDBKeyRange.lowerBound(Number.NEGATIVE_INFINITY));
 }
 
 export function isBundle(record: Segment | Bundle): record is StoredBundle {
@@ -145,6 +150,15 @@ export function addToOutbox(tx: WriteTx, entries: readonly Omit<PendingEntry, "s
     assert(typeof key === "number", "the database numbers the outbox");
     return key;
   });
+}
+
+/**
+ * Leaves out a number of the outbox. Whatever changes versions otherwise than by an append does so: a tab that remembers
+ * versions then finds the number that it expects gone (`version-memory.ts`).
+ */
+export async function skipNumber(tx: WriteTx): Promise<void> {
+  const events = tx.objectStore("events");
+  await events.delete(await events.add({ streams: [], commits: [] }));
 }
 
 /** Some of the outbox, read to be changed: bundles are written back whole. */

@@ -5,7 +5,7 @@ import type { ConfirmedEvent } from "../shared/event.ts";
 import { type OutboxEntry, type ParkReason, type PendingEntry, parkFrom, reconcile } from "../shared/outbox.ts";
 import type { FeedPage } from "../shared/wire.ts";
 import { type History, NEW_HISTORY, type Schema } from "./database.ts";
-import { isSegment, OutboxPart, outboxFrom, pagesAfter, toParkedRecord, type WriteTx, whole } from "./device-log.ts";
+import { isSegment, OutboxPart, outboxFrom, pagesAfter, skipNumber, toParkedRecord, type WriteTx, whole } from "./device-log.ts";
 import { eventsOfPages, SEGMENT_EVENTS, toSegments } from "./segments.ts";
 
 /**
@@ -22,11 +22,12 @@ export async function applyPage(db: IDBPDatabase<Schema>, page: FeedPage, after:
     if (history.position !== after || (history.log !== null && history.log !== page.log)) return false;
     const writes: Promise<unknown>[] = [];
     if (page.events.length > 0) {
+      writes.push(skipNumber(tx));
       writes.push(...(await settleOutbox(tx, page.events)));
       writes.push(...(await writeSegments(tx, page.events)));
     }
     const { position, head, log } = page;
-    const next: History = { authority: "edge", log, position, head, revision: history.revision + 1 };
+    const next: History = { authority: "edge", log, position, head };
     writes.push(tx.objectStore("meta").put(next, "history"));
     await Promise.all(writes);
     return true;
@@ -83,15 +84,11 @@ export async function parkRefused(
   db: IDBPDatabase<Schema>,
   refused: readonly { readonly entry: PendingEntry; readonly reason: ParkReason }[],
 ): Promise<void> {
-  const tx: WriteTx = db.transaction(["events", "parked", "meta"], "readwrite", { durability: "strict" });
+  const tx: WriteTx = db.transaction(["events", "parked"], "readwrite", { durability: "strict" });
   await whole(tx, async () => {
-    const [outbox, history = NEW_HISTORY] = await Promise.all([
-      OutboxPart.read(tx, new Set(refused.map(({ entry }) => entry.streamId))),
-      tx.objectStore("meta").get("history"),
-    ]);
+    const outbox = await OutboxPart.read(tx, new Set(refused.map(({ entry }) => entry.streamId)));
     const parked = refused.flatMap(({ entry, reason }) => parkFrom(outbox.entries(entry.streamId), entry.seq, reason));
     const writes = parked.flatMap((entry) => change(tx, outbox, entry));
-    const next: History = { ...history, revision: history.revision + 1 };
-    await Promise.all([...writes, ...outbox.write(tx), tx.objectStore("meta").put(next, "history")]);
+    await Promise.all([skipNumber(tx), ...writes, ...outbox.write(tx)]);
   });
 }

@@ -36,7 +36,7 @@ export async function takeOverDeviceHistory(db: IDBPDatabase<Schema>): Promise<v
     }
     await Promise.all(addToOutbox(tx, entriesOfRuns(eventsOfPages(page))));
     await tx.objectStore("events").delete(pagesAfter(0));
-    await tx.objectStore("meta").put({ ...NEW_HISTORY, authority: "edge", revision: history.revision + 1 }, "history");
+    await tx.objectStore("meta").put({ ...NEW_HISTORY, authority: "edge" }, "history");
   });
 }
 

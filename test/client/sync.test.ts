@@ -211,3 +211,46 @@ test("appending goes on while the edge can't be reached, and a push that broke o
   await expectAgreement("A-1", atEdge, a, b);
   await close();
 });
+
+test("a tab decides on what another tab of the device has applied, parked and rebased", async () => {
+  const id = crypto.randomUUID();
+  const url = `${edge.url}/v1/${id}`;
+  const open = () => openStore({ name: `device-${id}`, sync: { url } });
+  const [tab, syncing] = [await open(), await open()];
+  const atEdge = connectStore({ url });
+  /** Where the tab, which was told of nothing, says that the stream is; nothing is appended. */
+  const versionIn = async () => {
+    const refused = await tab.appendToStream("A-1", [event("never")], { expectedVersion: 999 }).catch((error: unknown) => error);
+    expect(refused).toMatchObject({ code: "version-conflict" });
+    return (refused as { actualVersion: number }).actualVersion;
+  };
+  const append = (data: string, expectedVersion: number) => tab.appendToStream("A-1", [event(data)], { expectedVersion });
+
+  await append("mine 1", 0);
+  await append("mine 2", 1);
+  await syncing.sync();
+  // Settled: the version is the same, the commits are elsewhere.
+  expect(await append("mine 3", 2)).toMatchObject({ version: 3 });
+  await syncing.sync();
+
+  // Applied: others' events came first.
+  await atEdge.appendToStream("A-1", [event("theirs 4")], { expectedVersion: 3 });
+  await syncing.sync();
+  await expect(append("mine too early", 3)).rejects.toMatchObject({ code: "version-conflict", actualVersion: 4 });
+  expect(await append("mine 5", 4)).toMatchObject({ version: 5 });
+
+  // Parked: what stood on version 5 here stands there no more.
+  await atEdge.appendToStream("A-1", [event("theirs 5"), event("theirs 6")], { expectedVersion: 4 });
+  await syncing.sync();
+  expect(syncing.status.conflicts).toBe(1);
+  expect(await versionIn()).toBe(6);
+
+  // Rebased: it stands behind theirs.
+  await syncing.conflicts()[0]?.rebase();
+  await expect(append("mine too early", 6)).rejects.toMatchObject({ actualVersion: 7 });
+  expect(await append("mine 8", 7)).toMatchObject({ version: 8 });
+  await syncing.sync();
+  expect(await dataOf(atEdge, "A-1")).toEqual(["mine 1", "mine 2", "mine 3", "theirs 4", "theirs 5", "theirs 6", "mine 5", "mine 8"]);
+  await expectAgreement("A-1", atEdge, tab, syncing);
+  await Promise.all([tab.close(), syncing.close()]);
+});
