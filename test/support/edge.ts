@@ -16,8 +16,8 @@ export interface EdgeProcess {
   readonly url: string;
   /** SIGKILL for the whole process group, workerd included. */
   kill(): Promise<void>;
-  /** Starts it again on the same port and state. */
-  start(): Promise<void>;
+  /** Starts it again on the same port and state; with other settings, where they are given. */
+  start(vars?: Readonly<Record<string, string>>): Promise<void>;
   /** Ends it and removes its state. */
   stop(): Promise<void>;
 }
@@ -29,8 +29,8 @@ export async function startEdge(vars: Readonly<Record<string, string>> = { AUTH:
   const url = `http://127.0.0.1:${port}`;
   let child: ChildProcess | undefined;
 
-  async function start(): Promise<void> {
-    const settings = Object.entries(vars).flatMap(([name, value]) => ["--var", `${name}:${value}`]);
+  async function start(given = vars): Promise<void> {
+    const settings = Object.entries(given).flatMap(([name, value]) => ["--var", `${name}:${value}`]);
     const args = [
       WRANGLER,
       "dev",
