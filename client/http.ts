@@ -2,7 +2,7 @@
 import { type Commit, parseCommit } from "../shared/commit.ts";
 import { HeadwaterError, InvalidRequestError, LogMismatchError, remedyOf, StoreClosedError } from "../shared/errors.ts";
 import type { ConfirmedEvent, NewEvent } from "../shared/event.ts";
-import { DEFAULT_LIMITS, type Limits } from "../shared/limits.ts";
+import { completeLimits, type Limits } from "../shared/limits.ts";
 import { isOrdinal } from "../shared/order.ts";
 import { parseStreamId } from "../shared/stream-id.ts";
 import {
@@ -56,7 +56,7 @@ export class EdgeStore implements EventStore {
   /** @internal Use `connectStore`. */
   constructor({ limits, retries = 5, ...edge }: ConnectOptions) {
     this.#call = createEdgeCall(edge);
-    this.#limits = { ...DEFAULT_LIMITS, ...limits };
+    this.#limits = completeLimits(limits);
     this.#retries = retries;
   }
 

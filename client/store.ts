@@ -3,7 +3,7 @@ import { parseCommit } from "../shared/commit.ts";
 import { InvalidRequestError, StoreClosedError, StreamNotFoundError } from "../shared/errors.ts";
 import type { ConfirmedEvent, NewEvent } from "../shared/event.ts";
 import { feedFilter } from "../shared/feed-filter.ts";
-import { DEFAULT_LIMITS, type Limits } from "../shared/limits.ts";
+import { completeLimits, type Limits } from "../shared/limits.ts";
 import { isOrdinal, type Version } from "../shared/order.ts";
 import { parseStreamId, type StreamId } from "../shared/stream-id.ts";
 import { Appender } from "./appender.ts";
@@ -83,7 +83,7 @@ export class Store implements EventStore {
 
   /** @internal Use `openStore`. */
   constructor({ name, sync, durability = "strict", limits }: StoreOptions) {
-    this.#limits = { ...DEFAULT_LIMITS, ...limits };
+    this.#limits = completeLimits(limits);
     this.#database = new Database(name, () => this.#update({ connection: "outdated" }));
     this.#appender = new Appender(this.#database, durability, (commits) => this.#update({ pending: this.#status.pending + commits }));
     if (sync === undefined) return;

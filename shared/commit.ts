@@ -103,10 +103,13 @@ export function parseEventId(value: unknown, field: string): string {
 }
 
 function parseType(value: unknown, field: string): string {
-  if (typeof value !== "string" || value === "" || value.length > NAME_LENGTH || NOT_PRINTABLE.test(value)) {
-    throw new InvalidRequestError(`An event type is 1 to ${NAME_LENGTH} printable characters.`, { field });
-  }
+  if (!isName(value)) throw new InvalidRequestError(`An event type is 1 to ${NAME_LENGTH} printable characters.`, { field });
   return value;
+}
+
+/** Whether it can be an event's type or an actor: 1–255 printable characters. */
+export function isName(value: unknown): value is string {
+  return typeof value === "string" && value !== "" && value.length <= NAME_LENGTH && !NOT_PRINTABLE.test(value);
 }
 
 /** @throws InvalidRequestError for anything but an ISO 8601 time in UTC that exists. */

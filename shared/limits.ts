@@ -1,8 +1,7 @@
-/**
- * How much is too much. Every limit is refused with its own error and nothing is ever truncated. The defaults keep a
- * commit's row well below the 2 MB that a Durable Object stores in production; the local runtime takes 4 MiB, so only a
- * check of our own finds what would fail after a deploy.
- */
+/** How much is too much. Every limit is refused with its own error and nothing is ever truncated. */
+import { InvalidRequestError } from "./errors.ts";
+import { isOrdinal } from "./order.ts";
+
 export interface Limits {
   /** Bytes of an event's data and metadata together, as UTF-8 JSON. */
   readonly eventBytes: number;
@@ -35,6 +34,36 @@ export const DEFAULT_LIMITS: Limits = {
   bodyBytes: 4 * 1024 * 1024,
   pageEvents: 1000,
 };
+
+/**
+ * The limits with defaults for what is left out.
+ *
+ * @throws InvalidRequestError for what is no whole number from 1
+ */
+export function completeLimits(given: Partial<Limits> = {}): Limits {
+  const limits: Limits = { ...DEFAULT_LIMITS, ...given };
+  for (const [name, value] of Object.entries(limits)) {
+    if (!isOrdinal(value) || value === 0) throw new InvalidRequestError("A limit is a whole number from 1.", { field: `limits.${name}` });
+  }
+  return limits;
+}
+
+/**
+ * Bytes of a Durable Object's row in production: https://developers.cloudflare.com/durable-objects/platform/limits/. The
+ * local runtime takes twice as much, so only a check of our own finds what would fail after a deploy.
+ */
+export const ROW_BYTES = 2_000_000;
+
+/** What the edge adds to an event when it records it, in bytes: the time, and an actor of the greatest length in UTF-8. */
+const RECORDING_BYTES = 900;
+
+/** @throws InvalidRequestError where a commit at its limits would not fit into a row of the edge */
+export function assertCommitFitsRow({ commitBytes, commitEvents }: Limits): void {
+  if (commitBytes + commitEvents * RECORDING_BYTES <= ROW_BYTES) return;
+  throw new InvalidRequestError(`A commit fits into a row: commitBytes + ${RECORDING_BYTES} * commitEvents is at most ${ROW_BYTES}.`, {
+    field: "limits.commitBytes",
+  });
+}
 
 /** A type's or an actor's length in characters. Not configurable: it is part of what a row may hold. */
 export const NAME_LENGTH = 255;

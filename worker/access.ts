@@ -1,10 +1,11 @@
 /** Who asks, what they may do, and from which pages. */
+import { isName } from "../shared/commit.ts";
 import { ForbiddenError, UnauthenticatedError } from "../shared/errors.ts";
 import type { EdgeEnv } from "./env.ts";
 
 /** Who the edge takes the caller for. */
 export interface Principal {
-  /** Stands in each event that this caller appends; null where nobody is known. At most 255 characters. */
+  /** Stands in each event that this caller appends: 1–255 printable characters; null where nobody is known. */
   readonly actor: string | null;
   /** @param streamId left out: the store as a whole */
   can(action: "read" | "append", store: string, streamId?: string): boolean;
@@ -22,6 +23,9 @@ export function authenticateBySettings(_request: Request, env: EdgeEnv): Princip
 
 export function assertKnown(principal: Principal | null): Principal {
   if (principal === null) throw new UnauthenticatedError();
+  if (principal.actor !== null && !isName(principal.actor)) {
+    throw new UnauthenticatedError("Whoever authenticated the caller gave it a name that is not 1 to 255 printable characters.");
+  }
   return principal;
 }
 

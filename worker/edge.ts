@@ -2,7 +2,7 @@
 import { Hono } from "hono";
 import { type Commit, type EventDefaults, parseCommit } from "../shared/commit.ts";
 import { errorOf, ForbiddenError, InvalidRequestError } from "../shared/errors.ts";
-import { DEFAULT_LIMITS, type Limits } from "../shared/limits.ts";
+import { assertCommitFitsRow, completeLimits, type Limits } from "../shared/limits.ts";
 import { parseStoreId, parseStreamId } from "../shared/stream-id.ts";
 import { type AppendAnswer, type PushResult, parseAppendRequest, parsePushRequest } from "../shared/wire.ts";
 import { type Authenticate, allowedOrigin, assertKnown, assertMay, authenticateBySettings, type Principal } from "./access.ts";
@@ -32,7 +32,8 @@ export function createEdge<E extends EdgeEnv = EdgeEnv>({
   authenticate = authenticateBySettings,
   limits: given,
 }: EdgeSettings<E> = {}): Edge<E> {
-  const limits: Limits = { ...DEFAULT_LIMITS, ...given };
+  const limits = completeLimits(given);
+  assertCommitFitsRow(limits);
   const app = new Hono<Bindings<E>>();
 
   app.onError((error, context) => problemResponse(error, { method: context.req.method, path: context.req.path }));

@@ -14,13 +14,11 @@ import { callObject } from "./call-object.ts";
 import type { EdgeEnv } from "./env.ts";
 import { logFault } from "./journal.ts";
 import type { LogObject, PublicationAnswer, PublishedRun, Span } from "./log-object.ts";
-import { linesOf } from "./run-text.ts";
+import { fitting, linesOf } from "./run-text.ts";
 
 /** Milliseconds from a burst's first commit to the alarm that looks whether the log has it. */
 const FIRST_ALARM = 10_000;
 const LONGEST_BACKOFF = 300_000;
-/** Characters in one publication, unless a single row has more. */
-const PUBLICATION_SIZE = 1024 * 1024;
 
 export class Publisher {
   readonly #state: DurableObjectState;
@@ -135,17 +133,13 @@ export class Publisher {
       "SELECT last_version, events FROM runs WHERE last_version > ? ORDER BY last_version",
       this.#published,
     );
-    const texts: string[] = [];
-    let size = 0;
-    let firstVersion = 0;
-    for (const { last_version, events } of rows) {
-      if (texts.length > 0 && size + events.length > PUBLICATION_SIZE) break;
-      if (texts.length === 0) firstVersion = last_version - linesOf(events).length + 1;
-      texts.push(events);
-      size += events.length;
-    }
+    const sent = fitting(rows, ({ events }) => events);
+    const [first] = sent;
+    if (first === undefined) return null;
+    const firstVersion = first.last_version - linesOf(first.events).length + 1;
+    const events = sent.map((row) => row.events).join("\n");
     const { store, streamId } = this.#name();
-    return { store, run: { streamId, firstVersion, events: texts.join("\n"), streamVersion: this.#version() } };
+    return { store, run: { streamId, firstVersion, events, streamVersion: this.#version() } };
   }
 
   #version(): number {

@@ -38,3 +38,24 @@ export function parseLine(line: string): StoredEvent {
 export function toWire(line: string, streamId: string, version: number, position: number | null): string {
   return `{"streamId":"${streamId}","version":${version},"position":${position},${line.slice(1)}`;
 }
+
+/** Bytes of several appends in one row. A single append may have more: what it may have is `completeLimits`'s matter. */
+const SHARED_ROW_BYTES = 1024 * 1024;
+
+/** Those of the items, from the first, whose texts go together into one row: at least one where there is one. */
+export function fitting<T>(items: Iterable<T>, textOf: (item: T) => string): T[] {
+  const taken: T[] = [];
+  let bytes = 0;
+  for (const item of items) {
+    bytes += byteLength(textOf(item)) + 1;
+    if (taken.length > 0 && bytes > SHARED_ROW_BYTES) break;
+    taken.push(item);
+  }
+  return taken;
+}
+
+const encoder = new TextEncoder();
+
+function byteLength(text: string): number {
+  return encoder.encode(text).length;
+}

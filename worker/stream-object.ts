@@ -20,7 +20,13 @@ import type { EdgeEnv } from "./env.ts";
 import type { PublicationAnswer, PublishedRun } from "./log-object.ts";
 import { Publisher } from "./publisher.ts";
 import { type Refused, toRefused } from "./refused.ts";
-import { idOf, linesOf, parseLine, toLines, toWire } from "./run-text.ts";
+import { fitting, idOf, linesOf, parseLine, toLines, toWire } from "./run-text.ts";
+
+/** A commit's events as lines. */
+interface AppendedText {
+  readonly lastVersion: number;
+  readonly text: string;
+}
 
 /** A result whose position is yet to be filled in. */
 export type CommitResult = PushResult;
@@ -103,6 +109,7 @@ export class StreamObject extends DurableObject<EdgeEnv> {
     const recordedAt = new Date().toISOString();
     const ids = this.#knownIds();
     const appended: EventBody[] = [];
+    const texts: AppendedText[] = [];
     const results: CommitResult[] = [];
     let version = this.#version;
     for (const commit of commits) {
@@ -119,6 +126,7 @@ export class StreamObject extends DurableObject<EdgeEnv> {
       if (decision.kind === "append") {
         for (const event of commit.events) ids.set(event.id, ++version);
         appended.push(...commit.events);
+        texts.push({ lastVersion: version, text: toLines(commit.events, recordedAt, actor) });
       }
       const { firstVersion, version: last } = decision;
       results.push({
@@ -130,7 +138,7 @@ export class StreamObject extends DurableObject<EdgeEnv> {
       });
     }
     if (appended.length > 0) {
-      this.ctx.storage.transactionSync(() => this.#insert(name, version, toLines(appended, recordedAt, actor)));
+      this.ctx.storage.transactionSync(() => this.#insert(name, texts));
       // Without an await between, the alarm is part of the same write as the rows.
       this.#publisher.arm();
       this.#version = version;
@@ -138,13 +146,19 @@ export class StreamObject extends DurableObject<EdgeEnv> {
     return results;
   }
 
-  #insert(name: string, lastVersion: number, events: string): void {
+  /** What is appended together shares rows, as far as it fits. */
+  #insert(name: string, texts: readonly AppendedText[]): void {
     if (!this.#exists) {
       this.#sql.exec("CREATE TABLE runs (last_version INTEGER PRIMARY KEY, name TEXT, events TEXT NOT NULL)");
     }
-    // The first row carries the object's name: an alarm may not know it otherwise.
-    this.#sql.exec("INSERT INTO runs VALUES (?, ?, ?)", lastVersion, this.#exists ? null : name, events);
-    this.#exists = true;
+    for (let left = texts; left.length > 0; ) {
+      const row = fitting(left, ({ text }) => text);
+      left = left.slice(row.length);
+      // The first row carries the object's name: an alarm may not know it otherwise.
+      const events = row.map(({ text }) => text).join("\n");
+      this.#sql.exec("INSERT INTO runs VALUES (?, ?, ?)", row.at(-1)?.lastVersion, this.#exists ? null : name, events);
+      this.#exists = true;
+    }
   }
 
   #readVersion(): number {

@@ -150,3 +150,11 @@ test("the interface is described by the schemas that check it", async () => {
   ]);
   expect(JSON.stringify(document)).toContain('"expectedVersion"');
 });
+
+test("a name that can't stand in an event is nobody's", async () => {
+  for (const actor of ["", "a\nb", "x".repeat(256)]) {
+    const edge = createEdge({ authenticate: () => ({ actor, can: () => true }) });
+    const response = await edge.fetch(new Request(`https://edge.example/v1/${crypto.randomUUID()}/feed`), env, createExecutionContext());
+    expect([response.status, (await response.json<{ code: string }>()).code]).toEqual([401, "unauthenticated"]);
+  }
+});

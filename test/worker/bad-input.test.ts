@@ -1,6 +1,7 @@
-import { SELF } from "cloudflare:test";
-import { expect, test } from "vitest";
-import { DEFAULT_LIMITS } from "../../shared/limits.ts";
+import { runInDurableObject, SELF } from "cloudflare:test";
+import { expect, test, vi } from "vitest";
+import { DEFAULT_LIMITS, ROW_BYTES } from "../../shared/limits.ts";
+import { createEdge } from "../../worker/index.ts";
 import { type Answer, event, newStore, type TestStore } from "./edge-calls.ts";
 
 function expectProblem(answer: Answer, status: number, code: string, field?: string): void {
@@ -155,4 +156,33 @@ test("a path that is none is told so", async () => {
   const store = newStore();
   expectProblem(await store.request("/nothing"), 404, "invalid-request", "path");
   expectProblem(await store.request("/feed", { method: "DELETE" }), 404, "invalid-request", "path");
+});
+
+test("whatever is pushed at once, no row comes near what production refuses", async () => {
+  const store = newStore();
+  const { commitBytes, eventBytes } = DEFAULT_LIMITS;
+  // Commits near their limit: of one-byte and of three-byte characters, and of many small events.
+  const filled = (character: string, bytes: number) => {
+    const size = Math.floor((eventBytes - 200) / bytes);
+    return Array.from({ length: Math.floor(commitBytes / eventBytes) }, () => event("A", character.repeat(size)));
+  };
+  const small = Array.from({ length: DEFAULT_LIMITS.commitEvents }, () => event("A", "x".repeat(700)));
+  const commits = [filled("x", 1), filled("€", 3), small].map((events) => ({ streamId: "A-1", expectedVersion: "any", events }));
+  const { status, body } = await store.push(...commits);
+  expect([status, body.results.map((result: { status: string }) => result.status)]).toEqual([200, ["committed", "committed", "committed"]]);
+  await vi.waitFor(async () => expect((await store.request("/health")).body.events).toBe(commits.flatMap(({ events }) => events).length));
+  const largest = (_: unknown, state: DurableObjectState) =>
+    state.storage.sql.exec<{ bytes: number }>("SELECT max(length(CAST(events AS BLOB))) AS bytes FROM runs").one().bytes;
+  for (const object of [store.stream("A-1"), store.log()]) {
+    const bytes = await runInDurableObject<DurableObject, number>(object, largest);
+    expect(bytes).toBeGreaterThan(commitBytes / 2);
+    expect(bytes).toBeLessThan(ROW_BYTES);
+  }
+});
+
+test("limits of an app's own are checked where the edge is made", () => {
+  expect(() => createEdge({ limits: { eventBytes: 1024 * 1024 } })).not.toThrow();
+  expect(() => createEdge({ limits: { commitBytes: 1.5 } })).toThrow(expect.objectContaining({ field: "limits.commitBytes" }));
+  expect(() => createEdge({ limits: { pageEvents: 0 } })).toThrow(expect.objectContaining({ field: "limits.pageEvents" }));
+  expect(() => createEdge({ limits: { commitBytes: ROW_BYTES } })).toThrow(expect.objectContaining({ field: "limits.commitBytes" }));
 });
