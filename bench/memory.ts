@@ -15,10 +15,11 @@ export interface MemoryUse {
   readonly peak: number;
 }
 
-/** The same events in one stream of 500 after the other, and at last in ten times as many streams. */
+/** Files of very different sizes, of which the memory should say nothing; and one of many streams, of which import keeps the versions. */
 const SIZES = [
   { events: 10_000, streams: 20 },
   { events: 100_000, streams: 200 },
+  { events: 400_000, streams: 800 },
   { events: 100_000, streams: 2_000 },
 ];
 const TELL = "data:text/javascript,process.on('exit',()=>console.error('peak '+process.resourceUsage().maxRSS))";

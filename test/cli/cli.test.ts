@@ -170,6 +170,7 @@ test("what can't be reached, read or understood is said in one sentence", async 
       ["import", await fileOf([]).then((path) => writeFile(path, new Uint8Array([0xff, 0x0a])).then(() => path)), "--url", newUrl()],
       "can't be read: ",
     ],
+    [["export", "--url", newUrl(), "--out", join(folder, "no/such/folder")], "can't be written: ENOENT"],
     [["export", "--url", "permits"], "It is the address of a store"],
     [["import", "x.ndjson"], "required option '--url <url>' not specified"],
   ] as const) {
