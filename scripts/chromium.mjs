@@ -40,7 +40,11 @@ function bringChromium() {
   for (const [name, command, args] of ways) {
     console.log(`No Chromium here: trying ${name} …`);
     try {
-      execFileSync(command, args, { stdio: ["ignore", "ignore", "inherit"], timeout: 600_000 });
+      execFileSync(command, args, {
+        stdio: ["ignore", "ignore", "inherit"],
+        timeout: 600_000,
+        env: { ...process.env, DEBIAN_FRONTEND: "noninteractive" },
+      });
     } catch (error) {
       console.log(`  not to be had: ${error.message.split("\n")[0]}`);
     }
