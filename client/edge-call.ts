@@ -12,6 +12,8 @@ export interface EdgeOptions {
   readonly fetch?: typeof fetch | undefined;
   /** Milliseconds until a request without an answer counts as failed. Default: 30,000. */
   readonly timeout?: number | undefined;
+  /** Ends requests under way, and later ones. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 /**
@@ -23,12 +25,21 @@ export interface EdgeOptions {
  */
 export type EdgeCall = <T>(path: string, parse: (answer: unknown) => T, body?: unknown) => Promise<T>;
 
-export function createEdgeCall({ url, token, fetch: send = (...request) => fetch(...request), timeout = 30_000 }: EdgeOptions): EdgeCall {
+export function createEdgeCall({
+  url,
+  token,
+  fetch: send = (...request) => fetch(...request),
+  timeout = 30_000,
+  signal,
+}: EdgeOptions): EdgeCall {
   const base = url.replace(/\/+$/, "");
 
   return async (path, parse, body) => {
     const headers: Record<string, string> = { accept: "application/json" };
-    const init: RequestInit = { headers, signal: AbortSignal.timeout(timeout) };
+    const init: RequestInit = {
+      headers,
+      signal: AbortSignal.any([AbortSignal.timeout(timeout), ...(signal === undefined ? [] : [signal])]),
+    };
     if (body !== undefined) {
       headers["content-type"] = "application/json";
       Object.assign(init, { method: "POST", body: JSON.stringify(body) });

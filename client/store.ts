@@ -79,19 +79,24 @@ export class Store implements EventStore {
   readonly #limits: Limits;
   #status: Status = { connection: "local", pending: 0, conflicts: 0, cursor: null, head: 0, persisted: null };
   #conflicts: readonly Conflict[] = [];
+  /** Commits that this tab has added to the outbox. */
+  #appended = 0;
+  readonly #closing = new AbortController();
   #closed = false;
 
   /** @internal Use `openStore`. */
   constructor({ name, sync, durability = "strict", limits }: StoreOptions) {
     this.#limits = completeLimits(limits);
     this.#database = new Database(name, () => this.#update({ connection: "outdated" }));
-    this.#appender = new Appender(this.#database, durability, (commits) => this.#update({ pending: this.#status.pending + commits }));
+    this.#appender = new Appender(this.#database, durability, (commits) => {
+      this.#appended += commits;
+      this.#update({ pending: this.#status.pending + commits });
+    });
     if (sync === undefined) return;
     this.#update({ connection: "offline" });
-    this.#syncer = new Syncer(this.#database, createEdgeCall(sync), this.#limits, name, {
-      connection: (connection) => this.#update({ connection }),
-      changed: () => this.#refresh(),
-    });
+    const { signal } = this.#closing;
+    const listener = { connection: (connection: Connection) => this.#update({ connection }), changed: () => this.#refresh() };
+    this.#syncer = new Syncer(this.#database, createEdgeCall({ ...sync, signal }), this.#limits, name, listener, signal);
   }
 
   /** @internal */
@@ -185,17 +190,21 @@ export class Store implements EventStore {
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
-    await this.#syncer?.close();
+    this.#closing.abort();
+    await this.#syncer?.idle();
     await this.#appender.idle();
     await this.#database.close();
   }
 
-  async #refresh(): Promise<void> {
+  async #refresh(tries = 5): Promise<void> {
+    const before = this.#appended;
     const [history, pending, conflicts] = await Promise.all([
       this.#database.run((db) => db.get("meta", "history")),
       this.#database.run(pendingCommits),
       readConflicts(this.#database, () => this.#refresh()),
     ]);
+    // What was appended while it was counted may be counted or not; who appends without a pause is counted next time.
+    if (this.#appended !== before && tries > 0) return this.#refresh(tries - 1);
     const { log, position, head } = history ?? NEW_HISTORY;
     this.#conflicts = conflicts;
     this.#update({ pending, conflicts: conflicts.length, cursor: log === null ? null : { log, position }, head });

@@ -44,16 +44,17 @@ export class Syncer {
   readonly #listener: SyncListener;
   /** Commits that the edge has and the feed has not brought yet. Losing this sends them once more, as duplicates. */
   readonly #acknowledged = new Set<number>();
-  readonly #closing = new AbortController();
+  readonly #closing: AbortSignal;
   #running: Promise<void> | undefined;
   #again: Promise<void> | undefined;
 
-  constructor(database: Database, edge: EdgeCall, limits: Limits, name: string, listener: SyncListener) {
+  constructor(database: Database, edge: EdgeCall, limits: Limits, name: string, listener: SyncListener, closing: AbortSignal) {
     this.#database = database;
     this.#edge = edge;
     this.#limits = limits;
     this.#lockName = `headwater:${name}`;
     this.#listener = listener;
+    this.#closing = closing;
   }
 
   /** Resolves when the outbox is empty and the feed is applied up to the head seen. One at a time. */
@@ -74,8 +75,8 @@ export class Syncer {
     return this.#again;
   }
 
-  async close(): Promise<void> {
-    this.#closing.abort();
+  /** Resolves when no sync is under way, however it ended. */
+  async idle(): Promise<void> {
     await this.#running?.catch(() => undefined); // told to whoever called sync()
   }
 
@@ -85,10 +86,12 @@ export class Syncer {
       await this.#exclusive(() => this.#untilSettled());
       this.#listener.connection("live");
     } catch (error) {
+      // What broke off because the store is being closed says nothing of the edge.
+      this.#throwIfClosed();
       this.#listener.connection(connectionAfter(error));
       throw error;
     } finally {
-      if (!this.#closing.signal.aborted) await this.#listener.changed();
+      if (!this.#closing.aborted) await this.#listener.changed();
     }
   }
 
@@ -96,7 +99,7 @@ export class Syncer {
   async #exclusive(work: () => Promise<void>): Promise<void> {
     const locks = globalThis.navigator?.locks;
     if (locks === undefined) return work();
-    await locks.request(this.#lockName, { signal: this.#closing.signal }, work);
+    await locks.request(this.#lockName, { signal: this.#closing }, work);
   }
 
   async #untilSettled(): Promise<void> {
@@ -197,7 +200,7 @@ export class Syncer {
   async #pause(milliseconds: number): Promise<void> {
     await new Promise<void>((resolve) => {
       const timer = setTimeout(resolve, milliseconds);
-      this.#closing.signal.addEventListener(
+      this.#closing.addEventListener(
         "abort",
         () => {
           clearTimeout(timer);
@@ -209,7 +212,7 @@ export class Syncer {
   }
 
   #throwIfClosed(): void {
-    if (this.#closing.signal.aborted) throw new StoreClosedError();
+    if (this.#closing.aborted) throw new StoreClosedError();
   }
 }
 

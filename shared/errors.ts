@@ -28,13 +28,13 @@ interface CodeFacts {
 
 export const ERROR_CODES = {
   "invalid-request": { remedy: "mend", title: "The request is not one that the store understands; `field` names what to mend." },
-  unauthenticated: { remedy: "authenticate", title: "The store does not know who is asking: send a valid token." },
+  unauthenticated: { remedy: "authenticate", title: "The edge does not know who is asking: send a valid token." },
   forbidden: { remedy: "stop", title: "These credentials do not allow it." },
   "stream-not-found": { remedy: "stop", title: "No event was ever appended to this stream." },
   "version-conflict": { remedy: "rebase", title: "The stream is not at the version that the commit builds on." },
   "event-id-reused": { remedy: "stop", title: "An event id stands for one event for ever; this one is taken by another." },
-  "log-mismatch": { remedy: "ask", title: "The store at the edge has another history than the one this device has followed." },
-  "position-ahead": { remedy: "ask", title: "The store at the edge has less history than this device has already seen." },
+  "log-mismatch": { remedy: "ask", title: "The edge has another history than the one that is followed." },
+  "position-ahead": { remedy: "ask", title: "The edge has less history than was seen of it." },
   "payload-too-large": { remedy: "split", title: "The request exceeds a limit: send less at once." },
   "too-many-requests": { remedy: "retry", title: "Too many requests: wait before the next one." },
   unavailable: { remedy: "retry", title: "The store can't be reached at the moment; sending the same again is safe." },

@@ -212,6 +212,46 @@ test("appending goes on while the edge can't be reached, and a push that broke o
   await close();
 });
 
+test("closing ends a sync under way at once, and what was appended is there when the store is opened again", async () => {
+  const id = crypto.randomUUID();
+  const url = `${edge.url}/v1/${id}`;
+  let asked = () => {};
+  const isAsked = new Promise<void>((resolve) => {
+    asked = resolve;
+  });
+  // A network that takes requests and never answers, but for the word of the one who asked.
+  const silent: typeof fetch = (_, init) => {
+    asked();
+    return new Promise((_resolve, reject) => init?.signal?.addEventListener("abort", () => reject(init.signal?.reason)));
+  };
+  const store = await openStore({ name: id, sync: { url, fetch: silent } });
+  await store.appendToStream("A-1", [event(1)]);
+  const syncing = store.sync();
+  await isAsked;
+  await Promise.all([store.close(), expect(syncing).rejects.toMatchObject({ code: "store-closed" })]);
+  const again = await openStore({ name: id, sync: { url } });
+  expect(again.status.pending).toBe(1);
+  await again.sync();
+  expect(await dataOf(connectStore({ url }), "A-1")).toEqual([1]);
+  await again.close();
+});
+
+test("pending is counted right, whatever is appended while sync counts", async () => {
+  const { a, b, close } = await twoDevices();
+  const appends: Promise<unknown>[] = [];
+  const syncing = a.sync();
+  for (let i = 0; i < 40; i++) {
+    appends.push(a.appendToStream(`A-${i % 7}`, [event(i)]));
+    if (i % 4 === 0) await appends.at(-1);
+  }
+  await Promise.all([...appends, syncing]);
+  await a.sync();
+  expect(a.status).toMatchObject({ pending: 0, conflicts: 0, head: 40 });
+  await b.sync();
+  expect(b.status.cursor).toEqual(a.status.cursor);
+  await close();
+});
+
 test("a tab decides on what another tab of the device has applied, parked and rebased", async () => {
   const id = crypto.randomUUID();
   const url = `${edge.url}/v1/${id}`;
