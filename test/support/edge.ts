@@ -22,8 +22,11 @@ export interface EdgeProcess {
   stop(): Promise<void>;
 }
 
-/** @param config another Worker's configuration, relative to the project; default: the edge's own */
-export async function startEdge(vars: Readonly<Record<string, string>> = { AUTH: "open" }, config = "wrangler.toml"): Promise<EdgeProcess> {
+/** @param config another Worker's configuration, relative to the project; default: the edge alone */
+export async function startEdge(
+  vars: Readonly<Record<string, string>> = { AUTH: "open" },
+  config = "test/support/wrangler.toml",
+): Promise<EdgeProcess> {
   const state = await mkdtemp(join(tmpdir(), "headwater-edge-"));
   const port = await freePort();
   const url = `http://127.0.0.1:${port}`;
