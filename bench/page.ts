@@ -151,6 +151,8 @@ export async function measureAppends(given: readonly Line[]): Promise<Measuremen
               "strict",
             );
         }),
+      // Rounds of a tenth of a second: one slow flush weighs heavily in a few of them.
+      15,
     ),
   );
 

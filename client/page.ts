@@ -42,7 +42,7 @@ async function writeSegments(tx: WriteTx, events: readonly ConfirmedEvent[]): Pr
   let all = events;
   if (last !== undefined && isSegment(last) && last.key[1] === 0) {
     const before = eventsOfPages([last]);
-    if (before.length < SEGMENT_EVENTS / 2) {
+    if (before.length < SEGMENT_EVENTS) {
       writes.push(store.delete(last.key));
       all = [...before, ...events];
     }

@@ -20,7 +20,7 @@ export interface Segment {
 }
 
 /** Where the cost of one more record meets that of reading strangers' events: measured, see the decision record. */
-export const SEGMENT_EVENTS = 16;
+export const SEGMENT_EVENTS = 8;
 
 /** A segment of one stream alone costs a reader nothing extra, so a long run is cut later. */
 const RUN_EVENTS = 256;
