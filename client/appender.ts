@@ -11,7 +11,7 @@ import type { Commit } from "../shared/commit.ts";
 import { errorOf } from "../shared/errors.ts";
 import type { ConfirmedEvent } from "../shared/event.ts";
 import { NO_STREAM, toPosition, toVersion, type Version } from "../shared/order.ts";
-import type { PendingEntry } from "../shared/outbox.ts";
+import type { NewEntry } from "../shared/outbox.ts";
 import type { StreamId } from "../shared/stream-id.ts";
 import { type Database, type History, NEW_HISTORY, type Schema } from "./database.ts";
 import { addToOutbox, firstKey, streamEvents, versionOf, type WriteTx, whole } from "./device-log.ts";
@@ -33,6 +33,7 @@ interface Waiting extends AppendRequest {
 
 /** Commits in one transaction at most: a failed one fails all that share it. */
 const GROUP_COMMITS = 1000;
+
 export class Appender {
   readonly #database: Database;
   readonly #durability: IDBTransactionDurability;
@@ -171,8 +172,6 @@ async function appendLocally(
   await Promise.all(order.write(tx));
   return { decisions, keys: [], wasEmpty: false };
 }
-
-type NewEntry = Omit<PendingEntry, "seq">;
 
 /** Each commit of the group on its own, each on what the ones before it left. */
 function decideGroup(

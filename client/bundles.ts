@@ -5,7 +5,7 @@
 import type { EventBody } from "../shared/event.ts";
 import type { ExpectedVersion } from "../shared/expected-version.ts";
 import { toVersion } from "../shared/order.ts";
-import { lastVersionOf, type PendingEntry } from "../shared/outbox.ts";
+import { lastVersionOf, type NewEntry, type PendingEntry } from "../shared/outbox.ts";
 import type { StreamId } from "../shared/stream-id.ts";
 
 export interface Bundle {
@@ -37,7 +37,7 @@ const BUNDLE_COMMITS = 64;
 const BUNDLE_EVENTS = 128;
 
 /** @param entries in the order in which they were made; their `seq` is yet to be given by the database */
-export function toBundles(entries: readonly Omit<PendingEntry, "seq">[]): Bundle[] {
+export function toBundles(entries: readonly NewEntry[]): Bundle[] {
   const bundles: Bundle[] = [];
   let commits: BundledCommit[] = [];
   let events = 0;
@@ -97,7 +97,7 @@ function toEntry(commit: BundledCommit, key: number): PendingEntry {
   };
 }
 
-function toBundledCommit(entry: Omit<PendingEntry, "seq">, n: number): BundledCommit {
+function toBundledCommit(entry: NewEntry, n: number): BundledCommit {
   const { streamId, expectedVersion, firstVersion, confirmed, events } = entry;
   return { n, streamId, expectedVersion, firstVersion, lastVersion: lastVersionOf(entry), confirmed, events: JSON.stringify(events) };
 }

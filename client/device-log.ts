@@ -3,7 +3,7 @@ import type { IDBPDatabase, IDBPTransaction } from "idb";
 import { assert } from "../shared/assert.ts";
 import type { ConfirmedEvent, EventBody, RecordingFields } from "../shared/event.ts";
 import { toVersion, type Version } from "../shared/order.ts";
-import type { ParkedEntry, PendingEntry } from "../shared/outbox.ts";
+import type { NewEntry, ParkedEntry, PendingEntry } from "../shared/outbox.ts";
 import { type Bundle, bundleKeyOf, entriesOf, rebundle, type StoredBundle, toBundles } from "./bundles.ts";
 import type { ParkedRecord, Schema, StoreName } from "./database.ts";
 import type { StreamEvent } from "./event-store.ts";
@@ -144,7 +144,7 @@ function pendingEvents(entry: PendingEntry): StreamEvent[] {
 }
 
 /** Adds commits to the outbox, in this order. Answers each record's key. */
-export function addToOutbox(tx: WriteTx, entries: readonly Omit<PendingEntry, "seq">[]): Promise<number>[] {
+export function addToOutbox(tx: WriteTx, entries: readonly NewEntry[]): Promise<number>[] {
   return toBundles(entries).map(async (bundle) => {
     const key = await tx.objectStore("events").add(bundle);
     assert(typeof key === "number", "the database numbers the outbox");

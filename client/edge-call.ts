@@ -1,6 +1,6 @@
 /** The HTTP interface of the edge as typed calls. It neither retries nor keeps anything. */
 import type { Commit } from "../shared/commit.ts";
-import { type ErrorCode, errorOf, HeadwaterError, UnavailableError } from "../shared/errors.ts";
+import { type ErrorCode, errorOf, type HeadwaterError, UnavailableError } from "../shared/errors.ts";
 import { errorFromProblem, type FeedPage, type FeedQuery, type PushAnswer, parseFeedPage, parsePushAnswer } from "../shared/wire.ts";
 
 export interface EdgeOptions {
@@ -53,15 +53,23 @@ export function createEdgeCall({
     } catch (error) {
       throw new UnavailableError("The edge gave no answer.", {}, { cause: error });
     }
+    const answer = parseJson(text);
+    if (!response.ok) throw errorFromProblem(answer) ?? errorFromStatus(response);
     try {
-      const answer: unknown = JSON.parse(text);
-      if (response.ok) return parse(answer);
-      throw errorFromProblem(answer) ?? errorFromStatus(response);
+      return parse(answer);
     } catch (error) {
-      if (!response.ok) throw error instanceof HeadwaterError ? error : errorFromStatus(response);
       throw new UnavailableError("The edge gave an answer that this version does not understand.", {}, { cause: error });
     }
   };
+}
+
+/** Undefined for what is no JSON, which is no answer of the edge either. */
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined; // whoever checks the answer refuses it
+  }
 }
 
 /** What stands between a device and the edge answers without a problem document. */

@@ -82,7 +82,6 @@ export class Store implements EventStore {
   /** Commits that this tab has added to the outbox. */
   #appended = 0;
   readonly #closing = new AbortController();
-  #closed = false;
 
   /** @internal Use `openStore`. */
   constructor({ name, sync, durability = "strict", limits }: StoreOptions) {
@@ -188,8 +187,7 @@ export class Store implements EventStore {
 
   /** Waits for appends under way, ends a sync under way, and lets go of the database. */
   async close(): Promise<void> {
-    if (this.#closed) return;
-    this.#closed = true;
+    if (this.#closing.signal.aborted) return;
     this.#closing.abort();
     await this.#syncer?.idle();
     await this.#appender.idle();
@@ -215,7 +213,7 @@ export class Store implements EventStore {
   }
 
   #throwIfClosed(): void {
-    if (this.#closed) throw new StoreClosedError();
+    if (this.#closing.signal.aborted) throw new StoreClosedError();
   }
 }
 

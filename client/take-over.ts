@@ -1,7 +1,8 @@
 /** A store that lived on the device alone, opened with `sync` for the first time. */
 import type { IDBPDatabase } from "idb";
+import { assert } from "../shared/assert.ts";
 import type { ConfirmedEvent, EventBody } from "../shared/event.ts";
-import type { PendingEntry } from "../shared/outbox.ts";
+import type { NewEntry } from "../shared/outbox.ts";
 import { parseStreamId } from "../shared/stream-id.ts";
 import { NEW_HISTORY, type Schema } from "./database.ts";
 import { addToOutbox, isSegment, pagesAfter, type WriteTx, whole } from "./device-log.ts";
@@ -40,8 +41,8 @@ export async function takeOverDeviceHistory(db: IDBPDatabase<Schema>): Promise<v
   });
 }
 
-function entriesOfRuns(events: readonly ConfirmedEvent[]): Omit<PendingEntry, "seq">[] {
-  const entries: Omit<PendingEntry, "seq">[] = [];
+function entriesOfRuns(events: readonly ConfirmedEvent[]): NewEntry[] {
+  const entries: NewEntry[] = [];
   let start = 0;
   let size = 0;
   for (const [i, event] of events.entries()) {
@@ -56,9 +57,9 @@ function entriesOfRuns(events: readonly ConfirmedEvent[]): Omit<PendingEntry, "s
   return entries;
 }
 
-function toEntry(run: readonly ConfirmedEvent[]): Omit<PendingEntry, "seq"> {
+function toEntry(run: readonly ConfirmedEvent[]): NewEntry {
   const [first] = run;
-  if (first === undefined) throw new RangeError("a run has at least one event");
+  assert(first !== undefined, "a run has at least one event");
   const firstVersion = first.version;
   return {
     state: "pending",

@@ -38,6 +38,9 @@ export interface PendingEntry extends Entry {
   readonly confirmed: number;
 }
 
+/** A pending entry that is yet to be given its place. */
+export type NewEntry = Omit<PendingEntry, "seq">;
+
 export interface ParkedEntry extends Entry {
   readonly state: "parked";
   readonly reason: ParkReason;

@@ -103,13 +103,12 @@ export class LogObject extends DurableObject<EdgeEnv> {
   }
 
   /** @param answer left out where the run could not be written */
-  #note({ streamId, streamVersion, firstVersion, events }: PublishedRun, answer?: PublicationAnswer): void {
-    const lines = linesOf(events);
-    if (answer?.kind === "published" && firstVersion + lines.length > streamVersion) {
+  #note({ streamId, streamVersion, events }: PublishedRun, answer?: PublicationAnswer): void {
+    if (answer?.kind === "published" && (answer.spans.at(-1)?.lastVersion ?? 0) >= streamVersion) {
       this.#waiting.delete(streamId);
       return;
     }
-    const { recordedAt } = parseLine(lines[0] ?? "");
+    const { recordedAt } = parseLine(linesOf(events)[0] ?? "");
     this.#waiting.set(streamId, { version: streamVersion, since: Date.parse(recordedAt ?? "") });
   }
 

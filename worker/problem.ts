@@ -21,13 +21,10 @@ export const STATUS: Readonly<Record<ErrorCode, number>> = {
   "store-closed": 500,
 };
 
-/** @param status where the code's own does not say enough */
-export function problemResponse(error: unknown, facts: Readonly<Record<string, string>> = {}, status?: number): Response {
+/** @param otherStatus where the code's own does not say enough */
+export function problemResponse(error: unknown, facts: Readonly<Record<string, string>> = {}, otherStatus?: number): Response {
   const known = error instanceof HeadwaterError ? error : unexpected(error, facts);
-  return toResponse(known, status ?? STATUS[known.code]);
-}
-
-function toResponse(known: HeadwaterError, status: number): Response {
+  const status = otherStatus ?? STATUS[known.code];
   const body = { type: "about:blank", title: ERROR_CODES[known.code].title, status, ...problemOf(known) };
   const headers = new Headers({ "content-type": "application/problem+json; charset=utf-8", "cache-control": "no-store" });
   if (known.code === "unauthenticated") headers.set("www-authenticate", "Bearer");

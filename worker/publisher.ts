@@ -128,7 +128,8 @@ export class Publisher {
 
   /** The next rows that the log lacks; null where it has all. */
   #backlog(): { readonly store: string; readonly run: PublishedRun } | null {
-    if (this.#published >= this.#version()) return null;
+    const streamVersion = this.#version();
+    if (this.#published >= streamVersion) return null;
     const rows = this.#state.storage.sql.exec<{ last_version: number; events: string }>(
       "SELECT last_version, events FROM runs WHERE last_version > ? ORDER BY last_version",
       this.#published,
@@ -139,7 +140,7 @@ export class Publisher {
     const firstVersion = first.last_version - linesOf(first.events).length + 1;
     const events = sent.map((row) => row.events).join("\n");
     const { store, streamId } = this.#name();
-    return { store, run: { streamId, firstVersion, events, streamVersion: this.#version() } };
+    return { store, run: { streamId, firstVersion, events, streamVersion } };
   }
 
   #version(): number {

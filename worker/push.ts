@@ -58,11 +58,9 @@ export async function push(request: PushRequest, context: PushContext): Promise<
   );
   let id: string | null;
   try {
-    const published = await publish(
-      log,
-      outcomes.flatMap((outcome) => outcome.value?.run ?? []),
-    );
-    id = published.log ?? request.log ?? null;
+    const runs = outcomes.flatMap((outcome) => outcome.value?.run ?? []);
+    const published = await publish(log, runs, request.log ?? null);
+    id = published.log;
     const { answers } = published;
     await eachInFlight(
       parts.map((part, i) => ({ part, outcome: outcomes[i]?.value })),
@@ -120,18 +118,25 @@ async function assertFollowed(log: () => DurableObjectStub<LogObject>, followed:
   if (followed !== id) throw new LogMismatchError(undefined, { log: id });
 }
 
-/** One publication for all; without runs it asks for the log's id alone. Null where the log can't be reached: the streams took the commits all the same. */
+/**
+ * One publication for all; without runs the log is asked for its id alone, where that is not known yet.
+ *
+ * @param known the log's id; null where nobody named it, and in the answer where the log can't be reached either: the
+ *   streams took the commits all the same
+ */
 async function publish(
   log: () => DurableObjectStub<LogObject>,
   runs: Parameters<LogObject["publish"]>[0],
+  known: string | null,
 ): Promise<{ log: string | null; answers: ReadonlyMap<string, PublicationAnswer> }> {
+  if (runs.length === 0 && known !== null) return { log: known, answers: new Map() };
   try {
     const published = await callObject(log, (stub) => stub.publish(runs));
     return { log: published.log, answers: new Map(runs.map(({ streamId }, i) => [streamId, published.answers[i] ?? missing()])) };
   } catch (error) {
     // The streams have committed; each is told that it has to publish by itself.
     logFault("publish", error);
-    return { log: null, answers: new Map() };
+    return { log: known, answers: new Map() };
   }
 }
 

@@ -4,6 +4,7 @@
  */
 import { assert } from "../shared/assert.ts";
 import type { EventBody, RecordingFields } from "../shared/event.ts";
+import { utf8Length } from "../shared/json.ts";
 
 /** What a line holds. `id` stands first: an id is read off a line without parsing it. */
 export type StoredEvent = EventBody & Pick<RecordingFields, "recordedAt" | "actor">;
@@ -39,7 +40,7 @@ export function toWire(line: string, streamId: string, version: number, position
   return `{"streamId":"${streamId}","version":${version},"position":${position},${line.slice(1)}`;
 }
 
-/** Bytes of several appends in one row. A single append may have more: what it may have is `completeLimits`'s matter. */
+/** Bytes of several appends in one row. A single append may have more: `assertCommitFitsRow` bounds that one. */
 const SHARED_ROW_BYTES = 1024 * 1024;
 
 /** Those of the items, from the first, whose texts go together into one row: at least one where there is one. */
@@ -47,15 +48,9 @@ export function fitting<T>(items: Iterable<T>, textOf: (item: T) => string): T[]
   const taken: T[] = [];
   let bytes = 0;
   for (const item of items) {
-    bytes += byteLength(textOf(item)) + 1;
+    bytes += utf8Length(textOf(item)) + 1;
     if (taken.length > 0 && bytes > SHARED_ROW_BYTES) break;
     taken.push(item);
   }
   return taken;
-}
-
-const encoder = new TextEncoder();
-
-function byteLength(text: string): number {
-  return encoder.encode(text).length;
 }
