@@ -169,7 +169,7 @@ test("whatever is pushed at once, no row comes near what production refuses", as
   const small = Array.from({ length: DEFAULT_LIMITS.commitEvents }, () => event("A", "x".repeat(700)));
   const commits = [filled("x", 1), filled("€", 3), small].map((events) => ({ streamId: "A-1", expectedVersion: "any", events }));
   const { status, body } = await store.push(...commits);
-  expect([status, body.results.map((result: { status: string }) => result.status)]).toEqual([200, ["committed", "committed", "committed"]]);
+  expect([status, body.results.map((result) => result.status)]).toEqual([200, ["committed", "committed", "committed"]]);
   await vi.waitFor(async () => expect((await store.request("/health")).body.events).toBe(commits.flatMap(({ events }) => events).length));
   const largest = (_: unknown, state: DurableObjectState) =>
     state.storage.sql.exec<{ bytes: number }>("SELECT max(length(CAST(events AS BLOB))) AS bytes FROM runs").one().bytes;

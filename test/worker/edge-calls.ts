@@ -1,5 +1,6 @@
 /** Calls of the edge in tests: a store of its own for each test, and answers with their status. */
 import { env, SELF } from "cloudflare:test";
+import type { AppendAnswer, FeedPage, ProblemDocument, PushAnswer, StoreHealth, StreamList, StreamPage } from "../../shared/wire.ts";
 import type { EdgeEnv } from "../../worker/index.ts";
 
 declare global {
@@ -8,12 +9,14 @@ declare global {
   }
 }
 
+/** Whatever an answer may say; which of it is there, a test says by its assertions. */
+export type Body = AppendAnswer & PushAnswer & StreamPage & FeedPage & Omit<StoreHealth, "events"> & StreamList & ProblemDocument;
+
 export interface Answer {
   readonly status: number;
   readonly headers: Headers;
   readonly text: string;
-  // biome-ignore lint/suspicious/noExplicitAny: a test says by its assertions what it expects of an answer
-  readonly body: any;
+  readonly body: Body;
 }
 
 export interface TestStore {
@@ -42,9 +45,7 @@ export function newStore(): TestStore {
     push: (...commits) => post("/commits", { commits }),
     feed: async () => {
       const { body } = await request("/feed");
-      return body.events.map(
-        (event: { position: number; streamId: string; version: number }) => `#${event.position} ${event.streamId}@${event.version}`,
-      );
+      return body.events.map((event) => `#${event.position} ${event.streamId}@${event.version}`);
     },
     stream: (streamId) => env.STREAMS.getByName(`${id}/${streamId}`),
     log: () => env.LOGS.getByName(id),

@@ -14,7 +14,7 @@ async function filled(): Promise<TestStore> {
 
 async function page(store: TestStore, query: string) {
   const { body } = await store.request(`/feed${query}`);
-  return { data: body.events.map((item: { data: number }) => item.data), position: body.position, head: body.head };
+  return { data: body.events.map((item) => item.data), position: body.position, head: body.head };
 }
 
 test("a page tells how far it looked, also where nothing matched", async () => {
@@ -55,7 +55,7 @@ test("streams are listed by id, by category, page by page", async () => {
   const store = await filled();
   const list = async (query: string) => {
     const { body } = await store.request(`/streams${query}`);
-    return [body.streams.map((item: { streamId: string; version: number }) => `${item.streamId}@${item.version}`), body.next];
+    return [body.streams.map((item) => `${item.streamId}@${item.version}`), body.next];
   };
   expect(await list("")).toEqual([["Permit@1", "Permit-1@3", "Permit-2@1", "Permits-1@1", "Ticket-1@1"], null]);
   expect(await list("?category=Permit")).toEqual([["Permit@1", "Permit-1@3", "Permit-2@1"], null]);
