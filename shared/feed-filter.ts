@@ -7,6 +7,8 @@ import { categoryOf, parseStreamId } from "./stream-id.ts";
 import type { FeedQuery } from "./wire.ts";
 
 export interface FeedFilter {
+  /** The only streams that may pass, where the query names them; undefined where it names none, or categories too. */
+  readonly streams: readonly string[] | undefined;
   /** By the stream alone: an event that this refuses needs no parsing. */
   readonly stream: (streamId: string) => boolean;
   /** By what the event itself says; undefined where nothing was asked of it. */
@@ -14,7 +16,9 @@ export interface FeedFilter {
 }
 
 /** @throws InvalidRequestError naming the part that is not of its form */
-export function feedFilter(query: Pick<FeedQuery, "category" | "stream" | "type" | "correlation" | "since" | "until">): FeedFilter {
+export function feedFilter(query: Omit<FeedQuery, "after" | "limit" | "log" | "mark">): FeedFilter {
+  const within = setOf(query.within, "within");
+  for (const part of within ?? []) parseStreamId(part, "within");
   const categories = setOf(query.category, "category");
   const streams = setOf(query.stream, "stream");
   for (const stream of streams ?? []) parseStreamId(stream, "stream");
@@ -23,8 +27,15 @@ export function feedFilter(query: Pick<FeedQuery, "category" | "stream" | "type"
   const since = timeOf(query.since, "since");
   const until = timeOf(query.until, "until");
   const asksContent = [types, correlation, since, until].some((part) => part !== undefined);
+  const stream = (streamId: string) =>
+    (within === undefined || within.has(streamId) || within.has(categoryOf(streamId))) &&
+    (streams?.has(streamId) ?? true) &&
+    (categories?.has(categoryOf(streamId)) ?? true);
+  // A category has no `-` in it, so what has one names a single stream.
+  const named = streams ?? ([...(within ?? [])].every((part) => part.includes("-")) ? within : undefined);
   return {
-    stream: (streamId) => (streams?.has(streamId) ?? true) && (categories?.has(categoryOf(streamId)) ?? true),
+    streams: named && [...named].filter(stream),
+    stream,
     content: asksContent
       ? ({ type, metadata, recordedAt }) =>
           (types?.has(type) ?? true) &&

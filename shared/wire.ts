@@ -42,6 +42,9 @@ export const appendAnswer = v.object({
 export const pushRequest = v.object({
   /** The log that the device follows; another one at the edge refuses the push. */
   log: v.optional(text),
+  /** How far it has followed it, and the mark there: a log that is shorter, or has another history up to there, refuses too. */
+  position: v.optional(ordinal),
+  mark: v.optional(text),
   commits: v.array(v.object({ streamId: v.unknown(), expectedVersion: v.optional(v.unknown(), "any"), events: v.unknown() })),
 });
 
@@ -97,6 +100,8 @@ export const feedPage = v.object({
   events: v.array(confirmedEvent),
   /** How far the page looked, also where nothing matched. */
   position: ordinal,
+  /** The log's mark at `position`, see `mark.ts`; an older edge tells none. */
+  mark: v.optional(text),
   /** The log's last position. */
   head: ordinal,
 });
@@ -140,11 +145,16 @@ export type FeedPage = v.InferOutput<typeof feedPage>;
 export type StoreHealth = v.InferOutput<typeof storeHealth>;
 export type ProblemDocument = v.InferOutput<typeof problemDocument>;
 
-/** What can be asked of the feed. `since` and `until` are times of recording, ISO 8601 UTC. */
+/**
+ * What can be asked of the feed. `mark` is the one that the log is believed to have at `after`; `within` names streams and
+ * categories side by side; `since` and `until` are times of recording, ISO 8601 UTC.
+ */
 export interface FeedQuery {
   readonly after?: number;
   readonly limit?: number;
   readonly log?: string;
+  readonly mark?: string;
+  readonly within?: string | readonly string[];
   readonly category?: string | readonly string[];
   readonly stream?: string | readonly string[];
   readonly type?: string | readonly string[];

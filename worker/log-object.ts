@@ -1,17 +1,19 @@
 /**
  * The log of one store: gives positions at the moment of insertion and serves the feed. One row for each published run;
- * the index on it is at once the streams' heads, the way back from a version to its position, and the list of streams.
+ * the index on it is at once the streams' heads, the way back from a version to its position, the list of streams, and the
+ * feed of a few of them. A row's mark is the one behind its last event (`shared/mark.ts`).
  */
 import { DurableObject } from "cloudflare:workers";
 import { unreachable } from "../shared/assert.ts";
 import { LogMismatchError, PositionAheadError } from "../shared/errors.ts";
-import { feedFilter } from "../shared/feed-filter.ts";
 import { decidePublication } from "../shared/log.ts";
+import { markAfter, START_MARK } from "../shared/mark.ts";
 import { toVersion } from "../shared/order.ts";
-import type { FeedQuery, StoreHealth } from "../shared/wire.ts";
+import type { StoreHealth } from "../shared/wire.ts";
 import type { EdgeEnv } from "./env.ts";
+import { type CompleteQuery, readFeed } from "./feed-page.ts";
 import { type Refused, toRefused } from "./refused.ts";
-import { linesOf, parseLine, toWire } from "./run-text.ts";
+import { idOf, linesOf, parseLine } from "./run-text.ts";
 
 /** Contiguous versions of one stream, on their way into the log. */
 export interface PublishedRun {
@@ -42,19 +44,31 @@ export interface Published {
   readonly answers: readonly PublicationAnswer[];
 }
 
-/** Characters of a page; answers of objects hold 32 MiB at most. */
-const PAGE_SIZE = 4 * 1024 * 1024;
-/** Events that one page looks at, however few of them match: what a request may cost. */
-const PAGE_LOOKS = 20_000;
-/** Characters that one page looks at: a few large events cost as much as many small ones. */
-const PAGE_LOOKED_SIZE = 16 * 1024 * 1024;
+/** What somebody who follows the log believes of it. */
+export interface Followed {
+  readonly log?: string | undefined;
+  /** How far they have come. */
+  readonly position?: number | undefined;
+  /** The log's mark there. */
+  readonly mark?: string | undefined;
+}
 
-type Row = { last_position: number; stream_id: string; first_version: number; last_version: number; events: string };
+/** As the table `runs` has it. */
+export type LogRow = {
+  last_position: number;
+  stream_id: string;
+  first_version: number;
+  last_version: number;
+  events: string;
+  mark: string;
+};
 
 export class LogObject extends DurableObject<EdgeEnv> {
   readonly #sql: SqlStorage;
   readonly #log: string;
   #head: number;
+  /** The mark at the head. */
+  #mark: string;
   /**
    * Streams that hold more than the log, as far as they have told since the log woke: refused for a gap or for want of
    * room, or sent in parts. A stream that could not reach the log tells as soon as it can, by its alarm.
@@ -65,7 +79,9 @@ export class LogObject extends DurableObject<EdgeEnv> {
     super(state, env);
     this.#sql = state.storage.sql;
     this.#log = state.storage.transactionSync(() => this.#begin());
-    this.#head = this.#sql.exec<{ head: number }>("SELECT coalesce(max(last_position), 0) AS head FROM runs").one().head;
+    const last = this.#rowBy(Number.MAX_SAFE_INTEGER);
+    this.#head = last.last_position;
+    this.#mark = last.mark;
   }
 
   /** The log's id is made with its tables, at the first contact of any kind: a device may follow a log that is empty yet. */
@@ -77,10 +93,12 @@ export class LogObject extends DurableObject<EdgeEnv> {
         stream_id TEXT NOT NULL,
         first_version INTEGER NOT NULL,
         last_version INTEGER NOT NULL,
-        events TEXT NOT NULL
+        events TEXT NOT NULL,
+        mark TEXT NOT NULL
       );
       CREATE UNIQUE INDEX IF NOT EXISTS runs_by_stream ON runs (stream_id, last_version);
     `);
+    this.#addMarks();
     const [known] = this.#sql.exec<{ log: string }>("SELECT log FROM meta").toArray();
     if (known !== undefined) return known.log;
     const log = crypto.randomUUID();
@@ -88,15 +106,48 @@ export class LogObject extends DurableObject<EdgeEnv> {
     return log;
   }
 
+  /** A log of before there were marks is given them. */
+  #addMarks(): void {
+    if (this.#sql.exec("SELECT 1 FROM pragma_table_info('runs') WHERE name = 'mark'").toArray().length > 0) return;
+    this.#sql.exec("ALTER TABLE runs ADD COLUMN mark TEXT NOT NULL DEFAULT ''");
+    let mark = START_MARK;
+    for (let row = this.#rowAfter(0); row !== undefined; row = this.#rowAfter(row.last_position)) {
+      mark = markAfter(mark, linesOf(row.events).map(idOf));
+      this.#sql.exec("UPDATE runs SET mark = ? WHERE last_position = ?", mark, row.last_position);
+    }
+  }
+
+  /** The end of the last row that ends by a position, and the mark there. */
+  #rowBy(position: number): Pick<LogRow, "last_position" | "mark"> {
+    const query = "SELECT last_position, mark FROM runs WHERE last_position <= ? ORDER BY last_position DESC LIMIT 1";
+    const [row] = this.#sql.exec<Pick<LogRow, "last_position" | "mark">>(query, position).toArray();
+    return row ?? { last_position: 0, mark: START_MARK };
+  }
+
+  /** The first row that has an event past a position. */
+  #rowAfter(position: number): LogRow | undefined {
+    return this.#sql.exec<LogRow>("SELECT * FROM runs WHERE last_position > ? ORDER BY last_position LIMIT 1", position).toArray()[0];
+  }
+
+  /** The mark at any position from 0 to the head: rows carry theirs, and what ends within one is counted from the row before. */
+  #markAt(position: number): string {
+    if (position === this.#head) return this.#mark;
+    const { last_position, mark } = this.#rowBy(position);
+    if (last_position === position) return mark;
+    const lines = linesOf(this.#rowAfter(position)?.events ?? "");
+    return markAfter(mark, lines.slice(0, position - last_position).map(idOf));
+  }
+
   /** Takes runs of any number of streams in one transaction. Sending a run again is always safe. */
   publish(runs: readonly PublishedRun[]): Published {
-    const before = this.#head;
+    const before = { head: this.#head, mark: this.#mark };
     try {
       const answers = this.ctx.storage.transactionSync(() => runs.map((run) => this.#take(run)));
       for (const [i, run] of runs.entries()) this.#note(run, answers[i]);
       return { log: this.#log, answers };
     } catch (error) {
-      this.#head = before;
+      this.#head = before.head;
+      this.#mark = before.mark;
       for (const run of runs) this.#note(run);
       throw error;
     }
@@ -130,8 +181,11 @@ export class LogObject extends DurableObject<EdgeEnv> {
         const taken = lines.slice(decision.from - firstVersion);
         const firstPosition = this.#head + 1;
         const lastPosition = this.#head + taken.length;
-        this.#sql.exec("INSERT INTO runs VALUES (?, ?, ?, ?, ?)", lastPosition, streamId, decision.from, lastVersion, taken.join("\n"));
+        const mark = markAfter(this.#mark, taken.map(idOf));
+        const row = [lastPosition, streamId, decision.from, lastVersion, taken.join("\n"), mark];
+        this.#sql.exec("INSERT INTO runs VALUES (?, ?, ?, ?, ?, ?)", ...row);
         this.#head = lastPosition;
+        this.#mark = mark;
         return { kind: "published", spans: [...known, { firstVersion: decision.from, lastVersion, firstPosition }] };
       }
       default:
@@ -148,7 +202,7 @@ export class LogObject extends DurableObject<EdgeEnv> {
     const query = `SELECT first_version, last_version, last_position FROM runs
       WHERE stream_id = ? AND last_version >= ? AND first_version <= ? ORDER BY last_version`;
     return this.#sql
-      .exec<Omit<Row, "events" | "stream_id">>(query, streamId, from, to)
+      .exec<Pick<LogRow, "first_version" | "last_version" | "last_position">>(query, streamId, from, to)
       .toArray()
       .map((row) => ({
         firstVersion: row.first_version,
@@ -162,41 +216,27 @@ export class LogObject extends DurableObject<EdgeEnv> {
     return this.#spans(streamId, from, Number.MAX_SAFE_INTEGER);
   }
 
-  logId(): string {
-    return this.#log;
+  /** The log's id, where it is the one that is followed, with the history that it had. */
+  follow(followed: Followed): { readonly log: string } | Refused {
+    return this.#refusal(followed) ?? { log: this.#log };
+  }
+
+  #refusal({ log = this.#log, position = 0, mark }: Followed): Refused | undefined {
+    const facts = { log: this.#log, head: this.#head };
+    if (log !== this.#log) return toRefused(new LogMismatchError(undefined, facts));
+    if (position > this.#head) return toRefused(new PositionAheadError(undefined, facts));
+    if (mark === undefined || mark === this.#markAt(position)) return undefined;
+    const detail = `The log has another history up to position ${position} than the one that is followed: an older copy of it was restored.`;
+    return toRefused(new LogMismatchError(detail, facts));
   }
 
   /** A page of the feed as JSON. */
-  read(query: FeedQuery & { readonly after: number; readonly limit: number }): { readonly page: string } | Refused {
-    if (query.log !== undefined && query.log !== this.#log)
-      return toRefused(new LogMismatchError(undefined, { log: this.#log, head: this.#head }));
-    if (query.after > this.#head) return toRefused(new PositionAheadError(undefined, { log: this.#log, head: this.#head }));
-    const filter = feedFilter(query);
-    const events: string[] = [];
-    let position = query.after;
-    let size = 0;
-    let looked = 0;
-    const rows = this.#sql.exec<Row>("SELECT * FROM runs WHERE last_position > ? ORDER BY last_position", query.after);
-    const full = () => events.length >= query.limit || size >= PAGE_SIZE || position - query.after >= PAGE_LOOKS;
-    for (const row of rows) {
-      if (full() || looked >= PAGE_LOOKED_SIZE) break;
-      looked += row.events.length;
-      if (!filter.stream(row.stream_id)) {
-        position = row.last_position;
-        continue;
-      }
-      const lines = linesOf(row.events);
-      for (let i = 0; i < lines.length && !full(); i++) {
-        const at = row.last_position - (lines.length - 1 - i);
-        if (at <= position) continue;
-        position = at;
-        const line = lines[i] ?? "";
-        if (filter.content !== undefined && !filter.content(parseLine(line))) continue;
-        events.push(toWire(line, row.stream_id, row.last_version - (lines.length - 1 - i), at));
-        size += line.length;
-      }
-    }
-    return { page: `{"log":"${this.#log}","events":[${events.join(",")}],"position":${position},"head":${this.#head}}` };
+  read(query: CompleteQuery): { readonly page: string } | Refused {
+    const refusal = this.#refusal({ log: query.log, position: query.after, mark: query.mark });
+    if (refusal !== undefined) return refusal;
+    const { events, position } = readFeed(this.#sql, this.#head, query);
+    const ends = `"position":${position},"mark":"${this.#markAt(position)}","head":${this.#head}`;
+    return { page: `{"log":"${this.#log}","events":[${events.join(",")}],${ends}}` };
   }
 
   /** Streams in the order of their ids. */

@@ -76,7 +76,7 @@ export function openApi(): object {
           requestBody: body(wire.pushRequest),
           responses: {
             200: answer("One result for each commit, in order.", wire.pushAnswer),
-            ...problems("invalid-request", "payload-too-large", "log-mismatch", "store-full"),
+            ...problems("invalid-request", "payload-too-large", "log-mismatch", "position-ahead", "store-full"),
           },
         },
       },
@@ -88,6 +88,8 @@ export function openApi(): object {
             { ...whole("after", "The position after which to go on."), schema: { type: "integer", minimum: 0 } },
             whole("limit", "Events at most.", 1000),
             text("log", "The log that is followed; another one is refused."),
+            text("mark", "The log's mark at `after`, as a page told it; a log with another history up to there is refused."),
+            several("within", "Only these streams and categories; may repeat."),
             several("category"),
             several("stream"),
             several("type"),
@@ -154,6 +156,6 @@ function text(name: string, description: string): Parameter {
   return { name, in: "query", description, schema: { type: "string" } };
 }
 
-function several(name: string): Parameter {
-  return { name, in: "query", description: `Only this ${name}; may repeat.`, schema: { type: "array", items: { type: "string" } } };
+function several(name: string, description = `Only this ${name}; may repeat.`): Parameter {
+  return { name, in: "query", description, schema: { type: "array", items: { type: "string" } } };
 }

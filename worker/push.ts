@@ -4,14 +4,14 @@
  */
 import { assert } from "../shared/assert.ts";
 import { type Commit, type EventDefaults, parseCommit } from "../shared/commit.ts";
-import { ForbiddenError, HeadwaterError, LogMismatchError, PayloadTooLargeError } from "../shared/errors.ts";
+import { ForbiddenError, HeadwaterError, InvalidRequestError, PayloadTooLargeError } from "../shared/errors.ts";
 import type { Limits } from "../shared/limits.ts";
 import type { PushAnswer, PushRequest, PushResult } from "../shared/wire.ts";
 import type { Principal } from "./access.ts";
 import { callObject } from "./call-object.ts";
 import type { EdgeEnv } from "./env.ts";
 import { logFault } from "./journal.ts";
-import type { LogObject, PublicationAnswer } from "./log-object.ts";
+import type { Followed, LogObject, PublicationAnswer } from "./log-object.ts";
 import { unwrap } from "./refused.ts";
 import type { AppendOutcome } from "./stream-object.ts";
 
@@ -48,7 +48,7 @@ export async function push(request: PushRequest, context: PushContext): Promise<
     });
   }
   const log = () => env.LOGS.getByName(store);
-  if (request.log !== undefined) await assertFollowed(log, request.log);
+  const known = await followedLog(log, request);
   const outcomes = await eachInFlight(parts, (part) =>
     callObject(
       () => env.STREAMS.getByName(`${store}/${part.streamId}`),
@@ -59,7 +59,7 @@ export async function push(request: PushRequest, context: PushContext): Promise<
   let id: string | null;
   try {
     const runs = outcomes.flatMap((outcome) => outcome.value?.run ?? []);
-    const published = await publish(log, runs, request.log ?? null);
+    const published = await publish(log, runs, known);
     id = published.log;
     const { answers } = published;
     await eachInFlight(
@@ -112,10 +112,14 @@ function divide(
   return [...parts.values()];
 }
 
-/** A device that follows a log must not have its commits taken into another one. */
-async function assertFollowed(log: () => DurableObjectStub<LogObject>, followed: string): Promise<void> {
-  const id = await callObject(log, (stub) => stub.logId());
-  if (followed !== id) throw new LogMismatchError(undefined, { log: id });
+/** A device that follows a log must not have its commits taken into another one. Null where it says nothing of what it follows. */
+async function followedLog(log: () => DurableObjectStub<LogObject>, { log: id, position, mark }: Followed): Promise<string | null> {
+  if (mark !== undefined && position === undefined) {
+    throw new InvalidRequestError("A mark stands beside the position that it is of.", { field: "position" });
+  }
+  if (id === undefined && position === undefined) return null;
+  const followed = await callObject(log, async (stub) => unwrap(await stub.follow({ log: id, position, mark })));
+  return followed.log;
 }
 
 /**

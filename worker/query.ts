@@ -2,7 +2,7 @@
 import { InvalidRequestError } from "../shared/errors.ts";
 import { feedFilter } from "../shared/feed-filter.ts";
 import type { Limits } from "../shared/limits.ts";
-import type { FeedQuery } from "../shared/wire.ts";
+import type { CompleteQuery } from "./feed-page.ts";
 
 /** @throws InvalidRequestError for anything but a whole number from `least` to 2^53 − 1 */
 export function wholeNumber(parameters: URLSearchParams, name: string, least: number): number | undefined {
@@ -27,11 +27,13 @@ export function single(parameters: URLSearchParams, name: string): string | unde
 }
 
 /** A feed query, complete and checked. */
-export function feedQuery(parameters: URLSearchParams, limits: Limits): FeedQuery & { after: number; limit: number } {
-  const query: FeedQuery & { after: number; limit: number } = {
+export function feedQuery(parameters: URLSearchParams, limits: Limits): CompleteQuery {
+  const query: CompleteQuery = {
     after: wholeNumber(parameters, "after", 0) ?? 0,
     limit: pageLimit(parameters, limits.pageEvents, limits),
     ...present("log", single(parameters, "log")),
+    ...present("mark", single(parameters, "mark")),
+    ...several(parameters, "within"),
     ...several(parameters, "category"),
     ...several(parameters, "stream"),
     ...several(parameters, "type"),

@@ -112,6 +112,9 @@ test.each([
   ["commits that are none", '{"commits":{}}', "commits"],
   ["a commit that is none", '{"commits":[7]}', "commits.0"],
   ["a log that is none", '{"log":1,"commits":[]}', "log"],
+  ["a position that is none", '{"log":"l","position":-1,"commits":[]}', "position"],
+  ["a mark that is none", '{"log":"l","position":1,"mark":1,"commits":[]}', "mark"],
+  ["a mark without its position", '{"log":"l","mark":"m","commits":[]}', "position"],
 ])("a push with %s is refused with the field", async (_, body, field) => {
   expectProblem(await post(newStore(), "/commits", body), 400, "invalid-request", field);
 });
@@ -125,6 +128,8 @@ test.each([
   ["/feed?limit=0", "limit"],
   ["/feed?limit=1e3", "limit"],
   ["/feed?stream=1", "stream"],
+  ["/feed?within=Permit&within=1", "within"],
+  ["/feed?mark=a&mark=b", "mark"],
   ["/feed?since=yesterday", "since"],
   ["/feed?until=2026-01-01", "until"],
   ["/streams?limit=x", "limit"],

@@ -1,0 +1,108 @@
+/**
+ * A page of the feed: which of the log's rows are looked at, and how far it comes. It never comes past an event that matches and
+ * is not in it.
+ *
+ *     rows of the log     a a a│b b│c│a│b b b│c c│        every row, or,
+ *     rows of b and c     ─────►b b│c│─►b b b│c c│        where the query names them, those of some streams by their index
+ */
+import { feedFilter } from "../shared/feed-filter.ts";
+import type { FeedQuery } from "../shared/wire.ts";
+import type { LogRow } from "./log-object.ts";
+import { linesOf, parseLine, toWire } from "./run-text.ts";
+
+/** Characters of a page; answers of objects hold 32 MiB at most. */
+const PAGE_SIZE = 4 * 1024 * 1024;
+/** Events that one page looks at, however few of them match: what a request may cost. */
+const PAGE_LOOKS = 20_000;
+/** Characters that one page looks at: a few large events cost as much as many small ones. */
+const PAGE_LOOKED_SIZE = 16 * 1024 * 1024;
+/** Streams that one page finds by the index. */
+const INDEXED_STREAMS = 200;
+/** Rows that one page finds of each of them. */
+const INDEXED_ROWS = 1000;
+
+export type CompleteQuery = FeedQuery & { readonly after: number; readonly limit: number };
+
+/** @param head the log's; `after` is not beyond it */
+export function readFeed(sql: SqlStorage, head: number, query: CompleteQuery): { readonly events: string[]; readonly position: number } {
+  const filter = feedFilter(query);
+  const events: string[] = [];
+  let position = query.after;
+  let size = 0;
+  let looked = 0;
+  let lookedSize = 0;
+  const found = findRows(sql, head, filter.streams, query.after);
+  const rows = found === undefined ? allRows(sql, query.after) : rowsAt(sql, found.ends);
+  const full = () => events.length >= query.limit || size >= PAGE_SIZE || looked >= PAGE_LOOKS;
+  for (const row of rows) {
+    if (full() || lookedSize >= PAGE_LOOKED_SIZE) break;
+    lookedSize += row.events.length;
+    if (!filter.stream(row.stream_id)) {
+      looked += row.last_position - position;
+      position = row.last_position;
+      continue;
+    }
+    const lines = linesOf(row.events);
+    for (let i = 0; i < lines.length && !full(); i++) {
+      const at = row.last_position - (lines.length - 1 - i);
+      if (at <= position) continue;
+      position = at;
+      looked++;
+      const line = lines[i] ?? "";
+      if (filter.content !== undefined && !filter.content(parseLine(line))) continue;
+      events.push(toWire(line, row.stream_id, row.last_version - (lines.length - 1 - i), at));
+      size += line.length;
+    }
+  }
+  const isThrough = found !== undefined && position >= (found.ends.at(-1) ?? 0);
+  return { events, position: isThrough ? found.upTo : position };
+}
+
+function allRows(sql: SqlStorage, after: number): Iterable<LogRow> {
+  return sql.exec<LogRow>("SELECT * FROM runs WHERE last_position > ? ORDER BY last_position", after);
+}
+
+function* rowsAt(sql: SqlStorage, ends: readonly number[]): Generator<LogRow> {
+  for (const end of ends) yield sql.exec<LogRow>("SELECT * FROM runs WHERE last_position = ?", end).one();
+}
+
+interface FoundRows {
+  /** Their last positions, in order. */
+  readonly ends: readonly number[];
+  /** There are no others up to here. */
+  readonly upTo: number;
+}
+
+/** The named streams' rows past a position; undefined where the index is not to be asked, or costs more than what lies ahead. */
+function findRows(sql: SqlStorage, head: number, streams: readonly string[] | undefined, after: number): FoundRows | undefined {
+  if (streams === undefined || streams.length > INDEXED_STREAMS || streams.length >= head - after) return undefined;
+  const query = "SELECT last_position FROM runs WHERE stream_id = ? AND last_version > ? ORDER BY last_version LIMIT ?";
+  let upTo = head;
+  const ends: number[] = [];
+  for (const streamId of streams) {
+    const version = versionBy(sql, streamId, after);
+    const rows = sql.exec<Pick<LogRow, "last_position">>(query, streamId, version, INDEXED_ROWS).toArray();
+    for (const { last_position } of rows) ends.push(last_position);
+    // A stream may have more rows than were asked for: behind its last one here nothing is known.
+    upTo = Math.min(upTo, rows[INDEXED_ROWS - 1]?.last_position ?? head);
+  }
+  return { ends: ends.filter((end) => end <= upTo).sort((a, b) => a - b), upTo };
+}
+
+/** The version of a stream with which its last row up to a position ends. Both grow together, so it is found by halving. */
+function versionBy(sql: SqlStorage, streamId: string, position: number): number {
+  type Ends = Pick<LogRow, "last_version" | "last_position">;
+  const last = "SELECT last_version, last_position FROM runs WHERE stream_id = ? ORDER BY last_version DESC LIMIT 1";
+  const first = "SELECT last_version, last_position FROM runs WHERE stream_id = ? AND last_version >= ? ORDER BY last_version LIMIT 1";
+  const [end] = sql.exec<Ends>(last, streamId).toArray();
+  if (end === undefined || end.last_position <= position) return end?.last_version ?? 0;
+  let from = 0;
+  let to = end.last_version - 1;
+  while (from < to) {
+    const middle = Math.ceil((from + to) / 2);
+    const row = sql.exec<Ends>(first, streamId, middle).one();
+    if (row.last_position <= position) from = row.last_version;
+    else to = middle - 1;
+  }
+  return from;
+}
