@@ -7,8 +7,6 @@ import { categoryOf, parseStreamId } from "./stream-id.ts";
 import type { FeedQuery } from "./wire.ts";
 
 export interface FeedFilter {
-  /** The only streams that may pass, where the query names them; undefined where it names none, or categories too. */
-  readonly streams: readonly string[] | undefined;
   /** By the stream alone: an event that this refuses needs no parsing. */
   readonly stream: (streamId: string) => boolean;
   /** By what the event itself says; undefined where nothing was asked of it. */
@@ -27,15 +25,11 @@ export function feedFilter(query: Omit<FeedQuery, "after" | "limit" | "log" | "m
   const since = timeOf(query.since, "since");
   const until = timeOf(query.until, "until");
   const asksContent = [types, correlation, since, until].some((part) => part !== undefined);
-  const stream = (streamId: string) =>
-    (within === undefined || within.has(streamId) || within.has(categoryOf(streamId))) &&
-    (streams?.has(streamId) ?? true) &&
-    (categories?.has(categoryOf(streamId)) ?? true);
-  // A category has no `-` in it, so what has one names a single stream.
-  const named = streams ?? ([...(within ?? [])].every((part) => part.includes("-")) ? within : undefined);
   return {
-    streams: named && [...named].filter(stream),
-    stream,
+    stream: (streamId) =>
+      (within === undefined || within.has(streamId) || within.has(categoryOf(streamId))) &&
+      (streams?.has(streamId) ?? true) &&
+      (categories?.has(categoryOf(streamId)) ?? true),
     content: asksContent
       ? ({ type, metadata, recordedAt }) =>
           (types?.has(type) ?? true) &&
@@ -44,6 +38,15 @@ export function feedFilter(query: Omit<FeedQuery, "after" | "limit" | "log" | "m
           (until === undefined || Date.parse(recordedAt ?? "") <= until)
       : undefined,
   };
+}
+
+/** The only streams that may pass, where the query names them; undefined where it names none, or categories too. */
+export function namedStreams({ stream, within }: Pick<FeedQuery, "stream" | "within">): readonly string[] | undefined {
+  const streams = setOf(stream, "stream");
+  if (streams !== undefined) return [...streams];
+  const parts = setOf(within, "within");
+  // A category has no `-` in it, so what has one names a single stream.
+  return parts !== undefined && [...parts].every((part) => part.includes("-")) ? [...parts] : undefined;
 }
 
 function setOf(value: string | readonly string[] | undefined, field: string): ReadonlySet<string> | undefined {

@@ -5,7 +5,7 @@
  *     rows of the log     a a a│b b│c│a│b b b│c c│        every row, or,
  *     rows of b and c     ─────►b b│c│─►b b b│c c│        where the query names them, those of some streams by their index
  */
-import { feedFilter } from "../shared/feed-filter.ts";
+import { feedFilter, namedStreams } from "../shared/feed-filter.ts";
 import type { FeedQuery } from "../shared/wire.ts";
 import type { LogRow } from "./log-object.ts";
 import { linesOf, parseLine, toWire } from "./run-text.ts";
@@ -31,7 +31,7 @@ export function readFeed(sql: SqlStorage, head: number, query: CompleteQuery): {
   let size = 0;
   let looked = 0;
   let lookedSize = 0;
-  const found = findRows(sql, head, filter.streams, query.after);
+  const found = findRows(sql, head, namedStreams(query)?.filter(filter.stream), query.after);
   const rows = found === undefined ? allRows(sql, query.after) : rowsAt(sql, found.ends);
   const full = () => events.length >= query.limit || size >= PAGE_SIZE || looked >= PAGE_LOOKS;
   for (const row of rows) {
