@@ -10,11 +10,12 @@ import { assert } from "../shared/assert.ts";
 import type { Commit } from "../shared/commit.ts";
 import { errorOf } from "../shared/errors.ts";
 import type { ConfirmedEvent } from "../shared/event.ts";
+import type { History } from "../shared/history.ts";
 import { NO_STREAM, toPosition, toVersion, type Version } from "../shared/order.ts";
 import type { NewEntry } from "../shared/outbox.ts";
 import type { StreamId } from "../shared/stream-id.ts";
-import { type Database, type History, NEW_HISTORY, type Schema } from "./database.ts";
-import { addToOutbox, firstKey, streamEvents, versionOf, type WriteTx, whole } from "./device-log.ts";
+import type { Database, Schema } from "./database.ts";
+import { addToOutbox, firstKey, historyOf, streamEvents, versionOf, type WriteTx, whole } from "./device-log.ts";
 import type { AppendResult } from "./event-store.ts";
 import { toSegments } from "./segments.ts";
 import { VersionMemory } from "./version-memory.ts";
@@ -79,7 +80,13 @@ export class Appender {
   }
 
   async #appendGroup(group: readonly AppendRequest[]): Promise<Decided[]> {
-    const append = () => this.#database.run((db) => appendGroup(db, group, this.#durability, this.#memory));
+    const append = () =>
+      this.#database.run((db, isRepeated) => {
+        // Where the connection was lost in the first try, that one may have been committed all the same.
+        if (isRepeated) this.#memory.forget();
+        const requests = isRepeated ? group.map((request) => ({ ...request, mayRepeat: true })) : group;
+        return appendGroup(db, requests, this.#durability, this.#memory);
+      });
     try {
       return await append();
     } catch (error) {
@@ -132,7 +139,7 @@ async function appendGroup(
     let first: unknown;
     if (unread.length > 0) {
       const reads = unread.map(([streamId, stream]) => readStreamFacts(tx, streamId, stream, group));
-      const [history = NEW_HISTORY, any] = await Promise.all([tx.objectStore("meta").get("history"), firstKey(tx), ...reads]);
+      const [history, any] = await Promise.all([historyOf(tx), firstKey(tx), ...reads]);
       if (history.authority === "device") return appendLocally(tx, group, facts, history);
       first = any;
     }
@@ -268,13 +275,8 @@ class LocalOrder {
 
   write(tx: WriteTx): Promise<unknown>[] {
     if (this.#events.length === 0) return [];
-    const { authority, log } = this.#history;
-    const next: History = {
-      authority,
-      log: log ?? crypto.randomUUID(),
-      position: this.#position,
-      head: this.#position,
-    };
+    const log = this.#history.log ?? crypto.randomUUID();
+    const next: History = { ...this.#history, log, position: this.#position, head: this.#position };
     const segments = toSegments(this.#events).map((segment) => tx.objectStore("events").put(segment));
     return [...segments, tx.objectStore("meta").put(next, "history")];
   }

@@ -3,7 +3,7 @@ import type { IDBPDatabase } from "idb";
 import type { ErrorCode } from "../shared/errors.ts";
 import { InvalidRequestError } from "../shared/errors.ts";
 import type { ConfirmedEvent, EventBody } from "../shared/event.ts";
-import type { ExpectedVersion } from "../shared/expected-version.ts";
+import { type ExpectedVersion, exactVersion } from "../shared/expected-version.ts";
 import { type ParkedEntry, rebaseEntry } from "../shared/outbox.ts";
 import type { Database, Schema } from "./database.ts";
 import { addToOutbox, confirmedEvents, type ReadTx, toParkedEntry, versionOf, type WriteTx, whole } from "./device-log.ts";
@@ -29,7 +29,7 @@ export interface Conflict {
 }
 
 /** All parked commits, oldest first. */
-export async function readConflicts(database: Database, onResolved: () => Promise<void>): Promise<Conflict[]> {
+export async function readConflicts(database: Database, onResolved: () => Promise<unknown>): Promise<Conflict[]> {
   return database.run(async (db) => {
     const tx: ReadTx = db.transaction(["parked", "events"], "readonly");
     const entries = (await tx.objectStore("parked").getAll()).map(toParkedEntry);
@@ -61,8 +61,7 @@ export async function readConflicts(database: Database, onResolved: () => Promis
 
 /** The version up to which the writer knew the stream when it made the commit. */
 function believedVersion(entry: ParkedEntry): number {
-  if (typeof entry.expectedVersion === "number") return entry.expectedVersion;
-  return entry.expectedVersion === "no-stream" ? 0 : Number.MAX_SAFE_INTEGER - 1;
+  return exactVersion(entry.expectedVersion) ?? Number.MAX_SAFE_INTEGER - 1;
 }
 
 async function rebaseParked(db: IDBPDatabase<Schema>, seq: number): Promise<void> {

@@ -6,12 +6,15 @@
  *              index `streams`: [streamId, last version] of each stream in a record; pending events are a stream's last
  *     parked   key: seq           refused commits that wait for the app
  *     meta     key: name          `history`: which log this is, and how far it is applied
+ *     lease    key: name          `leader`: which tab syncs (`shared/leadership.ts`)
  *
  * Why records of many events: `docs/decisions/0003-storage-on-the-device.md`.
  */
 import { type DBSchema, type IDBPDatabase, openDB } from "idb";
 import { StorageFailedError, StoreClosedError, StoreFullError } from "../shared/errors.ts";
 import type { ExpectedVersion } from "../shared/expected-version.ts";
+import type { History } from "../shared/history.ts";
+import type { Lease } from "../shared/leadership.ts";
 import type { ParkReason } from "../shared/outbox.ts";
 import type { StreamId } from "../shared/stream-id.ts";
 import type { Bundle } from "./bundles.ts";
@@ -25,60 +28,51 @@ export interface ParkedRecord {
   events: string;
 }
 
-/** Which history the confirmed events belong to. */
-export interface History {
-  /** `device`: this store was never synced and orders its events itself. */
-  authority: "device" | "edge";
-  /** The log's id; null before the first contact. */
-  log: string | null;
-  /** The position up to which the feed is applied. */
-  position: number;
-  /** The last position that the edge is known to have. */
-  head: number;
-}
-
-export const NEW_HISTORY: History = { authority: "device", log: null, position: 0, head: 0 };
-
 export interface Schema extends DBSchema {
   events: { key: SegmentKey | number; value: Segment | Bundle; indexes: { streams: [string, number] } };
   parked: { key: number; value: ParkedRecord };
   meta: { key: "history"; value: History };
+  lease: { key: "leader"; value: Lease };
 }
 
-export type StoreName = "events" | "parked" | "meta";
+export type StoreName = "events" | "parked" | "meta" | "lease";
 
-const DATABASE_VERSION = 1;
+/** One line for each version: 1 the first; 2 `lease`. */
+const DATABASE_VERSION = 2;
+/** How long an older tab may hold up an upgrade, in milliseconds. */
+const BLOCKED_WAIT = 5_000;
 
 /** A connection that comes back by itself once, where the browser has closed it. */
 export class Database {
   readonly #name: string;
   readonly #onOutdated: () => void;
   #connection: Promise<IDBPDatabase<Schema>> | undefined;
-  #closed = false;
+  #closed: "no" | "closed" | "outdated" = "no";
 
+  /** @param onOutdated told when a newer version of the app has taken the database over */
   constructor(name: string, onOutdated: () => void) {
     this.#name = name;
     this.#onOutdated = onOutdated;
   }
 
   /**
-   * Does `work` on the open database. A connection that died, as browsers let happen under memory pressure or when the
-   * person clears site data, is opened again and the work done once more; its transaction can't have been committed,
-   * since it never began.
+   * Does `work` on the open database. A connection that was lost, as browsers let happen under memory pressure or when the
+   * person clears site data, is opened again and the work done once more. Whether the first try was committed can't always be told:
+   * work that is not the same when it is done twice looks at `isRepeated`.
    *
    * @throws StoreFullError where the quota is exceeded, StorageFailedError for any other failure of IndexedDB
    */
-  async run<T>(work: (db: IDBPDatabase<Schema>) => Promise<T>): Promise<T> {
+  async run<T>(work: (db: IDBPDatabase<Schema>, isRepeated: boolean) => Promise<T>): Promise<T> {
     try {
       const connection = this.#open();
       const db = await connection;
       try {
-        return await work(db);
+        return await work(db, false);
       } catch (error) {
-        if (!isDeadConnection(error)) throw error;
+        if (!isLostConnection(error)) throw error;
         if (this.#connection === connection) this.#connection = undefined;
         db.close();
-        return await work(await this.#open());
+        return await work(await this.#open(), true);
       }
     } catch (error) {
       throw storageError(error);
@@ -86,14 +80,15 @@ export class Database {
   }
 
   async close(): Promise<void> {
-    this.#closed = true;
+    if (this.#closed === "no") this.#closed = "closed";
     const connection = this.#connection;
     this.#connection = undefined;
     if (connection !== undefined) (await connection).close();
   }
 
   #open(): Promise<IDBPDatabase<Schema>> {
-    if (this.#closed) throw new StoreClosedError();
+    if (this.#closed === "outdated") throw new StoreClosedError("A newer version of this app has taken the store over; reload the page.");
+    if (this.#closed === "closed") throw new StoreClosedError();
     this.#connection ??= this.#connect().catch((error: unknown) => {
       this.#connection = undefined;
       throw error;
@@ -101,19 +96,29 @@ export class Database {
     return this.#connection;
   }
 
-  #connect(): Promise<IDBPDatabase<Schema>> {
+  async #connect(): Promise<IDBPDatabase<Schema>> {
     if (typeof indexedDB === "undefined") {
       throw new StorageFailedError("There is no IndexedDB here. On a server, use connectStore of headwater/http.");
     }
-    return openDB<Schema>(this.#name, DATABASE_VERSION, {
-      upgrade(db) {
-        db.createObjectStore("events", { keyPath: "key", autoIncrement: true }).createIndex("streams", "streams", { multiEntry: true });
-        db.createObjectStore("parked", { keyPath: "seq" });
-        db.createObjectStore("meta");
+    let giveUp: ReturnType<typeof setTimeout> | undefined;
+    const blocked = Promise.withResolvers<never>();
+    const opening = openDB<Schema>(this.#name, DATABASE_VERSION, {
+      upgrade(db, from) {
+        if (from < 1) {
+          db.createObjectStore("events", { keyPath: "key", autoIncrement: true }).createIndex("streams", "streams", { multiEntry: true });
+          db.createObjectStore("parked", { keyPath: "seq" });
+          db.createObjectStore("meta");
+        }
+        if (from < 2) db.createObjectStore("lease");
+      },
+      blocked: () => {
+        // A tab of an older version is asked to let go, and mostly does at once.
+        const error = new StorageFailedError("Another tab holds an older version of the store open; close or reload it.");
+        giveUp = setTimeout(() => blocked.reject(error), BLOCKED_WAIT);
       },
       blocking: (_current, _blocked, event) => {
         // A newer tab wants to upgrade: an old connection that stays open would block it for ever.
-        this.#closed = true;
+        this.#closed = "outdated";
         (event.target as IDBDatabase).close();
         this.#onOutdated();
       },
@@ -121,18 +126,31 @@ export class Database {
         this.#connection = undefined;
       },
     });
+    try {
+      return await Promise.race([opening, blocked.promise]);
+    } catch (error) {
+      opening.then((db) => db.close()).catch(() => undefined); // it comes too late, or failed as told
+      throw error;
+    } finally {
+      clearTimeout(giveUp);
+    }
   }
 }
 
-function isDeadConnection(error: unknown): boolean {
-  return error instanceof DOMException && error.name === "InvalidStateError";
+function isLostConnection(error: unknown): boolean {
+  // Safari's "Connection to Indexed Database server lost" is an UnknownError: https://bugs.webkit.org/show_bug.cgi?id=197050
+  return error instanceof DOMException && (error.name === "InvalidStateError" || error.name === "UnknownError");
 }
 
 /** A failure of IndexedDB as a typed error; anything else as it is. */
 function storageError(error: unknown): unknown {
   if (!(error instanceof DOMException)) return error;
-  if (error.name === "QuotaExceededError") {
-    return new StoreFullError("The browser's storage for this site is full; nothing of the append was kept.", {}, { cause: error });
+  switch (error.name) {
+    case "QuotaExceededError":
+      return new StoreFullError("The browser's storage for this site is full; nothing of it was written.", {}, { cause: error });
+    case "VersionError":
+      return new StorageFailedError("A newer version of this app has written the store; reload the page.", {}, { cause: error });
+    default:
+      return new StorageFailedError(`IndexedDB failed: ${error.message}`, {}, { cause: error });
   }
-  return new StorageFailedError(`IndexedDB failed: ${error.message}`, {}, { cause: error });
 }

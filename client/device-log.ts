@@ -2,6 +2,7 @@
 import type { IDBPDatabase, IDBPTransaction } from "idb";
 import { assert } from "../shared/assert.ts";
 import type { ConfirmedEvent, EventBody, RecordingFields } from "../shared/event.ts";
+import { type History, NEW_HISTORY } from "../shared/history.ts";
 import { toVersion, type Version } from "../shared/order.ts";
 import type { NewEntry, ParkedEntry, PendingEntry } from "../shared/outbox.ts";
 import { type Bundle, bundleKeyOf, entriesOf, rebundle, type StoredBundle, toBundles } from "./bundles.ts";
@@ -36,6 +37,15 @@ export async function whole<T>(tx: WriteTx, work: () => Promise<T>): Promise<T> 
 
 const LAST_NUMBER = Number.POSITIVE_INFINITY;
 
+/** What the device knows of the log. An older version of this code kept less of it. */
+export async function historyOf(tx: ReadTx): Promise<History> {
+  return { ...NEW_HISTORY, ...(await tx.objectStore("meta").get("history")) };
+}
+
+export async function readHistory(db: IDBPDatabase<Schema>): Promise<History> {
+  return historyOf(db.transaction(["meta"], "readonly"));
+}
+
 /** Records that hold one of the stream's versions from `from` on. */
 function versionsOf(streamId: string, from: number): IDBKeyRange {
   return IDBKeyRange.bound([streamId, from], [streamId, LAST_NUMBER]);
@@ -68,6 +78,13 @@ export function isSegment(record: Segment | Bundle): record is Segment {
 export async function versionOf(tx: ReadTx, streamId: string): Promise<Version> {
   const last = await tx.objectStore("events").index("streams").openKeyCursor(versionsOf(streamId, 0), "prev");
   return toVersion(last?.key[1] ?? 0);
+}
+
+/** The version of the stream's last confirmed event; 0 where there is none. */
+export async function confirmedVersionOf(tx: ReadTx, streamId: string): Promise<Version> {
+  let cursor = await tx.objectStore("events").index("streams").openKeyCursor(versionsOf(streamId, 0), "prev");
+  while (cursor !== null && typeof cursor.primaryKey === "number") cursor = await cursor.continue();
+  return toVersion(cursor?.key[1] ?? 0);
 }
 
 /** Confirmed, then pending events of versions `from` … `to`. */
@@ -178,6 +195,15 @@ export class OutboxPart {
     const wanted = [...new Set(keys.flat())].filter((key) => typeof key === "number").sort((a, b) => a - b);
     const records = await Promise.all(wanted.map((key) => events.get(key)));
     return new OutboxPart(records.filter((record) => record !== undefined).filter(isBundle));
+  }
+
+  /** All of it. */
+  static async readAll(tx: ReadTx): Promise<OutboxPart> {
+    return new OutboxPart((await tx.objectStore("events").getAll(outboxFrom(0))).filter(isBundle));
+  }
+
+  streamIds(): Set<string> {
+    return new Set([...this.#bundles.values()].flatMap(({ streams }) => streams.map(([streamId]) => streamId)));
   }
 
   /** All pending entries of one of the streams that were asked for, in the order of `seq`. */

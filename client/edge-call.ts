@@ -1,12 +1,13 @@
 /** The HTTP interface of the edge as typed calls. It neither retries nor keeps anything. */
 import type { Commit } from "../shared/commit.ts";
 import { type ErrorCode, errorOf, type HeadwaterError, UnavailableError } from "../shared/errors.ts";
+import { type History, NEW_HISTORY } from "../shared/history.ts";
 import { errorFromProblem, type FeedPage, type FeedQuery, type PushAnswer, parseFeedPage, parsePushAnswer } from "../shared/wire.ts";
 
 export interface EdgeOptions {
   /** The store at the edge, e.g. `https://events.example.com/v1/permits`. */
   readonly url: string;
-  /** Asked for before each request. */
+  /** Asked for before each request, and once more where the edge refuses it: a token may have expired on the way. */
   readonly token?: (() => string | Promise<string>) | undefined;
   /** Default: the global one. */
   readonly fetch?: typeof fetch | undefined;
@@ -34,7 +35,8 @@ export function createEdgeCall({
 }: EdgeOptions): EdgeCall {
   const base = url.replace(/\/+$/, "");
 
-  return async (path, parse, body) => {
+  /** @param refused the token that the edge would not take; its answer stands where there is no other */
+  async function request(path: string, body: string | undefined, refused?: string): Promise<{ response: Response; text: string }> {
     const headers: Record<string, string> = { accept: "application/json" };
     const init: RequestInit = {
       headers,
@@ -42,19 +44,25 @@ export function createEdgeCall({
     };
     if (body !== undefined) {
       headers["content-type"] = "application/json";
-      Object.assign(init, { method: "POST", body: JSON.stringify(body) });
+      Object.assign(init, { method: "POST", body });
     }
-    let response: Response;
-    let text: string;
+    const bearer = await token?.();
+    if (bearer !== undefined) headers["authorization"] = `Bearer ${bearer}`;
+    const response = await send(base + path, init);
+    const text = await response.text();
+    const isRenewed = response.status === 401 && bearer !== undefined && refused === undefined && (await token?.()) !== bearer;
+    return isRenewed ? request(path, body, bearer) : { response, text };
+  }
+
+  return async (path, parse, body) => {
+    let answered: { response: Response; text: string };
     try {
-      if (token !== undefined) headers["authorization"] = `Bearer ${await token()}`;
-      response = await send(base + path, init);
-      text = await response.text();
+      answered = await request(path, body === undefined ? undefined : JSON.stringify(body));
     } catch (error) {
       throw new UnavailableError("The edge gave no answer.", {}, { cause: error });
     }
-    const answer = parseJson(text);
-    if (!response.ok) throw errorFromProblem(answer) ?? errorFromStatus(response);
+    const answer = parseJson(answered.text);
+    if (!answered.response.ok) throw errorFromProblem(answer) ?? errorFromStatus(answered.response);
     try {
       return parse(answer);
     } catch (error) {
@@ -80,18 +88,25 @@ function errorFromStatus({ status, headers }: Response): HeadwaterError {
 }
 
 const CODES: Readonly<Record<number, ErrorCode>> = {
+  400: "invalid-request",
   401: "unauthenticated",
   403: "forbidden",
   413: "payload-too-large",
+  422: "invalid-request",
   429: "too-many-requests",
 };
 
+/** @param followed the log that the caller follows, and how far; another one takes nothing */
 export function pushCommits(
   call: EdgeCall,
   commits: readonly Pick<Commit, "streamId" | "expectedVersion" | "events">[],
-  log?: string,
+  followed: Pick<History, "log" | "position" | "mark"> = NEW_HISTORY,
 ): Promise<PushAnswer> {
-  return call("/commits", parsePushAnswer, { ...(log === undefined ? {} : { log }), commits: commits.map(commitOf) });
+  const { log, position, mark } = followed;
+  return call("/commits", parsePushAnswer, {
+    ...(log === null ? {} : { log, ...(mark === null ? {} : { position, mark }) }),
+    commits: commits.map(commitOf),
+  });
 }
 
 export function readFeed(call: EdgeCall, query: FeedQuery): Promise<FeedPage> {

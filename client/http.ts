@@ -24,7 +24,7 @@ import type {
   StreamEvent,
   StreamSlice,
 } from "./event-store.ts";
-import { parseCount } from "./options.ts";
+import { newEvents, parseCount } from "./options.ts";
 
 export interface ConnectOptions {
   /** The store at the edge, e.g. `https://events.example.com/v1/permits`. */
@@ -72,8 +72,7 @@ export class EdgeStore implements EventStore {
    * @throws InvalidRequestError, PayloadTooLargeError
    */
   prepare(streamId: string, events: readonly NewEvent[], { expectedVersion = "any" }: AppendOptions = {}): Commit {
-    const defaults = { newId: () => crypto.randomUUID(), occurredAt: new Date().toISOString() };
-    return parseCommit({ streamId, expectedVersion, events }, defaults, this.#limits);
+    return parseCommit({ streamId, expectedVersion, events }, newEvents(), this.#limits);
   }
 
   /**

@@ -24,6 +24,7 @@ export type { ExpectedVersion } from "../shared/expected-version.ts";
 export type { Json } from "../shared/json.ts";
 export { DEFAULT_LIMITS, type Limits } from "../shared/limits.ts";
 export type { Position, Version } from "../shared/order.ts";
+export type { CommutingPair, Contested } from "../shared/resolution.ts";
 export type { Conflict } from "./conflicts.ts";
 export type {
   AppendOptions,
@@ -34,5 +35,7 @@ export type {
   StreamEvent,
   StreamSlice,
 } from "./event-store.ts";
-export { openStore, type Status, type Store, type StoreOptions, type SyncOptions } from "./store.ts";
-export type { Connection } from "./syncer.ts";
+export type { Exported } from "./export.ts";
+export type { ConflictAnswer, ConflictRules } from "./resolver.ts";
+export type { Connection, Status } from "./status.ts";
+export { openStore, type Store, type StoreOptions, type SyncOptions } from "./store.ts";

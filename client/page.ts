@@ -1,37 +1,81 @@
-/** Applying a page of the feed: everything that follows from it, in one transaction. */
+/** What sync writes: pages of the feed and refusals, each with everything that follows from it in one transaction. */
 import type { IDBPDatabase } from "idb";
 import { unreachable } from "../shared/assert.ts";
 import type { ConfirmedEvent } from "../shared/event.ts";
-import { type OutboxEntry, type ParkReason, type PendingEntry, parkFrom, reconcile } from "../shared/outbox.ts";
+import { decidePage, type History, type PageRequest } from "../shared/history.ts";
+import { mayWrite, NO_LEASE } from "../shared/leadership.ts";
+import { type OutboxEntry, parkFrom, reconcile } from "../shared/outbox.ts";
+import type { Refused } from "../shared/push.ts";
+import type { Resolve } from "../shared/resolution.ts";
 import type { FeedPage } from "../shared/wire.ts";
-import { type History, NEW_HISTORY, type Schema } from "./database.ts";
-import { isSegment, OutboxPart, outboxFrom, pagesAfter, skipNumber, toParkedRecord, type WriteTx, whole } from "./device-log.ts";
-import { eventsOfPages, SEGMENT_EVENTS, toSegments } from "./segments.ts";
+import type { Schema } from "./database.ts";
+import {
+  confirmedVersionOf,
+  historyOf,
+  isSegment,
+  OutboxPart,
+  outboxFrom,
+  pagesAfter,
+  skipNumber,
+  toParkedRecord,
+  type WriteTx,
+  whole,
+} from "./device-log.ts";
+import { eventsOfPages, SEGMENT_EVENTS, type Segment, toSegments } from "./segments.ts";
+
+/** Another tab has become the leader: this one's write was not done. */
+export class Fenced extends Error {}
+
+/** Entries by their `seq`. */
+export interface OutboxChange {
+  /** Settled, parked or discarded. */
+  readonly left: readonly number[];
+  /** Still pending, elsewhere. */
+  readonly changed: readonly number[];
+  /** How many of those that left are parked. */
+  readonly parked: number;
+}
+
+const NO_CHANGE: OutboxChange = { left: [], changed: [], parked: 0 };
+
+export type Applied = ({ readonly kind: "applied" } & OutboxChange) | { readonly kind: "stale" };
 
 /**
- * Writes the page's events, settles, moves or parks the pending commits that they concern, and moves the cursor. What a
+ * Writes the page's events, settles, moves, parks or discards the pending commits that they concern, and moves the cursor. What a
  * page brings is at the edge too, so the transaction is a relaxed one: losing it whole loses nothing.
  *
- * @param after the cursor that the page was asked for with; where another tab has moved it since, nothing is written
- * @returns whether the page was applied
+ * @param term of the leader that asks for it
+ * @throws Fenced where another leads by now
  */
-export async function applyPage(db: IDBPDatabase<Schema>, page: FeedPage, after: number): Promise<boolean> {
-  const tx: WriteTx = db.transaction(["events", "parked", "meta"], "readwrite", { durability: "relaxed" });
+export async function applyPage(
+  db: IDBPDatabase<Schema>,
+  page: FeedPage,
+  asked: PageRequest,
+  term: number,
+  resolve: Resolve<ConfirmedEvent>,
+): Promise<Applied & { readonly history: History }> {
+  const tx: WriteTx = db.transaction(["events", "parked", "meta", "lease"], "readwrite", { durability: "relaxed" });
   return whole(tx, async () => {
-    const history = (await tx.objectStore("meta").get("history")) ?? NEW_HISTORY;
-    if (history.position !== after || (history.log !== null && history.log !== page.log)) return false;
-    const writes: Promise<unknown>[] = [];
-    if (page.events.length > 0) {
+    const [before] = await Promise.all([historyOf(tx), assertLeads(tx, term)]);
+    const decision = decidePage(before, page, asked);
+    if (decision.kind === "stale") return { kind: "stale", history: before };
+    const { history, events } = decision;
+    const writes: Promise<unknown>[] = [tx.objectStore("meta").put(history, "history")];
+    let change = NO_CHANGE;
+    if (events.length > 0) {
       writes.push(skipNumber(tx));
-      writes.push(...(await settleOutbox(tx, page.events)));
-      writes.push(...(await writeSegments(tx, page.events)));
+      writes.push(...(asked.isFill ? await fillIn(tx, events) : await writeSegments(tx, events)));
+      const settled = await settleOutbox(tx, events, resolve, asked.isFill);
+      change = settled.change;
+      writes.push(...settled.writes);
     }
-    const { position, head, log } = page;
-    const next: History = { authority: "edge", log, position, head };
-    writes.push(tx.objectStore("meta").put(next, "history"));
     await Promise.all(writes);
-    return true;
+    return { kind: "applied", history, ...change };
   });
+}
+
+async function assertLeads(tx: WriteTx, term: number): Promise<void> {
+  if (!mayWrite((await tx.objectStore("lease").get("leader")) ?? NO_LEASE, term)) throw new Fenced();
 }
 
 /** A page that follows a very small one is written together with it, so that live pages don't leave a trail of tiny records. */
@@ -51,44 +95,96 @@ async function writeSegments(tx: WriteTx, events: readonly ConfirmedEvent[]): Pr
   return writes;
 }
 
-async function settleOutbox(tx: WriteTx, events: readonly ConfirmedEvent[]): Promise<Promise<unknown>[]> {
-  if ((await tx.objectStore("events").getKey(outboxFrom(0))) === undefined) return [];
+/** Puts events among the pages that stand there already. A page that takes some in keeps its name, which is that of its last event. */
+async function fillIn(tx: WriteTx, events: readonly ConfirmedEvent[]): Promise<Promise<unknown>[]> {
+  const store = tx.objectStore("events");
+  const first = events[0]?.position ?? 0;
+  const keys = await store.getAllKeys(pagesAfter(first - 1));
+  const pages = [...new Set(keys.map((key) => (Array.isArray(key) ? key[0] : 0)))];
+  const writes: Promise<unknown>[] = [];
+  for (const [page, arrived] of Map.groupBy(events, ({ position }) => pages.find((end) => end >= position))) {
+    let all = arrived;
+    if (page !== undefined) {
+      const range = IDBKeyRange.bound([page, 0], [page, Number.POSITIVE_INFINITY]);
+      const before: Segment[] = (await store.getAll(range)).filter(isSegment);
+      const byPosition = new Map([...eventsOfPages(before), ...arrived].map((event) => [event.position, event]));
+      all = [...byPosition.values()].sort((a, b) => a.position - b.position);
+      writes.push(store.delete(range));
+    }
+    for (const segment of toSegments(all)) writes.push(store.put(segment));
+  }
+  return writes;
+}
+
+async function settleOutbox(
+  tx: WriteTx,
+  events: readonly ConfirmedEvent[],
+  resolve: Resolve<ConfirmedEvent>,
+  isFill: boolean,
+): Promise<{ change: OutboxChange; writes: Promise<unknown>[] }> {
+  const empty = { change: NO_CHANGE, writes: [] };
+  if ((await tx.objectStore("events").getKey(outboxFrom(0))) === undefined) return empty;
   const streams = Map.groupBy(events, (event) => event.streamId);
   const outbox = await OutboxPart.read(tx, streams.keys());
-  const writes: Promise<unknown>[] = [];
+  const left: number[] = [];
+  const moved: OutboxEntry[] = [];
   for (const [streamId, arrived] of streams) {
     const entries = outbox.entries(streamId);
-    if (entries.length === 0) continue;
-    const { settled, changed } = reconcile(entries, arrived);
-    for (const { seq } of settled) outbox.remove(seq);
-    for (const entry of changed) writes.push(...change(tx, outbox, entry));
+    const last = arrived.at(-1);
+    if (entries.length === 0 || last === undefined) continue;
+    // A page of the feed ends where the stream does, as far as the device knows it; one that fills in may not.
+    const confirmed = isFill ? await confirmedVersionOf(tx, streamId) : last.version;
+    const { settled, changed, discarded } = reconcile(entries, arrived, confirmed, resolve);
+    for (const { seq } of [...settled, ...discarded]) {
+      outbox.remove(seq);
+      left.push(seq);
+    }
+    moved.push(...changed);
   }
-  return [...writes, ...outbox.write(tx)];
+  const { change, writes } = changeOutbox(tx, outbox, moved);
+  return { change: { ...change, left: [...left, ...change.left] }, writes };
 }
 
-function change(tx: WriteTx, outbox: OutboxPart, entry: OutboxEntry): Promise<unknown>[] {
-  switch (entry.state) {
-    case "pending":
-      outbox.replace(entry);
-      return [];
-    case "parked":
-      outbox.remove(entry.seq);
-      return [tx.objectStore("parked").put(toParkedRecord(entry))];
-    default:
-      return unreachable(entry);
+/** Writes what became of entries, and the bundles that they stand in. */
+export function changeOutbox(
+  tx: WriteTx,
+  outbox: OutboxPart,
+  entries: readonly OutboxEntry[],
+): { change: OutboxChange; writes: Promise<unknown>[] } {
+  const writes: Promise<unknown>[] = [];
+  const left: number[] = [];
+  const changed: number[] = [];
+  for (const entry of entries) {
+    switch (entry.state) {
+      case "pending":
+        outbox.replace(entry);
+        changed.push(entry.seq);
+        break;
+      case "parked":
+        outbox.remove(entry.seq);
+        left.push(entry.seq);
+        writes.push(tx.objectStore("parked").put(toParkedRecord(entry)));
+        break;
+      default:
+        unreachable(entry);
+    }
   }
+  return { change: { left, changed, parked: left.length }, writes: [...writes, ...outbox.write(tx)] };
 }
 
-/** Parks what the edge refused, and whatever stands behind it in the same stream. */
-export async function parkRefused(
-  db: IDBPDatabase<Schema>,
-  refused: readonly { readonly entry: PendingEntry; readonly reason: ParkReason }[],
-): Promise<void> {
-  const tx: WriteTx = db.transaction(["events", "parked"], "readwrite", { durability: "strict" });
-  await whole(tx, async () => {
+/**
+ * Parks what the edge refused, and whatever stands behind it in the same stream.
+ *
+ * @throws Fenced where another tab leads by now
+ */
+export async function recordRefusals(db: IDBPDatabase<Schema>, refused: readonly Refused[], term: number): Promise<OutboxChange> {
+  const tx: WriteTx = db.transaction(["events", "parked", "lease"], "readwrite", { durability: "strict" });
+  return whole(tx, async () => {
+    await assertLeads(tx, term);
     const outbox = await OutboxPart.read(tx, new Set(refused.map(({ entry }) => entry.streamId)));
-    const parked = refused.flatMap(({ entry, reason }) => parkFrom(outbox.entries(entry.streamId), entry.seq, reason));
-    const writes = parked.flatMap((entry) => change(tx, outbox, entry));
-    await Promise.all([skipNumber(tx), ...writes, ...outbox.write(tx)]);
+    const parked = refused.flatMap(({ entry, reason }) => parkFrom(outbox.entries(entry.streamId), entry, reason));
+    const { change, writes } = changeOutbox(tx, outbox, parked);
+    await Promise.all([skipNumber(tx), ...writes]);
+    return change;
   });
 }

@@ -1,32 +1,50 @@
 /** The store that an app opens on a device. */
-import { parseCommit } from "../shared/commit.ts";
-import { InvalidRequestError, StoreClosedError, StreamNotFoundError } from "../shared/errors.ts";
+import { type Commit, parseCommit } from "../shared/commit.ts";
+import { HeadwaterError, InvalidRequestError, StoreClosedError, StreamNotFoundError, UnavailableError } from "../shared/errors.ts";
 import type { ConfirmedEvent, NewEvent } from "../shared/event.ts";
+import { exactVersion } from "../shared/expected-version.ts";
 import { feedFilter } from "../shared/feed-filter.ts";
+import { type History, isWithin, type Scope } from "../shared/history.ts";
 import { completeLimits, type Limits } from "../shared/limits.ts";
 import { isOrdinal, type Version } from "../shared/order.ts";
 import { parseStreamId, type StreamId } from "../shared/stream-id.ts";
 import { Appender } from "./appender.ts";
 import { type Conflict, readConflicts } from "./conflicts.ts";
-import { Database, NEW_HISTORY } from "./database.ts";
-import { pagesFrom, pendingCommits, type ReadTx, streamEvents, versionOf } from "./device-log.ts";
+import { Database } from "./database.ts";
+import { pagesFrom, pendingCommits, type ReadTx, readHistory, streamEvents, versionOf } from "./device-log.ts";
 import { createEdgeCall } from "./edge-call.ts";
 import type { AppendOptions, AppendResult, EventStore, ReadAllOptions, ReadStreamOptions, StreamSlice } from "./event-store.ts";
-import { parseCount } from "./options.ts";
+import { type Exported, exportOutbox } from "./export.ts";
+import { newEvents, parseCount } from "./options.ts";
+import type { OutboxChange } from "./page.ts";
+import { changeScope, resetHistory } from "./reset.ts";
+import { type ConflictRules, createResolver } from "./resolver.ts";
 import { eventsOfPages } from "./segments.ts";
-import { type Connection, Syncer } from "./syncer.ts";
+import { type Status, StatusBoard } from "./status.ts";
+import { Syncer } from "./syncer.ts";
 import { takeOverDeviceHistory } from "./take-over.ts";
 
 export interface SyncOptions {
   /** The store at the edge, e.g. `https://events.example.com/v1/permits`. */
   readonly url: string;
-  /** Asked for before each request. Leave out where the edge asks for none. */
+  /** Asked for before each request, and once more where the edge refuses it. Leave out where the edge asks for none. */
   readonly token?: () => string | Promise<string>;
   /** Default: the global one. */
   readonly fetch?: typeof fetch;
+  /** Milliseconds until a request without an answer counts as failed. Default: 30,000. */
+  readonly timeout?: number;
+  /**
+   * `true` (the default): what is appended is pushed at once, the feed is followed, and what fails is tried again, by one
+   * tab of the device. `false`: all that happens when `sync()` is called, and only then.
+   */
+  readonly automatic?: boolean;
+  /** Milliseconds after which the feed is asked for news. Default: 5,000; a page that nobody looks at waits longer. */
+  readonly pollEvery?: number;
+  /** The part of the store that this device follows: streams of these categories, and these streams. Default: all of it. */
+  readonly filter?: { readonly categories?: readonly string[]; readonly streams?: readonly string[] };
 }
 
-export interface StoreOptions {
+export interface StoreOptions extends ConflictRules {
   /** The IndexedDB database. */
   readonly name: string;
   /** Leave out for a store that lives on this device alone. */
@@ -37,20 +55,6 @@ export interface StoreOptions {
    */
   readonly durability?: "strict" | "relaxed";
   readonly limits?: Partial<Limits>;
-}
-
-export interface Status {
-  readonly connection: Connection;
-  /** Commits that the edge has not confirmed yet. */
-  readonly pending: number;
-  /** Commits that the edge refused and that wait for the app. */
-  readonly conflicts: number;
-  /** How far the feed is applied; null before the first contact. */
-  readonly cursor: { readonly log: string; readonly position: number } | null;
-  /** The last position that the edge is known to have. */
-  readonly head: number;
-  /** Whether the browser has promised not to evict this site's data; null where it can't be asked. */
-  readonly persisted: boolean | null;
 }
 
 /**
@@ -77,46 +81,102 @@ export class Store implements EventStore {
   readonly #appender: Appender;
   readonly #syncer: Syncer | undefined;
   readonly #limits: Limits;
-  #status: Status = { connection: "local", pending: 0, conflicts: 0, cursor: null, head: 0, persisted: null };
+  readonly #filter: Scope;
+  readonly #board: StatusBoard;
+  /** What the device follows, as this tab knows it; undefined where it follows nothing. */
+  #scope: Scope | undefined;
   #conflicts: readonly Conflict[] = [];
-  /** Commits that this tab has added to the outbox. */
-  #appended = 0;
-  readonly #closing = new AbortController();
+  /** Changes of the outbox that this tab has counted. */
+  #counted = 0;
+  #isClosed = false;
+  /** Everything in the background ends: the store is closed, or a newer version has taken the database over. */
+  readonly #ending = new AbortController();
+  readonly #refresh = coalesced(() => this.#read());
 
   /** @internal Use `openStore`. */
-  constructor({ name, sync, durability = "strict", limits }: StoreOptions) {
+  constructor({ name, sync, durability = "strict", limits, ...rules }: StoreOptions) {
     this.#limits = completeLimits(limits);
-    this.#database = new Database(name, () => this.#update({ connection: "outdated" }));
+    this.#filter = scopeOf(sync?.filter);
+    this.#board = new StatusBoard(sync === undefined ? "local" : "offline");
+    this.#database = new Database(name, () => this.#onOutdated());
     this.#appender = new Appender(this.#database, durability, (commits) => {
-      this.#appended += commits;
-      this.#update({ pending: this.#status.pending + commits });
+      this.#count(commits);
+      if (commits > 0) this.#syncer?.appended();
     });
     if (sync === undefined) return;
-    this.#update({ connection: "offline" });
-    const { signal } = this.#closing;
-    const listener = { connection: (connection: Connection) => this.#update({ connection }), changed: () => this.#refresh() };
-    this.#syncer = new Syncer(this.#database, createEdgeCall({ ...sync, signal }), this.#limits, name, listener, signal);
+    const { automatic = true, pollEvery = 5_000, ...edge } = sync;
+    const { pageEvents, pushCommits, pushStreams, bodyBytes } = this.#limits;
+    this.#syncer = new Syncer({
+      name,
+      database: this.#database,
+      connect: (signal) => createEdgeCall({ ...edge, signal }),
+      settings: {
+        automatic,
+        pageEvents,
+        push: { commits: pushCommits, streams: pushStreams, size: bodyBytes / 4 },
+        pollEvery: parseCount(pollEvery, "sync.pollEvery") ?? pollEvery,
+      },
+      resolve: createResolver(rules, this.#limits),
+      board: this.#board,
+      ending: this.#ending.signal,
+      refresh: () => this.#refreshQuietly(),
+      onWritten: (change, history) => this.#onWritten(change, history),
+    });
   }
 
   /** @internal */
   async open(): Promise<void> {
-    if (this.#syncer !== undefined) await this.#database.run(takeOverDeviceHistory);
+    if (this.#syncer !== undefined) {
+      await this.#database.run(takeOverDeviceHistory);
+      // A single stream that was followed once stays followed: commits to it may be on their way.
+      const followed = (before: Scope) =>
+        this.#filter === null ? null : [...new Set([...this.#filter, ...(before ?? []).filter((part) => part.includes("-"))])];
+      this.#scope = (await this.#database.run((db) => changeScope(db, followed))).scope;
+    }
     await this.#refresh();
-    const persisted = (await globalThis.navigator?.storage?.persisted?.()) ?? null;
-    this.#update({ persisted });
+    this.#syncer?.start();
+    void this.#askToPersist();
   }
 
-  /** As it was when it was last read or written by this tab. A new object after each change. */
+  /** As this tab knows it. A new object after each change. */
   get status(): Status {
-    return this.#status;
+    return this.#board.current;
+  }
+
+  /**
+   * Calls `listener` with the status after each change.
+   *
+   * @returns ends it
+   */
+  watch(listener: (status: Status) => void): () => void {
+    return this.#board.watch(listener);
   }
 
   async appendToStream(streamId: string, events: readonly NewEvent[], options: AppendOptions = {}): Promise<AppendResult> {
     this.#throwIfClosed();
     const { expectedVersion = "any" } = options;
-    const defaults = { newId: () => crypto.randomUUID(), occurredAt: new Date().toISOString() };
-    const commit = parseCommit({ streamId, expectedVersion, events }, defaults, this.#limits);
+    const commit = parseCommit({ streamId, expectedVersion, events }, newEvents(), this.#limits);
+    if (this.#scope !== undefined && !isWithin(this.#scope, streamId)) await this.#follow(commit);
     return this.#appender.append({ commit, mayRepeat: events.some((event) => event.id !== undefined) });
+  }
+
+  /**
+   * A stream that the device did not follow is followed from its first append on. What the commit believes of it can be
+   * judged only when it is here; one that believes nothing, or that there is nothing, goes ahead without.
+   */
+  async #follow({ streamId, expectedVersion }: Commit): Promise<void> {
+    const { scope } = await this.#database.run((db) => changeScope(db, (before) => (before === null ? null : [...before, streamId])));
+    this.#scope = scope;
+    await this.#syncer?.redirected(false);
+    if (expectedVersion === "any") return;
+    try {
+      await this.sync();
+    } catch (error) {
+      if (!(error instanceof HeadwaterError) || (error.code === "store-closed" && this.#isClosed)) throw error;
+      if (exactVersion(expectedVersion) === 0) return;
+      const message = `The stream ${streamId} is outside of what this device follows, and it can't be fetched now: ${error.message}`;
+      throw new UnavailableError(message, {}, { cause: error });
+    }
   }
 
   async readStream(streamId: string, options: ReadStreamOptions = {}): Promise<StreamSlice> {
@@ -149,7 +209,7 @@ export class Store implements EventStore {
     let after = options.after ?? 0;
     if (!isOrdinal(after)) throw new InvalidRequestError("A position is a whole number from 0.", { field: "after" });
     this.#throwIfClosed();
-    const { position: end } = (await this.#database.run((db) => db.get("meta", "history"))) ?? NEW_HISTORY;
+    const { position: end } = await this.#database.run(readHistory);
     while (after < end) {
       this.#throwIfClosed();
       const from = after;
@@ -167,17 +227,17 @@ export class Store implements EventStore {
 
   /**
    * Brings the device and the edge together: resolves when the outbox is empty and the feed is applied up to the head
-   * seen. Refused commits don't reject it: they are in `conflicts()`.
+   * seen. Refused commits don't reject it: they are in `conflicts()`. Where it rejects, a store that syncs by itself goes
+   * on trying.
    *
    * @throws UnavailableError when the edge can't be reached, or its log lags
    * @throws UnauthenticatedError, ForbiddenError when the edge refuses the token
    * @throws LogMismatchError, PositionAheadError when the edge holds another history; nothing is merged
+   * @throws StoreFullError, StorageFailedError when this device can't write what came
    * @throws InvalidRequestError on a store that was opened without `sync`
    */
   async sync(): Promise<void> {
-    this.#throwIfClosed();
-    if (this.#syncer === undefined) throw new InvalidRequestError("This store was opened without `sync`.", { field: "sync" });
-    await this.#syncer.sync();
+    await this.#synced().sync();
   }
 
   /** The commits that the edge refused, oldest first. A new array after each change. */
@@ -185,36 +245,135 @@ export class Store implements EventStore {
     return this.#conflicts;
   }
 
+  /** All that the device holds: confirmed events in position order, then pending commits, then parked ones. */
+  async *export(): AsyncGenerator<Exported, void, undefined> {
+    for await (const event of this.readAll()) yield { state: "confirmed", ...event };
+    yield* exportOutbox(this.#database);
+  }
+
+  /**
+   * Lets go of the confirmed events that the device holds, and of the history that it follows: the way on where the edge
+   * holds another one (`diverged`). The next sync fetches what the edge holds now.
+   *
+   * @param keepPending whether pending commits and conflicts stay (the default). Those that were decided on what the device
+   *   lets go of become conflicts. `false` discards all of them, for good: see `export()`
+   */
+  async reset({ keepPending = true }: { readonly keepPending?: boolean } = {}): Promise<void> {
+    const syncer = this.#synced();
+    await this.#appender.idle();
+    await this.#database.run((db) => resetHistory(db, keepPending));
+    await syncer.redirected(true);
+  }
+
   /** Waits for appends under way, ends a sync under way, and lets go of the database. */
   async close(): Promise<void> {
-    if (this.#closing.signal.aborted) return;
-    this.#closing.abort();
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    this.#ending.abort();
     await this.#syncer?.idle();
     await this.#appender.idle();
     await this.#database.close();
   }
 
-  async #refresh(tries = 5): Promise<void> {
-    const before = this.#appended;
-    const [history, pending, conflicts] = await Promise.all([
-      this.#database.run((db) => db.get("meta", "history")),
-      this.#database.run(pendingCommits),
-      readConflicts(this.#database, () => this.#refresh()),
-    ]);
-    // What was appended while it was counted may be counted or not; who appends without a pause is counted next time.
-    if (this.#appended !== before && tries > 0) return this.#refresh(tries - 1);
-    const { log, position, head } = history ?? NEW_HISTORY;
-    this.#conflicts = conflicts;
-    this.#update({ pending, conflicts: conflicts.length, cursor: log === null ? null : { log, position }, head });
+  #synced(): Syncer {
+    this.#throwIfClosed();
+    if (this.#syncer === undefined) throw new InvalidRequestError("This store was opened without `sync`.", { field: "sync" });
+    return this.#syncer;
   }
 
-  #update(change: Partial<Status>): void {
-    this.#status = { ...this.#status, ...change };
+  async #read(tries = 5): Promise<void> {
+    const before = this.#counted;
+    const [history, pending, conflicts] = await Promise.all([
+      this.#database.run(readHistory),
+      this.#database.run(pendingCommits),
+      readConflicts(this.#database, () => this.#onResolved()),
+    ]);
+    // What changed while it was counted may be counted or not; who changes it without a pause is counted next time.
+    if (this.#counted !== before && tries > 0) return this.#read(tries - 1);
+    this.#conflicts = conflicts;
+    this.#board.update({ pending, conflicts: conflicts.length, ...progressOf(history) });
+    if (this.#scope !== undefined) this.#scope = history.scope;
+  }
+
+  /** In the background nobody waits for it: storage that fails is told to whoever uses it next. */
+  async #refreshQuietly(): Promise<void> {
+    try {
+      if (!this.#ending.signal.aborted) await this.#refresh();
+    } catch (error) {
+      if (!(error instanceof HeadwaterError)) throw error;
+    }
+  }
+
+  async #onResolved(): Promise<void> {
+    await this.#refresh();
+    this.#syncer?.appended();
+  }
+
+  #onWritten({ left, parked }: OutboxChange, history: History | undefined): void {
+    this.#count(-left.length);
+    if (history !== undefined) this.#board.update(progressOf(history));
+    if (parked > 0) void this.#refreshQuietly();
+  }
+
+  #count(commits: number): void {
+    if (commits === 0) return;
+    this.#counted++;
+    this.#board.update({ pending: Math.max(0, this.#board.current.pending + commits) });
+  }
+
+  #onOutdated(): void {
+    this.#ending.abort();
+    this.#board.update({ connection: "outdated" });
+  }
+
+  async #askToPersist(): Promise<void> {
+    const storage = globalThis.navigator?.storage;
+    // A browser may ask the person, who may take their time.
+    const persisted = (await storage?.persisted?.()) || (await storage?.persist?.());
+    this.#board.update({ persisted: persisted ?? null });
   }
 
   #throwIfClosed(): void {
-    if (this.#closing.signal.aborted) throw new StoreClosedError();
+    if (this.#isClosed) throw new StoreClosedError();
   }
+}
+
+function progressOf({ log, position, head }: History): Pick<Status, "cursor" | "head"> {
+  return { cursor: log === null ? null : { log, position }, head };
+}
+
+/** @throws InvalidRequestError for what is neither a category nor a stream id, and for nothing at all */
+function scopeOf(filter: SyncOptions["filter"]): Scope {
+  if (filter === undefined) return null;
+  const { categories = [], streams = [] } = filter;
+  if (categories.length + streams.length === 0) {
+    throw new InvalidRequestError("A filter names a category or a stream; leave it out to follow all.", { field: "sync.filter" });
+  }
+  for (const part of categories) parseStreamId(part, "sync.filter.categories");
+  for (const part of streams) parseStreamId(part, "sync.filter.streams");
+  return [...new Set([...categories, ...streams])];
+}
+
+/** Runs of `work` one after the other; whoever calls during one shares the next. */
+function coalesced(work: () => Promise<void>): () => Promise<void> {
+  let running: Promise<void> | undefined;
+  let next: Promise<void> | undefined;
+  const start = () => {
+    running = work().finally(() => {
+      running = undefined;
+    });
+    return running;
+  };
+  return () => {
+    if (running === undefined) return start();
+    next ??= running
+      .catch(() => undefined) // its own caller is told
+      .then(() => {
+        next = undefined;
+        return start();
+      });
+    return next;
+  };
 }
 
 async function existingVersion(tx: ReadTx, streamId: StreamId): Promise<Version> {

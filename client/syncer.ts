@@ -1,234 +1,246 @@
 /**
- * Sync over HTTP: pull the feed, push the outbox, pull again until both sides agree. What is decided here is only the
- * order of the steps; what becomes of commits is decided in `shared/outbox.ts` and `shared/push.ts`.
+ * A tab's part in sync: it stands for election, leads or asks the one that does, and hears of what the others did.
  *
- *     pull to the head ──► push the oldest pending commits ──► more to push? ── yes ──┐
- *          ▲                            ▲                                             │
- *          │                            └─────────────────────────────────────────────┘
- *          └── acknowledged, but not in the feed yet ── wait ◄── no ── outbox empty ──► done
+ *     sync() ──► leading? ── yes ──► the session, and so the machine
+ *                  └──────── no ───► told to the other tabs ── nobody hears ──► takes the lead
+ *
+ * What happens while a tab leads is the session's matter (`session.ts`), who leads the election's (`election.ts`).
  */
-import { HeadwaterError, LogMismatchError, PayloadTooLargeError, remedyOf, StoreClosedError, UnavailableError } from "../shared/errors.ts";
-import type { Limits } from "../shared/limits.ts";
-import type { PendingEntry } from "../shared/outbox.ts";
-import { judgePush, nextPush, type PushOutcome, rejection } from "../shared/push.ts";
+import { unreachable } from "../shared/assert.ts";
+import { errorOf, type HeadwaterError, StoreClosedError } from "../shared/errors.ts";
+import { connectionOf, type SyncState, troubleOfSync } from "../shared/sync.ts";
+import { problemOf } from "../shared/wire.ts";
+import { readHistory } from "./device-log.ts";
+import { Election } from "./election.ts";
+import { Session, type SessionContext } from "./session.ts";
+import type { StatusBoard } from "./status.ts";
+import { type Problem, type TabMessage, Tabs } from "./tabs.ts";
 
-import { bundleKeyOf, entriesOf } from "./bundles.ts";
-import { type Database, NEW_HISTORY } from "./database.ts";
-import { bundlesFrom, isOutboxEmpty } from "./device-log.ts";
-import { type EdgeCall, pushCommits, readFeed } from "./edge-call.ts";
-import { applyPage, parkRefused } from "./page.ts";
-
-/** How a device stands to its edge. */
-export type Connection = "local" | "offline" | "connecting" | "live" | "unauthorized" | "diverged" | "outdated";
-
-export interface SyncListener {
-  connection(connection: Connection): void;
-  /** Something that `status` or `conflicts()` tells has changed in the database. */
-  changed(): Promise<void>;
+export interface SyncerOptions extends Omit<SessionContext, "onStep" | "onAnswered"> {
+  readonly name: string;
+  readonly board: StatusBoard;
+  /** Sync ends for good. */
+  readonly ending: AbortSignal;
+  /** Reads anew what `status` and `conflicts()` tell. */
+  readonly refresh: () => Promise<void>;
 }
 
-/** Waits for the log to bring what it has acknowledged, in milliseconds, before sync gives up for now. */
-const LAG_WAITS = [20, 50, 100, 200, 400, 800, 1500, 3000];
+/** How long an ask may stay unheard before this tab leads itself, and how soon one that was heard is told again, in milliseconds. */
+const UNHEARD = 1_500;
+const AGAIN = 5_000;
 
-interface Unsent {
-  readonly entry: PendingEntry;
-  /** Characters of its events as JSON. */
-  readonly size: number;
+interface Ask {
+  readonly resolve: () => void;
+  readonly reject: (error: unknown) => void;
+  timer?: ReturnType<typeof setTimeout>;
 }
 
 export class Syncer {
-  readonly #database: Database;
-  readonly #edge: EdgeCall;
-  readonly #limits: Limits;
-  readonly #lockName: string;
-  readonly #listener: SyncListener;
-  /** Commits that the edge has and the feed has not brought yet. Losing this sends them once more, as duplicates. */
-  readonly #acknowledged = new Set<number>();
-  readonly #closing: AbortSignal;
-  #running: Promise<void> | undefined;
-  #again: Promise<void> | undefined;
+  readonly #options: SyncerOptions;
+  readonly #tabs: Tabs;
+  readonly #election: Election;
+  /** What this tab's callers wait for. */
+  readonly #asks = new Map<string, Ask>();
+  #session: Session | undefined;
+  #standing: Promise<void> | undefined;
+  /** What the other tabs were told last of how this one stands to the edge. */
+  #told = "";
 
-  constructor(database: Database, edge: EdgeCall, limits: Limits, name: string, listener: SyncListener, closing: AbortSignal) {
-    this.#database = database;
-    this.#edge = edge;
-    this.#limits = limits;
-    this.#lockName = `headwater:${name}`;
-    this.#listener = listener;
-    this.#closing = closing;
+  constructor(options: SyncerOptions) {
+    const { name, database, ending } = options;
+    this.#options = options;
+    this.#tabs = new Tabs(name, (message) => this.#hear(message));
+    const onFailed = (error: HeadwaterError) => this.#onFailed(error);
+    this.#election = new Election(name, database, (term, deposed) => this.#lead(term, deposed), onFailed, ending);
+    const wake = () => this.#wake();
+    globalThis.addEventListener?.("online", wake, { signal: ending });
+    globalThis.document?.addEventListener("visibilitychange", wake, { signal: ending });
+    ending.addEventListener("abort", () => this.#end(), { once: true });
   }
 
-  /** Resolves when the outbox is empty and the feed is applied up to the head seen. One at a time. */
+  /** The database is open. */
+  start(): void {
+    if (this.#options.settings.automatic) this.#standing = this.#election.stand();
+    this.#tabs.tell({ kind: "hello" });
+  }
+
+  /** Resolves when the outbox is empty and the feed is applied up to the head seen. */
   sync(): Promise<void> {
-    if (this.#running === undefined) {
-      this.#running = this.#once().finally(() => {
-        this.#running = undefined;
-      });
-      return this.#running;
-    }
-    // The run under way may have read the outbox before the caller's last append: one more covers all who ask meanwhile.
-    this.#again ??= this.#running
-      .catch(() => undefined) // its own caller is told
-      .then(() => {
-        this.#again = undefined;
-        return this.sync();
-      });
-    return this.#again;
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    const ask = crypto.randomUUID();
+    this.#asks.set(ask, { resolve, reject });
+    if (this.#session === undefined) this.#askLeader(ask);
+    else this.#session.ask(ask);
+    if (!this.#options.settings.automatic) this.#standing ??= this.#standForAsks();
+    return promise;
   }
 
-  /** Resolves when no sync is under way, however it ended. */
+  /** This tab has added to the outbox. */
+  appended(): void {
+    this.#push();
+    this.#tabs.tell({ kind: "appended" });
+  }
+
+  /** This tab has changed what `status` or `conflicts()` tells. */
+  changed(): void {
+    this.#tabs.tell({ kind: "changed" });
+  }
+
+  /** This tab has changed what the device follows. */
+  async redirected(isReset: boolean): Promise<void> {
+    this.#tabs.tell({ kind: "redirected", isReset });
+    await this.#redirect(isReset);
+  }
+
+  /** Resolves when nothing is under way any more. */
   async idle(): Promise<void> {
-    await this.#running?.catch(() => undefined); // told to whoever called sync()
+    await this.#standing;
   }
 
-  async #once(): Promise<void> {
-    this.#listener.connection("connecting");
-    try {
-      await this.#exclusive(() => this.#untilSettled());
-      this.#listener.connection("live");
-    } catch (error) {
-      // What broke off because the store is being closed says nothing of the edge.
-      this.#throwIfClosed();
-      this.#listener.connection(connectionAfter(error));
-      throw error;
-    } finally {
-      if (!this.#closing.aborted) await this.#listener.changed();
-    }
+  #end(): void {
+    for (const ask of [...this.#asks.keys()]) void this.#settle(ask, new StoreClosedError());
+    this.#session?.end("done");
+    this.#tabs.close();
   }
 
-  /** One tab of a device syncs at a time. */
-  async #exclusive(work: () => Promise<void>): Promise<void> {
-    const locks = globalThis.navigator?.locks;
-    if (locks === undefined) return work();
-    await locks.request(this.#lockName, { signal: this.#closing }, work);
+  async #standForAsks(): Promise<void> {
+    while (this.#asks.size > 0 && !this.#options.ending.aborted) await this.#election.once();
+    this.#standing = undefined;
   }
 
-  async #untilSettled(): Promise<void> {
-    for (let waits = 0; ; ) {
-      await this.#pull();
-      const sent = await this.#push();
-      await this.#pull();
-      if (await this.#database.run(isOutboxEmpty)) return;
-      if (sent) {
-        waits = 0;
-        continue;
-      }
-      const wait = LAG_WAITS[waits++];
-      if (wait === undefined) {
-        throw new UnavailableError("The edge has taken the commits, but its log has not brought them yet; sync again later.");
-      }
-      await this.#pause(wait);
-    }
-  }
-
-  async #pull(): Promise<void> {
-    for (;;) {
-      this.#throwIfClosed();
-      const history = (await this.#database.run((db) => db.get("meta", "history"))) ?? NEW_HISTORY;
-      const page = await readFeed(this.#edge, {
-        after: history.position,
-        limit: this.#limits.pageEvents,
-        ...(history.log === null ? {} : { log: history.log }),
-      });
-      assertSameLog(history.log, page.log);
-      if (page.position === history.position && history.log === page.log && history.head === page.head) return;
-      await this.#database.run((db) => applyPage(db, page, history.position));
-      if (page.position >= page.head) return;
-    }
-  }
-
-  /** Answers whether there was anything to send. */
-  async #push(): Promise<boolean> {
-    const { pushCommits, pushStreams, bodyBytes } = this.#limits;
-    const whole = { commits: pushCommits, streams: pushStreams, size: bodyBytes / 4 };
-    let bounds = whole;
-    let after = 0;
-    let unsent: readonly Unsent[] = [];
-    for (;;) {
-      this.#throwIfClosed();
-      if (unsent.length === 0) unsent = await this.#unsent(after);
-      const batch = nextPush(unsent, bounds).map((item) => item.entry);
-      const last = batch.at(-1);
-      if (last === undefined) return after > 0;
-      try {
-        const refused = await this.#send(batch);
-        unsent = refused.length === 0 ? unsent.slice(batch.length) : [];
-        if (refused.length > 0) await this.#park(refused);
-        bounds = whole;
-      } catch (error) {
-        if (!(error instanceof PayloadTooLargeError)) throw error;
-        if (batch.length > 1) {
-          bounds = { ...bounds, commits: Math.ceil(batch.length / 2) };
-          continue;
-        }
-        await this.#park([{ entry: last, reason: rejection(error.code, error.message) }]);
-        unsent = [];
-      }
-      after = last.seq;
-    }
-  }
-
-  /** Answers what the edge refused. */
-  async #send(batch: readonly PendingEntry[]): Promise<PushOutcome["refused"]> {
-    const { log: followed } = (await this.#database.run((db) => db.get("meta", "history"))) ?? NEW_HISTORY;
-    const { log, results } = await pushCommits(this.#edge, batch, followed ?? undefined);
-    assertSameLog(followed, log);
-    const { acknowledged, refused } = judgePush(batch, results);
-    for (const seq of acknowledged) this.#acknowledged.add(seq);
-    return refused;
-  }
-
-  /** The oldest commits behind the one of this `seq` that the edge is not known to have; empty where there is none. */
-  async #unsent(after: number): Promise<Unsent[]> {
-    for (let key = bundleKeyOf(after); ; ) {
-      const bundles = await this.#database.run((db) => bundlesFrom(db, key));
-      const last = bundles.at(-1);
-      if (last === undefined) return [];
-      const items = bundles
-        .flatMap((bundle) => entriesOf(bundle))
-        .filter(({ seq }) => seq > after && !this.#acknowledged.has(seq))
-        .map((entry) => ({ entry, size: JSON.stringify(entry.events).length }));
-      if (items.length > 0) return items;
-      key = last.key + 1;
-    }
-  }
-
-  async #park(refused: Parameters<typeof parkRefused>[1]): Promise<void> {
-    await this.#database.run((db) => parkRefused(db, refused));
-    await this.#listener.changed();
-  }
-
-  async #pause(milliseconds: number): Promise<void> {
-    await new Promise<void>((resolve) => {
-      const timer = setTimeout(resolve, milliseconds);
-      this.#closing.addEventListener(
-        "abort",
-        () => {
-          clearTimeout(timer);
-          resolve();
+  async #lead(term: number, deposed: AbortSignal): Promise<"done" | "fenced"> {
+    const { database, ending, board } = this.#options;
+    const history = await database.run(readHistory);
+    if (deposed.aborted || ending.aborted) return "done";
+    board.update({ connection: "connecting" });
+    const session = new Session(
+      {
+        ...this.#options,
+        onStep: (state) => this.#show(state),
+        onWritten: (change, after) => {
+          this.#options.onWritten(change, after);
+          this.changed();
         },
-        { once: true },
-      );
-    });
+        onAnswered: (asks, error) => this.#onAnswered(asks, error),
+      },
+      term,
+      history,
+    );
+    this.#session = session;
+    deposed.addEventListener("abort", () => session.end("done"), { once: true });
+    const running = session.run();
+    for (const [ask, { timer }] of this.#asks) {
+      clearTimeout(timer);
+      session.ask(ask);
+    }
+    const outcome = await running;
+    this.#session = undefined;
+    // Whoever waits here waits for the next leader.
+    if (outcome === "done") for (const ask of this.#asks.keys()) this.#askLeader(ask);
+    return outcome;
   }
 
-  #throwIfClosed(): void {
-    if (this.#closing.aborted) throw new StoreClosedError();
+  #onFailed(error: HeadwaterError): void {
+    this.#options.board.update({ connection: "offline", problem: error });
+    for (const ask of [...this.#asks.keys()]) void this.#settle(ask, error);
+  }
+
+  #askLeader(ask: string): void {
+    const waiting = this.#asks.get(ask);
+    if (waiting === undefined) return;
+    this.#tabs.tell({ kind: "asked", ask });
+    clearTimeout(waiting.timer);
+    waiting.timer = setTimeout(() => void this.#election.steal(), this.#tabs.isOpen ? UNHEARD : 0);
+  }
+
+  #onAnswered(asks: readonly string[], error: HeadwaterError | undefined): void {
+    const problem = error === undefined ? null : problemOf(error);
+    for (const ask of asks) {
+      if (this.#asks.has(ask)) void this.#settle(ask, error);
+      else this.#tabs.tell({ kind: "answered", ask, problem });
+    }
+  }
+
+  /** Whoever waited finds the status as it is now. */
+  async #settle(ask: string, error?: HeadwaterError): Promise<void> {
+    const waiting = this.#asks.get(ask);
+    if (waiting === undefined) return;
+    clearTimeout(waiting.timer);
+    this.#asks.delete(ask);
+    await this.#options.refresh();
+    if (error === undefined) waiting.resolve();
+    else waiting.reject(error);
+  }
+
+  #hear(message: TabMessage): void {
+    if (this.#options.ending.aborted) return;
+    switch (message.kind) {
+      case "appended":
+        this.#push();
+        return void this.#options.refresh();
+      case "changed":
+        return void this.#options.refresh();
+      case "connection":
+        if (this.#session === undefined) this.#options.board.update({ ...message.stands, problem: errorFrom(message.problem) });
+        return;
+      case "hello":
+        this.#told = "";
+        return this.#session?.show();
+      case "redirected":
+        return void this.#redirect(message.isReset);
+      case "asked":
+        if (this.#session === undefined) return;
+        this.#tabs.tell({ kind: "heard", ask: message.ask });
+        return this.#session.ask(message.ask);
+      case "heard":
+        return this.#onHeard(message.ask);
+      case "answered":
+        return void this.#settle(message.ask, errorFrom(message.problem) ?? undefined);
+      default:
+        return unreachable(message);
+    }
+  }
+
+  /** A leader that is lost before it answers is followed by another, which has not heard. */
+  #onHeard(ask: string): void {
+    const waiting = this.#asks.get(ask);
+    if (waiting === undefined) return;
+    clearTimeout(waiting.timer);
+    waiting.timer = setTimeout(() => this.#askLeader(ask), AGAIN);
+  }
+
+  async #redirect(isReset: boolean): Promise<void> {
+    const session = this.#session;
+    await this.#options.refresh();
+    if (isReset) session?.end("fenced");
+    else session?.give({ kind: "scope-changed", history: await this.#options.database.run(readHistory) });
+  }
+
+  #push(): void {
+    if (this.#options.settings.automatic) this.#session?.give({ kind: "appended" });
+  }
+
+  #wake(): void {
+    if (globalThis.document?.hidden === true) return;
+    if (this.#options.settings.automatic) this.#session?.give({ kind: "woken" });
+    void this.#options.refresh();
+  }
+
+  #show(state: SyncState): void {
+    let acknowledged = 0;
+    for (const { kind } of state.awaited.values()) if (kind === "taken") acknowledged++;
+    const stands = { connection: connectionOf(state), acknowledged };
+    const problem = troubleOfSync(state);
+    this.#options.board.update({ ...stands, problem });
+    const told = JSON.stringify([stands, problem?.message]);
+    if (told === this.#told) return;
+    this.#told = told;
+    this.#tabs.tell({ kind: "connection", stands, problem: problem === null ? null : problemOf(problem) });
   }
 }
 
-/** The edge compares where it is told; an answer is compared all the same, before anything of it is kept. */
-function assertSameLog(known: string | null, answered: string | null): void {
-  if (known !== null && answered !== null && known !== answered) throw new LogMismatchError(undefined, { log: answered });
-}
-
-function connectionAfter(error: unknown): Connection {
-  if (!(error instanceof HeadwaterError)) return "offline";
-  switch (remedyOf(error.code)) {
-    case "authenticate":
-      return "unauthorized";
-    case "ask":
-      return "diverged";
-    default:
-      return error.code === "forbidden" ? "unauthorized" : "offline";
-  }
+function errorFrom(problem: Problem | null): HeadwaterError | null {
+  if (problem === null) return null;
+  const { code, detail, ...details } = problem;
+  return errorOf(code, detail, details);
 }

@@ -2,10 +2,11 @@
 import type { IDBPDatabase } from "idb";
 import { assert } from "../shared/assert.ts";
 import type { ConfirmedEvent, EventBody } from "../shared/event.ts";
+import { NEW_HISTORY } from "../shared/history.ts";
 import type { NewEntry } from "../shared/outbox.ts";
 import { parseStreamId } from "../shared/stream-id.ts";
-import { NEW_HISTORY, type Schema } from "./database.ts";
-import { addToOutbox, isSegment, pagesAfter, type WriteTx, whole } from "./device-log.ts";
+import type { Schema } from "./database.ts";
+import { addToOutbox, historyOf, isSegment, pagesAfter, readHistory, type WriteTx, whole } from "./device-log.ts";
 import { eventsOfPages, type Segment } from "./segments.ts";
 
 /** Well within what the edge takes as one commit, whatever the events are. */
@@ -18,10 +19,10 @@ const COMMIT_SIZE = 256 * 1024;
  * a store that the edge orders already is left as it is.
  */
 export async function takeOverDeviceHistory(db: IDBPDatabase<Schema>): Promise<void> {
+  if ((await readHistory(db)).authority === "edge") return;
   const tx: WriteTx = db.transaction(["events", "meta"], "readwrite", { durability: "strict" });
   await whole(tx, async () => {
-    const history = (await tx.objectStore("meta").get("history")) ?? NEW_HISTORY;
-    if (history.authority === "edge") return;
+    if ((await historyOf(tx)).authority === "edge") return; // another tab was faster
     let page: Segment[] = [];
     let cursor = await tx.objectStore("events").openCursor(pagesAfter(0));
     while (cursor !== null) {

@@ -28,9 +28,10 @@ export function expectationHolds(expected: ExpectedVersion, version: Version): b
   }
 }
 
-/** An exact expectation names one version: a commit that has one was decided on what stood there and nothing else. */
-export function isExact(expected: ExpectedVersion): boolean {
-  return typeof expected === "number" || expected === "no-stream";
+/** The one version that an exact expectation names: its commit was decided on what stood there and nothing else. */
+export function exactVersion(expected: ExpectedVersion): number | undefined {
+  if (typeof expected === "number") return expected;
+  return expected === "no-stream" ? 0 : undefined;
 }
 
 /** What a writer is told whose expectation does not hold. */

@@ -3,9 +3,9 @@
  *
  *                     feed brings its events
  *     append ──► pending ───────────────────────► confirmed (leaves the outbox)
- *                 ▲  │ the edge refuses it, or others' events took its place
+ *                 ▲  │ the edge refuses it, or others' events took its place and no rule moves it
  *        rebase() │  ▼
- *                parked ── discard() ──► gone, by the app's own word
+ *                parked ── discard() ──► gone, by the app's own word (or by its rule's)
  *
  * Invariants it upholds (numbers of the design's section 9):
  *  1. an entry leaves the outbox only when the feed has brought all its events, or when the app discards it;
@@ -18,8 +18,9 @@ import { reusedMessage, sameContent } from "./append.ts";
 import { assert, unreachable } from "./assert.ts";
 import type { ErrorCode } from "./errors.ts";
 import type { EventBody } from "./event.ts";
-import { conflictMessage, type ExpectedVersion, isExact } from "./expected-version.ts";
-import { toVersion, type Version } from "./order.ts";
+import { conflictMessage, type ExpectedVersion, exactVersion } from "./expected-version.ts";
+import { NO_STREAM, toVersion, type Version } from "./order.ts";
+import type { Resolve } from "./resolution.ts";
 import type { StreamId } from "./stream-id.ts";
 
 interface Entry {
@@ -66,6 +67,8 @@ export interface Reconciled {
   readonly settled: readonly PendingEntry[];
   /** Entries that moved, are confirmed in part, or are parked now. */
   readonly changed: readonly OutboxEntry[];
+  /** Entries that the app's rule lets go of. */
+  readonly discarded: readonly PendingEntry[];
 }
 
 /** An event of a page, as far as it matters here. */
@@ -75,38 +78,77 @@ export type ArrivedEvent = Omit<EventBody, "occurredAt"> & { readonly version: V
  * What becomes of a stream's pending entries now that these events of it are confirmed.
  *
  * Own events settle their entries. Others' events push what is left behind them: an entry without an exact expectation
- * moves; one with an exact expectation was decided on a truth that no longer is, and is parked, and every later entry of
- * the stream with it. An entry whose ids arrive for something else is parked too: the edge will never take it.
+ * moves; one with an exact expectation was decided on a truth that no longer is, and the rules say what becomes of it
+ * (`resolution.ts`). Where they park it, every later entry of the stream is parked with it. An entry whose ids arrive for
+ * something else is parked too: the edge will never take it.
  *
  * @param entries all pending entries of the stream, in the order of `seq`
  * @param arrived the events of one page, in version order
+ * @param confirmed the stream's confirmed version with them: a page that fills in older events may bring less
  */
-export function reconcile(entries: readonly PendingEntry[], arrived: readonly ArrivedEvent[]): Reconciled {
+export function reconcile<E extends ArrivedEvent>(
+  entries: readonly PendingEntry[],
+  arrived: readonly E[],
+  confirmed: Version,
+  resolve: Resolve<E>,
+): Reconciled {
   const last = arrived.at(-1);
-  assert(last !== undefined, "a page's run has at least one event");
+  assert(last !== undefined && last.version <= confirmed, "a page's run has at least one event, and is confirmed");
   const byId = new Map(arrived.map((event) => [event.id, event]));
   const settled: PendingEntry[] = [];
   const changed: OutboxEntry[] = [];
-  let next = toVersion(last.version + 1);
+  const discarded: PendingEntry[] = [];
+  const own = new Set(entries.flatMap(({ events }) => events.map(({ id }) => id)));
+  const theirs = arrived.filter(({ id }) => !own.has(id));
+  let next = toVersion(confirmed + 1);
   let parked: ParkReason | undefined;
+  const keep = (entry: PendingEntry, before: PendingEntry) => {
+    next = toVersion(lastVersionOf(entry) + 1);
+    if (entry !== before) changed.push(entry);
+  };
+  const parkEntry = (entry: PendingEntry, reason: ParkReason) => {
+    parked ??= reason;
+    changed.push(park(entry, reason));
+  };
   for (const entry of entries) {
     const arrival = arrivalOf(entry, byId, last.version);
-    if (arrival.kind === "whole") {
-      settled.push(entry);
-      continue;
+    switch (arrival.kind) {
+      case "whole":
+        settled.push(entry);
+        break;
+      case "begun":
+        keep(placed(entry, toVersion(next - arrival.confirmed), arrival.confirmed), entry);
+        break;
+      case "reused":
+        parkEntry(entry, { code: "event-id-reused", message: reusedMessage(arrival.eventId), actualVersion: confirmed });
+        break;
+      case "none": {
+        const believed = exactVersion(entry.expectedVersion);
+        if (parked !== undefined) parkEntry(entry, behind(parked));
+        else if (believed === undefined || believed === next - 1) keep(placed(entry, next, 0), entry);
+        else {
+          const reason = conflictReason(entry.expectedVersion, confirmed);
+          const resolution = resolve({ ...entry, actualVersion: confirmed, theirs });
+          if (resolution.kind === "rebase") keep(rebased(entry, next, resolution.events), entry);
+          else if (resolution.kind === "discard") discarded.push(entry);
+          else parkEntry(entry, resolution.why === undefined ? reason : { ...reason, message: `${reason.message} ${resolution.why}` });
+        }
+        break;
+      }
+      default:
+        unreachable(arrival);
     }
-    const confirmed = arrival.kind === "begun" ? arrival.confirmed : 0;
-    const reason = reasonToPark(entry, arrival, next, last.version, parked);
-    if (reason !== undefined) {
-      parked ??= reason;
-      changed.push(park(entry, reason));
-      continue;
-    }
-    const firstVersion = toVersion(next - confirmed);
-    if (confirmed !== entry.confirmed || firstVersion !== entry.firstVersion) changed.push({ ...entry, firstVersion, confirmed });
-    next = toVersion(firstVersion + entry.events.length);
   }
-  return { settled, changed };
+  return { settled, changed, discarded };
+}
+
+function placed(entry: PendingEntry, firstVersion: Version, confirmed: number): PendingEntry {
+  return entry.firstVersion === firstVersion && entry.confirmed === confirmed ? entry : { ...entry, firstVersion, confirmed };
+}
+
+/** The entry behind what others appended, as if it had been made there. */
+function rebased(entry: PendingEntry, firstVersion: Version, events = entry.events): PendingEntry {
+  return { ...entry, expectedVersion: firstVersion - 1, events, firstVersion, confirmed: 0 };
 }
 
 type Arrival =
@@ -136,34 +178,20 @@ function arrivalOf(entry: PendingEntry, byId: ReadonlyMap<string, ArrivedEvent>,
   return firstVersion + confirmed > lastVersion ? { kind: "begun", confirmed } : { kind: "reused", eventId: first.id };
 }
 
-/** @param parked why an earlier entry of the stream is parked, where one is */
-function reasonToPark(
-  entry: PendingEntry,
-  arrival: Exclude<Arrival, { kind: "whole" }>,
-  next: Version,
-  actual: Version,
-  parked: ParkReason | undefined,
-): ParkReason | undefined {
-  switch (arrival.kind) {
-    case "begun":
-      return undefined;
-    case "reused":
-      return { code: "event-id-reused", message: reusedMessage(arrival.eventId), actualVersion: actual };
-    case "none":
-      if (parked !== undefined) return behind(parked);
-      return entry.firstVersion !== next && isExact(entry.expectedVersion) ? conflictReason(entry.expectedVersion, actual) : undefined;
-    default:
-      return unreachable(arrival);
-  }
-}
-
 /**
- * Parks an entry and, since they were made on top of it, every later one of its stream.
+ * Parks an entry and, since they were made on top of it, every later one of its stream. An entry that has been moved since
+ * it was sent was refused for something that it no longer says: it stays.
  *
  * @param entries all pending entries of the stream, in the order of `seq`
  */
-export function parkFrom(entries: readonly PendingEntry[], seq: number, reason: ParkReason): readonly ParkedEntry[] {
-  return entries.filter((entry) => entry.seq >= seq).map((entry) => park(entry, entry.seq === seq ? reason : behind(reason)));
+export function parkFrom(
+  entries: readonly PendingEntry[],
+  sent: Pick<PendingEntry, "seq" | "expectedVersion">,
+  reason: ParkReason,
+): readonly ParkedEntry[] {
+  const stands = entries.some(({ seq, expectedVersion }) => seq === sent.seq && expectedVersion === sent.expectedVersion);
+  if (!stands) return [];
+  return entries.filter(({ seq }) => seq >= sent.seq).map((entry) => park(entry, entry.seq === sent.seq ? reason : behind(reason)));
 }
 
 function park(entry: PendingEntry, reason: ParkReason): ParkedEntry {
@@ -184,6 +212,28 @@ function behind(reason: ParkReason): ParkReason {
 }
 
 /**
+ * What becomes of a stream's pending entries when the device lets go of the history that they were made on: those that
+ * build on nothing but each other stay as they are, those without an exact expectation move to the beginning, and the others are parked.
+ *
+ * @param entries all pending entries of the stream, in the order of `seq`
+ */
+export function detach(entries: readonly PendingEntry[]): readonly OutboxEntry[] {
+  let next = NO_STREAM;
+  let parked: ParkReason | undefined;
+  return entries.map((entry) => {
+    const believed = exactVersion(entry.expectedVersion);
+    if (parked !== undefined) return park(entry, behind(parked));
+    if (believed !== undefined && believed !== next) {
+      parked = { code: "log-mismatch", message: "It was made on a history that this device has let go of.", actualVersion: NO_STREAM };
+      return park(entry, parked);
+    }
+    const moved = placed(entry, toVersion(next + 1), 0);
+    next = lastVersionOf(moved);
+    return moved;
+  });
+}
+
+/**
  * A parked entry put behind everything its stream holds now: pending again, at the end of the outbox.
  *
  * @param seq the next free place of the outbox
@@ -195,7 +245,7 @@ export function rebaseEntry(entry: ParkedEntry, seq: number, version: Version): 
     state: "pending",
     seq,
     streamId,
-    expectedVersion: isExact(expectedVersion) ? version : expectedVersion,
+    expectedVersion: exactVersion(expectedVersion) === undefined ? expectedVersion : version,
     events,
     firstVersion: toVersion(version + 1),
     confirmed: 0,

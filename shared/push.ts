@@ -1,15 +1,16 @@
 /**
  * Which pending commits go into one push, and what each one's answer makes of it.
  *
- *     committed, duplicate ──► acknowledged: not sent again, and confirmed when the feed brings it
- *     conflict, rejected   ──► parked, and every later commit of its stream with it
- *     skipped              ──► its stream's earlier commit was refused: parked with that one
- *     413 for all of it    ──► half as many; a single commit that is too large is parked
+ *     committed, duplicate ──► taken: not sent again, and confirmed when the feed brings it
+ *     conflict             ──► contested: the feed brings what stands against it, and with that it is decided
+ *     conflict that no event of the feed explains, rejected ──► refused: parked, and every later commit of its stream with it
+ *     skipped              ──► its stream's earlier commit was one of those: what becomes of that one, becomes of it
  *
  * Invariant 6 of the design's section 9: every commit that was sent gets exactly one of these answers.
  */
 import { assert, unreachable } from "./assert.ts";
 import { ERROR_CODES, type ErrorCode } from "./errors.ts";
+import { exactVersion } from "./expected-version.ts";
 import { NO_STREAM, toVersion } from "./order.ts";
 import { conflictReason, type ParkReason, type PendingEntry } from "./outbox.ts";
 import type { PushResult } from "./wire.ts";
@@ -42,39 +43,56 @@ export function nextPush<T extends { readonly entry: PendingEntry; readonly size
   return batch;
 }
 
+export interface Refused {
+  readonly entry: PendingEntry;
+  readonly reason: ParkReason;
+}
+
 export interface PushOutcome {
-  /** The edge has these, by `seq`. */
-  readonly acknowledged: readonly number[];
-  /** The edge refused these: each is parked, and every later one of its stream with it. */
-  readonly refused: readonly { readonly entry: PendingEntry; readonly reason: ParkReason }[];
+  /** The edge has these. */
+  readonly taken: readonly PendingEntry[];
+  /** Others were first: the feed will say who. */
+  readonly contested: readonly PendingEntry[];
+  /** The edge will never have these: each is parked, and every later one of its stream with it. */
+  readonly refused: readonly Refused[];
 }
 
 /** @param results as the edge gave them: one for each entry, in order */
 export function judgePush(entries: readonly PendingEntry[], results: readonly PushResult[]): PushOutcome {
   assert(entries.length === results.length, "a push is answered commit by commit");
-  const acknowledged: number[] = [];
-  const refused: { entry: PendingEntry; reason: ParkReason }[] = [];
-  const refusedStreams = new Set<string>();
+  const taken: PendingEntry[] = [];
+  const contested: PendingEntry[] = [];
+  const refused: Refused[] = [];
+  const ended = new Set<string>();
   for (const [i, entry] of entries.entries()) {
     const result = results[i];
     assert(result !== undefined, "a push is answered commit by commit");
     switch (result.status) {
       case "committed":
       case "duplicate":
-        acknowledged.push(entry.seq);
+        taken.push(entry);
         break;
       case "conflict":
       case "rejected":
-        if (!refusedStreams.has(entry.streamId)) refused.push({ entry, reason: refusalReason(entry, result) });
-        refusedStreams.add(entry.streamId);
+        if (ended.has(entry.streamId)) break;
+        ended.add(entry.streamId);
+        if (result.status === "conflict" && isExplained(entry, result.actualVersion)) contested.push(entry);
+        else refused.push({ entry, reason: refusalReason(entry, result) });
         break;
       case "skipped":
+        ended.add(entry.streamId);
         break;
       default:
         unreachable(result);
     }
   }
-  return { acknowledged, refused };
+  return { taken, contested, refused };
+}
+
+/** A stream that went further than the commit believes has events that this device will be brought. */
+function isExplained({ expectedVersion }: PendingEntry, actualVersion: number): boolean {
+  const believed = exactVersion(expectedVersion);
+  return believed !== undefined && actualVersion > believed;
 }
 
 function refusalReason(entry: PendingEntry, result: Extract<PushResult, { status: "conflict" | "rejected" }>): ParkReason {

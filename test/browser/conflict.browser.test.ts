@@ -7,7 +7,7 @@ const edge = inject("edgeUrl");
 async function twoDevices() {
   const store = crypto.randomUUID().slice(0, 8);
   const url = `${edge}/v1/conflict-${store}`;
-  const [a, b] = await Promise.all(["A", "B"].map((device) => openStore({ name: `${device}-${store}`, sync: { url } })));
+  const [a, b] = await Promise.all(["A", "B"].map((device) => openStore({ name: `${device}-${store}`, sync: { url, automatic: false } })));
   if (a === undefined || b === undefined) throw new Error("two devices were opened");
   return { a, b, atEdge: connectStore({ url }) };
 }

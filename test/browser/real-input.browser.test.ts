@@ -17,7 +17,7 @@ for (const file of ["permits", "tickets"] as const) {
     const network = { down: true };
     const a = await openStore({
       name: `A-${file}`,
-      sync: { url, fetch: (...request) => (network.down ? Promise.reject(new TypeError("offline")) : fetch(...request)) },
+      sync: { url, automatic: false, fetch: (...request) => (network.down ? Promise.reject(new TypeError("offline")) : fetch(...request)) },
     });
     await appendAll(a, lines);
     expect(a.status).toMatchObject({ pending: lines.length, conflicts: 0, cursor: null });

@@ -29,12 +29,13 @@ class Network {
 
 const isPush = (request: Request) => request.method === "POST";
 
+/** Devices that sync when they are told to, so that each step of a story happens where it is told. */
 async function twoDevices(options: Partial<StoreOptions> = {}) {
   const id = crypto.randomUUID();
   const url = `${edge.url}/v1/${id}`;
   const network = new Network();
-  const a = await openStore({ ...options, name: `A-${id}`, sync: { url, fetch: network.fetch } });
-  const b = await openStore({ name: `B-${id}`, sync: { url } });
+  const a = await openStore({ ...options, name: `A-${id}`, sync: { url, automatic: false, fetch: network.fetch } });
+  const b = await openStore({ name: `B-${id}`, sync: { url, automatic: false } });
   return { url, network, a, b, atEdge: connectStore({ url }), close: () => Promise.all([a.close(), b.close()]) };
 }
 
@@ -229,7 +230,7 @@ test("closing ends a sync under way at once, and what was appended is there when
   const syncing = store.sync();
   await isAsked;
   await Promise.all([store.close(), expect(syncing).rejects.toMatchObject({ code: "store-closed" })]);
-  const again = await openStore({ name: id, sync: { url } });
+  const again = await openStore({ name: id, sync: { url, automatic: false } });
   expect(again.status.pending).toBe(1);
   await again.sync();
   expect(await dataOf(connectStore({ url }), "A-1")).toEqual([1]);
@@ -255,7 +256,7 @@ test("pending is counted right, whatever is appended while sync counts", async (
 test("a tab decides on what another tab of the device has applied, parked and rebased", async () => {
   const id = crypto.randomUUID();
   const url = `${edge.url}/v1/${id}`;
-  const open = () => openStore({ name: `device-${id}`, sync: { url } });
+  const open = () => openStore({ name: `device-${id}`, sync: { url, automatic: false } });
   const [tab, syncing] = [await open(), await open()];
   const atEdge = connectStore({ url });
   /** Where the tab, which was told of nothing, says that the stream is; nothing is appended. */

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import type { EventBody } from "../../shared/event.ts";
-import { type ExpectedVersion, isExact } from "../../shared/expected-version.ts";
+import { type ExpectedVersion, exactVersion } from "../../shared/expected-version.ts";
 import { toVersion } from "../../shared/order.ts";
 import {
   type ArrivedEvent,
@@ -12,8 +12,9 @@ import {
   type PendingEntry,
   parkFrom,
   rebaseEntry,
-  reconcile,
+  reconcile as reconcileWith,
 } from "../../shared/outbox.ts";
+import { parkIt, type Resolve } from "../../shared/resolution.ts";
 import { parseStreamId } from "../../shared/stream-id.ts";
 import { SEED } from "../support/seed.ts";
 
@@ -31,20 +32,25 @@ function pending(seq: number, firstVersion: number, ids: string[], expectedVersi
   return { state: "pending", seq, streamId, expectedVersion, events: ids.map(event), firstVersion: toVersion(firstVersion), confirmed: 0 };
 }
 
+/** What a page of the feed does: it ends where the stream does. */
+function reconcile(entries: readonly PendingEntry[], arrived: readonly ArrivedEvent[], resolve: Resolve<ArrivedEvent> = parkIt) {
+  return reconcileWith(entries, arrived, toVersion(arrived.at(-1)?.version ?? 0), resolve);
+}
+
 const arrival = (id: string, version: number): ArrivedEvent => ({ ...event(id), version: toVersion(version) });
 const arrive = (from: number, ...ids: string[]) => ids.map((id, i) => arrival(id, from + i));
 
 test("own events settle their commits, and those behind stay where they are", () => {
   const [a, b] = [pending(1, 1, ["a1", "a2"]), pending(2, 3, ["b1"])];
-  expect(reconcile([a, b], arrive(1, "a1", "a2"))).toEqual({ settled: [a], changed: [] });
+  expect(reconcile([a, b], arrive(1, "a1", "a2"))).toEqual({ settled: [a], changed: [], discarded: [] });
 });
 
 test("a page that ends within a commit confirms a part, and the next one the rest", () => {
   const [a, b] = [pending(1, 1, ["a1", "a2", "a3"]), pending(2, 4, ["b1"])];
   const first = reconcile([a, b], arrive(1, "a1", "a2"));
-  expect(first).toEqual({ settled: [], changed: [{ ...a, confirmed: 2 }] });
+  expect(first).toEqual({ settled: [], changed: [{ ...a, confirmed: 2 }], discarded: [] });
   const [half] = first.changed as PendingEntry[];
-  expect(reconcile([half as PendingEntry, b], arrive(3, "a3"))).toEqual({ settled: [half], changed: [] });
+  expect(reconcile([half as PendingEntry, b], arrive(3, "a3"))).toEqual({ settled: [half], changed: [], discarded: [] });
 });
 
 test("an id that arrives for something else parks its commit, and nothing of it is dropped", () => {
@@ -93,7 +99,8 @@ test("others' events park an exact commit and all behind it, and move what says 
 });
 
 test("a parked commit that is rebased stands behind everything, on the version that it finds", () => {
-  const [parked] = parkFrom([pending(1, 2, ["a"], 1)], 1, conflictReason(1, toVersion(4))) as [ParkedEntry];
+  const entry = pending(1, 2, ["a"], 1);
+  const [parked] = parkFrom([entry], entry, conflictReason(1, toVersion(4))) as [ParkedEntry];
   expect(rebaseEntry(parked, 9, toVersion(6))).toMatchObject({
     state: "pending",
     seq: 9,
@@ -140,12 +147,8 @@ test("whatever arrives, is refused, rebased or discarded: created = confirmed + 
           for (const entry of pendings().slice(0, given.count)) {
             const recorded = edge.includes(entry.events[0]?.id ?? "");
             if (recorded) continue;
-            if (
-              isExact(entry.expectedVersion) &&
-              entry.expectedVersion !== edge.length &&
-              !(entry.expectedVersion === "no-stream" && edge.length === 0)
-            ) {
-              replace(parkFrom(pendings(), entry.seq, conflictReason(entry.expectedVersion, toVersion(edge.length))));
+            if ((exactVersion(entry.expectedVersion) ?? edge.length) !== edge.length) {
+              replace(parkFrom(pendings(), entry, conflictReason(entry.expectedVersion, toVersion(edge.length))));
               break;
             }
             edge.push(...entry.events.map(({ id }) => id));

@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import type { ExpectedVersion } from "../../shared/expected-version.ts";
 import { toVersion } from "../../shared/order.ts";
 import type { PendingEntry } from "../../shared/outbox.ts";
 import { judgePush, nextPush } from "../../shared/push.ts";
@@ -36,8 +37,8 @@ test("a push takes the oldest commits within every bound, and always at least on
   expect(nextPush([], { commits: 9, streams: 9, size: 99 })).toEqual([]);
 });
 
-test("each answer acknowledges or refuses its own commit; what was skipped goes with the refused one before it", () => {
-  const entries = [entry(1, "A-1"), entry(2, "B-1"), entry(3, "B-1"), entry(4, "C-1"), entry(5, "D-1")];
+test("each commit is taken, contested or refused; what was skipped shares the fate of the one before it", () => {
+  const entries = [entry(1, "A-1"), { ...entry(2, "B-1"), expectedVersion: 0 }, entry(3, "B-1"), entry(4, "C-1"), entry(5, "D-1")];
   const results: PushResult[] = [
     taken("A-1", "committed"),
     { status: "conflict", streamId: "B-1", code: "version-conflict", expectedVersion: 0, actualVersion: 4, detail: "" },
@@ -45,12 +46,31 @@ test("each answer acknowledges or refuses its own commit; what was skipped goes 
     { status: "rejected", streamId: "C-1", code: "event-id-reused", detail: "taken", field: undefined },
     taken("D-1", "duplicate"),
   ];
-  const { acknowledged, refused } = judgePush(entries, results);
-  expect(acknowledged).toEqual([1, 5]);
-  expect(refused).toMatchObject([
-    { entry: { seq: 2 }, reason: { code: "version-conflict", actualVersion: 4 } },
-    { entry: { seq: 4 }, reason: { code: "event-id-reused", message: "taken" } },
-  ]);
+  const seqs = (some: readonly PendingEntry[]) => some.map(({ seq }) => seq);
+  const { taken: took, contested, refused } = judgePush(entries, results);
+  expect(seqs(took)).toEqual([1, 5]);
+  // The feed will say who came first at B-1.
+  expect(seqs(contested)).toEqual([2]);
+  expect(refused).toMatchObject([{ entry: { seq: 4 }, reason: { code: "event-id-reused", message: "taken" } }]);
+});
+
+test("a conflict that nothing in the feed will explain is a refusal", () => {
+  const conflict = (expectedVersion: ExpectedVersion, actualVersion: number): PushResult => ({
+    status: "conflict",
+    streamId: "A-1",
+    code: "version-conflict",
+    expectedVersion,
+    actualVersion,
+    detail: "",
+  });
+  for (const [expected, actual] of [
+    ["stream-exists", 0],
+    [5, 3],
+  ] as const) {
+    const { contested, refused } = judgePush([{ ...entry(1, "A-1"), expectedVersion: expected }], [conflict(expected, actual)]);
+    expect(contested).toEqual([]);
+    expect(refused).toMatchObject([{ entry: { seq: 1 }, reason: { code: "version-conflict", actualVersion: actual } }]);
+  }
 });
 
 test("an answer that leaves a commit out is a broken promise", () => {

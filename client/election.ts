@@ -1,0 +1,147 @@
+/**
+ * Elects the one tab of a device that syncs, by the rules of `shared/leadership.ts`: a Web Lock where there are some, and
+ * the lease in the database, which fences, and tells of a leader that froze with the lock in its hands.
+ */
+import type { IDBPDatabase } from "idb";
+import { HeadwaterError } from "../shared/errors.ts";
+import { isAbandoned, type Lease, look, mayWrite, NO_LEASE, NOTHING_SEEN, nextBeat, nextTerm } from "../shared/leadership.ts";
+import type { Database, Schema } from "./database.ts";
+import { type WriteTx, whole } from "./device-log.ts";
+
+/** How often a leader lets its beat be seen, and others look at it, in milliseconds. */
+const BEAT = 2_000;
+/** Looks in a row that show the same beat. */
+const PATIENCE = 4;
+
+/**
+ * What the leader does. Ends when there is nothing more to do, or with `fenced` when its term is over.
+ *
+ * @param deposed another tab has taken the lock
+ */
+export type Lead = (term: number, deposed: AbortSignal) => Promise<"done" | "fenced">;
+
+export class Election {
+  readonly #database: Database;
+  readonly #lock: string;
+  readonly #lead: Lead;
+  readonly #onFailed: (error: HeadwaterError) => void;
+  readonly #closing: AbortSignal;
+  #isLeading = false;
+  #seen = NOTHING_SEEN;
+
+  /** @param onFailed told where this tab could lead and its storage does not let it */
+  constructor(name: string, database: Database, lead: Lead, onFailed: (error: HeadwaterError) => void, closing: AbortSignal) {
+    this.#database = database;
+    this.#lock = `headwater:${name}`;
+    this.#lead = lead;
+    this.#onFailed = onFailed;
+    this.#closing = closing;
+  }
+
+  /** Leads whenever this tab is elected, until the store is closed. */
+  async stand(): Promise<void> {
+    const looking = setInterval(() => void this.#look(), BEAT);
+    try {
+      while (!this.#closing.aborted) await this.once();
+    } finally {
+      clearInterval(looking);
+    }
+  }
+
+  /** Waits to be elected, and leads until there is nothing more to do, or another tab leads. */
+  once(): Promise<void> {
+    return this.#hold({ signal: this.#closing });
+  }
+
+  /** Leads now, in the place of whoever does. */
+  async steal(): Promise<void> {
+    if (!this.#isLeading) await this.#hold({ steal: true });
+  }
+
+  async #hold(options: LockOptions): Promise<void> {
+    const deposed = new AbortController();
+    let leading: Promise<void> | undefined;
+    const lead = () => {
+      leading = this.#leadOn(deposed.signal);
+      return leading;
+    };
+    try {
+      // Where there are no locks, tabs lead in turn, each fenced by the next.
+      await (globalThis.navigator?.locks?.request(this.#lock, options, lead) ?? lead());
+    } catch (error) {
+      if (!(error instanceof DOMException) || error.name !== "AbortError") throw error;
+      deposed.abort(); // stolen, or given up because the store is being closed
+      await leading;
+    }
+  }
+
+  async #leadOn(deposed: AbortSignal): Promise<void> {
+    const isOver = () => deposed.aborted || this.#closing.aborted;
+    this.#isLeading = true;
+    try {
+      // Fenced with the lock in its hands, as by a reset: it takes a new term.
+      while (!isOver() && (await this.#term(deposed)) === "fenced");
+    } catch (error) {
+      if (!(error instanceof HeadwaterError)) throw error;
+      if (!isOver()) {
+        this.#onFailed(error);
+        await pause(BEAT, this.#closing);
+      }
+    } finally {
+      this.#isLeading = false;
+      this.#seen = NOTHING_SEEN;
+    }
+  }
+
+  async #term(deposed: AbortSignal): Promise<"done" | "fenced"> {
+    const { term } = await this.#database.run((db) => changeLease(db, nextTerm));
+    const beating = setInterval(() => void this.#beat(term), BEAT);
+    try {
+      return await this.#lead(term, deposed);
+    } finally {
+      clearInterval(beating);
+    }
+  }
+
+  /** A sign of life, where somebody waits for one. */
+  async #beat(term: number): Promise<void> {
+    const waiting = (await globalThis.navigator?.locks?.query())?.pending ?? [];
+    if (waiting.every(({ name }) => name !== this.#lock)) return;
+    const beat = (lease: Lease) => (mayWrite(lease, term) ? nextBeat(lease) : lease);
+    await this.#database.run((db) => changeLease(db, beat)).catch(unlessStorage);
+  }
+
+  async #look(): Promise<void> {
+    if (this.#isLeading) return;
+    const lease = await this.#database.run(leaseOf).catch(unlessStorage);
+    if (lease === undefined || this.#isLeading) return;
+    this.#seen = look(this.#seen, lease);
+    if (isAbandoned(this.#seen, PATIENCE)) await this.steal();
+  }
+}
+
+function pause(milliseconds: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(resolve, milliseconds);
+    signal.addEventListener("abort", () => resolve(clearTimeout(timer)), { once: true });
+  });
+}
+
+/** Storage that fails now is tried again at the next beat; whatever else needs it says so. */
+function unlessStorage(error: unknown): undefined {
+  if (!(error instanceof HeadwaterError)) throw error;
+  return undefined;
+}
+
+async function leaseOf(db: IDBPDatabase<Schema>): Promise<Lease> {
+  return (await db.get("lease", "leader")) ?? NO_LEASE;
+}
+
+async function changeLease(db: IDBPDatabase<Schema>, change: (lease: Lease) => Lease): Promise<Lease> {
+  const tx: WriteTx = db.transaction(["lease"], "readwrite", { durability: "relaxed" });
+  return whole(tx, async () => {
+    const lease = change((await tx.objectStore("lease").get("leader")) ?? NO_LEASE);
+    await tx.objectStore("lease").put(lease, "leader");
+    return lease;
+  });
+}

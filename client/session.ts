@@ -1,0 +1,167 @@
+/** One term of one leader: performs what the machine of `shared/sync.ts` asks for, and tells it what came of it. */
+import { HeadwaterError, StorageFailedError } from "../shared/errors.ts";
+import type { ConfirmedEvent } from "../shared/event.ts";
+import type { History } from "../shared/history.ts";
+import type { PendingEntry } from "../shared/outbox.ts";
+import type { Resolve } from "../shared/resolution.ts";
+import { advance, type SyncEffect, type SyncInput, type SyncSettings, type SyncState, startSync, type Timer } from "../shared/sync.ts";
+import { bundleKeyOf, entriesOf } from "./bundles.ts";
+import type { Database } from "./database.ts";
+import { bundlesFrom } from "./device-log.ts";
+import { type EdgeCall, pushCommits, readFeed } from "./edge-call.ts";
+import { applyPage, Fenced, type OutboxChange, recordRefusals } from "./page.ts";
+
+export interface SessionContext {
+  readonly database: Database;
+  /** @param signal ends requests under way */
+  readonly connect: (signal: AbortSignal) => EdgeCall;
+  readonly settings: SyncSettings;
+  readonly resolve: Resolve<ConfirmedEvent>;
+  /** The machine has taken a step. */
+  onStep(state: SyncState): void;
+  /** The database tells something else than it did. */
+  onWritten(change: OutboxChange, history?: History): void;
+  /** @param error why they did not get what they asked for; undefined: they did */
+  onAnswered(asks: readonly string[], error?: HeadwaterError): void;
+}
+
+/** While nobody looks at the page, the feed is asked so many times less often. */
+const HIDDEN = 12;
+
+export class Session {
+  readonly #context: SessionContext;
+  readonly #term: number;
+  readonly #timers = new Map<Timer, ReturnType<typeof setTimeout>>();
+  readonly #edge: EdgeCall;
+  readonly #ended = Promise.withResolvers<"done" | "fenced">();
+  readonly #ending = new AbortController();
+  readonly #underWay = new Set<Promise<void>>();
+  /** Who asked, by the machine's number. */
+  #asks: { readonly number: number; readonly ask: string }[] = [];
+  #state: SyncState;
+
+  constructor(context: SessionContext, term: number, history: History) {
+    this.#context = context;
+    this.#term = term;
+    this.#edge = context.connect(this.#ending.signal);
+    this.#state = startSync(context.settings, history);
+  }
+
+  /** Resolves when it has ended and nothing of it is under way any more. */
+  async run(): Promise<"done" | "fenced"> {
+    if (this.#context.settings.automatic) this.give({ kind: "woken" });
+    const outcome = await this.#ended.promise;
+    await Promise.all(this.#underWay);
+    return outcome;
+  }
+
+  give(input: SyncInput): void {
+    if (this.#ending.signal.aborted) return;
+    const { state, effects } = advance(this.#state, input, Math.random());
+    this.#state = state;
+    this.#context.onStep(state);
+    for (const effect of effects) this.#perform(effect);
+  }
+
+  ask(ask: string): void {
+    if (this.#asks.some((known) => known.ask === ask)) return;
+    this.#asks.push({ number: this.#state.asked + 1, ask });
+    this.give({ kind: "asked" });
+  }
+
+  /** Tells once more how it stands. */
+  show(): void {
+    this.#context.onStep(this.#state);
+  }
+
+  end(outcome: "done" | "fenced"): void {
+    this.#ending.abort();
+    for (const timer of this.#timers.values()) clearTimeout(timer);
+    this.#ended.resolve(outcome);
+  }
+
+  #perform(effect: SyncEffect): void {
+    switch (effect.kind) {
+      case "wait":
+        return this.#wait(effect.timer, effect.milliseconds);
+      case "settled":
+        return this.#answer(effect.asked);
+      case "failed":
+        return this.#answer(effect.asked, effect.error);
+      default: {
+        const work = this.#input(effect)
+          .then((input) => this.give(input))
+          .catch((error: unknown) => this.#onBroken(error))
+          .finally(() => this.#underWay.delete(work));
+        this.#underWay.add(work);
+      }
+    }
+  }
+
+  /** Does what is asked for; what went wrong is an input too. */
+  async #input(effect: Exclude<SyncEffect, { kind: "wait" | "settled" | "failed" }>): Promise<SyncInput> {
+    const { database, resolve } = this.#context;
+    const { request } = effect;
+    try {
+      switch (effect.kind) {
+        case "pull":
+          return { kind: "page-received", request, page: await readFeed(this.#edge, effect.query) };
+        case "push":
+          return { kind: "push-answered", request, answer: await pushCommits(this.#edge, effect.batch, effect.history) };
+        case "apply": {
+          const applied = await database.run((db) => applyPage(db, effect.page, effect.asked, this.#term, resolve));
+          const { history } = applied;
+          if (applied.kind === "stale") return { kind: "page-stale", request, history };
+          this.#context.onWritten(applied, history);
+          return { kind: "page-applied", request, history, left: applied.left, changed: applied.changed };
+        }
+        case "read-outbox":
+          return { kind: "outbox-read", request, ...(await this.#readOutbox(effect.after)) };
+        case "record": {
+          const change = await database.run((db) => recordRefusals(db, effect.refused, this.#term));
+          this.#context.onWritten(change);
+          return { kind: "refusals-recorded", request, left: change.left };
+        }
+      }
+    } catch (error) {
+      if (error instanceof Fenced) throw error;
+      const kind = effect.kind === "pull" ? "pull-failed" : effect.kind === "push" ? "push-failed" : "storage-failed";
+      return { kind, request, error: toHeadwaterError(error) };
+    }
+  }
+
+  async #readOutbox(after: number): Promise<{ unsent: { entry: PendingEntry; size: number }[]; isEnd: boolean }> {
+    const bundles = await this.#context.database.run((db) => bundlesFrom(db, bundleKeyOf(after)));
+    const unsent = bundles
+      .flatMap((bundle) => entriesOf(bundle))
+      .filter(({ seq }) => seq > after)
+      .map((entry) => ({ entry, size: JSON.stringify(entry.events).length }));
+    return { unsent, isEnd: unsent.length === 0 };
+  }
+
+  #onBroken(error: unknown): void {
+    if (!(error instanceof Fenced)) throw error;
+    this.end("fenced");
+  }
+
+  #wait(timer: Timer, milliseconds: number): void {
+    clearTimeout(this.#timers.get(timer));
+    const isHidden = timer === "poll" && globalThis.document?.hidden === true;
+    const wait = setTimeout(() => this.give({ kind: "timer", timer }), isHidden ? milliseconds * HIDDEN : milliseconds);
+    this.#timers.set(timer, wait);
+  }
+
+  #answer(upTo: number, error?: HeadwaterError): void {
+    const answered = this.#asks.filter(({ number }) => number <= upTo);
+    this.#asks = this.#asks.filter(({ number }) => number > upTo);
+    const asks = answered.map(({ ask }) => ask);
+    this.#context.onAnswered(asks, error);
+    if (!this.#context.settings.automatic && this.#asks.length === 0) this.end("done");
+  }
+}
+
+/** What nobody foresaw is shown in the status, and tried again with the rest. */
+function toHeadwaterError(error: unknown): HeadwaterError {
+  if (error instanceof HeadwaterError) return error;
+  return new StorageFailedError(`Sync failed at something unforeseen: ${String(error)}`, {}, { cause: error });
+}

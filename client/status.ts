@@ -1,0 +1,65 @@
+/** How a device stands, as an app can watch it. */
+import type { HeadwaterError } from "../shared/errors.ts";
+
+/**
+ * How a device stands to its edge: `local` has none; `diverged` means that the edge holds another log, or less of this one,
+ * and that nothing is merged until the app has chosen; `outdated` that a newer tab has upgraded the database.
+ */
+export type Connection = "local" | "offline" | "connecting" | "live" | "unauthorized" | "diverged" | "outdated";
+
+export interface Status {
+  readonly connection: Connection;
+  /** Commits that are not confirmed yet. */
+  readonly pending: number;
+  /** How many of these the edge is known to have taken; the feed is yet to bring them. */
+  readonly acknowledged: number;
+  /** Commits that the edge refused and that wait for the app. */
+  readonly conflicts: number;
+  /** How far the feed is applied, and so what is confirmed; null before the first contact. */
+  readonly cursor: { readonly log: string; readonly position: number } | null;
+  /** The last position that the edge is known to have. */
+  readonly head: number;
+  /** Whether the browser has promised not to evict this site's data; null where it can't be asked, or has not answered. */
+  readonly persisted: boolean | null;
+  /** What stands in sync's way; null where nothing does. */
+  readonly problem: HeadwaterError | null;
+}
+
+/** The status as it is, and whoever wants to hear of changes. */
+export class StatusBoard {
+  #status: Status;
+  readonly #listeners = new Set<(status: Status) => void>();
+
+  constructor(connection: Connection) {
+    const nothing = { pending: 0, acknowledged: 0, conflicts: 0, cursor: null, head: 0, persisted: null, problem: null };
+    this.#status = { connection, ...nothing };
+  }
+
+  get current(): Status {
+    return this.#status;
+  }
+
+  update(change: Partial<Status>): void {
+    const before = this.#status;
+    const after = { ...before, ...change };
+    const same = (Object.keys(change) as (keyof Status)[]).every((key) => isSame(before[key], after[key]));
+    if (same) return;
+    this.#status = after;
+    for (const listener of this.#listeners) listener(after);
+  }
+
+  /** Told of each change, until the answer is called. */
+  watch(listener: (status: Status) => void): () => void {
+    // A listener of its own, so that the same function can be given twice.
+    const own = (status: Status) => listener(status);
+    this.#listeners.add(own);
+    return () => this.#listeners.delete(own);
+  }
+}
+
+function isSame(a: Status[keyof Status], b: Status[keyof Status]): boolean {
+  if (a === b) return true;
+  const isCursor = (value: unknown): value is NonNullable<Status["cursor"]> =>
+    typeof value === "object" && value !== null && "log" in value;
+  return isCursor(a) && isCursor(b) && a.log === b.log && a.position === b.position;
+}

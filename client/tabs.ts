@@ -1,0 +1,47 @@
+/**
+ * What the tabs of a device tell each other. All of it is hints: a message may be lost, and where there is no
+ * BroadcastChannel all are. Whoever relies on something looks into the database, or asks again.
+ */
+import type { problemOf } from "../shared/wire.ts";
+import type { Status } from "./status.ts";
+
+export type Problem = ReturnType<typeof problemOf>;
+
+export type TabMessage =
+  /** The outbox has more in it. */
+  | { readonly kind: "appended" }
+  /** The database tells something else than it did. */
+  | { readonly kind: "changed" }
+  /** How the leader stands to the edge. */
+  | { readonly kind: "connection"; readonly stands: Pick<Status, "connection" | "acknowledged">; readonly problem: Problem | null }
+  /** How does it stand? */
+  | { readonly kind: "hello" }
+  /** The device follows more of the store, or, after a reset, another history. */
+  | { readonly kind: "redirected"; readonly isReset: boolean }
+  /** To the leader: bring everything in step. Told again until it is answered. */
+  | { readonly kind: "asked"; readonly ask: string }
+  | { readonly kind: "heard"; readonly ask: string }
+  | { readonly kind: "answered"; readonly ask: string; readonly problem: Problem | null };
+
+export class Tabs {
+  readonly #channel: BroadcastChannel | undefined;
+
+  constructor(name: string, onMessage: (message: TabMessage) => void) {
+    if (typeof BroadcastChannel === "undefined") return;
+    this.#channel = new BroadcastChannel(`headwater:${name}`);
+    this.#channel.onmessage = ({ data }: MessageEvent<TabMessage>) => onMessage(data);
+  }
+
+  /** Whether anybody could hear. */
+  get isOpen(): boolean {
+    return this.#channel !== undefined;
+  }
+
+  tell(message: TabMessage): void {
+    this.#channel?.postMessage(message);
+  }
+
+  close(): void {
+    this.#channel?.close();
+  }
+}

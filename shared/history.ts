@@ -1,0 +1,127 @@
+/**
+ * What a device knows of the log that it follows, and what a page of the feed does to that.
+ *
+ *     page of the feed ──► asked for with this cursor? ── no ──► stale: nothing is written
+ *                                 │ yes
+ *                                 └──► its events that the device wants, and the cursor behind them
+ *
+ * A device may follow a part of the store: its scope. Where the scope is widened, the new part's events stand behind the
+ * cursor, so they are filled in first, each part by a cursor of its own; only then does the feed go on.
+ *
+ *     cursor ─────────────────────────────►│  goes on when nothing is left to fill in
+ *     fill   ─────────► …                  │  from the beginning up to where the cursor was
+ *
+ * Invariants it upholds (numbers of the design's section 9):
+ *  5. the cursor moves only together with the events that it passes, and from where the page was asked for;
+ * 10. a page of another log is never applied.
+ */
+import type { ConfirmedEvent } from "./event.ts";
+import { categoryOf } from "./stream-id.ts";
+import type { FeedPage, FeedQuery } from "./wire.ts";
+
+export interface History {
+  /** `device`: this store was never synced and orders its events itself. */
+  readonly authority: "device" | "edge";
+  /** The log's id; null before the first contact. */
+  readonly log: string | null;
+  /** The position up to which the feed is applied. */
+  readonly position: number;
+  /** The log's mark at that position (`mark.ts`); null where the edge told none. */
+  readonly mark: string | null;
+  /** The last position that the edge is known to have. */
+  readonly head: number;
+  /** What is followed. */
+  readonly scope: Scope;
+  /** Parts of the scope that came to it later, and are yet to be filled in. */
+  readonly fills: readonly Fill[];
+}
+
+/** A part of the store whose events up to `upTo` are fetched separately. */
+export interface Fill {
+  readonly within: Scope;
+  /** How far it has come, and the log's mark there. */
+  readonly position: number;
+  readonly mark: string | null;
+  /** Where the cursor stood when the part came to the scope. */
+  readonly upTo: number;
+}
+
+/** Categories and streams, by their names; null: everything. */
+export type Scope = readonly string[] | null;
+
+export const NEW_HISTORY: History = { authority: "device", log: null, position: 0, mark: null, head: 0, scope: null, fills: [] };
+
+/** What a page was asked for with. */
+export interface PageRequest {
+  readonly after: number;
+  readonly mark: string | null;
+  readonly within: Scope;
+  /** It fills in what came to the scope later, instead of continuing the feed. */
+  readonly isFill: boolean;
+}
+
+export type PageDecision =
+  | { readonly kind: "stale" }
+  | { readonly kind: "apply"; readonly history: History; readonly events: readonly ConfirmedEvent[] };
+
+/** The next page that the device lacks. */
+export function nextPage({ position, mark, scope, fills }: History): PageRequest {
+  const [fill] = fills;
+  if (fill === undefined) return { after: position, mark, within: scope, isFill: false };
+  return { after: fill.position, mark: fill.mark, within: fill.within, isFill: true };
+}
+
+/** How that page is asked for at the edge. */
+export function pageQuery({ log }: History, { after, mark, within }: PageRequest, limit: number): FeedQuery {
+  return {
+    after,
+    limit,
+    ...(log === null ? {} : { log }),
+    ...(log === null || mark === null ? {} : { mark }),
+    // A scope that is longer than an address may be is applied on the device alone.
+    ...(within === null || within.join().length > LONGEST_SCOPE ? {} : { within }),
+  };
+}
+
+/** Characters. The platform takes addresses of 16 KB. */
+const LONGEST_SCOPE = 6000;
+
+/** @param history as it stands in the transaction that will write what is decided */
+export function decidePage(history: History, page: FeedPage, request: PageRequest): PageDecision {
+  const next = nextPage(history);
+  const isAsked = next.after === request.after && next.isFill === request.isFill && sameScope(next.within, request.within);
+  if (!isAsked || (history.log !== null && history.log !== page.log)) return { kind: "stale" };
+  const { log, position, head, mark = null } = page;
+  const [fill, ...rest] = history.fills;
+  const last = fill?.upTo ?? Number.POSITIVE_INFINITY;
+  const events = page.events.filter((event) => event.position <= last && isWithin(next.within, event.streamId));
+  const followed = { ...history, authority: "edge", head } as const;
+  if (fill === undefined) return { kind: "apply", history: { ...followed, log, position, mark }, events };
+  const fills = position >= fill.upTo ? rest : [{ ...fill, position, mark }, ...rest];
+  return { kind: "apply", history: { ...followed, fills }, events };
+}
+
+export function isWithin(scope: Scope, streamId: string): boolean {
+  return scope === null || scope.includes(streamId) || scope.includes(categoryOf(streamId));
+}
+
+/**
+ * The history with another scope: what is new in it is filled in up to the cursor. What the scope no longer covers stays on
+ * the device as it is, and is filled in again should it come back.
+ */
+export function withScope(history: History, scope: Scope): History {
+  const before = history.scope;
+  if (sameScope(before, scope)) return history;
+  if (history.position === 0) return { ...history, scope, fills: [] };
+  const within = scope === null || before === null ? scope : scope.filter((part) => !isWithin(before, part));
+  const isWider = before !== null && (within === null || within.length > 0);
+  const kept = history.fills.flatMap((fill) => {
+    const left = scope === null || fill.within === null ? fill.within : fill.within.filter((part) => isWithin(scope, part));
+    return left?.length === 0 ? [] : [{ ...fill, within: left }];
+  });
+  return { ...history, scope, fills: isWider ? [...kept, { within, position: 0, mark: null, upTo: history.position }] : kept };
+}
+
+function sameScope(a: Scope, b: Scope): boolean {
+  return a === b || (a !== null && b !== null && a.length === b.length && a.every((part) => b.includes(part)));
+}

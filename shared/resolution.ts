@@ -1,0 +1,46 @@
+/**
+ * What becomes of a pending commit whose exact expectation no longer holds, in this order: the app's own rule, the table of
+ * event types that commute, and, where neither says otherwise, it is parked as a conflict that a person can see.
+ *
+ * The idea that operations which commute need no deciding is that of commutative replicated data types (Shapiro et al.,
+ * 2011); here it is only ever declared by the app, never guessed.
+ */
+import type { EventBody } from "./event.ts";
+import type { ExpectedVersion } from "./expected-version.ts";
+import type { Version } from "./order.ts";
+
+/** A pending commit and what stands against it. */
+export interface Contested<E> {
+  readonly streamId: string;
+  readonly events: readonly EventBody[];
+  readonly expectedVersion: ExpectedVersion;
+  /** The stream's confirmed version now. */
+  readonly actualVersion: Version;
+  /** What others appended and a page has just brought, in version order. */
+  readonly theirs: readonly E[];
+}
+
+export type Resolution =
+  /** Behind theirs, as it is or with other events in its place. */
+  | { readonly kind: "rebase"; readonly events?: readonly EventBody[] }
+  | { readonly kind: "discard" }
+  /** @param why a sentence for whoever sees the conflict */
+  | { readonly kind: "park"; readonly why?: string };
+
+export type Resolve<E> = (contested: Contested<E>) => Resolution;
+
+/** Two event types that commute: either order means the same. `"*"` stands for every type. */
+export type CommutingPair = readonly [type: string, other: string];
+
+/** Behind theirs where each own event commutes with each of theirs; undefined where the table does not say so. */
+export function byCommutation(
+  pairs: readonly CommutingPair[],
+  { events, theirs }: Pick<Contested<{ readonly type: string }>, "events" | "theirs">,
+): Resolution | undefined {
+  const matches = (pattern: string, type: string) => pattern === "*" || pattern === type;
+  const commute = (a: string, b: string) => pairs.some(([x, y]) => (matches(x, a) && matches(y, b)) || (matches(x, b) && matches(y, a)));
+  return events.every((mine) => theirs.every((other) => commute(mine.type, other.type))) ? { kind: "rebase" } : undefined;
+}
+
+/** The last rule. */
+export const parkIt = (): Resolution => ({ kind: "park" });
