@@ -1,0 +1,84 @@
+/** What the tests ask of pages and of the edge. */
+import type { Page } from "playwright";
+import { expect } from "vitest";
+import { connectStore } from "../../client/http.ts";
+import type { ConfirmedEvent } from "../../client/index.ts";
+import type { DeviceOptions, Dump, Mark, Report, Writing } from "./page.ts";
+
+/** For everything to come together once nothing fails any more, in milliseconds. */
+const BOUND = 45_000;
+
+export function open(page: Page, options: DeviceOptions): Promise<void> {
+  return page.evaluate((given) => window.device.open(given), options);
+}
+
+/**
+ * What a page tells, as it arrives. A page tells of an append when that has resolved: a kill can lose reports that are on
+ * their way, but make none up.
+ */
+export class Ear {
+  readonly reports: Report[] = [];
+  readonly heard: Record<Report["kind"], number> = { appended: 0, refused: 0, applied: 0 };
+  #check = () => {};
+
+  static async at(page: Page): Promise<Ear> {
+    const ear = new Ear();
+    const session = await page.context().newCDPSession(page);
+    session.on("Runtime.bindingCalled", ({ payload }) => ear.#hear(JSON.parse(payload)));
+    await session.send("Runtime.enable");
+    await session.send("Runtime.addBinding", { name: "report" });
+    return ear;
+  }
+
+  /** Resolves at once when so many reports of a kind have arrived. For one who waits at a time. */
+  until(kind: Report["kind"], count: number): Promise<void> {
+    return new Promise((resolve) => {
+      this.#check = () => {
+        if (this.heard[kind] >= count) resolve();
+      };
+      this.#check();
+    });
+  }
+
+  #hear(report: Report): void {
+    this.reports.push(report);
+    this.heard[report.kind]++;
+    this.#check();
+  }
+}
+
+/** Resolves when the page is told to rest, with what it has recorded. */
+export function write(page: Page, writing: Writing): Promise<Report[]> {
+  return page.evaluate((given) => window.device.write(given), writing);
+}
+
+/** The device and the edge have come together. */
+export async function settled(page: Page): Promise<void> {
+  await expect.poll(() => page.evaluate(() => window.device.sync()), { timeout: BOUND, interval: 50 }).toBe("done");
+}
+
+export async function dumpOf(page: Page, streamIds: readonly string[]): Promise<Dump> {
+  // As text, which crosses faster than thousands of objects.
+  const dump: Dump = JSON.parse(await page.evaluate(async (ids) => JSON.stringify(await window.device.dump(ids)), streamIds));
+  return dump;
+}
+
+/** All that the edge holds of a store. */
+export async function feedOf(url: string): Promise<ConfirmedEvent[]> {
+  const feed: ConfirmedEvent[] = [];
+  for await (const event of connectStore({ url }).readAll()) feed.push(event);
+  return feed;
+}
+
+/** Another writer, straight at the edge: so many events of each stream. */
+export async function appendElsewhere(url: string, name: string, events: Readonly<Record<string, number>>): Promise<void> {
+  const store = connectStore({ url });
+  const commits = Object.entries(events).flatMap(([streamId, count]) =>
+    Array.from({ length: count }, (_, i) => {
+      const data: Mark = { commit: `${name}.${streamId}.${i}`, n: 0, of: 1 };
+      return store.prepare(streamId, [{ type: "Marked", data }]);
+    }),
+  );
+  const results = await store.push(commits);
+  expect(results.filter(({ status }) => status !== "committed")).toEqual([]);
+}

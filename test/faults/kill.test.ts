@@ -1,0 +1,144 @@
+/**
+ * The browser, killed without a word at any moment of appending and of applying what others appended. `KILLS=200 npx vitest
+ * run --project node test/faults/kill` kills it more often. The seed repeats what is appended and when the kill is sent, not
+ * what the machine does in between.
+ */
+import type { Page } from "playwright";
+import { afterAll, beforeAll, expect, onTestFailed, test } from "vitest";
+import { type BrowserProcess, startBrowser } from "../support/browser.ts";
+import { type EdgeProcess, startEdge } from "../support/edge.ts";
+import { type PageServer, servePage } from "../support/page-server.ts";
+import { Random } from "../support/random.ts";
+import { SEED } from "../support/seed.ts";
+import { expectAgreement, expectAllAtEdge, expectKept, expectUnmoved, expectWhole } from "./checks.ts";
+import { appendElsewhere, dumpOf, Ear, feedOf, open, settled, write } from "./devices.ts";
+import type { DeviceOptions, Report } from "./page.ts";
+
+const KILLS = Number(process.env["KILLS"] ?? 8);
+/** A kill is sent within so many milliseconds of the first append, or page, that is told. */
+const WINDOW = 300;
+/** Events in a page: small, so that many are applied within the window. */
+const PAGE = 20;
+/** Kills that a device suffers before a new one takes its place. */
+const LIFE = 4;
+
+/** Streams that only the device writes to, ones that others write to as well, and theirs alone. */
+const OWN = ["Own-1", "Own-2", "Own-3", "Own-4"];
+const SHARED = ["Shared-1", "Shared-2"];
+const CONTESTED = ["Contested-1", "Contested-2"];
+const THEIRS = ["Theirs-1", "Theirs-2", "Theirs-3"];
+const STREAMS = [...OWN, ...SHARED, ...CONTESTED, ...THEIRS];
+
+let edge: EdgeProcess;
+let server: PageServer;
+let browser: BrowserProcess;
+
+beforeAll(async () => {
+  [edge, server] = await Promise.all([startEdge(), servePage("test/faults/page.ts")]);
+  browser = await startBrowser(server.url);
+});
+afterAll(async () => {
+  await Promise.all([browser?.stop(), edge?.stop(), server?.close()]);
+});
+
+/** What the page does when it is killed: append offline, apply many pages of others' events, or push and see its own confirmed. */
+const DOINGS = ["appending", "pulling", "pushing"] as const;
+type Doing = (typeof DOINGS)[number];
+
+/** A device, and what it was told, over all of its kills. */
+interface Victim {
+  readonly options: DeviceOptions;
+  readonly reports: Report[];
+}
+
+function newVictim(durability: "strict" | "relaxed"): Victim {
+  const id = crypto.randomUUID();
+  return { options: { name: id, url: `${edge.url}/v1/kill-${id.slice(0, 8)}`, durability }, reports: [] };
+}
+
+async function pageOf(running: BrowserProcess): Promise<Page> {
+  const page = running.context().pages()[0] ?? (await running.context().newPage());
+  await page.waitForFunction(() => window.device !== undefined);
+  return page;
+}
+
+/** Others append, so that there is something to pull, to move behind and to conflict with. */
+async function othersAppend({ options: { url } }: Victim, name: string, doing: Doing, random: Random): Promise<void> {
+  const many = doing === "pulling" ? random.between(40, 120) : 2;
+  const counts = [...THEIRS.map((id) => [id, many]), ...[...SHARED, ...CONTESTED].map((id) => [id, random.between(0, 3)])];
+  await appendElsewhere(url, name, Object.fromEntries(counts));
+}
+
+/** Has the page work until it is killed, and answers what it told. */
+async function killWhile(doing: Doing, { options }: Victim, name: string, random: Random): Promise<readonly Report[]> {
+  const page = await pageOf(browser);
+  const ear = await Ear.at(page);
+  const failed = Promise.withResolvers<never>();
+  failed.promise.catch(() => undefined); // whoever waits is told; a page that ends by the kill has not failed
+  const begin = (task: Promise<unknown>) => void task.catch(failed.reject);
+  const append = (part: string) =>
+    begin(write(page, { name: `${name}.${part}`, exact: [...OWN, ...CONTESTED], any: SHARED, seed: random.between(0, 2 ** 30) }));
+  const told = (kind: Report["kind"], count: number) => Promise.race([ear.until(kind, count), failed.promise]);
+
+  await open(page, { ...options, isOnline: false, pageEvents: PAGE });
+  append("before");
+  await told("appended", { appending: 1, pulling: random.between(1, 40), pushing: random.between(60, 140) }[doing]);
+  if (doing !== "appending") {
+    // Pages then meet pending commits, which move, are parked or settled. The client pulls when there is nothing to push.
+    await page.evaluate(() => window.device.rest());
+    await page.evaluate(() => window.device.goOnline());
+    begin(page.evaluate(() => window.device.keepSyncing()));
+    await told("applied", 1);
+    append("meanwhile");
+  }
+  // A moment, not a condition: that it may be any moment is what is tested.
+  await new Promise((resolve) => setTimeout(resolve, random.next() * WINDOW));
+  await browser.kill();
+  return ear.reports;
+}
+
+/** Answers whether the kill came between pages: some applied, and more of them at the edge. */
+async function checkAfterKill({ options, reports }: Victim): Promise<boolean> {
+  const page = await pageOf(browser);
+  await open(page, { ...options, isOnline: false });
+  const found = await dumpOf(page, STREAMS);
+  expectWhole(found);
+  expectKept(found, reports);
+  expectUnmoved(found, reports, OWN);
+  const atEdge = (await feedOf(options.url)).length;
+
+  await page.evaluate(() => window.device.goOnline());
+  await settled(page);
+  if ((await page.evaluate(() => window.device.rebaseAll())) > 0) await settled(page);
+  const [after, feed] = [await dumpOf(page, STREAMS), await feedOf(options.url)];
+  expectAgreement(after, feed);
+  expectKept(after, reports);
+  expectUnmoved(after, reports, OWN);
+  expectAllAtEdge(feed, reports);
+  return (found.status.cursor?.position ?? 0) < atEdge;
+}
+
+test(`browser killed (outbox atomicity): ${KILLS} times, what an append had answered is there, whole, and is confirmed once`, {
+  timeout: 60_000 + KILLS * 20_000,
+}, async () => {
+  const random = new Random(SEED);
+  const kills: Record<Doing, number> = { appending: 0, pulling: 0, pushing: 0 };
+  let betweenPages = 0;
+  let resolved = 0;
+  let victim = newVictim("strict");
+  onTestFailed(() => console.log(`SEED=${SEED}, after these kills:`, kills, victim.options));
+  for (let kill = 0; kill < KILLS; kill++) {
+    if (kill % LIFE === 0) victim = newVictim(kill % (2 * LIFE) === 0 ? "strict" : "relaxed");
+    const doing = random.of(DOINGS);
+    kills[doing]++;
+    await othersAppend(victim, `theirs-${kill}`, doing, random);
+    const reports = await killWhile(doing, victim, `mine-${kill}`, random);
+    victim.reports.push(...reports);
+    await browser.start(server.url);
+    const isBetweenPages = await checkAfterKill(victim);
+    resolved += reports.filter(({ kind }) => kind === "appended").length;
+    if (doing !== "appending" && isBetweenPages) betweenPages++;
+  }
+  console.log(`SEED=${SEED} KILLS=${KILLS}`, { kills, betweenPages, resolved });
+  expect(resolved).toBeGreaterThanOrEqual(KILLS);
+});

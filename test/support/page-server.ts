@@ -1,0 +1,48 @@
+/** Serves a page with one module, bundled in memory, from one origin: what a browser keeps for it is there again next time. */
+import { once } from "node:events";
+import { createServer } from "node:http";
+import { fileURLToPath } from "node:url";
+import { build } from "esbuild";
+
+export interface PageServer {
+  /** E.g. `http://127.0.0.1:43211/` */
+  readonly url: string;
+  close(): Promise<void>;
+}
+
+/** @param module a TypeScript file, relative to the project */
+export async function servePage(module: string): Promise<PageServer> {
+  const script = await bundle(module);
+  const server = createServer(({ url }, response) => {
+    const [type, body] = url === "/page.js" ? ["text/javascript", script] : ["text/html", PAGE];
+    response.writeHead(200, { "content-type": `${type}; charset=utf-8`, "cache-control": "no-store" }).end(body);
+  });
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const address = server.address();
+  if (address === null || typeof address === "string") throw new Error("no port");
+  return {
+    url: `http://127.0.0.1:${address.port}/`,
+    close: async () => {
+      server.close();
+      server.closeAllConnections();
+      await once(server, "close");
+    },
+  };
+}
+
+const PAGE = '<!doctype html><title>Headwater</title><link rel="icon" href="data:,"><script type="module" src="/page.js"></script>';
+
+async function bundle(module: string): Promise<string> {
+  const { outputFiles } = await build({
+    entryPoints: [module],
+    absWorkingDir: fileURLToPath(new URL("../..", import.meta.url)),
+    bundle: true,
+    format: "esm",
+    platform: "browser",
+    target: "es2022",
+    sourcemap: "inline",
+    write: false,
+  });
+  return outputFiles[0]?.text ?? "";
+}
