@@ -42,6 +42,9 @@ const DATABASE_VERSION = 2;
 /** How long an older tab may hold up an upgrade, in milliseconds. */
 const BLOCKED_WAIT = 5_000;
 
+/** What a tab is told whose database a newer version has upgraded. */
+export const OUTDATED = "A newer version of this app has taken the store over; reload the page.";
+
 /** A connection that comes back by itself once, where the browser has closed it. */
 export class Database {
   readonly #name: string;
@@ -87,7 +90,7 @@ export class Database {
   }
 
   #open(): Promise<IDBPDatabase<Schema>> {
-    if (this.#closed === "outdated") throw new StoreClosedError("A newer version of this app has taken the store over; reload the page.");
+    if (this.#closed === "outdated") throw new StoreClosedError(OUTDATED);
     if (this.#closed === "closed") throw new StoreClosedError();
     this.#connection ??= this.#connect().catch((error: unknown) => {
       this.#connection = undefined;

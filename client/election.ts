@@ -3,7 +3,7 @@
  * the lease in the database, which fences, and tells of a leader that froze with the lock in its hands.
  */
 import type { IDBPDatabase } from "idb";
-import { HeadwaterError } from "../shared/errors.ts";
+import { HeadwaterError, StoreFullError } from "../shared/errors.ts";
 import { isAbandoned, type Lease, look, mayWrite, NO_LEASE, NOTHING_SEEN, nextBeat, nextTerm } from "../shared/leadership.ts";
 import type { Database, Schema } from "./database.ts";
 import { type WriteTx, whole } from "./device-log.ts";
@@ -94,12 +94,25 @@ export class Election {
   }
 
   async #term(deposed: AbortSignal): Promise<"done" | "fenced"> {
-    const { term } = await this.#database.run((db) => changeLease(db, nextTerm));
+    const { term } = await this.#takeTerm();
     const beating = setInterval(() => void this.#beat(term), BEAT);
     try {
       return await this.#lead(term, deposed);
     } finally {
       clearInterval(beating);
+    }
+  }
+
+  /**
+   * Where there is no room for a new term, the old one must do: pushing needs no room and makes some, and each write of sync holds
+   * by itself against what another leader has done (`shared/history.ts`, `shared/outbox.ts`).
+   */
+  async #takeTerm(): Promise<Lease> {
+    try {
+      return await this.#database.run((db) => changeLease(db, nextTerm));
+    } catch (error) {
+      if (!(error instanceof StoreFullError)) throw error;
+      return this.#database.run(leaseOf);
     }
   }
 

@@ -10,7 +10,7 @@ import { isOrdinal, type Version } from "../shared/order.ts";
 import { parseStreamId, type StreamId } from "../shared/stream-id.ts";
 import { Appender } from "./appender.ts";
 import { type Conflict, readConflicts } from "./conflicts.ts";
-import { Database } from "./database.ts";
+import { Database, OUTDATED } from "./database.ts";
 import { pagesFrom, pendingCommits, type ReadTx, readHistory, streamEvents, versionOf } from "./device-log.ts";
 import { createEdgeCall } from "./edge-call.ts";
 import type { AppendOptions, AppendResult, EventStore, ReadAllOptions, ReadStreamOptions, StreamSlice } from "./event-store.ts";
@@ -335,6 +335,7 @@ export class Store implements EventStore {
 
   #throwIfClosed(): void {
     if (this.#isClosed) throw new StoreClosedError();
+    if (this.#ending.signal.aborted) throw new StoreClosedError(OUTDATED);
   }
 }
 

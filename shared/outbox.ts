@@ -6,6 +6,7 @@
  *                 ▲  │ the edge refuses it, or others' events took its place and no rule moves it
  *        rebase() │  ▼
  *                parked ── discard() ──► gone, by the app's own word (or by its rule's)
+ *                    └── the feed brings its events after all ──► confirmed
  *
  * Invariants it upholds (numbers of the design's section 9):
  *  1. an entry leaves the outbox only when the feed has brought all its events, or when the app discards it;
@@ -14,7 +15,7 @@
  *
  * What it does not do: send, store or wait. `client/` does.
  */
-import { reusedMessage, sameContent } from "./append.ts";
+import { type Refusal, reusedMessage, sameContent } from "./append.ts";
 import { assert, unreachable } from "./assert.ts";
 import type { ErrorCode } from "./errors.ts";
 import type { EventBody } from "./event.ts";
@@ -179,6 +180,25 @@ function arrivalOf(entry: PendingEntry, byId: ReadonlyMap<string, ArrivedEvent>,
 }
 
 /**
+ * Parked entries that the edge has taken all the same: one that was on its way when it was parked, or that an app has sent by
+ * another way. They are parked no more. A commit is taken whole, so it has arrived when its last event has, behind the others as far as
+ * the page reaches back.
+ *
+ * @param parked of the stream
+ * @param arrived the events of one page, in version order
+ */
+export function arrivedAfterAll(parked: readonly ParkedEntry[], arrived: readonly ArrivedEvent[]): readonly ParkedEntry[] {
+  return parked.filter(({ events }) => {
+    const first = arrived.findIndex(({ id }) => id === events.at(-1)?.id) - events.length + 1;
+    if (first + events.length === 0) return false;
+    return events.every((own, i) => {
+      const there = arrived[first + i];
+      return first + i < 0 || (there?.id === own.id && sameContent(there, own));
+    });
+  });
+}
+
+/**
  * Parks an entry and, since they were made on top of it, every later one of its stream. An entry that has been moved since
  * it was sent was refused for something that it no longer says: it stays.
  *
@@ -231,6 +251,29 @@ export function detach(entries: readonly PendingEntry[]): readonly OutboxEntry[]
     next = lastVersionOf(moved);
     return moved;
   });
+}
+
+/**
+ * What a stream's parked entries have to do with a commit that was found fit to be appended: whoever appends a parked commit's
+ * events again has given it its end, so that it leaves with the append; other events by ids of a parked one are refused.
+ */
+export function supersede(parked: readonly ParkedEntry[], events: readonly EventBody[]): Superseded | Refusal {
+  const ids = new Set(events.map(({ id }) => id));
+  const gone = parked.filter((entry) => entry.events.some(({ id }) => ids.has(id)));
+  for (const entry of gone) {
+    const place = events.findIndex(({ id }) => id === entry.events[0]?.id);
+    const reused = entry.events.find((own, i) => {
+      const again = events[place + i];
+      return again?.id !== own.id || !sameContent(again, own);
+    });
+    if (reused !== undefined) return { kind: "refused", code: "event-id-reused", eventId: reused.id };
+  }
+  return { kind: "superseded", gone };
+}
+
+export interface Superseded {
+  readonly kind: "superseded";
+  readonly gone: readonly ParkedEntry[];
 }
 
 /**

@@ -63,7 +63,7 @@ export type PullLane =
   | { readonly kind: "resting" }
   | { readonly kind: "asking"; readonly request: number; readonly covers: number; readonly page: PageRequest }
   | { readonly kind: "applying"; readonly request: number; readonly covers: number }
-  | { readonly kind: "backing-off" };
+  | { readonly kind: "backing-off"; readonly error: HeadwaterError };
 
 export type PushLane =
   | { readonly kind: "resting" }
@@ -81,6 +81,8 @@ interface Sending {
   readonly rest: readonly Unsent[];
   /** What a page has changed since it was sent, by `seq`: an answer is no longer about what stands there now. */
   readonly touched: ReadonlySet<number>;
+  /** Something that was passed over may be sent again. */
+  readonly isOvertaken: boolean;
 }
 
 /** An entry that the edge has answered and the feed is yet to explain. */
@@ -224,362 +226,375 @@ export function startSync(settings: SyncSettings, history: History): SyncState {
 
 /** @param random from 0 to below 1, drawn for this call: it spreads waits */
 export function advance(state: SyncState, input: SyncInput, random: number): Step {
-  const machine = new Machine(state, random);
-  machine.take(input);
-  machine.proceed();
-  return { state: machine.state, effects: machine.effects };
+  const step: Draft = { state: { ...state }, effects: [], random };
+  take(step, input);
+  startPull(step);
+  startPush(step);
+  watchLag(step);
+  settle(step);
+  return step;
 }
 
-/** One step under way: the state as it changes, and the effects as they come up. Nothing outlives the call. */
-class Machine {
-  state: SyncState;
-  readonly effects: SyncEffect[] = [];
-  readonly #random: number;
+/** A step under way: the state as it changes, and the effects as they come up. */
+interface Draft {
+  readonly state: { -readonly [K in keyof SyncState]: SyncState[K] };
+  readonly effects: SyncEffect[];
+  readonly random: number;
+}
 
-  constructor(state: SyncState, random: number) {
-    this.state = state;
-    this.#random = random;
+function take(step: Draft, input: SyncInput): void {
+  const { state } = step;
+  const { pull, push } = state;
+  // An answer to anything but what is under way comes too late.
+  const request = "request" in input ? input.request : 0;
+  const isPulls = pull.kind !== "resting" && pull.kind !== "backing-off" && pull.request === request;
+  const isPushs = push.kind !== "resting" && push.kind !== "backing-off" && push.request === request;
+  switch (input.kind) {
+    case "appended":
+      return wantPush(step);
+    case "asked":
+      wantPull(step);
+      wantPush(step);
+      state.asks = [...state.asks, { number: ++state.asked, ...state.wanted }];
+      return retry(step);
+    case "woken":
+      wantPull(step);
+      wantPush(step);
+      return retry(step);
+    case "scope-changed":
+      state.history = input.history;
+      return wantPull(step);
+    case "timer":
+      return onTimer(step, input.timer);
+    case "page-received":
+      if (isPulls && pull.kind === "asking") onPage(step, pull, input.page);
+      return;
+    case "pull-failed":
+      if (isPulls && pull.kind === "asking") onPullFailed(step, input.error);
+      return;
+    case "page-applied":
+      if (isPulls && pull.kind === "applying") onApplied(step, pull.covers, input);
+      return;
+    case "page-stale":
+      if (!isPulls || pull.kind !== "applying") return;
+      state.history = input.history;
+      state.pull = RESTING;
+      return;
+    case "outbox-read":
+      if (isPushs && push.kind === "reading") onRead(step, push, input.unsent, input.isEnd);
+      return;
+    case "push-answered":
+      if (isPushs && push.kind === "sending") onAnswer(step, push, input.answer);
+      return;
+    case "push-failed":
+      if (isPushs && push.kind === "sending") onPushFailed(step, push, input.error);
+      return;
+    case "refusals-recorded":
+      if (!isPushs || push.kind !== "recording") return;
+      forget(step, input.left, []);
+      return read(step, push.covers, push.after);
+    case "storage-failed":
+      if (isPulls) onPageFailed(step, input.error);
+      if (isPushs) backOffPush(step, input.error);
+      return;
+    default:
+      return unreachable(input);
   }
+}
 
-  take(input: SyncInput): void {
-    const { pull, push } = this.state;
-    switch (input.kind) {
-      case "appended":
-        return this.#want({ push: 1 });
-      case "asked":
-        return this.#ask();
-      case "woken":
-        return this.#wake();
-      case "scope-changed":
-        this.#set({ history: input.history });
-        return this.#want({ pull: 1 });
-      case "timer":
-        return this.#onTimer(input.timer);
-      case "page-received":
-        if (pull.kind === "asking" && pull.request === input.request) this.#onPage(pull, input.page);
-        return;
-      case "pull-failed":
-        if (pull.kind === "asking" && pull.request === input.request) this.#onPullFailed(input.error);
-        return;
-      case "page-applied":
-        if (pull.kind === "applying" && pull.request === input.request) this.#onApplied(pull, input);
-        return;
-      case "page-stale":
-        if (pull.kind === "applying" && pull.request === input.request) this.#set({ history: input.history, pull: { kind: "resting" } });
-        return;
-      case "outbox-read":
-        if (push.kind === "reading" && push.request === input.request) this.#onRead(push, input.unsent, input.isEnd);
-        return;
-      case "push-answered":
-        if (push.kind === "sending" && push.request === input.request) this.#onAnswer(push, input.answer);
-        return;
-      case "push-failed":
-        if (push.kind === "sending" && push.request === input.request) this.#onPushFailed(push, input.error);
-        return;
-      case "refusals-recorded":
-        if (push.kind === "recording" && push.request === input.request) {
-          this.#forget(input.left, []);
-          this.#read(push.covers, push.after);
-        }
-        return;
-      case "storage-failed":
-        return this.#onStorageFailed(input.request, input.error);
-      default:
-        return unreachable(input);
-    }
-  }
+const RESTING = { kind: "resting" } as const;
 
-  /** Starts what is wanted and can be, and tells those who waited for it. */
-  proceed(): void {
-    this.#startPull();
-    this.#startPush();
-    this.#watchLag();
-    this.#settle();
-  }
+function startPull(step: Draft): void {
+  const { state } = step;
+  const { pull, link, wanted, done, history } = state;
+  if (pull.kind !== "resting" || link.kind === "down" || done.pull >= wanted.pull || !isActive(state)) return;
+  const page = nextPage(history);
+  const request = ++state.requests;
+  state.pull = { kind: "asking", request, covers: wanted.pull, page };
+  step.effects.push({ kind: "pull", request, query: pageQuery(history, page, state.pageEvents) });
+}
 
-  #startPull(): void {
-    const { pull, link, wanted, done, history, pageEvents } = this.state;
-    if (pull.kind !== "resting" || link.kind === "down" || done.pull >= wanted.pull || !this.#isActive()) return;
-    const page = nextPage(history);
-    const request = this.#request();
-    this.#set({ pull: { kind: "asking", request, covers: wanted.pull, page } });
-    this.effects.push({ kind: "pull", request, query: pageQuery(history, page, pageEvents) });
-  }
+function startPush(step: Draft): void {
+  const { push, wanted, done, link } = step.state;
+  if (push.kind !== "resting" || done.push >= wanted.push || link.kind !== "open" || !isActive(step.state)) return;
+  read(step, wanted.push, 0);
+}
 
-  #startPush(): void {
-    const { push, wanted, done, link } = this.state;
-    if (push.kind !== "resting" || done.push >= wanted.push || link.kind !== "open" || !this.#isActive()) return;
-    this.#read(wanted.push, 0);
-  }
+/** What the edge has answered is not in the feed: the log behind it lags, and is looked at again. */
+function watchLag(step: Draft): void {
+  const { state } = step;
+  const { pull, push, link, awaited, wanted, done, lags } = state;
+  if (awaited.size === 0 || state.isLagTimed || push.kind === "sending" || !isActive(state)) return;
+  if (pull.kind !== "resting" || link.kind === "down" || done.pull < wanted.pull) return;
+  state.isLagTimed = true;
+  wait(step, "lag", LAGS[lags] ?? Math.min(LONGEST_LAG, 3000 * 2 ** (lags - LAGS.length + 1)));
+}
 
-  /** What the edge has answered is not in the feed: the log behind it lags, and is looked at again. */
-  #watchLag(): void {
-    const { pull, push, link, awaited, wanted, done, isLagTimed, lags } = this.state;
-    if (awaited.size === 0 || isLagTimed || push.kind === "sending" || !this.#isActive()) return;
-    if (pull.kind !== "resting" || link.kind === "down" || done.pull < wanted.pull) return;
-    this.#set({ isLagTimed: true });
-    this.#wait("lag", LAGS[lags] ?? Math.min(LONGEST_LAG, 3000 * 2 ** (lags - LAGS.length + 1)));
-  }
+/** Tells those who waited for what is now done. */
+function settle({ state, effects }: Draft): void {
+  const { asks, done, awaited, setAside } = state;
+  if (awaited.size > 0 || setAside.size > 0) return;
+  const settled = asks.filter((ask) => ask.pull <= done.pull && ask.push <= done.push).at(-1);
+  if (settled === undefined) return;
+  state.asks = asks.filter((ask) => ask.number > settled.number);
+  effects.push({ kind: "settled", asked: settled.number });
+}
 
-  #settle(): void {
-    const { asks, done, awaited, setAside } = this.state;
-    if (awaited.size > 0 || setAside.size > 0) return;
-    const settled = asks.filter((ask) => ask.pull <= done.pull && ask.push <= done.push);
-    const last = settled.at(-1);
-    if (last === undefined) return;
-    this.#set({ asks: asks.filter((ask) => ask.number > last.number) });
-    this.effects.push({ kind: "settled", asked: last.number });
-  }
+/** A store that syncs only when asked does so as long as someone waits. */
+function isActive({ settings, asks }: SyncState): boolean {
+  return settings.automatic || asks.length > 0;
+}
 
-  /** A store that syncs only when asked does so as long as someone waits. */
-  #isActive(): boolean {
-    return this.state.settings.automatic || this.state.asks.length > 0;
-  }
+/** At once, whatever is being waited for. */
+function retry(step: Draft): void {
+  onTimer(step, "pull");
+  onTimer(step, "push");
+  onTimer(step, "aside");
+}
 
-  #ask(): void {
-    this.#want({ pull: 1, push: 1 });
-    const { asked, asks, wanted } = this.state;
-    this.#set({ asked: asked + 1, asks: [...asks, { number: asked + 1, ...wanted }] });
-    this.#try();
+function onTimer(step: Draft, timer: Timer): void {
+  const { state } = step;
+  switch (timer) {
+    case "pull":
+      if (state.pull.kind === "backing-off") state.pull = RESTING;
+      if (state.link.kind === "down") state.link = { kind: "connecting" };
+      return;
+    case "push":
+      if (state.push.kind === "backing-off") state.push = RESTING;
+      return;
+    case "aside":
+      // One commit at a time, until one is taken.
+      if (state.setAside.size === 0) return;
+      state.setAside = new Set();
+      state.pushCommits = 1;
+      return readAnew(step);
+    case "poll":
+      // The outbox too: that another tab has appended may never have been told.
+      wantPull(step);
+      return wantPush(step);
+    case "lag":
+      if (state.isLagTimed) onLag(step);
+      return;
+    default:
+      return unreachable(timer);
   }
+}
 
-  #wake(): void {
-    this.#want({ pull: 1, push: 1 });
-    this.#try();
-  }
+function onLag(step: Draft): void {
+  const { state } = step;
+  state.isLagTimed = false;
+  state.lags++;
+  wantPull(step);
+  if (state.lags < LAGS.length) return;
+  // Invariant 6: perhaps the edge has lost what it took. Sending it again is safe.
+  state.awaited = new Map();
+  readAnew(step);
+  fail(step, new UnavailableError("The edge has taken the commits, but its log has not brought them yet; sync again later."));
+}
 
-  /** At once, whatever is being waited for. */
-  #try(): void {
-    const { pull, push, link } = this.state;
-    if (pull.kind === "backing-off") this.#set({ pull: { kind: "resting" } });
-    if (push.kind === "backing-off") this.#set({ push: { kind: "resting" } });
-    if (link.kind === "down") this.#set({ link: { kind: "connecting" } });
-    this.#takeBack();
+function onPage(step: Draft, { request, covers, page: asked }: PullLane & { kind: "asking" }, page: FeedPage): void {
+  const { state } = step;
+  const { log } = state.history;
+  // The edge compares where it is told; an answer is compared all the same, before anything of it is kept.
+  if (log !== null && log !== page.log) return onPullFailed(step, new LogMismatchError(undefined, { log: page.log }));
+  if (page.position < asked.after || (page.position === asked.after && page.position < page.head)) {
+    return onPullFailed(step, new UnavailableError("The edge answered a page that does not go on."));
   }
+  state.link = { kind: "open" };
+  state.failures = 0;
+  state.pull = { kind: "applying", request, covers };
+  step.effects.push({ kind: "apply", request, page, asked });
+}
 
-  #onTimer(timer: Timer): void {
-    const { pull, push, link } = this.state;
-    switch (timer) {
-      case "pull":
-        if (pull.kind === "backing-off") this.#set({ pull: { kind: "resting" } });
-        if (link.kind === "down") this.#set({ link: { kind: "connecting" } });
-        return;
-      case "push":
-        if (push.kind === "backing-off") this.#set({ push: { kind: "resting" } });
-        return;
-      case "aside":
-        return this.#takeBack();
-      case "poll":
-        // The outbox too: that another tab has appended may never have been told.
-        return this.#want({ pull: 1, push: 1 });
-      case "lag":
-        return this.#onLag();
-      default:
-        return unreachable(timer);
-    }
+function onApplied(step: Draft, covers: number, { history, left, changed }: SyncInput & { kind: "page-applied" }): void {
+  const { state } = step;
+  const { settings, push } = state;
+  state.history = history;
+  state.failures = 0;
+  state.pull = RESTING;
+  state.pageEvents = Math.min(settings.pageEvents, state.pageEvents * 2);
+  if (history.fills.length === 0 && history.position >= history.head) {
+    state.done = { ...state.done, pull: covers };
+    if (settings.automatic) wait(step, "poll", settings.pollEvery);
   }
+  forget(step, left, changed);
+  if (push.kind === "sending") state.push = { ...push, touched: new Set([...push.touched, ...left, ...changed]) };
+  if (changed.length === 0) return;
+  readAnew(step);
+  // What has moved may be what somebody waits for.
+  state.asks = state.asks.map((ask) => ({ ...ask, push: state.wanted.push }));
+}
 
-  #onLag(): void {
-    if (!this.state.isLagTimed) return;
-    const lags = this.state.lags + 1;
-    this.#set({ isLagTimed: false, lags });
-    this.#want({ pull: 1 });
-    if (lags < LAGS.length) return;
-    // Invariant 6: perhaps the edge has lost what it took. Sending it again is safe.
-    this.#set({ awaited: new Map() });
-    this.#want({ push: 1 });
-    this.#fail(new UnavailableError("The edge has taken the commits, but its log has not brought them yet; sync again later."));
-  }
+function onPullFailed(step: Draft, error: HeadwaterError): void {
+  const { state } = step;
+  const trouble = troubleOf(error);
+  state.link = { kind: "down", trouble, error };
+  state.pull = RESTING;
+  pause(step, "pull", trouble, ++state.failures, error);
+  fail(step, error);
+}
 
-  /** Streams that were set aside have their turn again, one commit at a time until one is taken. */
-  #takeBack(): void {
-    if (this.state.setAside.size === 0) return;
-    this.#set({ setAside: new Set(), pushCommits: 1 });
-    this.#want({ push: 1 });
-  }
+/** A smaller page may still find room, and settling makes some. */
+function onPageFailed(step: Draft, error: HeadwaterError): void {
+  const { state } = step;
+  state.pull = { kind: "backing-off", error };
+  state.pageEvents = Math.ceil(state.pageEvents / 2);
+  pause(step, "pull", "offline", ++state.failures, error);
+  fail(step, error);
+}
 
-  #onPage(pull: PullLane & { kind: "asking" }, page: FeedPage): void {
-    const { log } = this.state.history;
-    // The edge compares where it is told; an answer is compared all the same, before anything of it is kept.
-    if (log !== null && log !== page.log) return this.#onPullFailed(new LogMismatchError(undefined, { log: page.log }));
-    if (page.position < pull.page.after || (page.position === pull.page.after && page.position < page.head)) {
-      return this.#onPullFailed(new UnavailableError("The edge answered a page that does not go on."));
-    }
-    this.#set({ link: { kind: "open" }, failures: 0, pull: { kind: "applying", request: pull.request, covers: pull.covers } });
-    this.effects.push({ kind: "apply", request: pull.request, page, asked: pull.page });
-  }
+interface Place {
+  readonly covers: number;
+  readonly after: number;
+}
 
-  #onApplied({ covers }: PullLane & { kind: "applying" }, { history, left, changed }: Extract<SyncInput, { kind: "page-applied" }>): void {
-    const { settings, pageEvents, done, push } = this.state;
-    const isLast = history.fills.length === 0 && history.position >= history.head;
-    this.#set({ history, failures: 0, pull: { kind: "resting" }, pageEvents: Math.min(settings.pageEvents, pageEvents * 2) });
-    if (isLast) {
-      this.#set({ done: { ...done, pull: covers } });
-      if (settings.automatic) this.#wait("poll", settings.pollEvery);
-    }
-    this.#forget(left, changed);
-    if (changed.length > 0) this.#want({ push: 1 });
-    if (push.kind === "sending") {
-      const touched = new Set([...push.touched, ...left, ...changed]);
-      this.#set({ push: { ...push, touched, rest: changed.length > 0 ? [] : push.rest } });
-    }
+/** @param isEnd nothing stands behind the last of them */
+function onRead(step: Draft, { covers, after }: Place, unsent: readonly Unsent[], isEnd: boolean): void {
+  const { state } = step;
+  const { awaited, setAside, settings, pushCommits } = state;
+  if (state.link.kind !== "open") {
+    state.push = RESTING;
+    return;
   }
+  // Invariant A.
+  const blocked = new Set(setAside);
+  for (const { kind, streamId } of awaited.values()) if (kind === "contested") blocked.add(streamId);
+  const sendable = unsent.filter(({ entry }) => !awaited.has(entry.seq) && !blocked.has(entry.streamId));
+  const items = nextPush(sendable, { ...settings.push, commits: pushCommits });
+  if (items.length > 0) return send(step, covers, items, sendable.slice(items.length));
+  if (!isEnd) return read(step, covers, unsent.at(-1)?.entry.seq ?? after);
+  state.push = RESTING;
+  state.done = { ...state.done, push: covers };
+  if (setAside.size === 0) state.asides = 0;
+  if (awaited.size === 0) state.lags = 0;
+  // One look for all that was sent: asking after each push would make many small pages.
+  else wantPull(step);
+}
 
-  #onPullFailed(error: HeadwaterError): void {
-    const trouble = troubleOf(error);
-    const failures = this.state.failures + 1;
-    this.#set({ failures, link: { kind: "down", trouble, error }, pull: { kind: "resting" } });
-    this.#wait("pull", this.#pause(trouble, failures, error));
-    this.#fail(error);
-  }
+function send(step: Draft, covers: number, items: readonly Unsent[], rest: readonly Unsent[]): void {
+  const { state } = step;
+  const request = ++state.requests;
+  const batch = items.map(({ entry }) => entry);
+  state.push = { kind: "sending", request, covers, batch, rest, touched: new Set(), isOvertaken: false };
+  step.effects.push({ kind: "push", request, batch, history: state.history });
+}
 
-  #onRead({ covers, after }: { readonly covers: number; readonly after: number }, unsent: readonly Unsent[], isEnd: boolean): void {
-    const { awaited, setAside, settings, pushCommits, done, link } = this.state;
-    if (link.kind !== "open") return this.#set({ push: { kind: "resting" } });
-    // Invariant A.
-    const blocked = new Set(setAside);
-    for (const { kind, streamId } of awaited.values()) if (kind === "contested") blocked.add(streamId);
-    const sendable = unsent.filter(({ entry }) => !awaited.has(entry.seq) && !blocked.has(entry.streamId));
-    const items = nextPush(sendable, { ...settings.push, commits: pushCommits });
-    if (items.length > 0) return this.#send(covers, items, sendable.slice(items.length));
-    if (!isEnd) return this.#read(covers, unsent.at(-1)?.entry.seq ?? after);
-    this.#set({ push: { kind: "resting" }, done: { ...done, push: covers } });
-    if (setAside.size === 0) this.#set({ asides: 0 });
-    if (awaited.size === 0) this.#set({ lags: 0 });
-    // One look for all that was sent: asking after each push would make many small pages.
-    else this.#want({ pull: 1 });
+function onAnswer(step: Draft, { batch, covers, rest, request, touched, isOvertaken }: Sending, answer: PushAnswer): void {
+  const { state } = step;
+  const { settings, history } = state;
+  // Invariant 10. What another log's streams took is awaited in vain, so it is not noted as taken.
+  if (history.log !== null && answer.log !== null && history.log !== answer.log) {
+    return backOffPush(step, new LogMismatchError(undefined, { log: answer.log }));
   }
+  const { taken, contested, refused } = judgePush(batch, answer.results);
+  const awaited = new Map(state.awaited);
+  for (const { seq, streamId } of taken) if (!touched.has(seq)) awaited.set(seq, { streamId, kind: "taken" });
+  for (const { seq, streamId } of contested) if (!touched.has(seq)) awaited.set(seq, { streamId, kind: "contested" });
+  state.awaited = awaited;
+  state.strikes = 0;
+  state.pushCommits = settings.push.commits;
+  if (contested.length > 0) wantPull(step);
+  const place = { covers, after: isOvertaken ? 0 : (batch.at(-1)?.seq ?? 0) };
+  if (refused.length > 0) return record(step, request, place, refused);
+  if (isOvertaken || contested.length > 0 || rest.length === 0) return read(step, place.covers, place.after);
+  return onRead(step, place, rest, false);
+}
 
-  #send(covers: number, items: readonly Unsent[], rest: readonly Unsent[]): void {
-    const request = this.#request();
-    const batch = items.map(({ entry }) => entry);
-    this.#set({ push: { kind: "sending", request, covers, batch, rest, touched: new Set() } });
-    this.effects.push({ kind: "push", request, batch, history: this.state.history });
+function onPushFailed(step: Draft, lane: Sending, error: HeadwaterError): void {
+  const { state } = step;
+  const { batch, covers, request, isOvertaken } = lane;
+  const [first] = batch;
+  assert(first !== undefined, "a push has at least one commit");
+  const remedy = remedyOf(error.code);
+  if (remedy === "retry") return onStrike(step, batch, first, error);
+  // Nothing of a store that is full, or closed to these credentials, is a commit's fault.
+  const isCommits = remedy !== "authenticate" && remedy !== "ask" && error.code !== "forbidden" && error.code !== "store-full";
+  if (!isCommits) return backOffPush(step, error);
+  if (batch.length > 1) {
+    state.pushCommits = Math.ceil(batch.length / 2);
+    return read(step, covers, isOvertaken ? 0 : first.seq - 1);
   }
+  state.pushCommits = state.settings.push.commits;
+  return record(step, request, { covers, after: isOvertaken ? 0 : first.seq }, [
+    { entry: first, reason: rejection(error.code, error.message) },
+  ]);
+}
 
-  #onAnswer({ batch, covers, rest, request, touched }: Sending, answer: PushAnswer): void {
-    const { settings, awaited, history } = this.state;
-    // Invariant 10. What another log's streams took is awaited in vain, so it is not noted as taken.
-    if (history.log !== null && answer.log !== null && history.log !== answer.log) {
-      return this.#backOffPush(new LogMismatchError(undefined, { log: answer.log }));
-    }
-    const { taken, contested, refused } = judgePush(batch, answer.results);
-    const noted = new Map(awaited);
-    for (const { seq, streamId } of taken) if (!touched.has(seq)) noted.set(seq, { streamId, kind: "taken" });
-    for (const { seq, streamId } of contested) if (!touched.has(seq)) noted.set(seq, { streamId, kind: "contested" });
-    this.#set({ awaited: noted, strikes: 0, pushCommits: settings.push.commits });
-    if (contested.length > 0) this.#want({ pull: 1 });
-    const after = batch.at(-1)?.seq ?? 0;
-    if (refused.length > 0) return this.#record(request, covers, after, refused);
-    if (contested.length > 0 || rest.length === 0) return this.#read(covers, after);
-    return this.#onRead({ covers, after }, rest, false);
+/** The same push is not sent for ever: after some strikes less of it, and in the end without what it fails at. */
+function onStrike(step: Draft, batch: readonly PendingEntry[], first: PendingEntry, error: HeadwaterError): void {
+  const { state } = step;
+  const isOut = (state.strikes + 1) % STRIKES === 0;
+  if (batch.length > 1) {
+    if (isOut) state.pushCommits = Math.ceil(batch.length / 2);
+  } else if (isOut || state.pushCommits === 1) {
+    state.setAside = new Set([...state.setAside, first.streamId]);
+    pause(step, "aside", "unauthorized", ++state.asides, error);
   }
+  backOffPush(step, error);
+}
 
-  #onPushFailed(lane: Sending, error: HeadwaterError): void {
-    const [first] = lane.batch;
-    assert(first !== undefined, "a push has at least one commit");
-    switch (remedyOf(error.code)) {
-      case "retry":
-        return this.#onStrike(lane, first, error);
-      case "authenticate":
-      case "ask":
-        return this.#backOffPush(error);
-      default:
-        // Nothing of a store that is full, or closed to these credentials, is a commit's fault.
-        if (error.code === "forbidden" || error.code === "store-full") return this.#backOffPush(error);
-        if (lane.batch.length > 1) {
-          this.#set({ pushCommits: Math.ceil(lane.batch.length / 2) });
-          return this.#read(lane.covers, first.seq - 1);
-        }
-        this.#set({ pushCommits: this.state.settings.push.commits });
-        return this.#record(lane.request, lane.covers, first.seq, [{ entry: first, reason: rejection(error.code, error.message) }]);
-    }
-  }
+function record(step: Draft, request: number, place: Place, refused: readonly Refused[]): void {
+  step.state.push = { kind: "recording", request, ...place };
+  step.effects.push({ kind: "record", request, refused });
+}
 
-  /** The same push is not sent for ever: after some strikes less of it, and in the end without what it fails at. */
-  #onStrike({ batch }: Sending, first: PendingEntry, error: HeadwaterError): void {
-    const { strikes, pushCommits, setAside, asides } = this.state;
-    const isOut = (strikes + 1) % STRIKES === 0;
-    if (batch.length > 1) {
-      if (isOut) this.#set({ pushCommits: Math.ceil(batch.length / 2) });
-    } else if (isOut || pushCommits === 1) {
-      this.#set({ setAside: new Set([...setAside, first.streamId]), asides: asides + 1 });
-      this.#wait("aside", this.#pause("unauthorized", asides + 1, error));
-    }
-    this.#backOffPush(error);
-  }
+/** Whether the edge can be reached at all is for the pull to find out. */
+function backOffPush(step: Draft, error: HeadwaterError): void {
+  const { state } = step;
+  const trouble = troubleOf(error);
+  state.push = { kind: "backing-off", trouble, error };
+  pause(step, "push", trouble, ++state.strikes, error);
+  fail(step, error);
+  wantPull(step);
+}
 
-  #record(request: number, covers: number, after: number, refused: readonly Refused[]): void {
-    this.#set({ push: { kind: "recording", request, covers, after } });
-    this.effects.push({ kind: "record", request, refused });
-  }
+function pause(step: Draft, timer: Timer, trouble: Trouble, failures: number, { details }: HeadwaterError): void {
+  wait(step, timer, backoff(BACKOFFS[trouble], failures, step.random, (details.retryAfter ?? 0) * 1000));
+}
 
-  #onStorageFailed(request: number, error: HeadwaterError): void {
-    const { pull, push, pageEvents, failures } = this.state;
-    if (pull.kind === "applying" && pull.request === request) {
-      // A smaller page may still find room, and settling makes some.
-      this.#set({ pageEvents: Math.ceil(pageEvents / 2), failures: failures + 1, pull: { kind: "backing-off" } });
-      this.#wait("pull", this.#pause("offline", failures + 1, error));
-      this.#fail(error);
-    } else if ((push.kind === "reading" || push.kind === "recording") && push.request === request) this.#backOffPush(error);
-  }
+/** Everyone who waits is told; what goes on by itself goes on. */
+function fail({ state, effects }: Draft, error: HeadwaterError): void {
+  if (state.asks.length === 0) return;
+  state.asks = [];
+  effects.push({ kind: "failed", asked: state.asked, error });
+}
 
-  /** Whether the edge can be reached at all is for the pull to find out. */
-  #backOffPush(error: HeadwaterError): void {
-    const strikes = this.state.strikes + 1;
-    const trouble = troubleOf(error);
-    this.#set({ strikes, push: { kind: "backing-off", trouble, error } });
-    this.#wait("push", this.#pause(trouble, strikes, error));
-    this.#fail(error);
-    this.#want({ pull: 1 });
-  }
+function read(step: Draft, covers: number, after: number): void {
+  const request = ++step.state.requests;
+  step.state.push = { kind: "reading", request, covers, after };
+  step.effects.push({ kind: "read-outbox", request, after });
+}
 
-  #pause(trouble: Trouble, failures: number, { details }: HeadwaterError): number {
-    return backoff(BACKOFFS[trouble], failures, this.#random, (details.retryAfter ?? 0) * 1000);
-  }
+/** Invariant A: what was passed over may be sent again, so that what stands behind it has to wait until that was read. */
+function readAnew(step: Draft): void {
+  const { state } = step;
+  const { push } = state;
+  wantPush(step);
+  if (push.kind === "reading") read(step, push.covers, 0);
+  else if (push.kind === "recording") state.push = { ...push, after: 0 };
+  else if (push.kind === "sending") state.push = { ...push, isOvertaken: true };
+}
 
-  /** Everyone who waits is told; what goes on by itself goes on. */
-  #fail(error: HeadwaterError): void {
-    if (this.state.asks.length === 0) return;
-    this.#set({ asks: [] });
-    this.effects.push({ kind: "failed", asked: this.state.asked, error });
-  }
+/** What left the outbox is awaited no more, and what has moved is contested no more. */
+function forget({ state }: Draft, left: readonly number[], changed: readonly number[]): void {
+  if (state.awaited.size === 0) return;
+  const kept = new Map(state.awaited);
+  for (const seq of left) kept.delete(seq);
+  for (const seq of changed) if (kept.get(seq)?.kind === "contested") kept.delete(seq);
+  state.awaited = kept;
+  if (kept.size === 0) state.lags = 0;
+}
 
-  #read(covers: number, after: number): void {
-    const request = this.#request();
-    this.#set({ push: { kind: "reading", request, covers, after } });
-    this.effects.push({ kind: "read-outbox", request, after });
-  }
+function wantPull({ state }: Draft): void {
+  state.wanted = { ...state.wanted, pull: state.wanted.pull + 1 };
+}
 
-  /** What left the outbox is awaited no more, and what has moved is contested no more. */
-  #forget(left: readonly number[], changed: readonly number[]): void {
-    const { awaited } = this.state;
-    if (awaited.size === 0) return;
-    const kept = new Map(awaited);
-    for (const seq of left) kept.delete(seq);
-    for (const seq of changed) if (kept.get(seq)?.kind === "contested") kept.delete(seq);
-    this.#set({ awaited: kept });
-    if (kept.size === 0) this.#set({ lags: 0 });
-  }
+function wantPush({ state }: Draft): void {
+  state.wanted = { ...state.wanted, push: state.wanted.push + 1 };
+}
 
-  #want({ pull = 0, push = 0 }: Partial<Lanes>): void {
-    const { wanted } = this.state;
-    this.#set({ wanted: { pull: wanted.pull + pull, push: wanted.push + push } });
-  }
-
-  #wait(timer: Timer, milliseconds: number): void {
-    this.effects.push({ kind: "wait", timer, milliseconds });
-  }
-
-  #request(): number {
-    const requests = this.state.requests + 1;
-    this.#set({ requests });
-    return requests;
-  }
-
-  #set(change: Partial<SyncState>): void {
-    this.state = { ...this.state, ...change };
-  }
+function wait({ effects }: Draft, timer: Timer, milliseconds: number): void {
+  effects.push({ kind: "wait", timer, milliseconds });
 }
 
 /** How the device stands to its edge, for people. */
@@ -590,8 +605,9 @@ export function connectionOf({ link, push }: SyncState): "connecting" | "live" |
 }
 
 /** What stands in the way, where something does. */
-export function troubleOfSync({ link, push }: SyncState): HeadwaterError | null {
+export function troubleOfSync({ link, pull, push }: SyncState): HeadwaterError | null {
   if (link.kind === "down") return link.error;
+  if (pull.kind === "backing-off") return pull.error;
   return push.kind === "backing-off" ? push.error : null;
 }
 
