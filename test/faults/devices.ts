@@ -2,7 +2,7 @@
 import type { Page } from "playwright";
 import { expect } from "vitest";
 import { connectStore } from "../../client/http.ts";
-import type { ConfirmedEvent } from "../../client/index.ts";
+import type { ConfirmedEvent, Status } from "../../client/index.ts";
 import type { DeviceOptions, Dump, Mark, Report, Writing } from "./page.ts";
 
 /** For everything to come together once nothing fails any more, in milliseconds. */
@@ -52,9 +52,30 @@ export function write(page: Page, writing: Writing): Promise<Report[]> {
   return page.evaluate((given) => window.device.write(given), writing);
 }
 
-/** The device and the edge have come together. */
+export function statusOf(page: Page): Promise<Status> {
+  // Without its error, which does not cross.
+  return page.evaluate(() => ({ ...window.device.status(), problem: null }));
+}
+
+/** Everybody has come together with the edge, each by itself: nobody is asked to. */
+export async function converged(pages: readonly Page[], url: string): Promise<void> {
+  const left = async () => {
+    const { head } = await connectStore({ url }).health();
+    const states = await Promise.all(pages.map(statusOf));
+    return states.map(({ pending, conflicts, cursor }) => ({ pending, conflicts, events: head - (cursor?.position ?? 0) }));
+  };
+  const nothing = pages.map(() => ({ pending: 0, conflicts: 0, events: 0 }));
+  await expect.poll(left, { timeout: BOUND, interval: 100 }).toEqual(nothing);
+}
+
+/** Answers "done", or why not. */
+export function sync(page: Page): Promise<string> {
+  return page.evaluate(() => window.device.sync());
+}
+
+/** The device and the edge have come together, since it was asked to. */
 export async function settled(page: Page): Promise<void> {
-  await expect.poll(() => page.evaluate(() => window.device.sync()), { timeout: BOUND, interval: 50 }).toBe("done");
+  await expect.poll(() => sync(page), { timeout: BOUND, interval: 50 }).toBe("done");
 }
 
 export async function dumpOf(page: Page, streamIds: readonly string[]): Promise<Dump> {

@@ -31,6 +31,8 @@ export interface DeviceOptions {
   /** Of a request, in milliseconds. */
   readonly timeout?: number;
   readonly pageEvents?: number;
+  /** In milliseconds. */
+  readonly pollEvery?: number;
 }
 
 export interface Writing {
@@ -40,6 +42,8 @@ export interface Writing {
   readonly exact: readonly string[];
   readonly any: readonly string[];
   readonly seed: number;
+  /** Commits to each stream. Default: until it is told to rest. */
+  readonly most?: number;
 }
 
 /** All that a user can see of a device. */
@@ -60,10 +64,10 @@ export class Device {
   #applied = 0;
 
   /** In place of the one that was open before. */
-  async open({ name, url, isOnline = true, durability = "strict", timeout = 30_000, pageEvents = 1000 }: DeviceOptions): Promise<void> {
+  async open({ name, durability = "strict", pageEvents = 1000, isOnline = true, ...given }: DeviceOptions): Promise<void> {
     await this.#store?.close();
     this.#isOnline = isOnline;
-    const sync = { url, timeout, fetch: this.#fetch };
+    const sync = { ...given, fetch: this.#fetch };
     this.#store = await openStore({ name, durability, limits: { pageEvents }, sync });
     this.#applied = this.#store.status.cursor?.position ?? 0;
   }
@@ -73,11 +77,17 @@ export class Device {
   }
 
   /** Appends to all streams at once, and to each as fast as it answers, until `rest()`. Answers what became of it. */
-  async write({ name, exact, any, seed }: Writing): Promise<Report[]> {
+  async write({ name, exact, any, seed, most = Number.POSITIVE_INFINITY }: Writing): Promise<Report[]> {
     const reports: Report[] = [];
     this.#isWriting = true;
     const writers = [...exact, ...any].map((streamId, i) =>
-      this.#writeTo(streamId, { prefix: `${name}.${streamId}`, isExact: exact.includes(streamId), random: new Random(seed + i), reports }),
+      this.#writeTo(streamId, {
+        prefix: `${name}.${streamId}`,
+        isExact: exact.includes(streamId),
+        random: new Random(seed + i),
+        most,
+        reports,
+      }),
     );
     this.#writing = Promise.all(writers);
     await this.#writing;
@@ -114,6 +124,10 @@ export class Device {
     this.#isSyncing = false;
   }
 
+  status(): Status {
+    return this.#opened().status;
+  }
+
   /** Puts all that is parked behind what the edge holds. Answers how many commits that were. */
   async rebaseAll(): Promise<number> {
     const conflicts = this.#opened().conflicts();
@@ -132,10 +146,10 @@ export class Device {
 
   async #writeTo(streamId: string, writer: Writer): Promise<void> {
     let version = (await this.#eventsOf(streamId)).length;
-    for (let commits = 0; this.#isWriting; ) {
+    for (let commits = 0; this.#isWriting && commits < writer.most; ) {
       const asked: Promise<number>[] = [];
       // Some are asked for before the ones that they build on are recorded.
-      for (let burst = writer.random.between(1, 4); burst > 0; burst--) {
+      for (let burst = writer.random.between(1, 4); burst > 0 && commits < writer.most; burst--) {
         const of = writer.random.between(1, 5);
         asked.push(this.#append(streamId, `${writer.prefix}.${commits++}`, of, version, writer));
         version += of;
@@ -194,6 +208,7 @@ interface Writer {
   readonly prefix: string;
   readonly isExact: boolean;
   readonly random: Random;
+  readonly most: number;
   readonly reports: Report[];
 }
 

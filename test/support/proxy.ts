@@ -32,6 +32,8 @@ export type Fault =
 interface Choice {
   /** Only answers to requests of this method, e.g. `POST`. Default: all. */
   readonly to?: string;
+  /** From the first answer to a request of this method on. Default: at once. */
+  readonly from?: string;
   /** So many answers, and the fault is over. Default: until it is switched off. */
   readonly times?: number;
 }
@@ -97,6 +99,11 @@ export class TcpProxy {
   /** @internal */
   asked(method: string): void {
     this.requests.set(method, (this.requests.get(method) ?? 0) + 1);
+  }
+
+  /** @internal */
+  isMeant(method: string, { to = method, from = method }: Choice): boolean {
+    return method === to && (this.#met > 0 || method === from);
   }
 
   /** @internal An answer met the fault; the last of `times` ends it. */
@@ -222,7 +229,7 @@ class Link {
       case "drop-answers":
       case "cut-answers": {
         const left = (fault.kind === "cut-answers" ? fault.bytes : 0) - this.#answered;
-        if (left >= length || left < 0 || (fault.to ?? this.#method) !== this.#method) return length;
+        if (left >= length || left < 0 || !this.#proxy.isMeant(this.#method, fault)) return length;
         this.#proxy.met(fault.kind, fault);
         return left;
       }
