@@ -2,148 +2,133 @@
  * The wire: every message between a device and the edge, defined and checked here once. Requests are checked by the edge,
  * answers by the device; unknown fields are ignored, so that an older side understands a newer one.
  *
- * Events within a request are left to `parseCommit`, which checks what no schema can say.
+ * Messages are shapes, see `shape.ts`: plain data, so that a bundle has the ones that it uses and no others.
+ * Events within a request are left to `parseCommit`, which checks what no shape can say.
  */
-import * as v from "valibot";
-import { type ErrorCode, type ErrorDetails, errorOf, type HeadwaterError, InvalidRequestError, isErrorCode } from "./errors.ts";
-import type { EventMetadata } from "./event.ts";
-import type { Json } from "./json.ts";
-import { isOrdinal, type Position, type Version } from "./order.ts";
+import { type ErrorCode, type ErrorDetails, errorOf, type HeadwaterError, InvalidRequestError } from "./errors.ts";
+import { Mismatch, match, type Shape, type Shaped } from "./shape.ts";
 
 /** Raised with every change that an older side would misread. */
 export const PROTOCOL_VERSION = 1;
 
-/** A whole number from 0. */
-export const ordinal = v.custom<number>(isOrdinal, "a whole number from 0");
-export const version = v.custom<Version>(isOrdinal, "a whole number from 0");
-export const position = v.custom<Position>(isOrdinal, "a whole number from 0");
-/** Data came out of JSON, and a page has a thousand events: it is not walked through again. */
-export const json = v.custom<Json>(() => true);
-export const metadata = v.custom<EventMetadata>(
-  (value) => typeof value === "object" && value !== null && !Array.isArray(value),
-  "an object",
-);
-const text = v.string();
-const expectedVersion = v.union([ordinal, v.picklist(["no-stream", "stream-exists", "any"])]);
-
 /** `POST /v1/{store}/streams/{streamId}` */
-export const appendRequest = v.object({ expectedVersion: v.optional(v.unknown(), "any"), events: v.array(v.unknown()) });
+export const appendRequest = { expectedVersion: "unknown=any", events: ["unknown"] } as const;
 
-export const appendAnswer = v.object({
-  streamId: text,
-  firstVersion: ordinal,
-  version: ordinal,
+export const appendAnswer = {
+  streamId: "string",
+  firstVersion: "whole number",
+  version: "whole number",
   /** Of the first event; null while the log could not be reached. */
-  position: v.nullable(ordinal),
-  duplicate: v.boolean(),
-});
+  position: "whole number|null",
+  duplicate: "boolean",
+} as const;
 
 /** `POST /v1/{store}/commits` */
-export const pushRequest = v.object({
+export const pushRequest = {
   /** The log that the device follows; another one at the edge refuses the push. */
-  log: v.optional(text),
+  log: "string?",
   /** How far it has followed it, and the mark there: a log that is shorter, or has another history up to there, refuses too. */
-  position: v.optional(ordinal),
-  mark: v.optional(text),
-  commits: v.array(v.object({ streamId: v.unknown(), expectedVersion: v.optional(v.unknown(), "any"), events: v.unknown() })),
-});
+  position: "whole number?",
+  mark: "string?",
+  commits: [{ streamId: "unknown", expectedVersion: "unknown=any", events: "unknown" }],
+} as const;
 
-export const code = v.custom<ErrorCode>(isErrorCode, "a known error code");
-const taken = { streamId: text, firstVersion: ordinal, version: ordinal, position: v.nullable(ordinal) };
+const taken = { streamId: "string", firstVersion: "whole number", version: "whole number", position: "whole number|null" } as const;
 
-/** A union and not a variant, which is 300 bytes more in every bundle; `status` tells the members apart. */
-export const pushResult = v.union([
-  v.object({ status: v.literal("committed"), ...taken }),
-  v.object({ status: v.literal("duplicate"), ...taken }),
-  v.object({
-    status: v.literal("conflict"),
-    streamId: text,
-    code: v.literal("version-conflict"),
-    expectedVersion,
-    actualVersion: ordinal,
-    detail: text,
-  }),
-  v.object({ status: v.literal("rejected"), streamId: text, code, detail: text, field: v.optional(text), eventId: v.optional(text) }),
-  v.object({ status: v.literal("skipped"), streamId: text }),
-]);
+export const pushResult = [
+  "status",
+  {
+    committed: taken,
+    duplicate: taken,
+    conflict: {
+      streamId: "string",
+      code: '"version-conflict"',
+      expectedVersion: "expectedVersion",
+      actualVersion: "whole number",
+      detail: "string",
+    },
+    rejected: { streamId: "string", code: "code", detail: "string", field: "string?", eventId: "string?" },
+    skipped: { streamId: "string" },
+  },
+] as const;
 
-export const pushAnswer = v.object({ log: v.nullable(text), results: v.array(pushResult) });
+export const pushAnswer = { log: "string|null", results: [pushResult] } as const;
 
-export const recordedEvent = v.object({
-  id: text,
-  streamId: text,
-  version,
-  position: v.nullable(position),
-  type: text,
-  schemaVersion: ordinal,
-  data: json,
-  metadata,
-  occurredAt: text,
-  recordedAt: v.nullable(text),
-  actor: v.nullable(text),
-});
-export const confirmedEvent = v.object({ ...recordedEvent.entries, position, recordedAt: text });
+export const recordedEvent = {
+  id: "string",
+  streamId: "string",
+  version: "version",
+  position: "position|null",
+  type: "string",
+  schemaVersion: "whole number",
+  data: "json",
+  metadata: "object",
+  occurredAt: "string",
+  recordedAt: "string|null",
+  actor: "string|null",
+} as const;
+export const confirmedEvent = { ...recordedEvent, position: "position", recordedAt: "string" } as const;
 
 /** `GET /v1/{store}/streams/{streamId}` */
-export const streamPage = v.object({ streamId: text, version: ordinal, events: v.array(recordedEvent) });
+export const streamPage = { streamId: "string", version: "whole number", events: [recordedEvent] } as const;
 
 /** `GET /v1/{store}/streams` */
-export const streamList = v.object({
-  streams: v.array(v.object({ streamId: text, version: ordinal })),
+export const streamList = {
+  streams: [{ streamId: "string", version: "whole number" }],
   /** What to give as `after` for the next page; null at the end. */
-  next: v.nullable(text),
-});
+  next: "string|null",
+} as const;
 
 /** `GET /v1/{store}/feed` */
-export const feedPage = v.object({
-  log: text,
-  events: v.array(confirmedEvent),
+export const feedPage = {
+  log: "string",
+  events: [confirmedEvent],
   /** How far the page looked, also where nothing matched. */
-  position: ordinal,
+  position: "whole number",
   /** The log's mark at `position`, see `mark.ts`; an older edge tells none. */
-  mark: v.optional(text),
+  mark: "string?",
   /** The log's last position. */
-  head: ordinal,
-});
+  head: "whole number",
+} as const;
 
 /** `GET /v1/{store}/health` */
-export const storeHealth = v.object({
-  log: text,
-  head: ordinal,
-  streams: ordinal,
-  events: ordinal,
+export const storeHealth = {
+  log: "string",
+  head: "whole number",
+  streams: "whole number",
+  events: "whole number",
   /** Events that streams have told of and the log lacks. */
-  unpublished: ordinal,
+  unpublished: "whole number",
   /** Milliseconds since the oldest of them was recorded; 0 where there is none. */
-  oldestUnpublishedAgeMs: ordinal,
-});
+  oldestUnpublishedAgeMs: "whole number",
+} as const;
 
 /** RFC 9457, `application/problem+json`. */
-export const problemDocument = v.object({
-  type: v.optional(text),
-  title: v.optional(text),
-  status: v.optional(ordinal),
-  code,
-  detail: v.optional(text),
-  field: v.optional(text),
-  expectedVersion: v.optional(expectedVersion),
-  actualVersion: v.optional(ordinal),
-  eventId: v.optional(text),
-  log: v.optional(text),
-  head: v.optional(ordinal),
-  retryAfter: v.optional(v.number()),
-});
+export const problemDocument = {
+  type: "string?",
+  title: "string?",
+  status: "whole number?",
+  code: "code",
+  detail: "string?",
+  field: "string?",
+  expectedVersion: "expectedVersion?",
+  actualVersion: "whole number?",
+  eventId: "string?",
+  log: "string?",
+  head: "whole number?",
+  retryAfter: "number?",
+} as const;
 
-export type AppendRequest = v.InferOutput<typeof appendRequest>;
-export type AppendAnswer = v.InferOutput<typeof appendAnswer>;
-export type PushRequest = v.InferOutput<typeof pushRequest>;
-export type PushResult = v.InferOutput<typeof pushResult>;
-export type PushAnswer = v.InferOutput<typeof pushAnswer>;
-export type StreamPage = v.InferOutput<typeof streamPage>;
-export type StreamList = v.InferOutput<typeof streamList>;
-export type FeedPage = v.InferOutput<typeof feedPage>;
-export type StoreHealth = v.InferOutput<typeof storeHealth>;
-export type ProblemDocument = v.InferOutput<typeof problemDocument>;
+export type AppendRequest = Shaped<typeof appendRequest>;
+export type AppendAnswer = Shaped<typeof appendAnswer>;
+export type PushRequest = Shaped<typeof pushRequest>;
+export type PushResult = Shaped<typeof pushResult>;
+export type PushAnswer = Shaped<typeof pushAnswer>;
+export type StreamPage = Shaped<typeof streamPage>;
+export type StreamList = Shaped<typeof streamList>;
+export type FeedPage = Shaped<typeof feedPage>;
+export type StoreHealth = Shaped<typeof storeHealth>;
+export type ProblemDocument = Shaped<typeof problemDocument>;
 
 /**
  * What can be asked of the feed. `mark` is the one that the log is believed to have at `after`; `within` names streams and
@@ -163,15 +148,17 @@ export interface FeedQuery {
   readonly until?: string;
 }
 
-type Schema<T> = v.GenericSchema<unknown, T>;
+/** @throws InvalidRequestError that names the first field which is not as the shape says */
+export function parseMessage<S extends Shape>(shape: S, value: unknown): Shaped<S> {
+  const message = match(shape, value);
+  if (!(message instanceof Mismatch)) return message;
+  const field = message.path.join(".") || "body";
+  throw new InvalidRequestError(`${field}: expected ${message.expected}, received ${tell(message.received)}.`, { field });
+}
 
-/** @throws InvalidRequestError that names the first field which is not as the schema says */
-export function parseMessage<T>(schema: Schema<T>, value: unknown): T {
-  const result = v.safeParse(schema, value, { abortEarly: true });
-  if (result.success) return result.output;
-  const [issue] = result.issues;
-  const field = v.getDotPath(issue) ?? "body";
-  throw new InvalidRequestError(`${field}: expected ${issue.expected ?? "something else"}, received ${issue.received}.`, { field });
+function tell(value: unknown): string {
+  if (typeof value !== "object" || value === null) return JSON.stringify(value);
+  return Array.isArray(value) ? "array" : "object";
 }
 
 export const parseAppendRequest = (value: unknown): AppendRequest => parseMessage(appendRequest, value);
@@ -190,7 +177,7 @@ export function problemOf(error: HeadwaterError): { code: ErrorCode; detail: str
 
 /** The typed error of a problem document; undefined where it is none that this side knows. */
 export function errorFromProblem(value: unknown): HeadwaterError | undefined {
-  const result = v.safeParse(problemDocument, value);
-  if (!result.success) return undefined;
-  return errorOf(result.output.code, result.output.detail, result.output);
+  const problem = match(problemDocument, value);
+  if (problem instanceof Mismatch) return undefined;
+  return errorOf(problem.code, problem.detail, problem);
 }

@@ -1,8 +1,8 @@
-/** `GET /openapi.json`, made from the schemas that check the messages, so that it can't say anything else. */
-import { toJsonSchema } from "@valibot/to-json-schema";
-import type { GenericSchema } from "valibot";
+/** `GET /openapi.json`, made from the shapes that check the messages, so that it can't say anything else. */
 import { ERROR_CODES, type ErrorCode } from "../shared/errors.ts";
+import type { Shape } from "../shared/shape.ts";
 import * as wire from "../shared/wire.ts";
+import { jsonSchema } from "./json-schema.ts";
 import { STATUS } from "./problem.ts";
 
 type Parameter = { name: string; in: "path" | "query"; required?: boolean; description: string; schema: object };
@@ -112,30 +112,17 @@ export function openApi(): object {
   return document;
 }
 
-function schemaOf(schema: GenericSchema): object {
-  return toJsonSchema(schema, {
-    errorMode: "ignore",
-    overrideSchema({ valibotSchema }) {
-      if (valibotSchema === wire.ordinal || valibotSchema === wire.version || valibotSchema === wire.position)
-        return { type: "integer", minimum: 0 };
-      if (valibotSchema === wire.metadata) return { type: "object" };
-      if (valibotSchema === wire.code) return { type: "string", enum: Object.keys(ERROR_CODES) };
-      return valibotSchema === wire.json ? {} : undefined;
-    },
-  });
+function body(shape: Shape): object {
+  return { required: true, content: { "application/json": { schema: jsonSchema(shape) } } };
 }
 
-function body(schema: GenericSchema): object {
-  return { required: true, content: { "application/json": { schema: schemaOf(schema) } } };
-}
-
-function answer(description: string, schema: GenericSchema): object {
-  return { description, content: { "application/json": { schema: schemaOf(schema) } } };
+function answer(description: string, shape: Shape): object {
+  return { description, content: { "application/json": { schema: jsonSchema(shape) } } };
 }
 
 function problems(...codes: ErrorCode[]): Record<number, object> {
   const all: ErrorCode[] = [...codes, "unauthenticated", "forbidden", "too-many-requests", "unavailable"];
-  const schema = schemaOf(wire.problemDocument);
+  const schema = jsonSchema(wire.problemDocument);
   const byStatus = Map.groupBy(all, (code) => STATUS[code]);
   return Object.fromEntries(
     [...byStatus].map(([status, same]) => [

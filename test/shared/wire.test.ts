@@ -1,18 +1,17 @@
 import { createHash } from "node:crypto";
-import { toJsonSchema } from "@valibot/to-json-schema";
 import { expect, test } from "vitest";
 import { ERROR_CODES, type ErrorCode, errorOf, HeadwaterError } from "../../shared/errors.ts";
 import * as wire from "../../shared/wire.ts";
 
 /** One line for each version of the protocol. A hash that differs is a changed wire: is it one that an older side misreads? */
 const HASHES: Readonly<Record<number, string>> = {
-  1: "09e2cb9fd247ade2",
+  1: "e134300e74bd393e",
 };
 
 test("the wire is what its version says", () => {
   const { appendRequest, appendAnswer, pushRequest, pushAnswer, streamPage, streamList, feedPage, storeHealth, problemDocument } = wire;
-  const schemas = [appendRequest, appendAnswer, pushRequest, pushAnswer, streamPage, streamList, feedPage, storeHealth, problemDocument];
-  const text = JSON.stringify(schemas.map((schema) => toJsonSchema(schema, { errorMode: "ignore" })));
+  const shapes = [appendRequest, appendAnswer, pushRequest, pushAnswer, streamPage, streamList, feedPage, storeHealth, problemDocument];
+  const text = JSON.stringify(shapes);
   expect(createHash("sha256").update(text).digest("hex").slice(0, 16)).toBe(HASHES[wire.PROTOCOL_VERSION]);
 });
 
