@@ -12,10 +12,10 @@ import { errorOf } from "../shared/errors.ts";
 import type { ConfirmedEvent } from "../shared/event.ts";
 import type { History } from "../shared/history.ts";
 import { NO_STREAM, toPosition, toVersion, type Version } from "../shared/order.ts";
-import type { NewEntry } from "../shared/outbox.ts";
+import { type NewEntry, type ParkedEntry, supersede } from "../shared/outbox.ts";
 import type { StreamId } from "../shared/stream-id.ts";
-import type { Database, Schema } from "./database.ts";
-import { addToOutbox, firstKey, historyOf, streamEvents, versionOf, type WriteTx, whole } from "./device-log.ts";
+import type { Database, Schema, StoreName } from "./database.ts";
+import { addToOutbox, firstKey, historyOf, streamEvents, toParkedEntry, versionOf, type WriteTx, whole } from "./device-log.ts";
 import type { AppendResult } from "./event-store.ts";
 import { toSegments } from "./segments.ts";
 import { VersionMemory } from "./version-memory.ts";
@@ -38,13 +38,13 @@ const GROUP_COMMITS = 1000;
 export class Appender {
   readonly #database: Database;
   readonly #durability: IDBTransactionDurability;
-  readonly #onAppended: (commits: number) => void;
+  readonly #onAppended: (commits: number, isParkedChanged: boolean) => void;
   readonly #memory = new VersionMemory();
   #waiting: Waiting[] = [];
   #running: Promise<void> | undefined;
 
-  /** @param onAppended told after each transaction how many pending commits it added */
-  constructor(database: Database, durability: IDBTransactionDurability, onAppended: (commits: number) => void) {
+  /** @param onAppended told after each transaction how many pending commits it added, and whether others are parked than before */
+  constructor(database: Database, durability: IDBTransactionDurability, onAppended: (commits: number, isParkedChanged: boolean) => void) {
     this.#database = database;
     this.#durability = durability;
     this.#onAppended = onAppended;
@@ -69,7 +69,11 @@ export class Appender {
       const group = this.#waiting.splice(0, GROUP_COMMITS);
       try {
         const decisions = await this.#appendGroup(group);
-        this.#onAppended(decisions.filter((decided) => decided.decision.kind === "append" && decided.position === null).length);
+        const added = decisions.filter(({ decision, position }) => decision.kind === "append" && position === null);
+        this.#onAppended(
+          added.length,
+          added.some(({ superseded }) => superseded.length > 0),
+        );
         for (const [i, waiting] of group.entries()) settle(waiting, decisions[i]);
       } catch (error) {
         for (const waiting of group) waiting.reject(error);
@@ -101,6 +105,8 @@ interface Decided {
   readonly decision: AppendDecision;
   /** Of the first event; null while pending. */
   readonly position: number | null;
+  /** Whoever appends a parked commit's events again has given it its end. */
+  readonly superseded: readonly ParkedEntry[];
 }
 
 function settle({ commit, resolve, reject }: Waiting, decided: Decided | undefined): void {
@@ -134,9 +140,14 @@ async function appendGroup(
   const facts = factsOf(group, memory);
   const unread = [...facts].filter(([, stream]) => !stream.isKnown);
   // What is remembered needs no request but the write, which tells whether it holds.
-  const tx: WriteTx = db.transaction(unread.length === 0 ? ["events"] : ["events", "meta"], "readwrite", { durability });
+  const stores: StoreName[] = unread.length === 0 ? ["events"] : ["events", "meta"];
+  const mayRepeat = group.some((request) => request.mayRepeat);
+  const tx: WriteTx = db.transaction(mayRepeat ? [...stores, "parked"] : stores, "readwrite", { durability });
   const { decisions, keys, wasEmpty } = await whole(tx, async () => {
     let first: unknown;
+    if (mayRepeat) {
+      for (const record of await tx.objectStore("parked").getAll()) facts.get(record.streamId)?.parked.push(toParkedEntry(record));
+    }
     if (unread.length > 0) {
       const reads = unread.map(([streamId, stream]) => readStreamFacts(tx, streamId, stream, group));
       const [history, any] = await Promise.all([historyOf(tx), firstKey(tx), ...reads]);
@@ -165,7 +176,9 @@ async function appendPending(
   facts: ReadonlyMap<StreamId, Facts>,
 ): Promise<Omit<Appended, "wasEmpty">> {
   const { decisions, entries } = decideGroup(group, facts);
-  return { decisions, keys: await Promise.all(addToOutbox(tx, entries)) };
+  const gone = decisions.flatMap((decided) => decided.superseded).map(({ seq }) => tx.objectStore("parked").delete(seq));
+  const [keys] = await Promise.all([Promise.all(addToOutbox(tx, entries)), ...gone]);
+  return { decisions, keys };
 }
 
 async function appendLocally(
@@ -191,13 +204,17 @@ function decideGroup(
     const stream = facts.get(commit.streamId);
     assert(stream !== undefined, "the facts of every stream of the group are known");
     const decision = decideAppend(stream, commit);
-    if (decision.kind === "duplicate") return { decision, position: stream.recorded.get(commit.events[0]?.id ?? "")?.position ?? null };
-    if (decision.kind === "refused") return { decision, position: null };
+    const none = { decision, position: null, superseded: [] };
+    if (decision.kind === "duplicate") return { ...none, position: stream.recorded.get(commit.events[0]?.id ?? "")?.position ?? null };
+    if (decision.kind === "refused") return none;
+    const superseded = supersede(stream.parked, commit.events);
+    if (superseded.kind === "refused") return { ...none, decision: superseded };
+    stream.parked = stream.parked.filter((entry) => !superseded.gone.includes(entry));
     const { firstVersion } = decision;
     const position = local?.record(commit, firstVersion) ?? null;
     entries.push({ ...commit, state: "pending", firstVersion, confirmed: 0 });
     advance(stream, commit, firstVersion, position);
-    return { decision, position };
+    return { decision, position, superseded: superseded.gone };
   });
   return { decisions, entries };
 }
@@ -210,6 +227,8 @@ interface Facts extends StreamFacts {
   mayRepeat: boolean;
   /** From memory: nothing has to be read. */
   isKnown: boolean;
+  /** Read where a commit of the group may repeat one of them. */
+  parked: ParkedEntry[];
 }
 
 function factsOf(group: readonly AppendRequest[], memory: VersionMemory): Map<StreamId, Facts> {
@@ -218,7 +237,7 @@ function factsOf(group: readonly AppendRequest[], memory: VersionMemory): Map<St
     let stream = facts.get(commit.streamId);
     if (stream === undefined) {
       const version = memory.versionOf(commit.streamId);
-      stream = { version: version ?? NO_STREAM, recorded: new Map(), mayRepeat, isKnown: version !== undefined };
+      stream = { version: version ?? NO_STREAM, recorded: new Map(), mayRepeat, isKnown: version !== undefined, parked: [] };
       facts.set(commit.streamId, stream);
     }
     stream.mayRepeat ||= mayRepeat;

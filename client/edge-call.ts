@@ -36,12 +36,9 @@ export function createEdgeCall({
   const base = url.replace(/\/+$/, "");
 
   /** @param refused the token that the edge would not take; its answer stands where there is no other */
-  async function request(path: string, body: string | undefined, refused?: string): Promise<{ response: Response; text: string }> {
+  async function request(path: string, body: string | undefined, ended: AbortSignal, refused?: string): Promise<Answered> {
     const headers: Record<string, string> = { accept: "application/json" };
-    const init: RequestInit = {
-      headers,
-      signal: AbortSignal.any([AbortSignal.timeout(timeout), ...(signal === undefined ? [] : [signal])]),
-    };
+    const init: RequestInit = { headers, signal: ended };
     if (body !== undefined) {
       headers["content-type"] = "application/json";
       Object.assign(init, { method: "POST", body });
@@ -51,13 +48,15 @@ export function createEdgeCall({
     const response = await send(base + path, init);
     const text = await response.text();
     const isRenewed = response.status === 401 && bearer !== undefined && refused === undefined && (await token?.()) !== bearer;
-    return isRenewed ? request(path, body, bearer) : { response, text };
+    return isRenewed ? request(path, body, ended, bearer) : { response, text };
   }
 
   return async (path, parse, body) => {
-    let answered: { response: Response; text: string };
+    const ended = AbortSignal.any([AbortSignal.timeout(timeout), ...(signal === undefined ? [] : [signal])]);
+    let answered: Answered;
     try {
-      answered = await request(path, body === undefined ? undefined : JSON.stringify(body));
+      // Neither the app's token nor a fetch of its own can be trusted to end.
+      answered = await Promise.race([request(path, body === undefined ? undefined : JSON.stringify(body), ended), rejection(ended)]);
     } catch (error) {
       throw new UnavailableError("The edge gave no answer.", {}, { cause: error });
     }
@@ -69,6 +68,18 @@ export function createEdgeCall({
       throw new UnavailableError("The edge gave an answer that this version does not understand.", {}, { cause: error });
     }
   };
+}
+
+interface Answered {
+  readonly response: Response;
+  readonly text: string;
+}
+
+function rejection(signal: AbortSignal): Promise<never> {
+  return new Promise((_, reject) => {
+    if (signal.aborted) reject(signal.reason);
+    signal.addEventListener("abort", () => reject(signal.reason), { once: true });
+  });
 }
 
 /** Undefined for what is no JSON, which is no answer of the edge either. */

@@ -3,7 +3,7 @@
  * the lease in the database, which fences, and tells of a leader that froze with the lock in its hands.
  */
 import type { IDBPDatabase } from "idb";
-import { HeadwaterError, StoreFullError } from "../shared/errors.ts";
+import { HeadwaterError, StorageFailedError, StoreFullError } from "../shared/errors.ts";
 import { isAbandoned, type Lease, look, mayWrite, NO_LEASE, NOTHING_SEEN, nextBeat, nextTerm } from "../shared/leadership.ts";
 import type { Database, Schema } from "./database.ts";
 import { type WriteTx, whole } from "./device-log.ts";
@@ -27,6 +27,8 @@ export class Election {
   readonly #onFailed: (error: HeadwaterError) => void;
   readonly #closing: AbortSignal;
   #isLeading = false;
+  #isStealing = false;
+  #terms = 0;
   #seen = NOTHING_SEEN;
 
   /** @param onFailed told where this tab could lead and its storage does not let it */
@@ -42,7 +44,12 @@ export class Election {
   async stand(): Promise<void> {
     const looking = setInterval(() => void this.#look(), BEAT);
     try {
-      while (!this.#closing.aborted) await this.once();
+      while (!this.#closing.aborted) {
+        const before = this.#terms;
+        await this.once();
+        // Not to be asked again at once, whatever the browser has against it.
+        if (this.#terms === before) await pause(BEAT, this.#closing);
+      }
     } finally {
       clearInterval(looking);
     }
@@ -55,7 +62,10 @@ export class Election {
 
   /** Leads now, in the place of whoever does. */
   async steal(): Promise<void> {
-    if (!this.#isLeading) await this.#hold({ steal: true });
+    if (this.#isLeading || this.#isStealing) return;
+    this.#isStealing = true;
+    await this.#hold({ steal: true });
+    this.#isStealing = false;
   }
 
   async #hold(options: LockOptions): Promise<void> {
@@ -69,8 +79,10 @@ export class Election {
       // Where there are no locks, tabs lead in turn, each fenced by the next.
       await (globalThis.navigator?.locks?.request(this.#lock, options, lead) ?? lead());
     } catch (error) {
-      if (!(error instanceof DOMException) || error.name !== "AbortError") throw error;
-      deposed.abort(); // stolen, or given up because the store is being closed
+      if (!(error instanceof DOMException)) throw error;
+      // Stolen, or given up because the store is being closed; anything else is the browser's refusal.
+      if (error.name !== "AbortError") this.#onFailed(new StorageFailedError(`No lock: ${error.message}`, {}, { cause: error }));
+      deposed.abort();
       await leading;
     }
   }
@@ -78,6 +90,8 @@ export class Election {
   async #leadOn(deposed: AbortSignal): Promise<void> {
     const isOver = () => deposed.aborted || this.#closing.aborted;
     this.#isLeading = true;
+    this.#isStealing = false;
+    this.#terms++;
     try {
       // Fenced with the lock in its hands, as by a reset: it takes a new term.
       while (!isOver() && (await this.#term(deposed)) === "fenced");
@@ -129,7 +143,9 @@ export class Election {
     const lease = await this.#database.run(leaseOf).catch(unlessStorage);
     if (lease === undefined || this.#isLeading) return;
     this.#seen = look(this.#seen, lease);
-    if (isAbandoned(this.#seen, PATIENCE)) await this.steal();
+    if (!isAbandoned(this.#seen, PATIENCE)) return;
+    this.#seen = NOTHING_SEEN;
+    await this.steal();
   }
 }
 
@@ -140,8 +156,8 @@ function pause(milliseconds: number, signal: AbortSignal): Promise<void> {
   });
 }
 
-/** Storage that fails now is tried again at the next beat; whatever else needs it says so. */
-function unlessStorage(error: unknown): undefined {
+/** Storage that fails now is tried again later; whoever needs it meanwhile is told. */
+export function unlessStorage(error: unknown): undefined {
   if (!(error instanceof HeadwaterError)) throw error;
   return undefined;
 }

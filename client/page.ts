@@ -4,7 +4,7 @@ import { unreachable } from "../shared/assert.ts";
 import type { ConfirmedEvent } from "../shared/event.ts";
 import { decidePage, type History, type PageRequest } from "../shared/history.ts";
 import { mayWrite, NO_LEASE } from "../shared/leadership.ts";
-import { type OutboxEntry, parkFrom, reconcile } from "../shared/outbox.ts";
+import { arrivedAfterAll, type OutboxEntry, parkFrom, reconcile } from "../shared/outbox.ts";
 import type { Refused } from "../shared/push.ts";
 import type { Resolve } from "../shared/resolution.ts";
 import type { FeedPage } from "../shared/wire.ts";
@@ -17,6 +17,7 @@ import {
   outboxFrom,
   pagesAfter,
   skipNumber,
+  toParkedEntry,
   toParkedRecord,
   type WriteTx,
   whole,
@@ -32,11 +33,11 @@ export interface OutboxChange {
   readonly left: readonly number[];
   /** Still pending, elsewhere. */
   readonly changed: readonly number[];
-  /** How many of those that left are parked. */
-  readonly parked: number;
+  /** Others are parked than before. */
+  readonly isParkedChanged: boolean;
 }
 
-const NO_CHANGE: OutboxChange = { left: [], changed: [], parked: 0 };
+const NO_CHANGE: OutboxChange = { left: [], changed: [], isParkedChanged: false };
 
 export type Applied = ({ readonly kind: "applied" } & OutboxChange) | { readonly kind: "stale" };
 
@@ -65,9 +66,11 @@ export async function applyPage(
     if (events.length > 0) {
       writes.push(skipNumber(tx));
       writes.push(...(asked.isFill ? await fillIn(tx, events) : await writeSegments(tx, events)));
-      const settled = await settleOutbox(tx, events, resolve, asked.isFill);
-      change = settled.change;
-      writes.push(...settled.writes);
+      const streams = Map.groupBy(events, (event) => event.streamId);
+      const ended = await endParked(tx, streams);
+      const settled = await settleOutbox(tx, streams, resolve, asked.isFill);
+      change = { ...settled.change, isParkedChanged: settled.change.isParkedChanged || ended.length > 0 };
+      writes.push(...ended, ...settled.writes);
     }
     await Promise.all(writes);
     return { kind: "applied", history, ...change };
@@ -116,15 +119,23 @@ async function fillIn(tx: WriteTx, events: readonly ConfirmedEvent[]): Promise<P
   return writes;
 }
 
+/** What was parked and has arrived after all is parked no more. */
+async function endParked(tx: WriteTx, streams: ReadonlyMap<string, readonly ConfirmedEvent[]>): Promise<Promise<unknown>[]> {
+  const store = tx.objectStore("parked");
+  const parked = Map.groupBy((await store.getAll()).map(toParkedEntry), (entry) => entry.streamId);
+  return [...parked].flatMap(([streamId, entries]) =>
+    arrivedAfterAll(entries, streams.get(streamId) ?? []).map((entry) => store.delete(entry.seq)),
+  );
+}
+
 async function settleOutbox(
   tx: WriteTx,
-  events: readonly ConfirmedEvent[],
+  streams: ReadonlyMap<string, readonly ConfirmedEvent[]>,
   resolve: Resolve<ConfirmedEvent>,
   isFill: boolean,
 ): Promise<{ change: OutboxChange; writes: Promise<unknown>[] }> {
   const empty = { change: NO_CHANGE, writes: [] };
   if ((await tx.objectStore("events").getKey(outboxFrom(0))) === undefined) return empty;
-  const streams = Map.groupBy(events, (event) => event.streamId);
   const outbox = await OutboxPart.read(tx, streams.keys());
   const left: number[] = [];
   const moved: OutboxEntry[] = [];
@@ -169,7 +180,7 @@ export function changeOutbox(
         unreachable(entry);
     }
   }
-  return { change: { left, changed, parked: left.length }, writes: [...writes, ...outbox.write(tx)] };
+  return { change: { left, changed, isParkedChanged: left.length > 0 }, writes: [...writes, ...outbox.write(tx)] };
 }
 
 /**

@@ -15,9 +15,9 @@ import { pagesFrom, pendingCommits, type ReadTx, readHistory, streamEvents, vers
 import { createEdgeCall } from "./edge-call.ts";
 import type { AppendOptions, AppendResult, EventStore, ReadAllOptions, ReadStreamOptions, StreamSlice } from "./event-store.ts";
 import { type Exported, exportOutbox } from "./export.ts";
+import { bringIntoScope, resetHistory, setScope } from "./history.ts";
 import { newEvents, parseCount } from "./options.ts";
 import type { OutboxChange } from "./page.ts";
-import { changeScope, resetHistory } from "./reset.ts";
 import { type ConflictRules, createResolver } from "./resolver.ts";
 import { eventsOfPages } from "./segments.ts";
 import { type Status, StatusBoard } from "./status.ts";
@@ -99,9 +99,10 @@ export class Store implements EventStore {
     this.#filter = scopeOf(sync?.filter);
     this.#board = new StatusBoard(sync === undefined ? "local" : "offline");
     this.#database = new Database(name, () => this.#onOutdated());
-    this.#appender = new Appender(this.#database, durability, (commits) => {
+    this.#appender = new Appender(this.#database, durability, (commits, isParkedChanged) => {
       this.#count(commits);
       if (commits > 0) this.#syncer?.appended();
+      if (isParkedChanged) void this.#refreshQuietly();
     });
     if (sync === undefined) return;
     const { automatic = true, pollEvery = 5_000, ...edge } = sync;
@@ -128,10 +129,7 @@ export class Store implements EventStore {
   async open(): Promise<void> {
     if (this.#syncer !== undefined) {
       await this.#database.run(takeOverDeviceHistory);
-      // A single stream that was followed once stays followed: commits to it may be on their way.
-      const followed = (before: Scope) =>
-        this.#filter === null ? null : [...new Set([...this.#filter, ...(before ?? []).filter((part) => part.includes("-"))])];
-      this.#scope = (await this.#database.run((db) => changeScope(db, followed))).scope;
+      this.#scope = (await this.#database.run((db) => setScope(db, this.#filter))).scope;
     }
     await this.#refresh();
     this.#syncer?.start();
@@ -165,8 +163,7 @@ export class Store implements EventStore {
    * judged only when it is here; one that believes nothing, or that there is nothing, goes ahead without.
    */
   async #follow({ streamId, expectedVersion }: Commit): Promise<void> {
-    const { scope } = await this.#database.run((db) => changeScope(db, (before) => (before === null ? null : [...before, streamId])));
-    this.#scope = scope;
+    this.#scope = (await this.#database.run((db) => bringIntoScope(db, streamId))).scope;
     await this.#syncer?.redirected(false);
     if (expectedVersion === "any") return;
     try {
@@ -309,10 +306,10 @@ export class Store implements EventStore {
     this.#syncer?.appended();
   }
 
-  #onWritten({ left, parked }: OutboxChange, history: History | undefined): void {
+  #onWritten({ left, isParkedChanged }: OutboxChange, history: History | undefined): void {
     this.#count(-left.length);
     if (history !== undefined) this.#board.update(progressOf(history));
-    if (parked > 0) void this.#refreshQuietly();
+    if (isParkedChanged) void this.#refreshQuietly();
   }
 
   #count(commits: number): void {

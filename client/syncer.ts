@@ -11,7 +11,7 @@ import { errorOf, type HeadwaterError, StoreClosedError } from "../shared/errors
 import { connectionOf, type SyncState, troubleOfSync } from "../shared/sync.ts";
 import { problemOf } from "../shared/wire.ts";
 import { readHistory } from "./device-log.ts";
-import { Election } from "./election.ts";
+import { Election, unlessStorage } from "./election.ts";
 import { Session, type SessionContext } from "./session.ts";
 import type { StatusBoard } from "./status.ts";
 import { type Problem, type TabMessage, Tabs } from "./tabs.ts";
@@ -109,9 +109,10 @@ export class Syncer {
   }
 
   async #lead(term: number, deposed: AbortSignal): Promise<"done" | "fenced"> {
-    const { database, ending, board } = this.#options;
+    const { database, ending, board, settings } = this.#options;
     const history = await database.run(readHistory);
-    if (deposed.aborted || ending.aborted) return "done";
+    const isWanted = settings.automatic || this.#asks.size > 0;
+    if (deposed.aborted || ending.aborted || !isWanted) return "done";
     board.update({ connection: "connecting" });
     const session = new Session(
       {
@@ -187,7 +188,7 @@ export class Syncer {
         this.#told = "";
         return this.#session?.show();
       case "redirected":
-        return void this.#redirect(message.isReset);
+        return void this.#redirect(message.isReset).catch(unlessStorage);
       case "asked":
         if (this.#session === undefined) return;
         this.#tabs.tell({ kind: "heard", ask: message.ask });

@@ -6,14 +6,13 @@ import { element, showConflicts, showMessage, showStatus, showStream } from "./v
 const parameters = new URLSearchParams(location.search);
 const device = parameters.get("device") ?? "A";
 const storeId = parameters.get("store") ?? "permits";
-/** How often the page asks the edge for what others have recorded, in milliseconds. */
-const SYNC_EVERY = 3_000;
 
 const online = element("online", HTMLInputElement);
 const store = await openStore({
   name: `${storeId}-${device}`,
   sync: {
     url: `${location.origin}/v1/${storeId}`,
+    pollEvery: 2_000,
     // The switch stands for the network, so that going offline can be tried without pulling a plug.
     fetch: (...request) => (online.checked ? fetch(...request) : Promise.reject(new TypeError("The network is switched off."))),
   },
@@ -25,10 +24,7 @@ let seenVersion = 0;
 
 async function show(): Promise<void> {
   showStatus(store.status);
-  showConflicts(store.conflicts(), async (resolve) => {
-    await resolve();
-    await sync();
-  });
+  showConflicts(store.conflicts(), (resolve) => resolve());
   if (!stream.checkValidity()) return;
   const streamId = stream.value;
   const events = await eventsOf(streamId);
@@ -71,7 +67,6 @@ async function record(form: HTMLFormElement): Promise<void> {
     showMessage(error.message);
   }
   await show();
-  if (online.checked) await sync();
 }
 
 async function importPermits(button: HTMLButtonElement): Promise<void> {
@@ -83,7 +78,6 @@ async function importPermits(button: HTMLButtonElement): Promise<void> {
     const lines = await readLines("/permits.ndjson.gz");
     const count = await appendLines(store, lines, async (done) => {
       progress.value = done / lines.length;
-      showStatus(store.status);
     });
     const seconds = ((performance.now() - start) / 1000).toFixed(1);
     showMessage(`${count.toLocaleString("en")} steps recorded on this device in ${seconds} s.`);
@@ -94,7 +88,6 @@ async function importPermits(button: HTMLButtonElement): Promise<void> {
   progress.hidden = true;
   button.disabled = false;
   await show();
-  if (online.checked) await sync();
 }
 
 element("device", HTMLElement).textContent = `This is device ${device}.`;
@@ -109,11 +102,16 @@ element("import", HTMLButtonElement).addEventListener("click", (event) => void i
 element("sync", HTMLButtonElement).addEventListener("click", () => void sync());
 stream.addEventListener("input", () => void show());
 online.addEventListener("change", () => void (online.checked ? sync() : show()));
-// What another tab recorded shows when the person comes back to this one.
-document.addEventListener("visibilitychange", () => void show());
 
+// The store syncs by itself. A page is drawn at most once a frame, however much changes.
+let isDrawing = false;
+store.watch(() => {
+  if (isDrawing) return;
+  isDrawing = true;
+  requestAnimationFrame(() => {
+    isDrawing = false;
+    void show();
+  });
+});
+await show();
 if ("serviceWorker" in navigator) await navigator.serviceWorker.register("/service-worker.js", { type: "module" });
-await sync();
-setInterval(() => {
-  if (online.checked && !document.hidden) void sync();
-}, SYNC_EVERY);

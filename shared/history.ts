@@ -39,9 +39,8 @@ export interface History {
 /** A part of the store whose events up to `upTo` are fetched separately. */
 export interface Fill {
   readonly within: Scope;
-  /** How far it has come, and the log's mark there. */
+  /** How far it has come. */
   readonly position: number;
-  readonly mark: string | null;
   /** Where the cursor stood when the part came to the scope. */
   readonly upTo: number;
 }
@@ -54,7 +53,6 @@ export const NEW_HISTORY: History = { authority: "device", log: null, position: 
 /** What a page was asked for with. */
 export interface PageRequest {
   readonly after: number;
-  readonly mark: string | null;
   readonly within: Scope;
   /** It fills in what came to the scope later, instead of continuing the feed. */
   readonly isFill: boolean;
@@ -65,19 +63,21 @@ export type PageDecision =
   | { readonly kind: "apply"; readonly history: History; readonly events: readonly ConfirmedEvent[] };
 
 /** The next page that the device lacks. */
-export function nextPage({ position, mark, scope, fills }: History): PageRequest {
+export function nextPage({ position, scope, fills }: History): PageRequest {
   const [fill] = fills;
-  if (fill === undefined) return { after: position, mark, within: scope, isFill: false };
-  return { after: fill.position, mark: fill.mark, within: fill.within, isFill: true };
+  if (fill === undefined) return { after: position, within: scope, isFill: false };
+  return { after: fill.position, within: fill.within, isFill: true };
 }
 
 /** How that page is asked for at the edge. */
-export function pageQuery({ log }: History, { after, mark, within }: PageRequest, limit: number): FeedQuery {
+export function pageQuery({ log, position, mark }: History, { after, within, isFill }: PageRequest, limit: number): FeedQuery {
   return {
     after,
     limit,
     ...(log === null ? {} : { log }),
     ...(log === null || mark === null ? {} : { mark }),
+    // What is filled in must be of the history that stands on the device already (invariant 10).
+    ...(isFill ? { seen: position } : {}),
     // A scope that is longer than an address may be is applied on the device alone.
     ...(within === null || within.join().length > LONGEST_SCOPE ? {} : { within }),
   };
@@ -97,7 +97,7 @@ export function decidePage(history: History, page: FeedPage, request: PageReques
   const events = page.events.filter((event) => event.position <= last && isWithin(next.within, event.streamId));
   const followed = { ...history, authority: "edge", head } as const;
   if (fill === undefined) return { kind: "apply", history: { ...followed, log, position, mark }, events };
-  const fills = position >= fill.upTo ? rest : [{ ...fill, position, mark }, ...rest];
+  const fills = position >= fill.upTo ? rest : [{ ...fill, position }, ...rest];
   return { kind: "apply", history: { ...followed, fills }, events };
 }
 
@@ -119,7 +119,7 @@ export function withScope(history: History, scope: Scope): History {
     const left = scope === null || fill.within === null ? fill.within : fill.within.filter((part) => isWithin(scope, part));
     return left?.length === 0 ? [] : [{ ...fill, within: left }];
   });
-  return { ...history, scope, fills: isWider ? [...kept, { within, position: 0, mark: null, upTo: history.position }] : kept };
+  return { ...history, scope, fills: isWider ? [...kept, { within, position: 0, upTo: history.position }] : kept };
 }
 
 function sameScope(a: Scope, b: Scope): boolean {

@@ -10,7 +10,8 @@
  *
  * Invariants it upholds (numbers of the design's section 9):
  *  1. an entry leaves the outbox only when the feed has brought all its events, or when the app discards it;
- *  2. a stream's pending entries stand in the order of `seq` on consecutive versions that follow the confirmed ones;
+ *  2. a stream's pending entries stand in the order of `seq` on consecutive versions that follow the confirmed ones, and what is
+ *     left of one that is confirmed in part before all others;
  *  6. each entry is pending or parked, never both, and each function here returns every entry that it was given.
  *
  * What it does not do: send, store or wait. `client/` does.
@@ -101,7 +102,14 @@ export function reconcile<E extends ArrivedEvent>(
   const discarded: PendingEntry[] = [];
   const own = new Set(entries.flatMap(({ events }) => events.map(({ id }) => id)));
   const theirs = arrived.filter(({ id }) => !own.has(id));
-  let next = toVersion(confirmed + 1);
+  // Others' events where the first of the entries would go: whatever was decided on what stood there, or on one another, has to be
+  // decided again, also where the number of the version happens to be the right one.
+  const [front] = entries;
+  const isOvertaken = theirs.some(({ version }) => front !== undefined && version >= front.firstVersion + front.confirmed);
+  const arrivals = entries.map((entry) => ({ entry, arrival: arrivalOf(entry, byId, last.version) }));
+  // What is left of a commit that the page ends within comes first, whatever else is pending: the edge has it already.
+  const left = arrivals.map(({ entry, arrival }) => (arrival.kind === "begun" ? entry.events.length - arrival.confirmed : 0));
+  let next = toVersion(confirmed + 1 + Math.max(0, ...left));
   let parked: ParkReason | undefined;
   const keep = (entry: PendingEntry, before: PendingEntry) => {
     next = toVersion(lastVersionOf(entry) + 1);
@@ -111,14 +119,13 @@ export function reconcile<E extends ArrivedEvent>(
     parked ??= reason;
     changed.push(park(entry, reason));
   };
-  for (const entry of entries) {
-    const arrival = arrivalOf(entry, byId, last.version);
+  for (const { entry, arrival } of arrivals) {
     switch (arrival.kind) {
       case "whole":
         settled.push(entry);
         break;
       case "begun":
-        keep(placed(entry, toVersion(next - arrival.confirmed), arrival.confirmed), entry);
+        changed.push({ ...entry, firstVersion: arrival.firstVersion, confirmed: arrival.confirmed });
         break;
       case "reused":
         parkEntry(entry, { code: "event-id-reused", message: reusedMessage(arrival.eventId), actualVersion: confirmed });
@@ -126,7 +133,7 @@ export function reconcile<E extends ArrivedEvent>(
       case "none": {
         const believed = exactVersion(entry.expectedVersion);
         if (parked !== undefined) parkEntry(entry, behind(parked));
-        else if (believed === undefined || believed === next - 1) keep(placed(entry, next, 0), entry);
+        else if (believed === undefined || (believed === next - 1 && !isOvertaken)) keep(placed(entry, next, 0), entry);
         else {
           const reason = conflictReason(entry.expectedVersion, confirmed);
           const resolution = resolve({ ...entry, actualVersion: confirmed, theirs });
@@ -156,7 +163,7 @@ type Arrival =
   | { readonly kind: "none" }
   | { readonly kind: "whole" }
   /** The page ends within it. A commit is taken whole, so the rest stands at the head of the next page. */
-  | { readonly kind: "begun"; readonly confirmed: number }
+  | { readonly kind: "begun"; readonly firstVersion: Version; readonly confirmed: number }
   /** Its id stands for another event, or for one of a commit that is not this one. */
   | { readonly kind: "reused"; readonly eventId: string };
 
@@ -176,7 +183,9 @@ function arrivalOf(entry: PendingEntry, byId: ReadonlyMap<string, ArrivedEvent>,
   const elsewhere = events.slice(confirmed).find((own) => byId.has(own.id));
   if (elsewhere !== undefined) return { kind: "reused", eventId: elsewhere.id };
   if (confirmed === 0) return { kind: "none" };
-  return firstVersion + confirmed > lastVersion ? { kind: "begun", confirmed } : { kind: "reused", eventId: first.id };
+  return firstVersion + confirmed > lastVersion
+    ? { kind: "begun", firstVersion: toVersion(firstVersion), confirmed }
+    : { kind: "reused", eventId: first.id };
 }
 
 /**
@@ -277,18 +286,21 @@ export interface Superseded {
 }
 
 /**
- * A parked entry put behind everything its stream holds now: pending again, at the end of the outbox.
+ * A parked entry put behind everything its stream holds now: pending again, at the end of the outbox. One that `detach` has
+ * parked may be at the edge already, before events that the device has yet to fetch: an exact expectation would have it decided
+ * again on those, and other events of a rule in its place would be recorded beside it. So it goes behind whatever there is.
  *
  * @param seq the next free place of the outbox
  * @param version the stream's version, pending entries included
  */
 export function rebaseEntry(entry: ParkedEntry, seq: number, version: Version): PendingEntry {
-  const { streamId, expectedVersion, events } = entry;
+  const { streamId, events } = entry;
+  const expectedVersion = exactVersion(entry.expectedVersion) === undefined ? entry.expectedVersion : version;
   return {
     state: "pending",
     seq,
     streamId,
-    expectedVersion: exactVersion(expectedVersion) === undefined ? expectedVersion : version,
+    expectedVersion: entry.reason.code === "log-mismatch" ? "any" : expectedVersion,
     events,
     firstVersion: toVersion(version + 1),
     confirmed: 0,

@@ -112,6 +112,8 @@ export interface SyncState {
   readonly awaited: ReadonlyMap<number, Awaited>;
   /** Streams whose commit the edge failed at again and again: passed over for a while. */
   readonly setAside: ReadonlySet<string>;
+  /** They are to be tried again, when everything else was sent. */
+  readonly isAsideDue: boolean;
   /** Commits of a push at most, and events of a page: halved while too much is too much. */
   readonly pushCommits: number;
   readonly pageEvents: number;
@@ -211,6 +213,7 @@ export function startSync(settings: SyncSettings, history: History): SyncState {
     done: { pull: 0, push: 0 },
     awaited: new Map(),
     setAside: new Set(),
+    isAsideDue: false,
     pushCommits: settings.push.commits,
     pageEvents: settings.pageEvents,
     failures: 0,
@@ -363,11 +366,9 @@ function onTimer(step: Draft, timer: Timer): void {
       if (state.push.kind === "backing-off") state.push = RESTING;
       return;
     case "aside":
-      // One commit at a time, until one is taken.
       if (state.setAside.size === 0) return;
-      state.setAside = new Set();
-      state.pushCommits = 1;
-      return readAnew(step);
+      state.isAsideDue = true;
+      return wantPush(step);
     case "poll":
       // The outbox too: that another tab has appended may never have been told.
       wantPull(step);
@@ -417,11 +418,13 @@ function onApplied(step: Draft, covers: number, { history, left, changed }: Sync
     state.done = { ...state.done, pull: covers };
     if (settings.automatic) wait(step, "poll", settings.pollEvery);
   }
+  const isMoved = changed.length > 0 || left.some((seq) => state.awaited.get(seq)?.kind === "contested");
   forget(step, left, changed);
   if (push.kind === "sending") state.push = { ...push, touched: new Set([...push.touched, ...left, ...changed]) };
-  if (changed.length === 0) return;
+  if (push.kind === "recording" && left.length > 0) state.push = { ...push, after: 0 };
+  if (!isMoved) return;
   readAnew(step);
-  // What has moved may be what somebody waits for.
+  // What has moved, or stood behind it, may be what somebody waits for.
   state.asks = state.asks.map((ask) => ({ ...ask, push: state.wanted.push }));
 }
 
@@ -463,12 +466,22 @@ function onRead(step: Draft, { covers, after }: Place, unsent: readonly Unsent[]
   const items = nextPush(sendable, { ...settings.push, commits: pushCommits });
   if (items.length > 0) return send(step, covers, items, sendable.slice(items.length));
   if (!isEnd) return read(step, covers, unsent.at(-1)?.entry.seq ?? after);
+  if (state.isAsideDue) return takeBack(step, covers);
   state.push = RESTING;
   state.done = { ...state.done, push: covers };
   if (setAside.size === 0) state.asides = 0;
   if (awaited.size === 0) state.lags = 0;
   // One look for all that was sent: asking after each push would make many small pages.
   else wantPull(step);
+}
+
+/** One commit at a time, until one is taken; and last, or who asks for it again and again would have nothing else sent. */
+function takeBack(step: Draft, covers: number): void {
+  const { state } = step;
+  state.setAside = new Set();
+  state.isAsideDue = false;
+  state.pushCommits = 1;
+  read(step, covers, 0);
 }
 
 function send(step: Draft, covers: number, items: readonly Unsent[], rest: readonly Unsent[]): void {
@@ -494,9 +507,11 @@ function onAnswer(step: Draft, { batch, covers, rest, request, touched, isOverta
   state.strikes = 0;
   state.pushCommits = settings.push.commits;
   if (contested.length > 0) wantPull(step);
-  const place = { covers, after: isOvertaken ? 0 : (batch.at(-1)?.seq ?? 0) };
+  // What was skipped for a commit that stands in its way no more has its turn.
+  const isAgain = isOvertaken || [...contested, ...refused.map(({ entry }) => entry)].some(({ seq }) => touched.has(seq));
+  const place = { covers, after: isAgain ? 0 : (batch.at(-1)?.seq ?? 0) };
   if (refused.length > 0) return record(step, request, place, refused);
-  if (isOvertaken || contested.length > 0 || rest.length === 0) return read(step, place.covers, place.after);
+  if (isAgain || contested.length > 0 || rest.length === 0) return read(step, place.covers, place.after);
   return onRead(step, place, rest, false);
 }
 

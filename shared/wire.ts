@@ -131,14 +131,16 @@ export type StoreHealth = Shaped<typeof storeHealth>;
 export type ProblemDocument = Shaped<typeof problemDocument>;
 
 /**
- * What can be asked of the feed. `mark` is the one that the log is believed to have at `after`; `within` names streams and
- * categories side by side; `since` and `until` are times of recording, ISO 8601 UTC.
+ * What can be asked of the feed. `mark` is the one that the log is believed to have at `seen`: how far the asker has come, `after`
+ * unless said; `within` names streams and categories side by side; `since` and `until` are times of
+ * recording, ISO 8601 UTC.
  */
 export interface FeedQuery {
   readonly after?: number;
   readonly limit?: number;
   readonly log?: string;
   readonly mark?: string;
+  readonly seen?: number;
   readonly within?: string | readonly string[];
   readonly category?: string | readonly string[];
   readonly stream?: string | readonly string[];

@@ -232,7 +232,8 @@ export class LogObject extends DurableObject<EdgeEnv> {
 
   /** A page of the feed as JSON. */
   read(query: CompleteQuery): { readonly page: string } | Refused {
-    const refusal = this.#refusal({ log: query.log, position: query.after, mark: query.mark });
+    const { log, after, seen = after, mark } = query;
+    const refusal = this.#refusal({ log, position: after }) ?? this.#refusal({ log, position: seen, mark });
     if (refusal !== undefined) return refusal;
     const { events, position } = readFeed(this.#sql, this.#head, query);
     const ends = `"position":${position},"mark":"${this.#markAt(position)}","head":${this.#head}`;

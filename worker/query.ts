@@ -33,6 +33,7 @@ export function feedQuery(parameters: URLSearchParams, limits: Limits): Complete
     limit: pageLimit(parameters, limits.pageEvents, limits),
     ...present("log", single(parameters, "log")),
     ...present("mark", single(parameters, "mark")),
+    ...present("seen", wholeNumber(parameters, "seen", 0)),
     ...several(parameters, "within"),
     ...several(parameters, "category"),
     ...several(parameters, "stream"),
@@ -50,6 +51,6 @@ function several(parameters: URLSearchParams, name: string): Record<string, stri
   return values.length === 0 ? {} : { [name]: values };
 }
 
-function present(name: string, value: string | undefined): Record<string, string> {
+function present<T>(name: string, value: T | undefined): Record<string, T> {
   return value === undefined ? {} : { [name]: value };
 }

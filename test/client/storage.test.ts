@@ -114,7 +114,7 @@ test("strict really asked: what exists here alone is written strictly, what the 
   expect(written()).toEqual({ lease: "relaxed", "events,parked,meta,lease": "relaxed", "events,parked,lease": "strict" });
   expect(b.status.conflicts).toBe(2);
   await b.conflicts()[0]?.rebase();
-  expect(written()).toEqual({ "parked,events": "strict" });
+  expect(written()).toEqual({ "parked,events,meta": "strict" });
   await b.conflicts()[0]?.discard();
   expect(written()).toEqual({ "parked,events": "strict" });
 });

@@ -295,3 +295,81 @@ test("a tab decides on what another tab of the device has applied, parked and re
   await expectAgreement("A-1", atEdge, tab, syncing);
   await Promise.all([tab.close(), syncing.close()]);
 });
+
+test("half-open: neither a network nor a token that never answers holds up the next try", async () => {
+  const id = crypto.randomUUID();
+  const url = `${edge.url}/v1/${id}`;
+  let silent: "network" | "token" | undefined = "network";
+  const never = new Promise<never>(() => {});
+  const store = await openStore({
+    name: id,
+    sync: {
+      url,
+      timeout: 300,
+      fetch: (...request) => (silent === "network" ? never : fetch(...request)),
+      token: () => (silent === "token" ? never : "a token"),
+    },
+  });
+  await store.appendToStream("A-1", [event(1)]);
+  for (silent of ["network", "token"] as const) {
+    await expect(store.sync()).rejects.toMatchObject({ code: "unavailable" });
+    expect(store.status).toMatchObject({ connection: "offline", pending: 1 });
+  }
+  silent = undefined;
+  await store.sync();
+  expect(store.status).toMatchObject({ connection: "live", pending: 0 });
+  await store.close();
+});
+
+test("a token that expired on the way is asked for anew, once, before anybody is told", async () => {
+  const { url, close } = await twoDevices();
+  const tokens = ["old", "new", "newer"];
+  const used: string[] = [];
+  const strict: typeof fetch = (input, init) => {
+    const token = new Headers(init?.headers).get("authorization") ?? "";
+    used.push(token);
+    return token === "Bearer old" ? Promise.resolve(new Response("", { status: 401 })) : fetch(input, init);
+  };
+  const store = await openStore({
+    name: crypto.randomUUID(),
+    sync: { url, automatic: false, fetch: strict, token: () => tokens.shift() ?? "newest" },
+  });
+  await store.sync();
+  expect(used[0]).toBe("Bearer old");
+  expect(used[1]).not.toBe("Bearer old");
+  expect(store.status).toMatchObject({ connection: "live", problem: null });
+  await store.close();
+  await close();
+});
+
+test("a parked commit that the app appends again is parked no more; with other events under its ids it is refused", async () => {
+  const { a, b, atEdge, close } = await twoDevices();
+  const id = crypto.randomUUID();
+  await b.appendToStream("A-1", [event("theirs")], { expectedVersion: "no-stream" });
+  await b.sync();
+  await a.appendToStream("A-1", [{ ...event("mine"), id }], { expectedVersion: "no-stream" });
+  await a.sync();
+  expect(a.status).toMatchObject({ pending: 0, conflicts: 1 });
+  await expect(a.appendToStream("A-1", [{ ...event("other"), id }], { expectedVersion: 1 })).rejects.toMatchObject({
+    code: "event-id-reused",
+  });
+  await a.appendToStream("A-1", [{ ...event("mine"), id }], { expectedVersion: 1 });
+  await expect.poll(() => a.status).toMatchObject({ pending: 1, conflicts: 0 });
+  await a.sync();
+  expect(await dataOf(atEdge, "A-1")).toEqual(["theirs", "mine"]);
+  await close();
+});
+
+test("a parked commit that the edge has taken after all is parked no more", async () => {
+  const { network, a, atEdge, close } = await twoDevices();
+  // A proxy that refuses what it has let through.
+  network.fault = (request, send) => (isPush(request) ? send().then(() => new Response("", { status: 413 })) : undefined);
+  await a.appendToStream("A-1", [event("one")]);
+  await a.sync();
+  expect(await dataOf(atEdge, "A-1")).toEqual(["one"]);
+  network.fault = undefined;
+  await a.sync();
+  expect(a.status).toMatchObject({ pending: 0, conflicts: 0 });
+  expect(await dataOf(a, "A-1")).toEqual(["one"]);
+  await close();
+});

@@ -1,4 +1,4 @@
-/** The README's code, type-checked as it stands there and run against a real edge; and where the documents point to. */
+/** The documents' code, type-checked as it stands there, and the README's run against a real edge; and where they point to. */
 import { execFile } from "node:child_process";
 import { existsSync } from "node:fs";
 import { mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
@@ -71,6 +71,14 @@ test("a script talks to the edge over HTTP", async () => {
 
 test("a Worker of one's own embeds the edge", async () => {
   await check(await block("ts", 2), "worker", "es2024,esnext.disposable", "@cloudflare/workers-types");
+});
+
+test("the code of the other documents compiles", async () => {
+  const files = (await readdir(join(ROOT, "docs"), { recursive: true })).filter((path) => path.endsWith(".md"));
+  const texts = await Promise.all(files.map((file) => readFile(join(ROOT, "docs", file), "utf8")));
+  const code = texts.flatMap((text) => [...text.matchAll(/```ts\n([\s\S]*?)```/g)].map(([, block = ""]) => block));
+  expect(code.length).toBeGreaterThan(0);
+  for (const [i, block] of code.entries()) await check(block, `docs-${i}`, "es2024,dom,dom.iterable,dom.asynciterable", "");
 });
 
 test("the commands are those that there are", async () => {

@@ -1,6 +1,6 @@
 /** Letting go of the history that a device follows, and changing how much of it. */
 import type { IDBPDatabase } from "idb";
-import { type History, NEW_HISTORY, type Scope, withScope } from "../shared/history.ts";
+import { type History, isWithin, NEW_HISTORY, type Scope, withScope } from "../shared/history.ts";
 import { NO_LEASE, nextTerm } from "../shared/leadership.ts";
 import { detach } from "../shared/outbox.ts";
 import type { Schema } from "./database.ts";
@@ -31,13 +31,35 @@ export async function resetHistory(db: IDBPDatabase<Schema>, keepPending: boolea
   });
 }
 
-/** Follows another part of the store. Answers the history as it is then. */
-export async function changeScope(db: IDBPDatabase<Schema>, change: (scope: Scope) => Scope): Promise<History> {
-  const tx: WriteTx = db.transaction(["meta"], "readwrite", { durability: "relaxed" });
+/**
+ * The app was opened with another filter. Single streams that were followed stay so, and those that wait to be confirmed are
+ * followed in any case: they would wait for ever. Answers the history as it is then.
+ */
+export async function setScope(db: IDBPDatabase<Schema>, filter: Scope): Promise<History> {
+  const tx: WriteTx = db.transaction(["events", "meta"], "readwrite", { durability: "relaxed" });
   return whole(tx, async () => {
-    const before = await historyOf(tx);
-    const history = withScope(before, change(before.scope));
-    if (history !== before) await tx.objectStore("meta").put(history, "history");
-    return history;
+    const history = await historyOf(tx);
+    if (filter === null) return writeScope(tx, history, null);
+    const waiting = (await OutboxPart.readAll(tx)).streamIds();
+    const streams = (history.scope ?? []).filter((part) => part.includes("-"));
+    return writeScope(tx, history, [...new Set([...filter, ...[...streams, ...waiting].filter((id) => !isWithin(filter, id))])]);
   });
+}
+
+/** A stream that the app appends to is followed. Answers the history as it is then. */
+export async function bringIntoScope(db: IDBPDatabase<Schema>, streamId: string): Promise<History> {
+  const tx: WriteTx = db.transaction(["meta"], "readwrite", { durability: "relaxed" });
+  return whole(tx, () => follow(tx, streamId));
+}
+
+export async function follow(tx: WriteTx, streamId: string): Promise<History> {
+  const history = await historyOf(tx);
+  const { scope } = history;
+  return scope === null || isWithin(scope, streamId) ? history : writeScope(tx, history, [...scope, streamId]);
+}
+
+async function writeScope(tx: WriteTx, before: History, scope: Scope): Promise<History> {
+  const history = withScope(before, scope);
+  if (history !== before) await tx.objectStore("meta").put(history, "history");
+  return history;
 }
