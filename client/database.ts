@@ -10,7 +10,7 @@
  *
  * Why records of many events: `docs/decisions/0003-storage-on-the-device.md`.
  */
-import { type DBSchema, type IDBPDatabase, openDB } from "idb";
+import type { DBSchema, IDBPDatabase } from "idb";
 import { StorageFailedError, StoreClosedError, StoreFullError } from "../shared/errors.ts";
 import type { ExpectedVersion } from "../shared/expected-version.ts";
 import type { History } from "../shared/history.ts";
@@ -18,6 +18,7 @@ import type { Lease } from "../shared/leadership.ts";
 import type { ParkReason } from "../shared/outbox.ts";
 import type { StreamId } from "../shared/stream-id.ts";
 import type { Bundle } from "./bundles.ts";
+import { openDatabase } from "./idb.ts";
 import type { Segment, SegmentKey } from "./segments.ts";
 
 export interface ParkedRecord {
@@ -105,7 +106,7 @@ export class Database {
     }
     let giveUp: ReturnType<typeof setTimeout> | undefined;
     const blocked = Promise.withResolvers<never>();
-    const opening = openDB<Schema>(this.#name, DATABASE_VERSION, {
+    const opening = openDatabase<Schema>(this.#name, DATABASE_VERSION, {
       upgrade(db, from) {
         if (from < 1) {
           db.createObjectStore("events", { keyPath: "key", autoIncrement: true }).createIndex("streams", "streams", { multiEntry: true });
@@ -119,10 +120,10 @@ export class Database {
         const error = new StorageFailedError("Another tab holds an older version of the store open; close or reload it.");
         giveUp = setTimeout(() => blocked.reject(error), BLOCKED_WAIT);
       },
-      blocking: (_current, _blocked, event) => {
+      blocking: (db) => {
         // A newer tab wants to upgrade: an old connection that stays open would block it for ever.
         this.#closed = "outdated";
-        (event.target as IDBDatabase).close();
+        db.close();
         this.#onOutdated();
       },
       terminated: () => {

@@ -117,7 +117,7 @@ const SEGMENTS_AT_ONCE = 64;
 
 /** Some whole pages of the confirmed log, from the first that holds something after this position. */
 export async function pagesFrom(db: IDBPDatabase<Schema>, position: number): Promise<Segment[]> {
-  const events = db.transaction("events").store;
+  const events = db.transaction(["events"], "readonly").objectStore("events");
   const records = await events.getAll(pagesAfter(position), SEGMENTS_AT_ONCE);
   const last = records.at(-1);
   if (records.length === SEGMENTS_AT_ONCE && last !== undefined && isSegment(last)) {
@@ -128,7 +128,8 @@ export async function pagesFrom(db: IDBPDatabase<Schema>, position: number): Pro
 
 /** Some whole bundles of the outbox, from this one on, in order. */
 export async function bundlesFrom(db: IDBPDatabase<Schema>, key: number): Promise<StoredBundle[]> {
-  return (await db.getAll("events", outboxFrom(key), BUNDLES_AT_ONCE)).filter(isBundle);
+  const events = db.transaction(["events"], "readonly").objectStore("events");
+  return (await events.getAll(outboxFrom(key), BUNDLES_AT_ONCE)).filter(isBundle);
 }
 
 const BUNDLES_AT_ONCE = 32;
@@ -142,11 +143,6 @@ export async function pendingCommits(db: IDBPDatabase<Schema>): Promise<number> 
     bundles = await bundlesFrom(db, last.key + 1);
   }
   return count;
-}
-
-/** Whether nothing is pending. */
-export async function isOutboxEmpty(db: IDBPDatabase<Schema>): Promise<boolean> {
-  return (await db.getKey("events", outboxFrom(0))) === undefined;
 }
 
 function pendingEvents(entry: PendingEntry): StreamEvent[] {

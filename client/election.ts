@@ -163,7 +163,7 @@ export function unlessStorage(error: unknown): undefined {
 }
 
 async function leaseOf(db: IDBPDatabase<Schema>): Promise<Lease> {
-  return (await db.get("lease", "leader")) ?? NO_LEASE;
+  return (await db.transaction(["lease"], "readonly").objectStore("lease").get("leader")) ?? NO_LEASE;
 }
 
 async function changeLease(db: IDBPDatabase<Schema>, change: (lease: Lease) => Lease): Promise<Lease> {

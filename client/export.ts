@@ -28,7 +28,7 @@ export async function* exportOutbox(database: Database): AsyncGenerator<Exported
     if (last === undefined) break;
     key = last.key + 1;
   }
-  for (const record of await database.run((db) => db.getAll("parked"))) {
+  for (const record of await database.run((db) => db.transaction(["parked"], "readonly").objectStore("parked").getAll())) {
     const { streamId, expectedVersion, events, reason } = toParkedEntry(record);
     yield { state: "parked", streamId, expectedVersion, events, reason: reason.message };
   }

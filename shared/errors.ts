@@ -21,36 +21,33 @@ export type Remedy =
   /** The same request may succeed later. */
   | "retry";
 
-interface CodeFacts {
-  readonly remedy: Remedy;
-  readonly title: string;
-}
+const REMEDIES = {
+  "invalid-request": "mend",
+  unauthenticated: "authenticate",
+  forbidden: "stop",
+  "stream-not-found": "stop",
+  "version-conflict": "rebase",
+  "event-id-reused": "stop",
+  "log-mismatch": "ask",
+  "position-ahead": "ask",
+  "payload-too-large": "split",
+  "too-many-requests": "retry",
+  unavailable: "retry",
+  "store-full": "stop",
+  "storage-failed": "retry",
+  "store-closed": "stop",
+} as const satisfies Record<string, Remedy>;
 
-export const ERROR_CODES = {
-  "invalid-request": { remedy: "mend", title: "The request is not one that the store understands; `field` names what to mend." },
-  unauthenticated: { remedy: "authenticate", title: "The edge does not know who is asking: send a valid token." },
-  forbidden: { remedy: "stop", title: "These credentials do not allow it." },
-  "stream-not-found": { remedy: "stop", title: "No event was ever appended to this stream." },
-  "version-conflict": { remedy: "rebase", title: "The stream is not at the version that the commit builds on." },
-  "event-id-reused": { remedy: "stop", title: "An event id stands for one event for ever; this one is taken by another." },
-  "log-mismatch": { remedy: "ask", title: "The edge has another history than the one that is followed." },
-  "position-ahead": { remedy: "ask", title: "The edge has less history than was seen of it." },
-  "payload-too-large": { remedy: "split", title: "The request exceeds a limit: send less at once." },
-  "too-many-requests": { remedy: "retry", title: "Too many requests: wait before the next one." },
-  unavailable: { remedy: "retry", title: "The store can't be reached at the moment; sending the same again is safe." },
-  "store-full": { remedy: "stop", title: "The store has no room left; reads go on." },
-  "storage-failed": { remedy: "retry", title: "This device could not write to its own storage; nothing of the append was kept." },
-  "store-closed": { remedy: "stop", title: "The store was closed; open it again." },
-} as const satisfies Record<string, CodeFacts>;
+export type ErrorCode = keyof typeof REMEDIES;
 
-export type ErrorCode = keyof typeof ERROR_CODES;
+export const ERROR_CODES = Object.keys(REMEDIES) as readonly ErrorCode[];
 
 export function isErrorCode(value: unknown): value is ErrorCode {
-  return typeof value === "string" && Object.hasOwn(ERROR_CODES, value);
+  return typeof value === "string" && Object.hasOwn(REMEDIES, value);
 }
 
 export function remedyOf(code: ErrorCode): Remedy {
-  return ERROR_CODES[code].remedy;
+  return REMEDIES[code];
 }
 
 /** What an error says besides its sentence, by name, as it stands in the problem document of the wire. */
@@ -70,8 +67,8 @@ export class HeadwaterError extends Error {
   readonly code: ErrorCode;
   readonly details: ErrorDetails;
 
-  /** @param message default: what is said of the code */
-  constructor(code: ErrorCode, message: string = ERROR_CODES[code].title, details: ErrorDetails = {}, options?: ErrorOptions) {
+  /** @param message default: the code */
+  constructor(code: ErrorCode, message: string = code, details: ErrorDetails = {}, options?: ErrorOptions) {
     super(message, options);
     // Made from the code, since a minifier changes the names of classes.
     this.name = `${code.replaceAll(/(?:^|-)(.)/g, (_, letter: string) => letter.toUpperCase())}Error`;
@@ -79,6 +76,10 @@ export class HeadwaterError extends Error {
     this.details = details;
   }
 }
+
+/** What is said of two codes where a device finds out by itself; the others' sentences come from the edge (`error-titles.ts`). */
+export const OTHER_HISTORY = "The edge has another history than the one that is followed.";
+export const STORE_CLOSED = "The store was closed; open it again.";
 
 type Parts = [message?: string | undefined, details?: ErrorDetails | undefined, options?: ErrorOptions];
 
@@ -135,8 +136,8 @@ export class EventIdReusedError extends HeadwaterError {
 
 /** The log that was followed so far is not the log at the edge. */
 export class LogMismatchError extends HeadwaterError {
-  constructor(...parts: Parts) {
-    super("log-mismatch", ...parts);
+  constructor(message: string = OTHER_HISTORY, details?: ErrorDetails, options?: ErrorOptions) {
+    super("log-mismatch", message, details, options);
   }
 }
 
@@ -184,8 +185,8 @@ export class StorageFailedError extends HeadwaterError {
 
 /** The store was closed before, or while, it was asked. */
 export class StoreClosedError extends HeadwaterError {
-  constructor(...parts: Parts) {
-    super("store-closed", ...parts);
+  constructor(message: string = STORE_CLOSED, details?: ErrorDetails, options?: ErrorOptions) {
+    super("store-closed", message, details, options);
   }
 }
 

@@ -116,10 +116,16 @@ export function withScope(history: History, scope: Scope): History {
   const within = scope === null || before === null ? scope : scope.filter((part) => !isWithin(before, part));
   const isWider = before !== null && (within === null || within.length > 0);
   const kept = history.fills.flatMap((fill) => {
-    const left = scope === null || fill.within === null ? fill.within : fill.within.filter((part) => isWithin(scope, part));
+    const left = common(fill.within, scope);
     return left?.length === 0 ? [] : [{ ...fill, within: left }];
   });
   return { ...history, scope, fills: isWider ? [...kept, { within, position: 0, upTo: history.position }] : kept };
+}
+
+/** What both cover: of a category and a stream of it, the stream. */
+function common(a: Scope, b: Scope): Scope {
+  if (a === null || b === null) return a ?? b;
+  return [...new Set([...a.filter((part) => isWithin(b, part)), ...b.filter((part) => isWithin(a, part))])];
 }
 
 function sameScope(a: Scope, b: Scope): boolean {

@@ -16,7 +16,7 @@
  *
  * What it does not do: send, store or wait. `client/` does.
  */
-import { type Refusal, reusedMessage, sameContent } from "./append.ts";
+import { decideAppend, type Refusal, reusedMessage, type StreamFacts, sameContent } from "./append.ts";
 import { assert, unreachable } from "./assert.ts";
 import type { ErrorCode } from "./errors.ts";
 import type { EventBody } from "./event.ts";
@@ -283,6 +283,26 @@ export function supersede(parked: readonly ParkedEntry[], events: readonly Event
 export interface Superseded {
   readonly kind: "superseded";
   readonly gone: readonly ParkedEntry[];
+}
+
+/** What becomes of a parked entry that the app wants to have behind everything its stream holds now. */
+export type Rebase =
+  | { readonly kind: "rebased"; readonly entry: PendingEntry }
+  /** The stream holds its events already. */
+  | { readonly kind: "recorded" }
+  /** The stream holds something else by its ids: it stays parked. */
+  | Refusal;
+
+/**
+ * @param seq the next free place of the outbox
+ * @param facts of the stream, pending entries included
+ */
+export function rebaseParked(entry: ParkedEntry, seq: number, facts: StreamFacts): Rebase {
+  const { streamId, events } = entry;
+  const decision = decideAppend(facts, { streamId, events, expectedVersion: "any" });
+  if (decision.kind === "refused") return decision;
+  if (decision.kind === "duplicate") return { kind: "recorded" };
+  return { kind: "rebased", entry: rebaseEntry(entry, seq, facts.version) };
 }
 
 /**

@@ -9,7 +9,7 @@
  * Invariant 6 of the design's section 9: every commit that was sent gets exactly one of these answers.
  */
 import { assert, unreachable } from "./assert.ts";
-import { ERROR_CODES, type ErrorCode } from "./errors.ts";
+import type { ErrorCode } from "./errors.ts";
 import { exactVersion } from "./expected-version.ts";
 import { NO_STREAM, toVersion } from "./order.ts";
 import { conflictReason, type ParkReason, type PendingEntry } from "./outbox.ts";
@@ -101,6 +101,6 @@ function refusalReason(entry: PendingEntry, result: Extract<PushResult, { status
 }
 
 /** Why an entry is parked that the edge will not take for another reason than its version. */
-export function rejection(code: ErrorCode, detail: string = ERROR_CODES[code].title): ParkReason {
+export function rejection(code: ErrorCode, detail: string): ParkReason {
   return { code, message: detail, actualVersion: NO_STREAM };
 }

@@ -11,7 +11,7 @@ const KINDS: Readonly<Record<Kind, object>> = {
   "whole number": WHOLE_NUMBER,
   version: WHOLE_NUMBER,
   position: WHOLE_NUMBER,
-  code: { type: "string", enum: Object.keys(ERROR_CODES) },
+  code: { type: "string", enum: ERROR_CODES },
   expectedVersion: { anyOf: [WHOLE_NUMBER, { enum: ["no-stream", "stream-exists", "any"], type: "string" }] },
   json: {},
   object: { type: "object" },

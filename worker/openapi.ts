@@ -1,5 +1,6 @@
 /** `GET /openapi.json`, made from the shapes that check the messages, so that it can't say anything else. */
-import { ERROR_CODES, type ErrorCode } from "../shared/errors.ts";
+import { ERROR_TITLES } from "../shared/error-titles.ts";
+import type { ErrorCode } from "../shared/errors.ts";
 import type { Shape } from "../shared/shape.ts";
 import * as wire from "../shared/wire.ts";
 import { jsonSchema } from "./json-schema.ts";
@@ -129,7 +130,7 @@ function problems(...codes: ErrorCode[]): Record<number, object> {
     [...byStatus].map(([status, same]) => [
       status,
       {
-        description: same.map((code) => `${code}: ${ERROR_CODES[code].title}`).join(" "),
+        description: same.map((code) => `${code}: ${ERROR_TITLES[code]}`).join(" "),
         content: { "application/problem+json": { schema } },
       },
     ]),

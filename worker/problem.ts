@@ -1,5 +1,6 @@
 /** Errors as HTTP tells them: RFC 9457 documents. The only place that knows statuses. */
-import { ERROR_CODES, type ErrorCode, HeadwaterError, UnavailableError } from "../shared/errors.ts";
+import { ERROR_TITLES, sentenceOf } from "../shared/error-titles.ts";
+import { type ErrorCode, HeadwaterError, UnavailableError } from "../shared/errors.ts";
 import { problemOf } from "../shared/wire.ts";
 import { logFault } from "./journal.ts";
 
@@ -25,7 +26,7 @@ export const STATUS: Readonly<Record<ErrorCode, number>> = {
 export function problemResponse(error: unknown, facts: Readonly<Record<string, string>> = {}, otherStatus?: number): Response {
   const known = error instanceof HeadwaterError ? error : unexpected(error, facts);
   const status = otherStatus ?? STATUS[known.code];
-  const body = { type: "about:blank", title: ERROR_CODES[known.code].title, status, ...problemOf(known) };
+  const body = { type: "about:blank", title: ERROR_TITLES[known.code], status, ...problemOf(known), detail: sentenceOf(known) };
   const headers = new Headers({ "content-type": "application/problem+json; charset=utf-8", "cache-control": "no-store" });
   if (known.code === "unauthenticated") headers.set("www-authenticate", "Bearer");
   if (status === 503 || status === 429) headers.set("retry-after", String(known.details.retryAfter ?? 1));

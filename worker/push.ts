@@ -4,6 +4,7 @@
  */
 import { assert } from "../shared/assert.ts";
 import { type Commit, type EventDefaults, parseCommit } from "../shared/commit.ts";
+import { sentenceOf } from "../shared/error-titles.ts";
 import { ForbiddenError, HeadwaterError, InvalidRequestError, PayloadTooLargeError } from "../shared/errors.ts";
 import type { Limits } from "../shared/limits.ts";
 import type { PushAnswer, PushRequest, PushResult } from "../shared/wire.ts";
@@ -106,7 +107,7 @@ function divide(
     } catch (error) {
       if (!(error instanceof HeadwaterError)) throw error;
       refused.add(streamId);
-      results[place] = { status: "rejected", streamId, code: error.code, detail: error.message, field: error.details.field };
+      results[place] = { status: "rejected", streamId, code: error.code, detail: sentenceOf(error), field: error.details.field };
     }
   }
   return [...parts.values()];
