@@ -110,7 +110,7 @@ interface Decided {
 }
 
 function settle({ commit, resolve, reject }: Waiting, decided: Decided | undefined): void {
-  assert(decided !== undefined, "every append of a group is decided");
+  assert(decided !== undefined, "every append is decided");
   const { decision, position } = decided;
   if (decision.kind === "refused") {
     reject(errorOf(decision.code, refusalMessage(decision), decision));
@@ -202,7 +202,7 @@ function decideGroup(
   const entries: NewEntry[] = [];
   const decisions = group.map(({ commit }): Decided => {
     const stream = facts.get(commit.streamId);
-    assert(stream !== undefined, "the facts of every stream of the group are known");
+    assert(stream !== undefined, "every append is decided");
     const decision = decideAppend(stream, commit);
     const none = { decision, position: null, superseded: [] };
     if (decision.kind === "duplicate") return { ...none, position: stream.recorded.get(commit.events[0]?.id ?? "")?.position ?? null };

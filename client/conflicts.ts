@@ -34,6 +34,7 @@ export async function readConflicts(database: Database, onResolved: () => Promis
   return database.run(async (db) => {
     const tx: ReadTx = db.transaction(["parked", "events"], "readonly");
     const entries = (await tx.objectStore("parked").getAll()).map(toParkedEntry);
+    /** Up to where a stream was known when the first of its parked commits was made. */
     const bases = new Map<string, number>();
     for (const entry of entries)
       bases.set(entry.streamId, Math.min(believedVersion(entry), bases.get(entry.streamId) ?? Number.POSITIVE_INFINITY));
@@ -62,7 +63,7 @@ export async function readConflicts(database: Database, onResolved: () => Promis
 
 /** The version up to which the writer knew the stream when it made the commit. */
 function believedVersion(entry: ParkedEntry): number {
-  return exactVersion(entry.expectedVersion) ?? Number.MAX_SAFE_INTEGER - 1;
+  return exactVersion(entry.expectedVersion) ?? Number.POSITIVE_INFINITY;
 }
 
 async function rebaseParked(db: IDBPDatabase<Schema>, seq: number): Promise<void> {
@@ -86,7 +87,7 @@ async function discardParked(db: IDBPDatabase<Schema>, seq: number): Promise<voi
 async function takeParked(tx: WriteTx, seq: number): Promise<ParkedEntry> {
   const record = await tx.objectStore("parked").get(seq);
   if (record === undefined) {
-    throw new InvalidRequestError("This conflict was resolved already; ask conflicts() again.", { field: "conflict" });
+    throw new InvalidRequestError("This conflict was resolved already.", { field: "conflict" });
   }
   return toParkedEntry(record);
 }

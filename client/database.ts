@@ -44,7 +44,7 @@ const DATABASE_VERSION = 2;
 const BLOCKED_WAIT = 5_000;
 
 /** What a tab is told whose database a newer version has upgraded. */
-export const OUTDATED = "A newer version of this app has taken the store over; reload the page.";
+export const OUTDATED = "A newer version of this app has upgraded the store; reload the page.";
 
 /** A connection that comes back by itself once, where the browser has closed it. */
 export class Database {
@@ -100,44 +100,38 @@ export class Database {
     return this.#connection;
   }
 
-  async #connect(): Promise<IDBPDatabase<Schema>> {
+  #connect(): Promise<IDBPDatabase<Schema>> {
     if (typeof indexedDB === "undefined") {
-      throw new StorageFailedError("There is no IndexedDB here. On a server, use connectStore of headwater/http.");
+      throw new StorageFailedError("There is no IndexedDB here; use connectStore of headwater/http.");
     }
-    let giveUp: ReturnType<typeof setTimeout> | undefined;
-    const blocked = Promise.withResolvers<never>();
-    const opening = openDatabase<Schema>(this.#name, DATABASE_VERSION, {
-      upgrade(db, from) {
-        if (from < 1) {
-          db.createObjectStore("events", { keyPath: "key", autoIncrement: true }).createIndex("streams", "streams", { multiEntry: true });
-          db.createObjectStore("parked", { keyPath: "seq" });
-          db.createObjectStore("meta");
-        }
-        if (from < 2) db.createObjectStore("lease");
-      },
-      blocked: () => {
-        // A tab of an older version is asked to let go, and mostly does at once.
-        const error = new StorageFailedError("Another tab holds an older version of the store open; close or reload it.");
-        giveUp = setTimeout(() => blocked.reject(error), BLOCKED_WAIT);
-      },
-      blocking: (db) => {
-        // A newer tab wants to upgrade: an old connection that stays open would block it for ever.
-        this.#closed = "outdated";
-        db.close();
-        this.#onOutdated();
-      },
-      terminated: () => {
-        this.#connection = undefined;
-      },
+    return new Promise((resolve, reject) => {
+      let waiting: ReturnType<typeof setTimeout> | undefined;
+      const opening = openDatabase<Schema>(this.#name, DATABASE_VERSION, {
+        upgrade(db, from) {
+          if (from < 1) {
+            db.createObjectStore("events", { keyPath: "key", autoIncrement: true }).createIndex("streams", "streams", { multiEntry: true });
+            db.createObjectStore("parked", { keyPath: "seq" });
+            db.createObjectStore("meta");
+          }
+          if (from < 2) db.createObjectStore("lease");
+        },
+        blocked() {
+          // A tab of an older version is asked to let go, and mostly does at once.
+          const error = new StorageFailedError("A tab with an older version of this app holds the store; reload it.");
+          waiting = setTimeout(reject, BLOCKED_WAIT, error);
+        },
+        blocking: (db) => {
+          // A newer tab wants to upgrade: an old connection that stays open would block it for ever.
+          this.#closed = "outdated";
+          db.close();
+          this.#onOutdated();
+        },
+        terminated: () => {
+          this.#connection = undefined;
+        },
+      });
+      opening.then(resolve, reject).finally(() => clearTimeout(waiting));
     });
-    try {
-      return await Promise.race([opening, blocked.promise]);
-    } catch (error) {
-      opening.then((db) => db.close()).catch(() => undefined); // it comes too late, or failed as told
-      throw error;
-    } finally {
-      clearTimeout(giveUp);
-    }
   }
 }
 
@@ -151,9 +145,9 @@ function storageError(error: unknown): unknown {
   if (!(error instanceof DOMException)) return error;
   switch (error.name) {
     case "QuotaExceededError":
-      return new StoreFullError("The browser's storage for this site is full; nothing of it was written.", {}, { cause: error });
+      return new StoreFullError("The browser has no room left for this site; nothing was written.", {}, { cause: error });
     case "VersionError":
-      return new StorageFailedError("A newer version of this app has written the store; reload the page.", {}, { cause: error });
+      return new StorageFailedError(OUTDATED, {}, { cause: error });
     default:
       return new StorageFailedError(`IndexedDB failed: ${error.message}`, {}, { cause: error });
   }

@@ -100,7 +100,7 @@ export async function streamEvents(tx: ReadTx, streamId: string, from: number, t
         ? eventsOf(record, isOurs).map((event) => ({ ...event, pending: false }))
         : [],
   );
-  return from <= 1 && to === LAST_NUMBER ? events : events.filter((event) => event.version >= from && event.version <= to);
+  return events.filter(({ version }) => version >= from && version <= to);
 }
 
 /** The stream's confirmed events from version `from` on. */
@@ -127,22 +127,24 @@ export async function pagesFrom(db: IDBPDatabase<Schema>, position: number): Pro
 }
 
 /** Some whole bundles of the outbox, from this one on, in order. */
-export async function bundlesFrom(db: IDBPDatabase<Schema>, key: number): Promise<StoredBundle[]> {
+export async function bundlesFrom(db: IDBPDatabase<Schema>, key: number, most = BUNDLES_AT_ONCE): Promise<StoredBundle[]> {
   const events = db.transaction(["events"], "readonly").objectStore("events");
-  return (await events.getAll(outboxFrom(key), BUNDLES_AT_ONCE)).filter(isBundle);
+  return (await events.getAll(outboxFrom(key), most)).filter(isBundle);
 }
 
 const BUNDLES_AT_ONCE = 32;
 
+/** IndexedDB counts in 32 bits. */
+const ALL = 2 ** 32 - 1;
+
+/** All of the outbox, in order. */
+export function allBundles(db: IDBPDatabase<Schema>): Promise<StoredBundle[]> {
+  return bundlesFrom(db, 0, ALL);
+}
+
 /** How many commits are pending. */
 export async function pendingCommits(db: IDBPDatabase<Schema>): Promise<number> {
-  let count = 0;
-  let bundles = await bundlesFrom(db, 0);
-  for (let last = bundles.at(-1); last !== undefined; last = bundles.at(-1)) {
-    for (const { commits } of bundles) count += commits.length;
-    bundles = await bundlesFrom(db, last.key + 1);
-  }
-  return count;
+  return (await allBundles(db)).reduce((count, { commits }) => count + commits.length, 0);
 }
 
 function pendingEvents(entry: PendingEntry): StreamEvent[] {
@@ -217,31 +219,13 @@ export class OutboxPart {
 
   write(tx: WriteTx): Promise<unknown>[] {
     const events = tx.objectStore("events");
-    const writes: Promise<unknown>[] = [];
-    const emptied: number[] = [];
-    for (const key of new Set([...this.#changes.keys()].map(bundleKeyOf))) {
+    return [...new Set([...this.#changes.keys()].map(bundleKeyOf))].map((key) => {
       const bundle = this.#bundles.get(key);
       assert(bundle !== undefined, "what is changed was read");
       const left = rebundle(bundle, this.#changes);
-      if (left === undefined) emptied.push(key);
-      else writes.push(events.put(left));
-    }
-    return [...writes, ...rangesOf(emptied).map((range) => events.delete(range))];
+      return left === undefined ? events.delete(key) : events.put(left);
+    });
   }
-}
-
-/** A device's commits are pushed, and so come back, mostly in the order in which they were made: few ranges hold them all. */
-function rangesOf(keys: readonly number[]): IDBKeyRange[] {
-  const sorted = [...keys].sort((a, b) => a - b);
-  const ranges: IDBKeyRange[] = [];
-  let start = 0;
-  for (let i = 1; i <= sorted.length; i++) {
-    const previous = sorted[i - 1];
-    if (previous === undefined || sorted[i] === previous + 1) continue;
-    ranges.push(IDBKeyRange.bound(sorted[start], previous));
-    start = i;
-  }
-  return ranges;
 }
 
 export function toParkedEntry(record: ParkedRecord): ParkedEntry {

@@ -2,7 +2,8 @@
 import type { Commit } from "../shared/commit.ts";
 import { type ErrorCode, errorOf, type HeadwaterError, UnavailableError } from "../shared/errors.ts";
 import { type History, NEW_HISTORY } from "../shared/history.ts";
-import { errorFromProblem, type FeedPage, type FeedQuery, type PushAnswer, parseFeedPage, parsePushAnswer } from "../shared/wire.ts";
+import { Mismatch, match, type Shape, type Shaped } from "../shared/shape.ts";
+import { errorFromProblem, type FeedPage, type FeedQuery, feedPage, type PushAnswer, pushAnswer } from "../shared/wire.ts";
 
 export interface EdgeOptions {
   /** The store at the edge, e.g. `https://events.example.com/v1/permits`. */
@@ -22,9 +23,9 @@ export interface EdgeOptions {
  * and UnavailableError where no answer came.
  *
  * @param path what stands behind the store in the URL, e.g. `/feed?after=3`
- * @param parse checks the answer and gives it its type
+ * @param shape of the answer
  */
-export type EdgeCall = <T>(path: string, parse: (answer: unknown) => T, body?: unknown) => Promise<T>;
+export type EdgeCall = <S extends Shape>(path: string, shape: S, body?: unknown) => Promise<Shaped<S>>;
 
 export function createEdgeCall({
   url,
@@ -35,38 +36,35 @@ export function createEdgeCall({
 }: EdgeOptions): EdgeCall {
   const base = url.replace(/\/+$/, "");
 
-  /** @param refused the token that the edge would not take; its answer stands where there is no other */
-  async function request(path: string, body: string | undefined, ended: AbortSignal, refused?: string): Promise<Answered> {
-    const headers: Record<string, string> = { accept: "application/json" };
-    const init: RequestInit = { headers, signal: ended };
-    if (body !== undefined) {
-      headers["content-type"] = "application/json";
-      Object.assign(init, { method: "POST", body });
-    }
-    const bearer = await token?.();
-    if (bearer !== undefined) headers["authorization"] = `Bearer ${bearer}`;
-    const response = await send(base + path, init);
-    const text = await response.text();
-    const isRenewed = response.status === 401 && bearer !== undefined && refused === undefined && (await token?.()) !== bearer;
-    return isRenewed ? request(path, body, ended, bearer) : { response, text };
-  }
-
-  return async (path, parse, body) => {
+  return async (path, shape, body) => {
     const ended = AbortSignal.any([AbortSignal.timeout(timeout), ...(signal === undefined ? [] : [signal])]);
+    /** @param refused the token that the edge would not take; its answer stands where there is no other */
+    const request = async (refused?: string): Promise<Answered> => {
+      const bearer = await token?.();
+      const headers: Record<string, string> = {};
+      if (bearer !== undefined) headers["authorization"] = `Bearer ${bearer}`;
+      const init: RequestInit = { headers, signal: ended };
+      if (body !== undefined) {
+        headers["content-type"] = "application/json";
+        Object.assign(init, { method: "POST", body: JSON.stringify(body) });
+      }
+      const response = await send(base + path, init);
+      const text = await response.text();
+      const isRenewed = response.status === 401 && bearer !== undefined && refused === undefined && (await token?.()) !== bearer;
+      return isRenewed ? request(bearer) : { response, text };
+    };
     let answered: Answered;
     try {
       // Neither the app's token nor a fetch of its own can be trusted to end.
-      answered = await Promise.race([request(path, body === undefined ? undefined : JSON.stringify(body), ended), rejection(ended)]);
+      answered = await Promise.race([request(), rejection(ended)]);
     } catch (error) {
       throw new UnavailableError("The edge gave no answer.", {}, { cause: error });
     }
     const answer = parseJson(answered.text);
     if (!answered.response.ok) throw errorFromProblem(answer) ?? errorFromStatus(answered.response);
-    try {
-      return parse(answer);
-    } catch (error) {
-      throw new UnavailableError("The edge gave an answer that this version does not understand.", {}, { cause: error });
-    }
+    const message = match(shape, answer);
+    if (message instanceof Mismatch) throw new UnavailableError("The edge's answer is not one that this version understands.");
+    return message;
   };
 }
 
@@ -93,9 +91,8 @@ function parseJson(text: string): unknown {
 
 /** What stands between a device and the edge answers without a problem document. */
 function errorFromStatus({ status, headers }: Response): HeadwaterError {
-  const retryAfter = Number(headers.get("retry-after") ?? Number.NaN);
-  const details = Number.isFinite(retryAfter) ? { retryAfter } : {};
-  return errorOf(CODES[status] ?? "unavailable", `The edge answered ${status} without saying why.`, details);
+  const seconds = Number(headers.get("retry-after"));
+  return errorOf(CODES[status] ?? "unavailable", `The edge answered ${status}.`, { retryAfter: seconds || undefined });
 }
 
 const CODES: Readonly<Record<number, ErrorCode>> = {
@@ -114,14 +111,13 @@ export function pushCommits(
   followed: Pick<History, "log" | "position" | "mark"> = NEW_HISTORY,
 ): Promise<PushAnswer> {
   const { log, position, mark } = followed;
-  return call("/commits", parsePushAnswer, {
-    ...(log === null ? {} : { log, ...(mark === null ? {} : { position, mark }) }),
-    commits: commits.map(commitOf),
-  });
+  // What is undefined is not sent.
+  const seen = log === null || mark === null ? {} : { position, mark };
+  return call("/commits", pushAnswer, { log: log ?? undefined, ...seen, commits: commits.map(commitOf) });
 }
 
 export function readFeed(call: EdgeCall, query: FeedQuery): Promise<FeedPage> {
-  return call(`/feed${queryOf({ ...query })}`, parseFeedPage);
+  return call(`/feed${queryOf({ ...query })}`, feedPage);
 }
 
 function commitOf({ streamId, expectedVersion, events }: Pick<Commit, "streamId" | "expectedVersion" | "events">) {

@@ -10,6 +10,8 @@ import { type WriteTx, whole } from "./device-log.ts";
 
 /** How often a leader lets its beat be seen, and others look at it, in milliseconds. */
 const BEAT = 2_000;
+/** Before a tab that led, or was not let, stands again, in milliseconds. */
+const AGAIN = 100;
 /** Looks in a row that show the same beat. */
 const PATIENCE = 4;
 
@@ -28,7 +30,6 @@ export class Election {
   readonly #closing: AbortSignal;
   #isLeading = false;
   #isStealing = false;
-  #terms = 0;
   #seen = NOTHING_SEEN;
 
   /** @param onFailed told where this tab could lead and its storage does not let it */
@@ -45,10 +46,9 @@ export class Election {
     const looking = setInterval(() => void this.#look(), BEAT);
     try {
       while (!this.#closing.aborted) {
-        const before = this.#terms;
         await this.once();
-        // Not to be asked again at once, whatever the browser has against it.
-        if (this.#terms === before) await pause(BEAT, this.#closing);
+        // Whatever ended it, it is not asked again at once.
+        await pause(AGAIN, this.#closing);
       }
     } finally {
       clearInterval(looking);
@@ -81,7 +81,7 @@ export class Election {
     } catch (error) {
       if (!(error instanceof DOMException)) throw error;
       // Stolen, or given up because the store is being closed; anything else is the browser's refusal.
-      if (error.name !== "AbortError") this.#onFailed(new StorageFailedError(`No lock: ${error.message}`, {}, { cause: error }));
+      if (error.name !== "AbortError") this.#onFailed(new StorageFailedError(error.message, {}, { cause: error }));
       deposed.abort();
       await leading;
     }
@@ -91,7 +91,6 @@ export class Election {
     const isOver = () => deposed.aborted || this.#closing.aborted;
     this.#isLeading = true;
     this.#isStealing = false;
-    this.#terms++;
     try {
       // Fenced with the lock in its hands, as by a reset: it takes a new term.
       while (!isOver() && (await this.#term(deposed)) === "fenced");

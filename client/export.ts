@@ -3,7 +3,7 @@ import type { ConfirmedEvent, EventBody } from "../shared/event.ts";
 import type { ExpectedVersion } from "../shared/expected-version.ts";
 import { entriesOf } from "./bundles.ts";
 import type { Database } from "./database.ts";
-import { bundlesFrom, toParkedEntry } from "./device-log.ts";
+import { allBundles, toParkedEntry } from "./device-log.ts";
 
 /** A confirmed event, or a commit that is not confirmed: pending, or parked with the reason. */
 export type Exported =
@@ -13,23 +13,16 @@ export type Exported =
       readonly streamId: string;
       readonly expectedVersion: ExpectedVersion;
       readonly events: readonly EventBody[];
-      readonly reason?: string;
+      /** Of a parked one. */
+      readonly reason: string | undefined;
     };
 
 /** The commits that are not confirmed, oldest first: the pending ones, then the parked ones. */
 export async function* exportOutbox(database: Database): AsyncGenerator<Exported, void, undefined> {
-  for (let key = 0; ; ) {
-    const from = key;
-    const bundles = await database.run((db) => bundlesFrom(db, from));
-    for (const { streamId, expectedVersion, events } of bundles.flatMap((bundle) => entriesOf(bundle))) {
-      yield { state: "pending", streamId, expectedVersion, events };
-    }
-    const last = bundles.at(-1);
-    if (last === undefined) break;
-    key = last.key + 1;
-  }
-  for (const record of await database.run((db) => db.transaction(["parked"], "readonly").objectStore("parked").getAll())) {
-    const { streamId, expectedVersion, events, reason } = toParkedEntry(record);
-    yield { state: "parked", streamId, expectedVersion, events, reason: reason.message };
+  const pending = await database.run(allBundles);
+  const parked = await database.run((db) => db.transaction(["parked"], "readonly").objectStore("parked").getAll());
+  for (const entry of [...pending.flatMap((bundle) => entriesOf(bundle)), ...parked.map(toParkedEntry)]) {
+    const { state, streamId, expectedVersion, events } = entry;
+    yield { state, streamId, expectedVersion, events, reason: "reason" in entry ? entry.reason.message : undefined };
   }
 }

@@ -2,18 +2,10 @@
 import { type Commit, parseCommit } from "../shared/commit.ts";
 import { HeadwaterError, InvalidRequestError, LogMismatchError, remedyOf, StoreClosedError } from "../shared/errors.ts";
 import type { ConfirmedEvent, NewEvent } from "../shared/event.ts";
-import { completeLimits, type Limits } from "../shared/limits.ts";
+import { completeLimits, type Limits, parseCount } from "../shared/limits.ts";
 import { isOrdinal } from "../shared/order.ts";
 import { parseStreamId } from "../shared/stream-id.ts";
-import {
-  type PushResult,
-  parseAppendAnswer,
-  parseStoreHealth,
-  parseStreamList,
-  parseStreamPage,
-  type StoreHealth,
-  type StreamList,
-} from "../shared/wire.ts";
+import { appendAnswer, type PushResult, type StoreHealth, type StreamList, storeHealth, streamList, streamPage } from "../shared/wire.ts";
 import { createEdgeCall, type EdgeCall, pushCommits, queryOf, readFeed } from "./edge-call.ts";
 import type {
   AppendOptions,
@@ -24,7 +16,7 @@ import type {
   StreamEvent,
   StreamSlice,
 } from "./event-store.ts";
-import { newEvents, parseCount } from "./options.ts";
+import { newEvents } from "./options.ts";
 
 export interface ConnectOptions {
   /** The store at the edge, e.g. `https://events.example.com/v1/permits`. */
@@ -62,7 +54,7 @@ export class EdgeStore implements EventStore {
 
   async appendToStream(streamId: string, events: readonly NewEvent[], options: AppendOptions = {}): Promise<AppendResult> {
     const { expectedVersion, events: complete } = this.prepare(streamId, events, options);
-    const answer = await this.#send((call) => call(`/streams/${streamId}`, parseAppendAnswer, { expectedVersion, events: complete }));
+    const answer = await this.#send((call) => call(`/streams/${streamId}`, appendAnswer, { expectedVersion, events: complete }));
     return { ...answer, pending: false };
   }
 
@@ -94,7 +86,7 @@ export class EdgeStore implements EventStore {
     for (;;) {
       const limit = Math.min(left, this.#limits.pageEvents);
       const query = queryOf({ from, limit, direction });
-      const page = await this.#send((call) => call(`/streams/${id}${query}`, parseStreamPage));
+      const page = await this.#send((call) => call(`/streams/${id}${query}`, streamPage));
       for (const event of page.events) events.push({ ...event, pending: false });
       left -= page.events.length;
       const last = page.events.at(-1)?.version;
@@ -129,12 +121,12 @@ export class EdgeStore implements EventStore {
 
   /** Streams in the order of their ids, `limit` at most after the id `after`. */
   listStreams(query: { category?: string; after?: string; limit?: number } = {}): Promise<StreamList> {
-    return this.#send((call) => call(`/streams${queryOf(query)}`, parseStreamList));
+    return this.#send((call) => call(`/streams${queryOf(query)}`, streamList));
   }
 
   /** The log's id and size, and what it lacks. */
   health(): Promise<StoreHealth> {
-    return this.#send((call) => call("/health", parseStoreHealth));
+    return this.#send((call) => call("/health", storeHealth));
   }
 
   async close(): Promise<void> {

@@ -40,26 +40,15 @@ export class StatusBoard {
   }
 
   update(change: Partial<Status>): void {
-    const before = this.#status;
-    const after = { ...before, ...change };
-    const same = (Object.keys(change) as (keyof Status)[]).every((key) => isSame(before[key], after[key]));
-    if (same) return;
+    const after = { ...this.#status, ...change };
+    if (JSON.stringify(this.#status) === JSON.stringify(after)) return;
     this.#status = after;
     for (const listener of this.#listeners) listener(after);
   }
 
   /** Told of each change, until the answer is called. */
   watch(listener: (status: Status) => void): () => void {
-    // A listener of its own, so that the same function can be given twice.
-    const own = (status: Status) => listener(status);
-    this.#listeners.add(own);
-    return () => this.#listeners.delete(own);
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
   }
-}
-
-function isSame(a: Status[keyof Status], b: Status[keyof Status]): boolean {
-  if (a === b) return true;
-  const isCursor = (value: unknown): value is NonNullable<Status["cursor"]> =>
-    typeof value === "object" && value !== null && "log" in value;
-  return isCursor(a) && isCursor(b) && a.log === b.log && a.position === b.position;
 }

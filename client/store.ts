@@ -3,9 +3,9 @@ import { type Commit, parseCommit } from "../shared/commit.ts";
 import { HeadwaterError, InvalidRequestError, StoreClosedError, StreamNotFoundError, UnavailableError } from "../shared/errors.ts";
 import type { ConfirmedEvent, NewEvent } from "../shared/event.ts";
 import { exactVersion } from "../shared/expected-version.ts";
-import { feedFilter } from "../shared/feed-filter.ts";
+import { readerFilter } from "../shared/feed-filter.ts";
 import { type History, isWithin, type Scope } from "../shared/history.ts";
-import { completeLimits, type Limits } from "../shared/limits.ts";
+import { completeLimits, type Limits, parseCount } from "../shared/limits.ts";
 import { isOrdinal, type Version } from "../shared/order.ts";
 import { parseStreamId, type StreamId } from "../shared/stream-id.ts";
 import { Appender } from "./appender.ts";
@@ -16,7 +16,7 @@ import { createEdgeCall } from "./edge-call.ts";
 import type { AppendOptions, AppendResult, EventStore, ReadAllOptions, ReadStreamOptions, StreamSlice } from "./event-store.ts";
 import { type Exported, exportOutbox } from "./export.ts";
 import { bringIntoScope, resetHistory, setScope } from "./history.ts";
-import { newEvents, parseCount } from "./options.ts";
+import { newEvents } from "./options.ts";
 import type { OutboxChange } from "./page.ts";
 import { type ConflictRules, createResolver } from "./resolver.ts";
 import { eventsOfPages } from "./segments.ts";
@@ -171,7 +171,7 @@ export class Store implements EventStore {
     } catch (error) {
       if (!(error instanceof HeadwaterError) || (error.code === "store-closed" && this.#isClosed)) throw error;
       if (exactVersion(expectedVersion) === 0) return;
-      const message = `The stream ${streamId} is outside of what this device follows, and it can't be fetched now: ${error.message}`;
+      const message = `${streamId} is not on this device, and can't be fetched: ${error.message}`;
       throw new UnavailableError(message, {}, { cause: error });
     }
   }
@@ -201,7 +201,7 @@ export class Store implements EventStore {
   }
 
   async *readAll(options: ReadAllOptions = {}): AsyncGenerator<ConfirmedEvent, void, undefined> {
-    const filter = feedFilter(options);
+    const filter = readerFilter(options);
     let left = parseCount(options.limit, "limit") ?? Number.POSITIVE_INFINITY;
     let after = options.after ?? 0;
     if (!isOrdinal(after)) throw new InvalidRequestError("A position is a whole number from 0.", { field: "after" });
@@ -345,11 +345,11 @@ function scopeOf(filter: SyncOptions["filter"]): Scope {
   if (filter === undefined) return null;
   const { categories = [], streams = [] } = filter;
   if (categories.length + streams.length === 0) {
-    throw new InvalidRequestError("A filter names a category or a stream; leave it out to follow all.", { field: "sync.filter" });
+    throw new InvalidRequestError("A filter names a category or a stream.", { field: "sync.filter" });
   }
-  for (const part of categories) parseStreamId(part, "sync.filter.categories");
-  for (const part of streams) parseStreamId(part, "sync.filter.streams");
-  return [...new Set([...categories, ...streams])];
+  const parts = [...new Set([...categories, ...streams])];
+  for (const part of parts) parseStreamId(part, "sync.filter");
+  return parts;
 }
 
 /** Runs of `work` one after the other; whoever calls during one shares the next. */
@@ -376,6 +376,6 @@ function coalesced(work: () => Promise<void>): () => Promise<void> {
 
 async function existingVersion(tx: ReadTx, streamId: StreamId): Promise<Version> {
   const version = await versionOf(tx, streamId);
-  if (version === 0) throw new StreamNotFoundError(`The stream ${streamId} does not exist on this device.`);
+  if (version === 0) throw new StreamNotFoundError(`${streamId} does not exist on this device.`);
   return version;
 }

@@ -8,7 +8,7 @@
  */
 import { unreachable } from "../shared/assert.ts";
 import { errorOf, type HeadwaterError, StoreClosedError } from "../shared/errors.ts";
-import { connectionOf, type SyncState, troubleOfSync } from "../shared/sync.ts";
+import { type SyncState, standingOf } from "../shared/sync.ts";
 import { problemOf } from "../shared/wire.ts";
 import { readHistory } from "./device-log.ts";
 import { Election, unlessStorage } from "./election.ts";
@@ -27,7 +27,6 @@ export interface SyncerOptions extends Omit<SessionContext, "onStep" | "onAnswer
 
 /** How long an ask may stay unheard before this tab leads itself, and how soon one that was heard is told again, in milliseconds. */
 const UNHEARD = 1_500;
-const AGAIN = 5_000;
 
 interface Ask {
   readonly resolve: () => void;
@@ -151,7 +150,7 @@ export class Syncer {
     if (waiting === undefined) return;
     this.#tabs.tell({ kind: "asked", ask });
     clearTimeout(waiting.timer);
-    waiting.timer = setTimeout(() => void this.#election.steal(), this.#tabs.isOpen ? UNHEARD : 0);
+    waiting.timer = setTimeout(() => void this.#election.steal(), UNHEARD);
   }
 
   #onAnswered(asks: readonly string[], error: HeadwaterError | undefined): void {
@@ -207,7 +206,7 @@ export class Syncer {
     const waiting = this.#asks.get(ask);
     if (waiting === undefined) return;
     clearTimeout(waiting.timer);
-    waiting.timer = setTimeout(() => this.#askLeader(ask), AGAIN);
+    waiting.timer = setTimeout(() => this.#askLeader(ask), UNHEARD);
   }
 
   async #redirect(isReset: boolean): Promise<void> {
@@ -230,8 +229,8 @@ export class Syncer {
   #show(state: SyncState): void {
     let acknowledged = 0;
     for (const { kind } of state.awaited.values()) if (kind === "taken") acknowledged++;
-    const stands = { connection: connectionOf(state), acknowledged };
-    const problem = troubleOfSync(state);
+    const { connection, problem } = standingOf(state);
+    const stands = { connection, acknowledged };
     this.#options.board.update({ ...stands, problem });
     const told = JSON.stringify([stands, problem?.message]);
     if (told === this.#told) return;

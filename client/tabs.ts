@@ -32,11 +32,6 @@ export class Tabs {
     this.#channel.onmessage = ({ data }: MessageEvent<TabMessage>) => onMessage(data);
   }
 
-  /** Whether anybody could hear. */
-  get isOpen(): boolean {
-    return this.#channel !== undefined;
-  }
-
   tell(message: TabMessage): void {
     this.#channel?.postMessage(message);
   }

@@ -7,15 +7,14 @@ import type { NewEntry } from "../shared/outbox.ts";
 import { parseStreamId } from "../shared/stream-id.ts";
 import type { Schema } from "./database.ts";
 import { addToOutbox, historyOf, isSegment, pagesAfter, readHistory, type WriteTx, whole } from "./device-log.ts";
-import { eventsOfPages, type Segment } from "./segments.ts";
+import { eventsOfPages } from "./segments.ts";
 
-/** Well within what the edge takes as one commit, whatever the events are. */
-const COMMIT_EVENTS = 100;
-const COMMIT_SIZE = 256 * 1024;
+/** What the edge takes as one commit, whatever the events are: 15 of the largest make less than 1 MiB. */
+const COMMIT_EVENTS = 15;
 
 /**
  * From now on the edge orders this store, so what the device had ordered itself becomes pending, in the same order, each
- * run of a stream as a commit on the versions that it had: the edge will take them, or say who was first. One transaction;
+ * run of a stream as commits on the versions that it had: the edge will take them, or say who was first. One transaction;
  * a store that the edge orders already is left as it is.
  */
 export async function takeOverDeviceHistory(db: IDBPDatabase<Schema>): Promise<void> {
@@ -23,44 +22,26 @@ export async function takeOverDeviceHistory(db: IDBPDatabase<Schema>): Promise<v
   const tx: WriteTx = db.transaction(["events", "meta"], "readwrite", { durability: "strict" });
   await whole(tx, async () => {
     if ((await historyOf(tx)).authority === "edge") return; // another tab was faster
-    let page: Segment[] = [];
-    let cursor = await tx.objectStore("events").openCursor(pagesAfter(0));
-    while (cursor !== null) {
-      const record = cursor.value;
-      if (isSegment(record)) {
-        if (page[0] !== undefined && page[0].key[0] !== record.key[0]) {
-          await Promise.all(addToOutbox(tx, entriesOfRuns(eventsOfPages(page))));
-          page = [];
-        }
-        page.push(record);
-      }
-      cursor = await cursor.continue();
-    }
-    await Promise.all(addToOutbox(tx, entriesOfRuns(eventsOfPages(page))));
-    await tx.objectStore("events").delete(pagesAfter(0));
+    const store = tx.objectStore("events");
+    const events = eventsOfPages((await store.getAll(pagesAfter(0))).filter(isSegment));
+    await Promise.all([store.delete(pagesAfter(0)), ...addToOutbox(tx, entriesOfRuns(events))]);
     await tx.objectStore("meta").put({ ...NEW_HISTORY, authority: "edge" }, "history");
   });
 }
 
 function entriesOfRuns(events: readonly ConfirmedEvent[]): NewEntry[] {
-  const entries: NewEntry[] = [];
-  let start = 0;
-  let size = 0;
-  for (const [i, event] of events.entries()) {
-    size += JSON.stringify(event).length;
-    const next = events[i + 1];
-    const goesOn = next?.streamId === event.streamId && i + 1 - start < COMMIT_EVENTS && size < COMMIT_SIZE;
-    if (goesOn) continue;
-    entries.push(toEntry(events.slice(start, i + 1)));
-    start = i + 1;
-    size = 0;
+  const runs: ConfirmedEvent[][] = [];
+  for (const event of events) {
+    const run = runs.at(-1);
+    if (run?.[0]?.streamId === event.streamId && run.length < COMMIT_EVENTS) run.push(event);
+    else runs.push([event]);
   }
-  return entries;
+  return runs.map(toEntry);
 }
 
 function toEntry(run: readonly ConfirmedEvent[]): NewEntry {
   const [first] = run;
-  assert(first !== undefined, "a run has at least one event");
+  assert(first !== undefined, "a commit has at least one event");
   const firstVersion = first.version;
   return {
     state: "pending",

@@ -3,10 +3,10 @@
  * or a network can get wrong is answered with a typed error of `errors.ts`.
  */
 export function assert(holds: unknown, message: string): asserts holds {
-  if (!holds) throw new Error(`Headwater: broken invariant: ${message}`);
+  if (!holds) throw new Error(`Broken invariant: ${message}`);
 }
 
 /** Closes a switch over a union: a new member without its case no longer compiles. */
 export function unreachable(value: never): never {
-  throw new Error(`Headwater: broken invariant: unexpected ${JSON.stringify(value)}`);
+  assert(false, JSON.stringify(value));
 }

@@ -3,8 +3,7 @@ import { InvalidRequestError, PayloadTooLargeError } from "./errors.ts";
 import type { EventBody, EventMetadata } from "./event.ts";
 import { type ExpectedVersion, parseExpectedVersion } from "./expected-version.ts";
 import { copyJson } from "./json.ts";
-import { type Limits, NAME_LENGTH } from "./limits.ts";
-import { isOrdinal } from "./order.ts";
+import { type Limits, NAME_LENGTH, parseCount } from "./limits.ts";
 import { parseStreamId, type StreamId } from "./stream-id.ts";
 
 /** Events of one stream that are appended together: all of them or none. */
@@ -75,10 +74,7 @@ function parseEvent(input: unknown, defaults: EventDefaults, limits: Limits, fie
   const given: Partial<Record<keyof EventBody, unknown>> = input;
   const id = given.id === undefined ? defaults.newId() : parseEventId(given.id, `${field}.id`);
   const type = parseType(given.type, `${field}.type`);
-  const schemaVersion = given.schemaVersion ?? 1;
-  if (!isOrdinal(schemaVersion) || schemaVersion === 0) {
-    throw new InvalidRequestError("A schema version is a whole number from 1.", { field: `${field}.schemaVersion` });
-  }
+  const schemaVersion = parseCount(given.schemaVersion ?? 1, `${field}.schemaVersion`) ?? 1;
   const occurredAt = given.occurredAt === undefined ? defaults.occurredAt : parseUtcTime(given.occurredAt, `${field}.occurredAt`);
   const data = copyJson(given.data, `${field}.data`, limits.jsonDepth);
   const metadata = copyJson(given.metadata ?? {}, `${field}.metadata`, limits.jsonDepth);
@@ -87,7 +83,7 @@ function parseEvent(input: unknown, defaults: EventDefaults, limits: Limits, fie
   }
   const content = data.bytes + metadata.bytes;
   if (content > limits.eventBytes) {
-    throw new PayloadTooLargeError(`An event's data and metadata have at most ${limits.eventBytes} bytes; these have ${content}.`, {
+    throw new PayloadTooLargeError(`An event has at most ${limits.eventBytes} bytes; this one has ${content}.`, {
       field,
     });
   }

@@ -2,6 +2,7 @@
  * The closed list of what can go wrong, grouped by what the caller does about it. Codes are stable and travel over the
  * wire; HTTP statuses are the edge's matter and live there.
  */
+import { assert } from "./assert.ts";
 import type { ExpectedVersion } from "./expected-version.ts";
 
 /** What the caller does about an error. */
@@ -40,7 +41,7 @@ const REMEDIES = {
 
 export type ErrorCode = keyof typeof REMEDIES;
 
-export const ERROR_CODES = Object.keys(REMEDIES) as readonly ErrorCode[];
+export const ERROR_CODES = /* @__PURE__ */ Object.keys(REMEDIES) as readonly ErrorCode[];
 
 export function isErrorCode(value: unknown): value is ErrorCode {
   return typeof value === "string" && Object.hasOwn(REMEDIES, value);
@@ -81,44 +82,39 @@ export class HeadwaterError extends Error {
 export const OTHER_HISTORY = "The edge has another history than the one that is followed.";
 export const STORE_CLOSED = "The store was closed; open it again.";
 
-type Parts = [message?: string | undefined, details?: ErrorDetails | undefined, options?: ErrorOptions];
+interface ErrorClass {
+  readonly code: ErrorCode;
+  new (message?: string | undefined, details?: ErrorDetails | undefined, options?: ErrorOptions): HeadwaterError;
+}
+
+/** What the class of a code is made of. @param preset what it says where it is thrown without a sentence */
+function errorClass(code: ErrorCode, preset: string = code): ErrorClass {
+  return class extends HeadwaterError {
+    static readonly code = code;
+    constructor(message: string = preset, details?: ErrorDetails, options?: ErrorOptions) {
+      super(code, message, details, options);
+    }
+  };
+}
 
 /** The request is not one that the store understands; `field` says which part. */
-export class InvalidRequestError extends HeadwaterError {
-  constructor(message?: string, details?: ErrorDetails & { field: string }, options?: ErrorOptions) {
-    super("invalid-request", message, details, options);
-  }
+export class InvalidRequestError extends errorClass("invalid-request") {
   get field(): string {
     return this.details.field ?? "";
   }
 }
 
 /** The edge does not know who is asking. */
-export class UnauthenticatedError extends HeadwaterError {
-  constructor(...parts: Parts) {
-    super("unauthenticated", ...parts);
-  }
-}
+export class UnauthenticatedError extends errorClass("unauthenticated") {}
 
 /** The credentials do not allow what was asked. */
-export class ForbiddenError extends HeadwaterError {
-  constructor(...parts: Parts) {
-    super("forbidden", ...parts);
-  }
-}
+export class ForbiddenError extends errorClass("forbidden") {}
 
 /** The stream has no event. */
-export class StreamNotFoundError extends HeadwaterError {
-  constructor(...parts: Parts) {
-    super("stream-not-found", ...parts);
-  }
-}
+export class StreamNotFoundError extends errorClass("stream-not-found") {}
 
 /** The stream was at `actualVersion` where the writer expected `expectedVersion`; nothing was appended. */
-export class VersionConflictError extends HeadwaterError {
-  constructor(...parts: Parts) {
-    super("version-conflict", ...parts);
-  }
+export class VersionConflictError extends errorClass("version-conflict") {
   get expectedVersion(): ExpectedVersion {
     return this.details.expectedVersion ?? "any";
   }
@@ -128,92 +124,56 @@ export class VersionConflictError extends HeadwaterError {
 }
 
 /** An event id of the commit stands in the stream already, for something else; `details.eventId` says which. */
-export class EventIdReusedError extends HeadwaterError {
-  constructor(...parts: Parts) {
-    super("event-id-reused", ...parts);
-  }
-}
+export class EventIdReusedError extends errorClass("event-id-reused") {}
 
 /** The log that was followed so far is not the log at the edge. */
-export class LogMismatchError extends HeadwaterError {
-  constructor(message: string = OTHER_HISTORY, details?: ErrorDetails, options?: ErrorOptions) {
-    super("log-mismatch", message, details, options);
-  }
-}
+export class LogMismatchError extends errorClass("log-mismatch", OTHER_HISTORY) {}
 
 /** The position asked for lies beyond the end of the log. */
-export class PositionAheadError extends HeadwaterError {
-  constructor(...parts: Parts) {
-    super("position-ahead", ...parts);
-  }
-}
+export class PositionAheadError extends errorClass("position-ahead") {}
 
 /** More than a limit allows. */
-export class PayloadTooLargeError extends HeadwaterError {
-  constructor(...parts: Parts) {
-    super("payload-too-large", ...parts);
-  }
-}
+export class PayloadTooLargeError extends errorClass("payload-too-large") {}
 
 /** Too many requests; `details.retryAfter` says how many seconds to wait, where it is known. */
-export class TooManyRequestsError extends HeadwaterError {
-  constructor(...parts: Parts) {
-    super("too-many-requests", ...parts);
-  }
-}
+export class TooManyRequestsError extends errorClass("too-many-requests") {}
 
 /** The edge, or the log behind it, can't be reached at the moment. Sending the same again is safe. */
-export class UnavailableError extends HeadwaterError {
-  constructor(...parts: Parts) {
-    super("unavailable", ...parts);
-  }
-}
+export class UnavailableError extends errorClass("unavailable") {}
 
 /** No room left: at the edge, or in the browser's quota. */
-export class StoreFullError extends HeadwaterError {
-  constructor(...parts: Parts) {
-    super("store-full", ...parts);
-  }
-}
+export class StoreFullError extends errorClass("store-full") {}
 
 /** The device's own storage refused the write; nothing of it was kept. */
-export class StorageFailedError extends HeadwaterError {
-  constructor(...parts: Parts) {
-    super("storage-failed", ...parts);
-  }
-}
+export class StorageFailedError extends errorClass("storage-failed") {}
 
 /** The store was closed before, or while, it was asked. */
-export class StoreClosedError extends HeadwaterError {
-  constructor(message: string = STORE_CLOSED, details?: ErrorDetails, options?: ErrorOptions) {
-    super("store-closed", message, details, options);
-  }
-}
+export class StoreClosedError extends errorClass("store-closed", STORE_CLOSED) {}
 
-type Others = Exclude<ErrorCode, "invalid-request">;
+const CLASSES: readonly ErrorClass[] = [
+  InvalidRequestError,
+  UnauthenticatedError,
+  ForbiddenError,
+  StreamNotFoundError,
+  VersionConflictError,
+  EventIdReusedError,
+  LogMismatchError,
+  PositionAheadError,
+  PayloadTooLargeError,
+  TooManyRequestsError,
+  UnavailableError,
+  StoreFullError,
+  StorageFailedError,
+  StoreClosedError,
+];
 
-const CLASSES: Readonly<Record<Others, new (...parts: Parts) => HeadwaterError>> = {
-  unauthenticated: UnauthenticatedError,
-  forbidden: ForbiddenError,
-  "stream-not-found": StreamNotFoundError,
-  "version-conflict": VersionConflictError,
-  "event-id-reused": EventIdReusedError,
-  "log-mismatch": LogMismatchError,
-  "position-ahead": PositionAheadError,
-  "payload-too-large": PayloadTooLargeError,
-  "too-many-requests": TooManyRequestsError,
-  unavailable: UnavailableError,
-  "store-full": StoreFullError,
-  "storage-failed": StorageFailedError,
-  "store-closed": StoreClosedError,
-};
+const DETAILS = ["field", "expectedVersion", "actualVersion", "eventId", "log", "head", "retryAfter"] as const;
 
 /** The typed error for a code and its details, as they came over the wire or out of a decision. */
 export function errorOf(code: ErrorCode, message: string | undefined, given: ErrorDetails = {}): HeadwaterError {
-  const { field, expectedVersion, actualVersion, eventId, log, head, retryAfter } = given;
   // What `given` has beside its details (a decision, a message of the wire) does not belong into an error.
-  const details = { field, expectedVersion, actualVersion, eventId, log, head, retryAfter };
-  const known = Object.fromEntries(Object.entries(details).filter(([, value]) => value !== undefined));
-  if (code === "invalid-request") return new InvalidRequestError(message, { ...known, field: field ?? "" });
-  return new CLASSES[code](message, known);
+  const details: ErrorDetails = Object.fromEntries(DETAILS.filter((name) => given[name] !== undefined).map((name) => [name, given[name]]));
+  const Class = CLASSES.find((known) => known.code === code);
+  assert(Class !== undefined, "each code has its class");
+  return new Class(message, details);
 }

@@ -8,24 +8,14 @@
  * | `"stream-exists"` | above 0                            |
  * | `"any"`           | anything                           |
  */
-import { unreachable } from "./assert.ts";
 import { InvalidRequestError } from "./errors.ts";
 import { isOrdinal, type Version } from "./order.ts";
 
 export type ExpectedVersion = number | "no-stream" | "stream-exists" | "any";
 
 export function expectationHolds(expected: ExpectedVersion, version: Version): boolean {
-  if (typeof expected === "number") return expected === version;
-  switch (expected) {
-    case "any":
-      return true;
-    case "no-stream":
-      return version === 0;
-    case "stream-exists":
-      return version > 0;
-    default:
-      return unreachable(expected);
-  }
+  const exact = exactVersion(expected);
+  return exact === undefined ? expected === "any" || version > 0 : exact === version;
 }
 
 /** The one version that an exact expectation names: its commit was decided on what stood there and nothing else. */
@@ -39,8 +29,12 @@ export function conflictMessage(expected: ExpectedVersion, actual: Version): str
   return `Expected version ${expected}, but the stream is at version ${actual}.`;
 }
 
+export function isExpectedVersion(value: unknown): value is ExpectedVersion {
+  return value === "no-stream" || value === "stream-exists" || value === "any" || isOrdinal(value);
+}
+
 /** @throws InvalidRequestError when it is none of the four. */
 export function parseExpectedVersion(value: unknown, field = "expectedVersion"): ExpectedVersion {
-  if (value === "no-stream" || value === "stream-exists" || value === "any" || isOrdinal(value)) return value;
+  if (isExpectedVersion(value)) return value;
   throw new InvalidRequestError('An expected version is a whole number from 0, "no-stream", "stream-exists" or "any".', { field });
 }

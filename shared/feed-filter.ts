@@ -13,29 +13,35 @@ export interface FeedFilter {
   readonly content: ((event: Pick<RecordedEvent, "type" | "metadata" | "recordedAt">) => boolean) | undefined;
 }
 
-/** @throws InvalidRequestError naming the part that is not of its form */
+/** What a reader of one device's events can ask for. @throws InvalidRequestError naming the part that is not of its form */
+export function readerFilter({ category, stream, type }: Pick<FeedQuery, "category" | "stream" | "type">): FeedFilter {
+  const categories = setOf(category, "category");
+  const streams = setOf(stream, "stream");
+  const types = setOf(type, "type");
+  return {
+    stream: (streamId) => (streams?.has(streamId) ?? true) && (categories?.has(categoryOf(streamId)) ?? true),
+    content: types && ((event) => types.has(event.type)),
+  };
+}
+
+/** All that can be asked of the feed. @throws InvalidRequestError naming the part that is not of its form */
 export function feedFilter(query: Omit<FeedQuery, "after" | "limit" | "log" | "mark">): FeedFilter {
+  const reader = readerFilter(query);
   const within = setOf(query.within, "within");
   for (const part of within ?? []) parseStreamId(part, "within");
-  const categories = setOf(query.category, "category");
-  const streams = setOf(query.stream, "stream");
-  for (const stream of streams ?? []) parseStreamId(stream, "stream");
-  const types = setOf(query.type, "type");
+  for (const stream of setOf(query.stream, "stream") ?? []) parseStreamId(stream, "stream");
   const { correlation } = query;
   const since = timeOf(query.since, "since");
   const until = timeOf(query.until, "until");
-  const asksContent = [types, correlation, since, until].some((part) => part !== undefined);
+  const asksContent = [reader.content, correlation, since, until].some((part) => part !== undefined);
   return {
-    stream: (streamId) =>
-      (within === undefined || within.has(streamId) || within.has(categoryOf(streamId))) &&
-      (streams?.has(streamId) ?? true) &&
-      (categories?.has(categoryOf(streamId)) ?? true),
+    stream: (streamId) => reader.stream(streamId) && (within === undefined || within.has(streamId) || within.has(categoryOf(streamId))),
     content: asksContent
-      ? ({ type, metadata, recordedAt }) =>
-          (types?.has(type) ?? true) &&
-          (correlation === undefined || metadata.correlationId === correlation) &&
-          (since === undefined || Date.parse(recordedAt ?? "") >= since) &&
-          (until === undefined || Date.parse(recordedAt ?? "") <= until)
+      ? (event) =>
+          (reader.content?.(event) ?? true) &&
+          (correlation === undefined || event.metadata.correlationId === correlation) &&
+          (since === undefined || Date.parse(event.recordedAt ?? "") >= since) &&
+          (until === undefined || Date.parse(event.recordedAt ?? "") <= until)
       : undefined,
   };
 }

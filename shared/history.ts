@@ -74,12 +74,12 @@ export function pageQuery({ log, position, mark }: History, { after, within, isF
   return {
     after,
     limit,
-    ...(log === null ? {} : { log }),
-    ...(log === null || mark === null ? {} : { mark }),
+    log: log ?? undefined,
+    mark: (log && mark) ?? undefined,
     // What is filled in must be of the history that stands on the device already (invariant 10).
-    ...(isFill ? { seen: position } : {}),
+    seen: isFill ? position : undefined,
     // A scope that is longer than an address may be is applied on the device alone.
-    ...(within === null || within.join().length > LONGEST_SCOPE ? {} : { within }),
+    within: within === null || within.join().length > LONGEST_SCOPE ? undefined : within,
   };
 }
 
@@ -129,5 +129,5 @@ function common(a: Scope, b: Scope): Scope {
 }
 
 function sameScope(a: Scope, b: Scope): boolean {
-  return a === b || (a !== null && b !== null && a.length === b.length && a.every((part) => b.includes(part)));
+  return JSON.stringify(a) === JSON.stringify(b);
 }

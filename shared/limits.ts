@@ -42,10 +42,15 @@ export const DEFAULT_LIMITS: Limits = {
  */
 export function completeLimits(given: Partial<Limits> = {}): Limits {
   const limits: Limits = { ...DEFAULT_LIMITS, ...given };
-  for (const [name, value] of Object.entries(limits)) {
-    if (!isOrdinal(value) || value === 0) throw new InvalidRequestError("A limit is a whole number from 1.", { field: `limits.${name}` });
-  }
+  for (const [name, value] of Object.entries(limits)) parseCount(value, `limits.${name}`);
   return limits;
+}
+
+/** @throws InvalidRequestError for anything but a whole number from 1, or nothing */
+export function parseCount(value: unknown, field: string): number | undefined {
+  if (value === undefined) return undefined;
+  if (!isOrdinal(value) || value === 0) throw new InvalidRequestError(`${field} is a whole number from 1.`, { field });
+  return value;
 }
 
 /**

@@ -26,5 +26,5 @@ export function isOrdinal(value: unknown): value is number {
   return Number.isSafeInteger(value) && (value as number) >= 0;
 }
 
-export const NO_STREAM = toVersion(0);
-export const LOG_START = toPosition(0);
+export const NO_STREAM = /* @__PURE__ */ toVersion(0);
+export const LOG_START = /* @__PURE__ */ toPosition(0);

@@ -95,7 +95,7 @@ export function reconcile<E extends ArrivedEvent>(
   resolve: Resolve<E>,
 ): Reconciled {
   const last = arrived.at(-1);
-  assert(last !== undefined && last.version <= confirmed, "a page's run has at least one event, and is confirmed");
+  assert(last !== undefined && last.version <= confirmed, "what arrived is confirmed");
   const byId = new Map(arrived.map((event) => [event.id, event]));
   const settled: PendingEntry[] = [];
   const changed: OutboxEntry[] = [];
@@ -237,7 +237,7 @@ export function conflictReason(expected: ExpectedVersion, actual: Version): Park
 }
 
 function behind(reason: ParkReason): ParkReason {
-  return { ...reason, message: `An earlier commit of this device to the stream is parked. ${reason.message}` };
+  return { ...reason, message: `An earlier commit to the stream is parked. ${reason.message}` };
 }
 
 /**
@@ -253,7 +253,7 @@ export function detach(entries: readonly PendingEntry[]): readonly OutboxEntry[]
     const believed = exactVersion(entry.expectedVersion);
     if (parked !== undefined) return park(entry, behind(parked));
     if (believed !== undefined && believed !== next) {
-      parked = { code: "log-mismatch", message: "It was made on a history that this device has let go of.", actualVersion: NO_STREAM };
+      parked = { code: "log-mismatch", message: "It was made on a history that is let go of.", actualVersion: NO_STREAM };
       return park(entry, parked);
     }
     const moved = placed(entry, toVersion(next + 1), 0);

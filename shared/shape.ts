@@ -23,7 +23,7 @@
  */
 import { type ErrorCode, isErrorCode } from "./errors.ts";
 import type { EventMetadata } from "./event.ts";
-import type { ExpectedVersion } from "./expected-version.ts";
+import { type ExpectedVersion, isExpectedVersion } from "./expected-version.ts";
 import type { Json } from "./json.ts";
 import { isOrdinal, type Position, type Version } from "./order.ts";
 
@@ -168,7 +168,7 @@ function isOf(kind: Kind | Text, value: unknown): boolean {
     case "code":
       return isErrorCode(value);
     case "expectedVersion":
-      return isOrdinal(value) || value === "no-stream" || value === "stream-exists" || value === "any";
+      return isExpectedVersion(value);
     case "object":
       return isObject(value) && !Array.isArray(value);
     case "json":

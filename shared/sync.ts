@@ -250,8 +250,8 @@ function take(step: Draft, input: SyncInput): void {
   const { pull, push } = state;
   // An answer to anything but what is under way comes too late.
   const request = "request" in input ? input.request : 0;
-  const isPulls = pull.kind !== "resting" && pull.kind !== "backing-off" && pull.request === request;
-  const isPushs = push.kind !== "resting" && push.kind !== "backing-off" && push.request === request;
+  const isPulls = "request" in pull && pull.request === request;
+  const isPushs = "request" in push && push.request === request;
   switch (input.kind) {
     case "appended":
       return wantPush(step);
@@ -390,7 +390,7 @@ function onLag(step: Draft): void {
   // Invariant 6: perhaps the edge has lost what it took. Sending it again is safe.
   state.awaited = new Map();
   readAnew(step);
-  fail(step, new UnavailableError("The edge has taken the commits, but its log has not brought them yet; sync again later."));
+  fail(step, new UnavailableError("The edge has the commits, and its feed does not bring them yet."));
 }
 
 function onPage(step: Draft, { request, covers, page: asked }: PullLane & { kind: "asking" }, page: FeedPage): void {
@@ -399,7 +399,7 @@ function onPage(step: Draft, { request, covers, page: asked }: PullLane & { kind
   // The edge compares where it is told; an answer is compared all the same, before anything of it is kept.
   if (log !== null && log !== page.log) return onPullFailed(step, new LogMismatchError(undefined, { log: page.log }));
   if (page.position < asked.after || (page.position === asked.after && page.position < page.head)) {
-    return onPullFailed(step, new UnavailableError("The edge answered a page that does not go on."));
+    return onPullFailed(step, new UnavailableError("The edge answered a page that leads nowhere."));
   }
   state.link = { kind: "open" };
   state.failures = 0;
@@ -422,6 +422,8 @@ function onApplied(step: Draft, covers: number, { history, left, changed }: Sync
   forget(step, left, changed);
   if (push.kind === "sending") state.push = { ...push, touched: new Set([...push.touched, ...left, ...changed]) };
   if (push.kind === "recording" && left.length > 0) state.push = { ...push, after: 0 };
+  // What was read may have been read before the page was written.
+  if (push.kind === "reading" && left.length > 0) read(step, push.covers, push.after);
   if (!isMoved) return;
   readAnew(step);
   // What has moved, or stood behind it, may be what somebody waits for.
@@ -512,7 +514,12 @@ function onAnswer(step: Draft, { batch, covers, rest, request, touched, isOverta
   const place = { covers, after: isAgain ? 0 : (batch.at(-1)?.seq ?? 0) };
   if (refused.length > 0) return record(step, request, place, refused);
   if (isAgain || contested.length > 0 || rest.length === 0) return read(step, place.covers, place.after);
-  return onRead(step, place, rest, false);
+  return onRead(
+    step,
+    place,
+    rest.filter(({ entry }) => !touched.has(entry.seq)),
+    false,
+  );
 }
 
 function onPushFailed(step: Draft, lane: Sending, error: HeadwaterError): void {
@@ -612,18 +619,18 @@ function wait({ effects }: Draft, timer: Timer, milliseconds: number): void {
   effects.push({ kind: "wait", timer, milliseconds });
 }
 
-/** How the device stands to its edge, for people. */
-export function connectionOf({ link, push }: SyncState): "connecting" | "live" | Trouble {
-  if (link.kind === "down") return link.trouble;
-  if (push.kind === "backing-off") return push.trouble;
-  return link.kind === "open" ? "live" : link.kind;
+export interface Standing {
+  readonly connection: "connecting" | "live" | Trouble;
+  /** What stands in the way, where something does. */
+  readonly problem: HeadwaterError | null;
 }
 
-/** What stands in the way, where something does. */
-export function troubleOfSync({ link, pull, push }: SyncState): HeadwaterError | null {
-  if (link.kind === "down") return link.error;
-  if (pull.kind === "backing-off") return pull.error;
-  return push.kind === "backing-off" ? push.error : null;
+/** How the device stands to its edge, for people. */
+export function standingOf({ link, pull, push }: SyncState): Standing {
+  if (link.kind === "down") return { connection: link.trouble, problem: link.error };
+  const problem = pull.kind === "backing-off" ? pull.error : null;
+  if (push.kind === "backing-off") return { connection: push.trouble, problem: problem ?? push.error };
+  return { connection: link.kind === "open" ? "live" : "connecting", problem };
 }
 
 function troubleOf({ code }: HeadwaterError): Trouble {

@@ -136,18 +136,18 @@ export type ProblemDocument = Shaped<typeof problemDocument>;
  * recording, ISO 8601 UTC.
  */
 export interface FeedQuery {
-  readonly after?: number;
-  readonly limit?: number;
-  readonly log?: string;
-  readonly mark?: string;
-  readonly seen?: number;
-  readonly within?: string | readonly string[];
-  readonly category?: string | readonly string[];
-  readonly stream?: string | readonly string[];
-  readonly type?: string | readonly string[];
-  readonly correlation?: string;
-  readonly since?: string;
-  readonly until?: string;
+  readonly after?: number | undefined;
+  readonly limit?: number | undefined;
+  readonly log?: string | undefined;
+  readonly mark?: string | undefined;
+  readonly seen?: number | undefined;
+  readonly within?: string | readonly string[] | undefined;
+  readonly category?: string | readonly string[] | undefined;
+  readonly stream?: string | readonly string[] | undefined;
+  readonly type?: string | readonly string[] | undefined;
+  readonly correlation?: string | undefined;
+  readonly since?: string | undefined;
+  readonly until?: string | undefined;
 }
 
 /** @throws InvalidRequestError that names the first field which is not as the shape says */
