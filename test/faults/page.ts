@@ -124,6 +124,24 @@ export class Device {
     this.#isSyncing = false;
   }
 
+  /** One commit of one event. */
+  async append(streamId: string, commit: string, expectedVersion: number | "any"): Promise<void> {
+    const data: Mark = { commit, n: 0, of: 1 };
+    await this.#opened().appendToStream(streamId, [{ type: "Marked", data }], { expectedVersion });
+  }
+
+  /** Lets go of the history that the device follows, and keeps what only it has. */
+  async reset(): Promise<void> {
+    await this.#opened().reset();
+  }
+
+  /** How many confirmed events, pending and parked commits an export of it has. */
+  async exported(): Promise<Record<"confirmed" | "pending" | "parked", number>> {
+    const counts = { confirmed: 0, pending: 0, parked: 0 };
+    for await (const { state } of this.#opened().export()) counts[state]++;
+    return counts;
+  }
+
   status(): Status {
     return this.#opened().status;
   }

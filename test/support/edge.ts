@@ -14,6 +14,8 @@ const START_TIMEOUT = 60_000;
 export interface EdgeProcess {
   /** E.g. `http://127.0.0.1:43211`; the same after a restart. */
   readonly url: string;
+  /** The folder that it keeps its state in. */
+  readonly state: string;
   /** SIGKILL for the whole process group, workerd included. */
   kill(): Promise<void>;
   /** Starts it again on the same port and state; with other settings, where they are given. */
@@ -83,6 +85,7 @@ export async function startEdge(
   await start();
   return {
     url,
+    state,
     kill,
     start,
     stop: async () => {

@@ -1,0 +1,98 @@
+/** An edge whose state is taken away, or put back to an older copy, under devices that had followed it. */
+import { cp, rm } from "node:fs/promises";
+import type { Page } from "playwright";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { connectStore } from "../../client/http.ts";
+import { type BrowserProcess, startBrowser } from "../support/browser.ts";
+import { type EdgeProcess, startEdge } from "../support/edge.ts";
+import { type PageServer, servePage } from "../support/page-server.ts";
+import { converged, dumpOf, feedOf, open, settled, statusOf, sync } from "./devices.ts";
+
+let edge: EdgeProcess;
+let server: PageServer;
+let browser: BrowserProcess;
+
+beforeAll(async () => {
+  [edge, server] = await Promise.all([startEdge(), servePage("test/faults/page.ts")]);
+  browser = await startBrowser();
+});
+afterAll(async () => {
+  await Promise.all([browser?.stop(), edge?.stop(), server?.close()]);
+});
+
+async function openDevice(name: string, url: string): Promise<Page> {
+  const page = await browser.context().newPage();
+  await page.goto(server.url);
+  await page.waitForFunction(() => window.device !== undefined);
+  await open(page, { name, url, pollEvery: 300, timeout: 3_000 });
+  return page;
+}
+
+const connection = async (page: Page) => (await statusOf(page)).connection;
+const append = (page: Page, streamId: string, commit: string, expectedVersion: number | "any") =>
+  page.evaluate((given) => window.device.append(given.streamId, given.commit, given.expectedVersion), {
+    streamId,
+    commit,
+    expectedVersion,
+  });
+
+/** The edge with another state: what `change` makes of its folder while it does not run. */
+async function replaceState(change: () => Promise<void>): Promise<void> {
+  await edge.kill();
+  await change();
+  await edge.start();
+}
+
+async function commitsIn(url: string): Promise<string[]> {
+  return (await feedOf(url)).map(({ data }) => (data as { commit: string }).commit);
+}
+
+for (const fault of ["wiped", "rolled back, and grown since past where the device was"] as const) {
+  test(`store ${fault}: the device stops and keeps all, and after a reset brings what only it has`, { timeout: 120_000 }, async () => {
+    const id = crypto.randomUUID();
+    const url = `${edge.url}/v1/${id}`;
+    const copy = `${edge.state}-copy`;
+    const device = await openDevice(id, url);
+    await append(device, "Note-1", "early", "any");
+    await settled(device);
+    if (fault !== "wiped") await replaceState(() => cp(edge.state, copy, { recursive: true }));
+    await append(device, "Note-1", "lost 1", "any");
+    await append(device, "Note-1", "lost 2", "any");
+    await settled(device);
+    const before = await dumpOf(device, ["Note-1"]);
+    expect(before.log).toHaveLength(3);
+
+    await replaceState(async () => {
+      await rm(edge.state, { recursive: true });
+      if (fault !== "wiped") await cp(copy, edge.state, { recursive: true });
+    });
+    const elsewhere = connectStore({ url });
+    for (let i = 0; i < 4; i++)
+      await elsewhere.appendToStream("Other-1", [{ type: "Marked", data: { commit: `theirs ${i}`, n: 0, of: 1 } }]);
+
+    await expect.poll(() => connection(device), { timeout: 20_000 }).toBe("diverged");
+    await append(device, "Note-1", "built on what is lost", 3);
+    await append(device, "Note-2", "of itself", "any");
+    expect(await sync(device)).toBe("log-mismatch");
+    // Nothing was merged, neither here nor there, and nothing is gone.
+    expect((await dumpOf(device, ["Note-1"])).log).toEqual(before.log);
+    expect((await commitsIn(url)).filter((commit) => !commit.startsWith("theirs"))).toEqual(fault === "wiped" ? [] : ["early"]);
+    expect(await device.evaluate(() => window.device.exported())).toEqual({ confirmed: 3, pending: 2, parked: 0 });
+
+    await device.evaluate(() => window.device.reset());
+    await expect.poll(() => connection(device), { timeout: 20_000 }).toBe("live");
+    await settled(device);
+    const after = await dumpOf(device, ["Note-1", "Note-2", "Other-1"]);
+    expect(after.parked.map(({ events }) => (events[0]?.data as { commit: string } | undefined)?.commit)).toEqual([
+      "built on what is lost",
+    ]);
+    expect(after.status).toMatchObject({ pending: 0, conflicts: 1 });
+    expect(after.log).toEqual(await feedOf(url));
+    expect(await commitsIn(url)).toContain("of itself");
+    expect(await device.evaluate(() => window.device.rebaseAll())).toBe(1);
+    await converged([device], url);
+    expect(await commitsIn(url)).toContain("built on what is lost");
+    await device.close();
+    await rm(copy, { recursive: true, force: true });
+  });
+}
