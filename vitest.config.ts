@@ -12,7 +12,11 @@ export default defineConfig({
       {
         test: {
           name: "node",
-          include: ["test/*.test.ts", "test/{shared,client,cli,demo,docs,edge,faults}/**/*.test.ts", "test/contract/*.node.test.ts"],
+          include: [
+            "test/*.test.ts",
+            "test/{shared,client,cli,demo,docs,edge,faults,simulation}/**/*.test.ts",
+            "test/contract/*.node.test.ts",
+          ],
           testTimeout: 60_000,
           hookTimeout: 120_000,
         },

@@ -1,0 +1,13 @@
+/** Errors are answers too: what is asked for here is answered by a call, since the world has no promises. */
+import { HeadwaterError } from "../../shared/errors.ts";
+
+export type Answer<T> = { readonly value: T } | { readonly error: HeadwaterError };
+
+export type Reply<T> = (answer: Answer<T>) => void;
+
+export function failure(
+  code: ConstructorParameters<typeof HeadwaterError>[0],
+  details?: HeadwaterError["details"],
+): { readonly error: HeadwaterError } {
+  return { error: new HeadwaterError(code, undefined, details) };
+}

@@ -1,0 +1,23 @@
+/** The simulation finds the bugs that it is given, and each checker finds one. */
+import { expect, test } from "vitest";
+import { BUGS, type Bug } from "./bugs.ts";
+import { allCheckers } from "./checkers/index.ts";
+import { paramsOf } from "./params.ts";
+import { RULES } from "./rules.ts";
+import { runWorld } from "./run.ts";
+
+function worldsUntilCaught({ rules, world, within, by }: Bug): number | undefined {
+  for (let seed = 1; seed <= within; seed++) {
+    if (runWorld({ ...paramsOf(seed), ...world }, { ...RULES, ...rules }).failure?.by === by) return seed;
+  }
+  return undefined;
+}
+
+test.each(BUGS)("$name: caught by $by", (bug) => {
+  expect(worldsUntilCaught(bug)).toBeDefined();
+});
+
+test("each checker catches one", () => {
+  const catching = new Set(BUGS.map(({ by }) => by));
+  expect(allCheckers().filter(({ name }) => !catching.has(name))).toEqual([]);
+});

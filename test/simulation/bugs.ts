@@ -1,0 +1,301 @@
+/**
+ * Deliberate bugs, each of them another value of one of the world's rules. A simulation that does not find them proves nothing when
+ * it finds none: `bugs.test.ts` runs each until it is caught, and holds that every checker has caught one.
+ */
+import { InvalidRequestError } from "../../shared/errors.ts";
+import { toVersion } from "../../shared/order.ts";
+import type { Step, SyncInput, SyncState } from "../../shared/sync.ts";
+import { timeAt } from "./ground.ts";
+import type { Params } from "./params.ts";
+import { RULES, type Rules } from "./rules.ts";
+
+export interface Bug {
+  readonly name: string;
+  readonly rules: Partial<Rules>;
+  /** In which worlds it matters, where it seldom does. */
+  readonly world?: Partial<Params>;
+  /** Worlds, counted from seed 1, among which at least one catches it. */
+  readonly within: number;
+  /** The checker that does; what others catch before does not count. */
+  readonly by: string;
+}
+
+/** The machine, with its input or its outcome tampered with. */
+function machine(tamper: (state: SyncState, input: SyncInput, go: (input: SyncInput) => Step) => Step): Partial<Rules> {
+  return { advance: (state, input, random) => tamper(state, input, (given) => RULES.advance(state, given, random)) };
+}
+
+const { decidePage, decidePublication, reconcile, withScope } = RULES;
+
+/** Whatever the device's cursor says by now. */
+const wherever: Rules["decidePage"] = (history, page, asked) =>
+  decidePage({ ...history, ...(asked.isFill ? {} : { position: asked.after, fills: [], scope: asked.within }) }, page, asked);
+
+export const BUGS: readonly Bug[] = [
+  {
+    name: "an acknowledgement that the feed never explains is waited for in vain",
+    rules: machine((state, input, go) => (input.kind === "timer" && input.timer === "lag" ? { state, effects: [] } : go(input))),
+    world: { devices: 2, minutes: 3, actions: 120, faults: { "restore-store": 1, "lose-answer": 1 } },
+    within: 300,
+    by: "convergence in time",
+  },
+  {
+    name: "a stream publishes its last event first",
+    rules: {
+      nextRun: (backlog) => backlog.slice(-1),
+      decidePublication: (head, run) =>
+        run.firstVersion > head + 1 ? { kind: "take", from: run.firstVersion } : decidePublication(head, run),
+    },
+    within: 300,
+    by: "4 feed order",
+  },
+  {
+    name: "the edge forgets to look for known ids",
+    rules: { appendAtEdge: ({ version }, commit) => RULES.appendAtEdge({ version, recorded: new Map() }, commit) },
+    within: 300,
+    by: "3 unique ids",
+  },
+  {
+    name: "the cursor moves before the events are written",
+    rules: {
+      pageTransactions: (history, events) => [
+        { history, events: [] },
+        { history, events },
+      ],
+    },
+    within: 300,
+    by: "2 dense",
+  },
+  {
+    // The cursor is compared too, in the same transaction: either alone is enough to keep a page from being written twice.
+    name: "a tab that thaws writes, wherever the device stands",
+    rules: { mayWrite: () => true, decidePage: wherever },
+    world: { tabs: 3, scope: "all", faults: { "freeze-tab": 1, delay: 0.5, reset: 1 } },
+    within: 300,
+    by: "2 dense",
+  },
+  {
+    name: "a device does not keep which log it follows",
+    rules: {
+      decidePage: (history, page, asked) => {
+        const decision = decidePage({ ...history, log: null }, page, asked);
+        return decision.kind === "stale" ? decision : { ...decision, history: { ...decision.history, log: null } };
+      },
+    },
+    within: 300,
+    by: "10 one history",
+  },
+  {
+    name: "marks are not kept, so that a restored log passes for the one that was followed",
+    rules: {
+      decidePage: (history, page, asked) => {
+        const decision = decidePage(history, page, asked);
+        return decision.kind === "stale" ? decision : { ...decision, history: { ...decision.history, mark: null } };
+      },
+    },
+    within: 300,
+    by: "10 one history",
+  },
+  {
+    name: "a commit leaves the outbox when the push is answered",
+    rules: { settledByAnswer: (batch) => batch },
+    within: 300,
+    by: "1 acknowledged",
+  },
+  {
+    name: "a page does not settle what it confirms",
+    rules: {
+      reconcile: (...given) => {
+        const { settled, ...others } = reconcile(...given);
+        return { ...others, settled: settled.slice(1) };
+      },
+    },
+    within: 300,
+    by: "2 dense",
+  },
+  {
+    name: "publishing twice gives two positions",
+    rules: {
+      decidePublication: (head, run) => (run.lastVersion <= head ? { kind: "take", from: run.firstVersion } : decidePublication(head, run)),
+    },
+    within: 300,
+    by: "4 feed order",
+  },
+  {
+    name: "a position is given before the event is there, and one is never filled",
+    rules: { nextPosition: (head) => (head % 5 === 4 ? head + 2 : head + 1) },
+    within: 300,
+    by: "2 dense",
+  },
+  {
+    name: "a commit is parked without those behind it",
+    rules: { parkFrom: (entries, sent, reason) => RULES.parkFrom(entries, sent, reason).slice(0, 1) },
+    within: 300,
+    by: "2 dense",
+  },
+  {
+    name: "what stands behind a contested commit is sent",
+    rules: machine((_, input, go) => {
+      const { state, effects } = go(input);
+      return { state: { ...state, awaited: new Map([...state.awaited].filter(([, { kind }]) => kind === "taken")) }, effects };
+    }),
+    within: 300,
+    by: "6 conservation",
+  },
+  {
+    name: "a page is applied wherever the device stands",
+    rules: { decidePage: wherever },
+    within: 1000,
+    by: "convergence in time",
+  },
+  {
+    name: "what is asked for while a lane works is taken for what it was doing",
+    rules: machine((_, input, go) => {
+      const { state, effects } = go(input);
+      return { state: input.kind === "page-applied" || input.kind === "outbox-read" ? { ...state, done: state.wanted } : state, effects };
+    }),
+    within: 300,
+    by: "5 convergence",
+  },
+  {
+    name: "a push that is tried again has new ids",
+    rules: {
+      sentEvents: ({ events, seq, firstVersion }) => events.map((event) => ({ ...event, id: `${event.id}-${seq}-${firstVersion}` })),
+    },
+    within: 300,
+    by: "9 tenancy",
+  },
+  {
+    name: "an alarm that finds the log out of reach is the last one",
+    rules: { isAlarmSetAgain: () => false },
+    world: { faults: { "log-outage": 1 } },
+    within: 300,
+    by: "convergence in time",
+  },
+  {
+    name: "what did not fit into a push is dropped",
+    rules: machine((_, input, go) => {
+      const { state, effects } = go(input);
+      if (input.kind !== "push-failed" || input.error.code !== "payload-too-large") return { state, effects };
+      return { state: { ...state, push: { kind: "resting" }, done: state.wanted, pushCommits: state.settings.push.commits }, effects: [] };
+    }),
+    within: 300,
+    by: "convergence in time",
+  },
+  {
+    name: "an edge that can't be reached is taken for a refusal",
+    rules: machine((_, input, go) =>
+      go(input.kind === "push-failed" && input.error.code === "unavailable" ? { ...input, error: new InvalidRequestError() } : input),
+    ),
+    within: 300,
+    by: "6 conservation",
+  },
+  {
+    name: "the backoff has no end",
+    rules: machine((given, input, go) => {
+      const { state, effects } = go(input);
+      const longer = effects.map((effect) =>
+        effect.kind === "wait" && effect.timer !== "poll"
+          ? { ...effect, milliseconds: effect.milliseconds * 10 ** given.failures }
+          : effect,
+      );
+      return { state, effects: longer };
+    }),
+    within: 300,
+    by: "convergence in time",
+  },
+  {
+    name: "a reset drops what is pending",
+    rules: { keptByReset: () => [] },
+    within: 300,
+    by: "1 acknowledged",
+  },
+  {
+    name: "nothing is filled in where the scope widens",
+    rules: { withScope: (history, scope) => ({ ...withScope(history, scope), fills: [] }) },
+    within: 300,
+    by: "2 dense",
+  },
+  {
+    name: "a reset leaves pending commits at their versions",
+    rules: { detach: (entries) => entries },
+    within: 300,
+    by: "2 dense",
+  },
+  {
+    name: "the outbox is read once",
+    rules: { readOutbox: (entries, after, limit) => ({ ...RULES.readOutbox(entries, after, limit), isEnd: true }) },
+    world: { actions: 120, faults: { poison: 1 } },
+    within: 300,
+    by: "convergence in time",
+  },
+  {
+    name: "events that a rule puts in others' place are written relaxed",
+    rules: { pageDurability: () => "relaxed" },
+    world: { rule: "replace", faults: { "crash-device": 1 } },
+    within: 300,
+    by: "6 conservation",
+  },
+  {
+    name: "an append is written relaxed",
+    rules: { appendDurability: () => "relaxed" },
+    within: 300,
+    by: "1 acknowledged",
+  },
+  {
+    name: "a token is good after its end",
+    rules: { refusal: (token, store) => (token.stores.includes(store) ? undefined : "forbidden") },
+    within: 300,
+    by: "9 tenancy",
+  },
+  {
+    name: "the streams of two stores share their objects",
+    rules: { objectName: (_, streamId) => streamId },
+    within: 300,
+    by: "9 tenancy",
+  },
+  {
+    name: "a consumer's checkpoint is noted before the events are handled",
+    rules: { handlesFirst: () => false },
+    within: 300,
+    by: "7 consumer",
+  },
+  {
+    name: "the time of recording is the time of reading",
+    rules: { shown: (event, now) => ({ ...event, recordedAt: timeAt(now) }) },
+    within: 300,
+    by: "8 immutable",
+  },
+  {
+    name: "a leader that froze keeps its place",
+    rules: { isAbandoned: () => false },
+    world: { tabs: 3, faults: { "freeze-tab": 1 } },
+    within: 300,
+    by: "convergence in time",
+  },
+  {
+    name: "a stream that was set aside stays there",
+    rules: machine((state, input, go) => (input.kind === "timer" && input.timer === "aside" ? { state, effects: [] } : go(input))),
+    within: 1000,
+    by: "convergence in time",
+  },
+  {
+    name: "who appends a parked commit again has it twice",
+    rules: { supersede: () => ({ kind: "superseded", gone: [] }) },
+    within: 300,
+    by: "6 conservation",
+  },
+  {
+    name: "a parked commit stays parked when its events arrive",
+    rules: { arrivedAfterAll: () => [] },
+    world: { faults: { reset: 1, delay: 0.5 } },
+    within: 300,
+    by: "6 conservation",
+  },
+  {
+    name: "a rebase keeps the version that was believed",
+    rules: { rebaseParked: (entry, seq, facts) => RULES.rebaseParked(entry, seq, { ...facts, version: toVersion(0) }) },
+    within: 300,
+    by: "2 dense",
+  },
+];

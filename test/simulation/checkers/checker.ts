@@ -1,0 +1,34 @@
+/**
+ * What each checker is: a record of its own of what was observed, and a demand on it. Checkers never look into the machine or
+ * the model, so that a mistake which both share is still seen by what it does to a user.
+ */
+import type { Observation } from "./observation.ts";
+
+export abstract class Checker {
+  abstract readonly name: string;
+  /** How often the demand was put to something; a checker that has checked nothing has proved nothing. */
+  checked = 0;
+  /** What is allowed, and worth knowing of. */
+  readonly noted: Record<string, number> = {};
+
+  /** @param now milliseconds of the world */
+  abstract see(observation: Observation, now: number): void;
+
+  /** At the end, when everything has been observed once more. */
+  finish(_now: number): void {}
+
+  protected demand(holds: boolean, message: () => string): void {
+    this.checked++;
+    if (!holds) throw new Violation(this.name, message());
+  }
+}
+
+/** A promise that was not kept. */
+export class Violation extends Error {
+  readonly checker: string;
+
+  constructor(checker: string, message: string) {
+    super(message);
+    this.checker = checker;
+  }
+}

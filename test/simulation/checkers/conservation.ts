@@ -1,0 +1,140 @@
+/**
+ * Invariant 6: each pending commit ends as exactly one of: confirmed, a visible conflict, discarded by the app; and created =
+ * confirmed + pending + parked + discarded on every device at every step. What is parked is so for a cause, and what a device
+ * has made stands in a stream in the order in which it was made.
+ *
+ * A commit without an exact expectation that was discarded while a copy of it was still on its way may be confirmed all the same:
+ * nobody can call it back. That is counted. One with an exact expectation may not, since others' events stand where it would
+ * go; unless an operator has taken them away, or a reset has parked it while it was on its way.
+ */
+import { exactVersion } from "../../../shared/expected-version.ts";
+import { poisonOf } from "../poison.ts";
+import { Checker } from "./checker.ts";
+import { Commits, foundIn, type Places, type Tracked } from "./commits.ts";
+import type { Observation, SeenEvent } from "./observation.ts";
+
+const LATE = "looks at a commit that was discarded on its way, and is confirmed";
+
+type Look = Observation & { kind: "stream" };
+
+export class ConservationChecker extends Checker {
+  readonly name = "6 conservation";
+  readonly #commits = new Commits();
+  readonly #stores = new Map<string, string>();
+  /** Streams to which a device has made a commit that the edge has something against. */
+  readonly #poisoned = new Set<string>();
+  readonly #torn = new Set<Tracked>();
+  readonly #resetAt = new Map<string, number>();
+  readonly #replaced = new Set<string>();
+
+  see(observation: Observation, now: number): void {
+    this.#commits.see(observation, now);
+    switch (observation.kind) {
+      case "opened":
+        this.#stores.set(observation.device, observation.store);
+        return;
+      case "asked": {
+        const { device, commit } = observation;
+        if (poisonOf(commit.events) !== undefined) this.#poisoned.add(`${device}/${commit.streamId}`);
+        return;
+      }
+      case "replaced":
+        if (observation.part === "store") this.#replaced.add(observation.store);
+        return;
+      case "reset":
+        this.#resetAt.set(observation.device, now);
+        return;
+      case "stream":
+        this.#account(observation);
+        this.#isForCause(observation);
+        return;
+      default:
+    }
+  }
+
+  #account(observation: Look): void {
+    const looks = this.#commits.look(observation);
+    for (const [tracked, places] of looks) {
+      this.#isWhole(tracked, places);
+      if (tracked.isGone) this.#isLetGo(tracked, places);
+      // A store that was put back may take what it had refused before.
+      const isOnce = foundIn(places) <= 1 || (places.confirmed > 0 && this.#wasReplaced(tracked));
+      this.demand(tracked.isGone || isOnce, () => `${nameOf(tracked)} is there more than once: ${told(places)}`);
+    }
+    this.#isInOrder(
+      observation.events,
+      looks.map(([tracked]) => tracked),
+    );
+  }
+
+  /** What the edge had taken may come page by page: after a reset, and after it was parked or let go of while it was on its way. */
+  #isWhole(tracked: Tracked, places: Places): void {
+    const mayCome = this.#wasReset(tracked) || this.#wasReplaced(tracked) || tracked.mayBeGone || places.conflicts > 0;
+    if (places.isTorn) this.#torn.add(tracked);
+    else this.#torn.delete(tracked);
+    this.demand(!places.isTorn || mayCome, () => `${nameOf(tracked)} is there in part`);
+  }
+
+  #isLetGo(tracked: Tracked, places: Places): void {
+    this.demand(places.pending + places.conflicts === 0, () => `${nameOf(tracked)} was discarded, and is there: ${told(places)}`);
+    if (places.confirmed === 0) return;
+    const isExact = exactVersion(tracked.expectedVersion) !== undefined;
+    const isExcused = this.#wasReplaced(tracked) || this.#wasReset(tracked);
+    this.demand(!isExact || isExcused, () => `${nameOf(tracked)} was discarded, and is confirmed`);
+    this.noted[LATE] = (this.noted[LATE] ?? 0) + 1;
+  }
+
+  /** What the edge could take waits, however long. */
+  #isForCause({ device, streamId, conflicts }: Look): void {
+    if (this.#poisoned.has(`${device}/${streamId}`)) return;
+    for (const { code, events } of conflicts) {
+      const isCause = code === "version-conflict" || code === "event-id-reused" || code === "log-mismatch";
+      this.demand(isCause, () => `${device}: ${events[0]?.id} to ${streamId} is parked for ${code}, and the edge has nothing against it`);
+    }
+  }
+
+  /** But for what the app has put behind everything else, and for histories that are others now. */
+  #isInOrder(events: readonly SeenEvent[], tracked: readonly Tracked[]): void {
+    const made = new Map(tracked.flatMap((commit) => commit.forms.map(([id]) => [id, commit] as const)));
+    let last: Tracked | undefined;
+    for (const { body, isPending } of events) {
+      const commit = made.get(body.id);
+      if (
+        commit === undefined ||
+        isPending ||
+        !Number.isFinite(commit.acceptedAt) ||
+        commit.rebasedAt > 0 ||
+        this.#wasReset(commit) ||
+        this.#wasReplaced(commit)
+      )
+        continue;
+      const before = last;
+      this.demand(
+        before === undefined || before.acceptedAt <= commit.acceptedAt,
+        () => `${nameOf(commit)} was made before ${before === undefined ? "" : nameOf(before)}, and stands behind it`,
+      );
+      last = commit;
+    }
+  }
+
+  #wasReset({ device, askedAt }: Tracked): boolean {
+    return (this.#resetAt.get(device) ?? -1) >= askedAt;
+  }
+
+  /** A device may build on what the edge had taken from it and an operator has then taken away, and not learn of it for a while. */
+  #wasReplaced({ device }: Tracked): boolean {
+    return this.#replaced.has(this.#stores.get(device) ?? "");
+  }
+
+  override finish(): void {
+    for (const tracked of this.#torn) this.demand(false, () => `${nameOf(tracked)} has stayed there in part`);
+  }
+}
+
+function nameOf({ device, streamId, forms }: Tracked): string {
+  return `${device}: the commit of ${forms.map((form) => form.join(" ")).join(" / ")} to ${streamId}`;
+}
+
+function told({ pending, confirmed, conflicts }: Places): string {
+  return `pending ${pending}, confirmed ${confirmed}, conflicts ${conflicts}`;
+}

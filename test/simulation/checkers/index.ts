@@ -1,0 +1,28 @@
+/** All checkers of a world, one for each invariant of the design's section 9. */
+import { AcknowledgedChecker } from "./acknowledged.ts";
+import type { Checker } from "./checker.ts";
+import { ConservationChecker } from "./conservation.ts";
+import { ConsumerChecker } from "./consumer.ts";
+import { ConvergenceChecker } from "./convergence.ts";
+import { DenseChecker } from "./dense.ts";
+import { FeedOrderChecker } from "./feed-order.ts";
+import { ImmutableChecker } from "./immutable.ts";
+import { OneHistoryChecker } from "./one-history.ts";
+import { TenancyChecker } from "./tenancy.ts";
+import { UniqueIdsChecker } from "./unique-ids.ts";
+
+export function allCheckers(): readonly Checker[] {
+  return [
+    // What merges two histories breaks other promises too, and this one says why.
+    new OneHistoryChecker(),
+    new AcknowledgedChecker(),
+    new DenseChecker(),
+    new UniqueIdsChecker(),
+    new FeedOrderChecker(),
+    new ConvergenceChecker(),
+    new ConservationChecker(),
+    new ConsumerChecker(),
+    new ImmutableChecker(),
+    new TenancyChecker(),
+  ];
+}

@@ -1,0 +1,59 @@
+/**
+ * The histories that a store had, one after the other: a new one begins wherever its operator puts something else in the log's
+ * place. What is known of each comes from readers of the feed, and from the operator, who reads it out before it ends.
+ */
+import type { ConfirmedEvent } from "../../../shared/event.ts";
+import type { Observation } from "./observation.ts";
+
+export interface Life {
+  readonly beganAt: number;
+  /** The log's id; null until somebody has seen it. */
+  log: string | null;
+  /** From the first position on, as far as they are known. */
+  readonly events: ConfirmedEvent[];
+  /** Nothing will follow. */
+  isOver: boolean;
+}
+
+export class Lives {
+  readonly #stores = new Map<string, Life[]>();
+
+  /** The oldest first; there is always one. */
+  of(store: string): readonly [Life, ...Life[]] {
+    const [first = this.#begin(store, 0, []), ...others] = this.#stores.get(store) ?? [];
+    return [first, ...others];
+  }
+
+  now(store: string): Life {
+    const lives = this.of(store);
+    return lives.at(-1) ?? lives[0];
+  }
+
+  /** Whether what was asked for then was about the history that the store has now. */
+  isOfNow(store: string, sentAt: number): boolean {
+    return sentAt >= this.now(store).beganAt;
+  }
+
+  see(observation: Observation, now: number): void {
+    if (observation.kind === "replaced") {
+      const { store, before, copiedAt, head } = observation;
+      const ended = this.now(store);
+      ended.events.splice(0, ended.events.length, ...before);
+      ended.isOver = true;
+      this.#begin(store, now, copiedAt === null ? [] : before.filter(({ position }) => position <= head));
+    } else if (observation.kind === "page" && this.isOfNow(observation.store, observation.sentAt)) {
+      const life = this.now(observation.store);
+      life.log ??= observation.page.log;
+      if (observation.after > life.events.length) return;
+      life.events.push(...observation.page.events.slice(life.events.length - observation.after));
+    }
+  }
+
+  #begin(store: string, beganAt: number, events: readonly ConfirmedEvent[]): Life {
+    const life: Life = { beganAt, log: null, events: [...events], isOver: false };
+    const lives = this.#stores.get(store);
+    if (lives === undefined) this.#stores.set(store, [life]);
+    else lives.push(life);
+    return life;
+  }
+}

@@ -1,0 +1,101 @@
+/** What somebody could see from outside: the apps on the devices, readers and writers at the edge, and its operator. */
+import type { Commit } from "../../../shared/commit.ts";
+import type { ErrorCode, HeadwaterError } from "../../../shared/errors.ts";
+import type { ConfirmedEvent, EventBody, RecordedEvent } from "../../../shared/event.ts";
+import type { Scope } from "../../../shared/history.ts";
+import type { AppendAnswer, FeedPage } from "../../../shared/wire.ts";
+
+/** An event as a device's app reads it. */
+export interface SeenEvent {
+  readonly body: EventBody;
+  readonly version: number;
+  readonly position: number | null;
+  readonly recordedAt: string | null;
+  readonly isPending: boolean;
+}
+
+/** A commit as `conflicts()` tells it. */
+export interface SeenConflict {
+  readonly streamId: string;
+  readonly events: readonly EventBody[];
+  readonly code: ErrorCode;
+}
+
+/** How long a token is good, as who holds it knows. */
+export interface HeldToken {
+  readonly stores: readonly string[];
+  /** Milliseconds of the world. */
+  readonly until: number;
+}
+
+export type Observation =
+  /** A device follows a store, or more or less of it than before. */
+  | { readonly kind: "opened"; readonly device: string; readonly store: string; readonly scope: Scope }
+  | { readonly kind: "asked"; readonly device: string; readonly commit: Commit }
+  | {
+      readonly kind: "accepted";
+      readonly device: string;
+      readonly commit: Commit;
+      readonly firstVersion: number;
+      readonly version: number;
+      readonly isDuplicate: boolean;
+    }
+  | { readonly kind: "refused"; readonly device: string; readonly commit: Commit; readonly code: ErrorCode }
+  /** A stream as the device has it, and what `conflicts()` says of it. */
+  | {
+      readonly kind: "stream";
+      readonly device: string;
+      readonly streamId: string;
+      readonly events: readonly SeenEvent[];
+      readonly conflicts: readonly SeenConflict[];
+    }
+  /** `readAll` of a device, from the beginning. */
+  | { readonly kind: "all"; readonly device: string; readonly events: readonly ConfirmedEvent[] }
+  /** The app gave a conflict an end; nobody knows whether it came to be until it is `isDone`. */
+  | {
+      readonly kind: "resolved";
+      readonly device: string;
+      readonly conflict: SeenConflict;
+      readonly how: "rebase" | "discard";
+      readonly isDone: boolean;
+    }
+  /** The app's rule let go of a commit, or put other events into its place: where the device keeps what followed. */
+  | { readonly kind: "ruled"; readonly device: string; readonly events: readonly EventBody[]; readonly by: readonly EventBody[] | null }
+  /** `sync()` that was called at `since` has resolved. */
+  | { readonly kind: "synced"; readonly device: string; readonly since: number }
+  | { readonly kind: "crashed"; readonly device: string }
+  | { readonly kind: "reset"; readonly device: string }
+  | { readonly kind: "token"; readonly device: string; readonly token: HeldToken }
+  /** The app's consumer on the device. */
+  | { readonly kind: "handled"; readonly device: string; readonly event: ConfirmedEvent }
+  | { readonly kind: "checkpoint"; readonly device: string; readonly position: number }
+  /** At the edge, over HTTP. */
+  | { readonly kind: "sent"; readonly store: string; readonly commit: Commit }
+  | { readonly kind: "receipt"; readonly store: string; readonly commit: Commit; readonly answer: AppendAnswer; readonly sentAt: number }
+  | {
+      readonly kind: "page";
+      readonly store: string;
+      readonly after: number;
+      readonly page: FeedPage;
+      readonly token: HeldToken;
+      readonly sentAt: number;
+    }
+  | {
+      readonly kind: "edge-stream";
+      readonly store: string;
+      readonly streamId: string;
+      readonly events: readonly RecordedEvent[];
+      readonly token: HeldToken;
+      readonly sentAt: number;
+    }
+  | { readonly kind: "denied"; readonly store: string; readonly error: HeadwaterError; readonly token: HeldToken; readonly sentAt: number }
+  /** The operator reads the whole log, and then puts an older copy in its place, or nothing (`copiedAt` is null). */
+  | {
+      readonly kind: "replaced";
+      readonly store: string;
+      readonly part: "store" | "log";
+      readonly before: readonly ConfirmedEvent[];
+      readonly copiedAt: number | null;
+      /** The last position of the copy. */
+      readonly head: number;
+    };

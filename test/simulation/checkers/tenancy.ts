@@ -1,0 +1,82 @@
+/**
+ * Invariant 9: nobody learns an event, a stream id, a type or a count that their grants do not cover: not of another store, and
+ * not by a token that is valid no more.
+ */
+import type { EventBody } from "../../../shared/event.ts";
+import { Checker } from "./checker.ts";
+import type { HeldToken, Observation } from "./observation.ts";
+
+export class TenancyChecker extends Checker {
+  readonly name = "9 tenancy";
+  /** The store that each event was meant for, and when it was first sent. */
+  readonly #meant = new Map<string, { readonly store: string; readonly at: number }>();
+  readonly #counts = new Map<string, number>();
+  readonly #devices = new Map<string, string>();
+  readonly #tokens = new Map<string, HeldToken>();
+
+  see(observation: Observation, now: number): void {
+    switch (observation.kind) {
+      case "opened":
+        this.#devices.set(observation.device, observation.store);
+        return;
+      case "token":
+        this.#tokens.set(observation.device, observation.token);
+        return;
+      case "asked":
+        return this.#mean(this.#devices.get(observation.device) ?? "", observation.commit.events, now);
+      case "ruled":
+        return this.#mean(this.#devices.get(observation.device) ?? "", observation.by ?? [], now);
+      case "sent":
+        return this.#mean(observation.store, observation.commit.events, now);
+      case "stream":
+        for (const { body, isPending } of observation.events) this.#onDevice(observation.device, body, isPending);
+        return;
+      case "page":
+        this.#atEdge(observation, observation.page.events);
+        this.demand(
+          observation.page.head <= (this.#counts.get(observation.store) ?? 0),
+          () =>
+            `${observation.store}: the head is #${observation.page.head}, and ${this.#counts.get(observation.store) ?? 0} events were ever meant for it`,
+        );
+        return;
+      case "edge-stream":
+        return this.#atEdge(observation, observation.events);
+      case "denied": {
+        const { store, error, token, sentAt } = observation;
+        const { log, head } = error.details;
+        if (!isGood(token, store, sentAt))
+          this.demand(log === undefined && head === undefined, () => `${store}: a refusal tells of ${log} #${head}`);
+        return;
+      }
+      default:
+    }
+  }
+
+  #mean(store: string, events: readonly EventBody[], at: number): void {
+    for (const { id } of events) {
+      if (this.#meant.has(id)) continue;
+      this.#meant.set(id, { store, at });
+      this.#counts.set(store, (this.#counts.get(store) ?? 0) + 1);
+    }
+  }
+
+  #atEdge({ store, token, sentAt }: Observation & { kind: "page" | "edge-stream" }, events: readonly EventBody[]): void {
+    this.demand(isGood(token, store, sentAt), () => `${store} was read by a token for ${token.stores.join(" ")} until ${token.until}`);
+    for (const { id } of events)
+      this.demand(this.#meant.get(id)?.store === store, () => `${store} shows ${id}, which is none of its events`);
+  }
+
+  /** What came to be after a token's end can't be on the device before it has another one. */
+  #onDevice(device: string, { id }: EventBody, isPending: boolean): void {
+    const meant = this.#meant.get(id);
+    const store = this.#devices.get(device);
+    this.demand(meant?.store === store, () => `${device} follows ${store} and shows ${id}, which is none of its events`);
+    const token = this.#tokens.get(device);
+    if (isPending || token === undefined || meant === undefined) return;
+    this.demand(meant.at < token.until, () => `${device} shows ${id} of ${meant.at}, and its token was good until ${token.until}`);
+  }
+}
+
+function isGood({ stores, until }: HeldToken, store: string, sentAt: number): boolean {
+  return stores.includes(store) && sentAt < until;
+}

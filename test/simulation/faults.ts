@@ -1,0 +1,133 @@
+/**
+ * What may go wrong in a simulated world, part by part, and who decides when.
+ *
+ *     network   requests and answers are lost, doubled, late and overtaken, each by itself: work may be done whose answer
+ *               nobody hears; a device is offline for a while
+ *     tabs      crash (memory and transactions under way are gone), close, freeze and thaw (with everything that came meanwhile);
+ *               what tabs tell each other is lost, doubled or late
+ *     devices   a browser that crashes loses a suffix of the relaxed transactions behind the last strict one; transactions are
+ *               aborted; nothing can be written for a while; clocks jump; a user resets what did not need it
+ *     edge      objects are evicted, and crash before or after each of their steps; calls between them are lost either way; Workers
+ *               die between two steps; the log can't be reached for a while; alarms are late, run twice, or are never run
+ *     operator  a store is wiped, or restored from a copy, whole; or its log alone is, while its streams go on
+ *     access    tokens expire and are renewed later; grants are taken away and given back
+ *     load      the edge answers 429 and 503, with a time to wait
+ *     commits   one that the edge always fails at (5xx), refuses the whole push for (4xx), rejects, or finds too large
+ *
+ * What is left out, since nothing can be promised there:
+ *  - a strict transaction that is lost: the platform's word is all that a device has;
+ *  - one stream restored by itself: the log then holds what its stream denies, and only a person can say which of them is right;
+ *  - bits that change on a disk or on the wire, and an edge that lies;
+ *  - an alarm that is lost while its stream stays in memory for ever: an idle object is evicted within minutes. Where
+ *    alarms were lost, and where a log was restored or wiped alone, the operator deploys (which evicts every object) and then reads
+ *    each stream once, as `headwater verify` does; without either, a stream that nobody touches again would not learn of it;
+ *  - two operations of the operator at once.
+ */
+import type { Random } from "./random.ts";
+import type { Scheduler } from "./scheduler.ts";
+
+interface FaultFacts {
+  /** `chance`: each time it may happen, with this probability at most. `event`: by itself, so often in a world at most. */
+  readonly kind: "chance" | "event";
+  readonly most: number;
+  /** In which part of all worlds it may happen. */
+  readonly share: number;
+}
+
+export const FAULTS = {
+  "lose-request": { kind: "chance", most: 0.4, share: 0.5 },
+  "lose-answer": { kind: "chance", most: 0.4, share: 0.5 },
+  double: { kind: "chance", most: 0.4, share: 0.5 },
+  delay: { kind: "chance", most: 0.3, share: 0.5 },
+  offline: { kind: "event", most: 5, share: 0.4 },
+  "crash-tab": { kind: "event", most: 6, share: 0.4 },
+  "close-tab": { kind: "event", most: 4, share: 0.3 },
+  "freeze-tab": { kind: "event", most: 6, share: 0.4 },
+  "lose-hint": { kind: "chance", most: 0.6, share: 0.4 },
+  "crash-device": { kind: "event", most: 4, share: 0.4 },
+  "abort-write": { kind: "chance", most: 0.15, share: 0.3 },
+  "no-room": { kind: "event", most: 3, share: 0.25 },
+  "jump-clock": { kind: "event", most: 5, share: 0.3 },
+  reset: { kind: "event", most: 2, share: 0.15 },
+  evict: { kind: "event", most: 20, share: 0.4 },
+  "crash-object": { kind: "chance", most: 0.1, share: 0.4 },
+  "crash-worker": { kind: "chance", most: 0.1, share: 0.3 },
+  "lose-call": { kind: "chance", most: 0.25, share: 0.4 },
+  "log-outage": { kind: "event", most: 3, share: 0.3 },
+  "late-alarm": { kind: "chance", most: 0.6, share: 0.3 },
+  "double-alarm": { kind: "chance", most: 0.5, share: 0.3 },
+  "lost-alarm": { kind: "chance", most: 0.4, share: 0.12 },
+  "wipe-store": { kind: "event", most: 1.5, share: 0.08 },
+  "restore-store": { kind: "event", most: 2, share: 0.15 },
+  "wipe-log": { kind: "event", most: 1.5, share: 0.06 },
+  "restore-log": { kind: "event", most: 2, share: 0.08 },
+  "expire-token": { kind: "event", most: 3, share: 0.3 },
+  forbid: { kind: "event", most: 2, share: 0.15 },
+  overload: { kind: "event", most: 4, share: 0.3 },
+  poison: { kind: "chance", most: 0.12, share: 0.3 },
+} as const satisfies Record<string, FaultFacts>;
+
+export type Fault = keyof typeof FAULTS;
+
+/** How strong each is, from 0 (never) to 1. */
+export type Strengths = Partial<Readonly<Record<Fault, number>>>;
+
+export const FAULT_NAMES = Object.keys(FAULTS) as readonly Fault[]; // the keys of a literal
+
+export class Faults {
+  readonly injected = new Map<Fault, number>();
+  readonly #strengths: Strengths;
+  readonly #random: Random;
+  readonly #scheduler: Scheduler;
+  /** Milliseconds in which they happen. */
+  readonly #duration: number;
+  /** Nothing goes wrong any more. */
+  isOver = false;
+
+  constructor(strengths: Strengths, random: Random, scheduler: Scheduler, duration: number) {
+    this.#strengths = strengths;
+    this.#random = random;
+    this.#scheduler = scheduler;
+    this.#duration = duration;
+  }
+
+  stop(): void {
+    this.isOver = true;
+  }
+
+  /** Whether it happens now. */
+  strikes(fault: Fault): boolean {
+    const strength = this.#strengths[fault] ?? 0;
+    if (strength === 0 || this.isOver || !this.#random.chance(strength * FAULTS[fault].most)) return false;
+    this.#count(fault);
+    return true;
+  }
+
+  /**
+   * Lets it happen by itself, now and then.
+   *
+   * @param act answers false where it could not happen just now
+   */
+  recur(fault: Fault, act: () => boolean): void {
+    const strength = this.#strengths[fault] ?? 0;
+    if (strength === 0) return;
+    const mean = this.#duration / (strength * FAULTS[fault].most);
+    const next = () => {
+      this.#scheduler.after(this.#random.wait(mean), () => {
+        if (this.isOver) return;
+        if (act()) this.#count(fault);
+        next();
+      });
+    };
+    next();
+  }
+
+  /** How long something that goes wrong for a while does so: seconds, or a good part of the world. */
+  while(): number {
+    return this.#random.spread(1000, Math.max(2000, this.#duration / 2));
+  }
+
+  #count(fault: Fault): void {
+    this.injected.set(fault, (this.injected.get(fault) ?? 0) + 1);
+  }
+}

@@ -1,0 +1,30 @@
+/** What every part of a world stands on. */
+import type { Observation } from "./checkers/observation.ts";
+import type { Faults } from "./faults.ts";
+import type { Params } from "./params.ts";
+import type { Random } from "./random.ts";
+import type { Rules } from "./rules.ts";
+import type { Scheduler } from "./scheduler.ts";
+
+export interface Ground {
+  readonly params: Params;
+  readonly scheduler: Scheduler;
+  readonly random: Random;
+  readonly faults: Faults;
+  readonly rules: Rules;
+  /** Tells the checkers. */
+  observe(observation: Observation): void;
+  /** A line of the world's story; put together only where somebody reads it. */
+  tell(line: () => string): void;
+  /** Raised when an operator puts other data in the place of what there was: whatever ran at the edge ran before. */
+  epoch(): number;
+  /** Counts something that is worth knowing of a run. */
+  count(what: string, times?: number): void;
+}
+
+/** A time as clocks write it. */
+export function timeAt(milliseconds: number): string {
+  return new Date(EPOCH + milliseconds).toISOString();
+}
+
+const EPOCH = Date.UTC(2026, 0, 1);

@@ -1,0 +1,251 @@
+/** The tab that syncs: performs the effects of the machine in `shared/sync.ts`, and tells it what came of them. */
+import { unreachable } from "../../shared/assert.ts";
+import type { History } from "../../shared/history.ts";
+import type { PendingEntry } from "../../shared/outbox.ts";
+import { type SyncEffect, type SyncInput, type SyncState, standingOf, startSync, type Timer } from "../../shared/sync.ts";
+import type { FeedPage, PushAnswer } from "../../shared/wire.ts";
+import type { Answer } from "./answers.ts";
+import type { Tab } from "./tab.ts";
+import { decide, recordRefusals, type Written, writePage } from "./transactions.ts";
+
+/** Entries of the outbox that are read at once. */
+const OUTBOX_READ = 6;
+
+export class Leader {
+  readonly term: number;
+  readonly #tab: Tab;
+  #state: SyncState;
+  readonly #timers = new Map<Timer, object>();
+  /** Who asked, by the machine's number. */
+  #asks: { readonly number: number; readonly ask: string }[] = [];
+
+  constructor(tab: Tab, term: number, history: History) {
+    const { params } = tab.ground;
+    this.#tab = tab;
+    this.term = term;
+    this.#state = startSync(
+      {
+        automatic: params.isAutomatic,
+        pageEvents: params.pageEvents,
+        push: { commits: params.pushCommits, streams: params.pushStreams, size: 1_000_000 },
+        pollEvery: params.pollEvery,
+      },
+      history,
+    );
+  }
+
+  get connection(): string {
+    return standingOf(this.#state).connection;
+  }
+
+  start(): void {
+    this.take({ kind: "woken" });
+  }
+
+  ask(ask: string): void {
+    if (this.#asks.some((known) => known.ask === ask)) return;
+    this.#asks.push({ number: this.#state.asked + 1, ask });
+    this.take({ kind: "asked" });
+  }
+
+  rescope(): void {
+    const { device } = this.#tab;
+    device.read(
+      this.#tab,
+      (content) => content.get("history"),
+      (history) => this.take({ kind: "scope-changed", history }),
+    );
+  }
+
+  take(input: SyncInput): void {
+    if (this.#tab.leader !== this) return;
+    const { rules, random } = this.#tab.ground;
+    const { state, effects } = rules.advance(this.#state, input, random.next());
+    this.#state = state;
+    this.#tab.ground.tell(() => `${this.#tab.name}: ${inputName(input)} → ${effects.map(effectName).join(", ")}`);
+    for (const effect of effects) this.#perform(effect);
+  }
+
+  #perform(effect: SyncEffect): void {
+    switch (effect.kind) {
+      case "pull":
+        return this.#pull(effect);
+      case "apply":
+        return this.#apply(effect);
+      case "read-outbox":
+        return this.#read(effect);
+      case "push":
+        return this.#push(effect);
+      case "record":
+        return this.#record(effect);
+      case "wait":
+        return this.#wait(effect.timer, effect.milliseconds);
+      case "settled":
+        return this.#tell(effect.asked, { value: null });
+      case "failed":
+        return this.#tell(effect.asked, effect);
+      default:
+        return unreachable(effect);
+    }
+  }
+
+  #pull({ request, query }: SyncEffect & { kind: "pull" }): void {
+    const { device, edge, network } = this.#tab;
+    network.request<FeedPage>(
+      device,
+      (reply) => edge.feed(device.store, device.token, query, reply),
+      (answer) =>
+        this.#tab.run(() => {
+          if ("value" in answer) this.take({ kind: "page-received", request, page: answer.value });
+          else this.take({ kind: "pull-failed", request, error: answer.error });
+        }),
+    );
+  }
+
+  #push({ request, batch, history }: SyncEffect & { kind: "push" }): void {
+    const { device, edge, network, ground } = this.#tab;
+    const commits = batch.map((entry) => ({
+      streamId: entry.streamId,
+      expectedVersion: entry.expectedVersion,
+      events: ground.rules.sentEvents(entry),
+    }));
+    const { log, position, mark } = history;
+    const body = { commits, log: log ?? undefined, position: log === null ? undefined : position, mark: mark ?? undefined };
+    network.request<PushAnswer>(
+      device,
+      (reply) => edge.push(device.store, device.token, body, reply),
+      (answer) =>
+        this.#tab.run(() => {
+          if ("value" in answer) this.#settleByAnswer(batch);
+          if ("value" in answer) this.take({ kind: "push-answered", request, answer: answer.value });
+          else this.take({ kind: "push-failed", request, error: answer.error });
+        }),
+    );
+  }
+
+  #settleByAnswer(batch: readonly PendingEntry[]): void {
+    const { device, ground } = this.#tab;
+    const gone = ground.rules.settledByAnswer(batch);
+    if (gone.length === 0) return;
+    device.write(
+      this.#tab,
+      "strict",
+      (content) =>
+        content.set(
+          "outbox",
+          content.get("outbox").filter(({ seq }) => gone.every((entry) => entry.seq !== seq)),
+        ),
+      () => undefined,
+      () => gone.map(({ streamId }) => streamId),
+    );
+  }
+
+  #apply({ request, page, asked }: SyncEffect & { kind: "apply" }): void {
+    const { device, ground } = this.#tab;
+    device.write(
+      this.#tab,
+      ground.rules.pageDurability(ground.params.rule),
+      (content) => {
+        const outcome = decide(content, this.term, page, asked, ground.rules);
+        if (outcome.kind !== "write") return outcome;
+        const [first, ...rest] = outcome.writes;
+        const written = first === undefined ? undefined : writePage(content, first, ground.rules, device.resolve);
+        return { kind: "written" as const, written, rest };
+      },
+      (answer) => {
+        if ("error" in answer) return this.take({ kind: "storage-failed", request, error: answer.error });
+        const { value } = answer;
+        if (value.kind === "fenced") return this.#tab.fenced(this);
+        if (value.kind === "stale") return this.take({ kind: "page-stale", request, history: value.history });
+        for (const write of value.rest)
+          device.write(
+            this.#tab,
+            "relaxed",
+            (content) => writePage(content, write, ground.rules, device.resolve),
+            () => undefined,
+            touched,
+          );
+        if (value.written === undefined) return;
+        const { history, left, changed, parked } = value.written;
+        ground.count("commits settled, parked or let go of by a page", left.length);
+        ground.count("conflicts found by a page", parked);
+        ground.count("conflicts that the feed has ended", -parked);
+        this.take({ kind: "page-applied", request, history, left, changed });
+      },
+      (value) => (value.kind === "written" ? (value.written?.streams ?? []) : []),
+    );
+  }
+
+  #read({ request, after }: SyncEffect & { kind: "read-outbox" }): void {
+    const { device, ground } = this.#tab;
+    device.read(
+      this.#tab,
+      (content) => ground.rules.readOutbox(content.get("outbox"), after, OUTBOX_READ),
+      ({ unsent, isEnd }) => this.take({ kind: "outbox-read", request, unsent, isEnd }),
+    );
+  }
+
+  #record({ request, refused }: SyncEffect & { kind: "record" }): void {
+    const { device, ground } = this.#tab;
+    device.write(
+      this.#tab,
+      "strict",
+      (content) => recordRefusals(content, this.term, refused, ground.rules),
+      (answer) => {
+        if ("error" in answer) return this.take({ kind: "storage-failed", request, error: answer.error });
+        if (answer.value.kind === "fenced") return this.#tab.fenced(this);
+        ground.count("commits parked for the edge's refusal", answer.value.left.length);
+        this.take({ kind: "refusals-recorded", request, left: answer.value.left });
+      },
+      (recorded) => (recorded.kind === "recorded" ? recorded.streams : []),
+    );
+  }
+
+  #wait(timer: Timer, milliseconds: number): void {
+    const mine = {};
+    this.#timers.set(timer, mine);
+    this.#tab.later(milliseconds, () => {
+      if (this.#timers.get(timer) === mine && this.#tab.leader === this) this.take({ kind: "timer", timer });
+    });
+  }
+
+  #tell(asked: number, answer: Answer<null>): void {
+    const told = this.#asks.filter(({ number }) => number <= asked);
+    this.#asks = this.#asks.filter(({ number }) => number > asked);
+    for (const { ask } of told) this.#tab.answered(ask, answer);
+  }
+}
+
+function inputName(input: SyncInput): string {
+  switch (input.kind) {
+    case "page-received":
+      return `page to #${input.page.position} of #${input.page.head}`;
+    case "page-applied":
+      return `page-applied${input.left.length > 0 ? ` left ${input.left}` : ""}${input.changed.length > 0 ? ` changed ${input.changed}` : ""}`;
+    case "push-answered":
+      return `push-answered ${input.answer.results.map(({ status }) => status).join(" ")}`;
+    case "timer":
+      return `timer ${input.timer}`;
+    case "outbox-read":
+      return `outbox-read ${input.unsent.map(({ entry }) => entry.seq)}`;
+    default:
+      return "error" in input ? `${input.kind} ${input.error.code}` : input.kind;
+  }
+}
+
+function effectName(effect: SyncEffect): string {
+  switch (effect.kind) {
+    case "pull":
+      return `pull after #${effect.query.after}`;
+    case "push":
+      return `push ${effect.batch.map(({ seq, streamId, firstVersion }) => `${streamId}@${firstVersion}? (${seq})`).join(" ")}`;
+    case "wait":
+      return `wait ${effect.timer} ${(effect.milliseconds / 1000).toFixed(1)} s`;
+    default:
+      return effect.kind;
+  }
+}
+
+function touched(written: Written): Iterable<string> {
+  return written.streams;
+}

@@ -1,0 +1,76 @@
+/**
+ * What makes one world differ from another. All of it is drawn from the seed, each fault switched on or off by itself: worlds in
+ * which everything goes wrong at once find less than worlds that are each bad in another way ("swarm testing", Groce et al.,
+ * 2012). A failure is kept as its parameters, which can be made smaller while it still fails (`shrink.ts`).
+ */
+import { FAULT_NAMES, FAULTS, type Strengths } from "./faults.ts";
+import { Random } from "./random.ts";
+
+/** What the app does with a pending commit that others were faster than. */
+export type AppRule = "park" | "commute" | "rebase" | "discard" | "replace" | "mixed";
+
+/** `part`: some categories, for good. `changing`: the app appends outside of it, and is opened with other filters. */
+export type ScopeHabit = "all" | "part" | "changing";
+
+export interface Params {
+  readonly seed: number;
+  /** Virtual minutes in which things go wrong. */
+  readonly minutes: number;
+  readonly devices: number;
+  /** Of a device, at most. */
+  readonly tabs: number;
+  readonly streams: number;
+  /** What all apps and writers together do. */
+  readonly actions: number;
+  readonly pageEvents: number;
+  /** Events that a page of the feed looks at. */
+  readonly pageLooks: number;
+  readonly pushCommits: number;
+  readonly pushStreams: number;
+  /** Milliseconds. */
+  readonly pollEvery: number;
+  /** Commits of a push that the edge finds too much. */
+  readonly tooMany: number;
+  readonly rule: AppRule;
+  readonly scope: ScopeHabit;
+  /** Whether stores sync by themselves, or only when asked. */
+  readonly isAutomatic: boolean;
+  /** Whether another store lives at the same edge. */
+  readonly hasTenant: boolean;
+  readonly faults: Strengths;
+}
+
+export function paramsOf(seed: number): Params {
+  const random = new Random(seed, "params");
+  const devices = random.between(1, 4);
+  const pushCommits = random.between(2, 5);
+  return {
+    seed,
+    minutes: Number(random.spread(0.5, random.chance(0.1) ? 240 : 20).toFixed(2)),
+    devices,
+    tabs: random.between(1, 3),
+    streams: random.chance(0.6) ? random.between(1, 3) : random.between(4, 12),
+    actions: Math.round(random.spread(5, 120)),
+    pageEvents: random.between(2, 7),
+    pageLooks: random.between(3, 30),
+    pushCommits,
+    pushStreams: random.between(2, 4),
+    pollEvery: random.pick([5_000, 20_000, 60_000]),
+    tooMany: random.chance(0.3) ? random.between(1, pushCommits) : 100,
+    rule: random.pick(["park", "park", "commute", "rebase", "discard", "replace", "mixed"]),
+    scope: random.pick(["all", "all", "all", "part", "changing"]),
+    isAutomatic: random.chance(0.85),
+    hasTenant: random.chance(0.4),
+    faults: strengths(random),
+  };
+}
+
+function strengths(random: Random): Strengths {
+  // Some worlds are calm: what fails there fails without any help.
+  const calm = random.chance(0.1) ? 0 : random.spread(0.4, 2.5);
+  const drawn = FAULT_NAMES.map((fault) => {
+    const strength = random.next() ** 2;
+    return [fault, random.chance(FAULTS[fault].share * calm) ? Number(strength.toFixed(3)) : 0] as const;
+  });
+  return Object.fromEntries(drawn.filter(([, strength]) => strength > 0));
+}

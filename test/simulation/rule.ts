@@ -1,0 +1,54 @@
+/** The app's own rules for commits that others were faster than, as `onConflict` and the table of commuting types give them. */
+import type { ConfirmedEvent, EventBody } from "../../shared/event.ts";
+import { byCommutation, type CommutingPair, type Contested, parkIt, type Resolution, type Resolve } from "../../shared/resolution.ts";
+import type { Ground } from "./ground.ts";
+import type { AppRule } from "./params.ts";
+
+const PAIRS: readonly CommutingPair[] = [
+  ["Counted", "Counted"],
+  ["Noted", "*"],
+];
+
+/** @param onRuled told what the app lets go of, and what it puts in its place */
+export function ruleOf(ground: Ground, device: string, onRuled: (events: readonly EventBody[]) => void): Resolve<ConfirmedEvent> {
+  return (contested) => {
+    const resolution = decide(ground.params.rule, contested);
+    const by = resolution.kind === "rebase" ? (resolution.events ?? contested.events) : null;
+    if (resolution.kind === "discard" || by !== contested.events) {
+      if (resolution.kind === "park") return resolution;
+      ground.count(resolution.kind === "discard" ? "discards by rule" : "replacements by rule");
+      ground.observe({ kind: "ruled", device, events: contested.events, by });
+      onRuled(contested.events);
+    } else ground.count("rebases by rule");
+    return resolution;
+  };
+}
+
+function decide(rule: AppRule, contested: Contested<ConfirmedEvent>): Resolution {
+  switch (rule) {
+    case "park":
+      return parkIt();
+    case "commute":
+      return byCommutation(PAIRS, contested) ?? parkIt();
+    case "rebase":
+      return { kind: "rebase" };
+    case "discard":
+      return { kind: "discard" };
+    case "replace":
+      return { kind: "rebase", events: replaced(contested) };
+    case "mixed":
+      return decide(ruleByType(contested.events[0]?.type), contested);
+    default:
+      return rule satisfies never;
+  }
+}
+
+function ruleByType(type: string | undefined): AppRule {
+  if (type === "Counted") return "replace";
+  return type === "Noted" ? "rebase" : "discard";
+}
+
+/** Other events, by ids that are the same each time that the rule is asked the same. */
+function replaced({ events, actualVersion }: Contested<ConfirmedEvent>): EventBody[] {
+  return events.map((event) => ({ ...event, id: `${event.id}'${actualVersion}`, data: { instead: event.id } }));
+}

@@ -1,0 +1,86 @@
+/**
+ * Everything that the world has from `shared/`, and the few decisions that `client/` and `worker/` take around it, in one
+ * object: a deliberate bug (`bugs.ts`) is another value of one of these.
+ */
+import { decideAppend } from "../../shared/append.ts";
+import type { ConfirmedEvent } from "../../shared/event.ts";
+import { decidePage, type History, isWithin, withScope } from "../../shared/history.ts";
+import { isAbandoned, mayWrite, nextTerm } from "../../shared/leadership.ts";
+import { decidePublication } from "../../shared/log.ts";
+import { nextMark } from "../../shared/mark.ts";
+import { arrivedAfterAll, detach, type PendingEntry, parkFrom, rebaseParked, reconcile, supersede } from "../../shared/outbox.ts";
+import { advance, type Unsent } from "../../shared/sync.ts";
+import type { HeldToken } from "./checkers/observation.ts";
+import type { AppRule } from "./params.ts";
+import type { Durability } from "./storage.ts";
+
+export const RULES = {
+  advance,
+  appendOnDevice: decideAppend,
+  appendAtEdge: decideAppend,
+  decidePage,
+  reconcile: reconcile<ConfirmedEvent>,
+  parkFrom,
+  supersede,
+  arrivedAfterAll,
+  rebaseParked,
+  detach,
+  withScope,
+  isWithin,
+  mayWrite,
+  nextTerm,
+  isAbandoned,
+  decidePublication,
+  nextMark,
+
+  // What the shells decide by themselves.
+
+  /** What exists on this device alone must not be lost once somebody has been told of it. */
+  appendDurability: (): Durability => "strict",
+  /** Nor may events that a rule puts in others' place, since they are sent from then on. */
+  pageDurability: (rule: AppRule): Durability => (rule === "replace" || rule === "mixed" ? "strict" : "relaxed"),
+  /** What of a page is written in one transaction after the other: all of it in one. */
+  pageTransactions: (history: History, events: readonly ConfirmedEvent[]): readonly PageWrite[] => [{ history, events }],
+  /** What a push holds of an entry. */
+  sentEvents: ({ events }: PendingEntry) => events,
+  /** Which entries leave the outbox when a push is answered: none before the feed brings them. */
+  settledByAnswer: (_batch: readonly PendingEntry[]): readonly PendingEntry[] => [],
+  /** What stands in the outbox behind a place, in order. */
+  readOutbox: (entries: readonly PendingEntry[], after: number, limit: number): { unsent: Unsent[]; isEnd: boolean } => {
+    const behind = entries.filter(({ seq }) => seq > after);
+    const unsent = behind.slice(0, limit).map((entry) => ({ entry, size: entry.events.length * EVENT_SIZE }));
+    return { unsent, isEnd: behind.length <= limit };
+  },
+  /** What of the outbox stays when the user lets go of the confirmed copy. */
+  keptByReset: (entries: readonly PendingEntry[]) => entries,
+  /** Whether the app's consumer handles events before it notes that it has. */
+  handlesFirst: () => true,
+
+  // What the edge decides by itself.
+
+  /** Whether an alarm that found the log out of reach is followed by another one. */
+  isAlarmSetAgain: () => true,
+  /** Which part of what a stream has yet to publish goes next: all of it. */
+  nextRun: <E>(backlog: readonly E[]): readonly E[] => backlog,
+  /** Where the log puts the next event. */
+  nextPosition: (head: number) => head + 1,
+  /** An event as a page shows it. */
+  shown: (event: ConfirmedEvent, _now: number): ConfirmedEvent => event,
+  /** The name of a stream's object. */
+  objectName: (store: string, streamId: string) => `${store}/${streamId}`,
+  /** Why a token does not open a store, if it does not. */
+  refusal: (token: HeldToken, store: string, now: number): "unauthenticated" | "forbidden" | undefined => {
+    if (token.until <= now) return "unauthenticated";
+    return token.stores.includes(store) ? undefined : "forbidden";
+  },
+};
+
+export type Rules = typeof RULES;
+
+export interface PageWrite {
+  readonly history: History;
+  readonly events: readonly ConfirmedEvent[];
+}
+
+/** Characters, as far as the bounds of a push go. */
+export const EVENT_SIZE = 100;

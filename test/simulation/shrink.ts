@@ -1,0 +1,75 @@
+/**
+ * Makes the world of a failure smaller, as long as the same checker fails: fewer faults, fewer devices, tabs, streams and acts,
+ * less time. A smaller world draws other numbers, so a few seeds of each are tried.
+ */
+import type { Fault } from "./faults.ts";
+import type { Params } from "./params.ts";
+import { RULES, type Rules } from "./rules.ts";
+import { runWorld } from "./run.ts";
+
+/** A failure that was found once; kept in `regressions/`, and run first from then on. */
+export interface Regression {
+  /** What was wrong. */
+  readonly note: string;
+  /** Which checker found it. */
+  readonly by: string;
+  readonly message: string;
+  readonly params: Params;
+}
+
+/** Seeds that are tried of a smaller world. */
+const SEEDS = 25;
+/** Worlds in all. */
+const MOST = 4000;
+
+export function shrink(params: Params, by: string, rules: Rules = RULES, note = ""): Regression {
+  let runs = 0;
+  const failsWith = (candidate: Params): string | undefined => {
+    runs++;
+    const { failure } = runWorld(candidate, rules);
+    return failure?.by === by ? failure.message : undefined;
+  };
+  let smallest = params;
+  let message = failsWith(params) ?? "";
+  for (let isSmaller = true; isSmaller; ) {
+    isSmaller = false;
+    for (const candidate of smaller(smallest)) {
+      for (let i = 0; i < SEEDS && runs < MOST; i++) {
+        const tried = { ...candidate, seed: i === 0 ? smallest.seed : i };
+        const found = failsWith(tried);
+        if (found === undefined) continue;
+        smallest = tried;
+        message = found;
+        isSmaller = true;
+        break;
+      }
+      if (isSmaller) break;
+    }
+  }
+  return { note, by, message, params: smallest };
+}
+
+function smaller(params: Params): readonly Params[] {
+  const { faults, devices, tabs, streams, actions, minutes, hasTenant, scope, rule, isAutomatic, tooMany } = params;
+  const names = Object.keys(faults) as Fault[]; // the keys of a literal type
+  const candidates: Partial<Params>[] = [
+    { faults: {} },
+    ...names.map((name) => ({ faults: without(faults, name) })),
+    ...(devices > 1 ? [{ devices: 1 }, { devices: devices - 1 }] : []),
+    ...(tabs > 1 ? [{ tabs: 1 }, { tabs: tabs - 1 }] : []),
+    ...(streams > 1 ? [{ streams: 1 }, { streams: streams - 1 }] : []),
+    ...(hasTenant ? [{ hasTenant: false }] : []),
+    ...(scope === "all" ? [] : [{ scope: "all" as const }]),
+    ...(rule === "park" ? [] : [{ rule: "park" as const }]),
+    ...(isAutomatic ? [] : [{ isAutomatic: true }]),
+    ...(tooMany < 100 ? [{ tooMany: 100 }] : []),
+    ...(actions > 2 ? [{ actions: Math.floor(actions / 2) }, { actions: Math.floor(actions * 0.8) }] : []),
+    ...(minutes > 0.2 ? [{ minutes: minutes / 4 }, { minutes: minutes * 0.7 }] : []),
+  ];
+  return candidates.map((candidate) => ({ ...params, ...candidate }));
+}
+
+function without(faults: Params["faults"], name: Fault): Params["faults"] {
+  const { [name]: _, ...others } = faults;
+  return others;
+}

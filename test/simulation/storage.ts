@@ -1,0 +1,140 @@
+/**
+ * A device's IndexedDB. Transactions are whole, one after the other, and written to a log that only grows: a strict one
+ * flushes everything before it, and what a crash of the device takes is a suffix of the relaxed ones behind the last strict one.
+ *
+ *     strict │ relaxed │ strict │ relaxed │ relaxed │ relaxed
+ *     ───────────────────────── safe ─┤    a crash may cut here or anywhere further right
+ *
+ * Each change notes how it is undone, so that a transaction that fails, and a crash, cost no copy of the whole.
+ */
+import type { ConfirmedEvent } from "../../shared/event.ts";
+import { type History, NEW_HISTORY } from "../../shared/history.ts";
+import { type Lease, NO_LEASE } from "../../shared/leadership.ts";
+import { NO_STREAM, toVersion, type Version } from "../../shared/order.ts";
+import { lastVersionOf, type ParkedEntry, type PendingEntry } from "../../shared/outbox.ts";
+import type { Random } from "./random.ts";
+
+export type Durability = "strict" | "relaxed";
+
+interface Fields {
+  history: History;
+  lease: Lease;
+  /** In the order of `seq`. */
+  outbox: readonly PendingEntry[];
+  parked: readonly ParkedEntry[];
+  nextSeq: number;
+  /** How far the app's own consumer has handled the feed. */
+  checkpoint: { readonly position: number };
+  /** Confirmed events in the order of positions; what is filled in later goes between. */
+  log: ConfirmedEvent[];
+  /** The same by stream, in the order of versions. */
+  streams: Map<string, ConfirmedEvent[]>;
+}
+
+type Undo = () => void;
+
+/** What is stored, as a transaction sees and changes it. */
+export class Content {
+  readonly #fields: Fields = {
+    history: { ...NEW_HISTORY, authority: "edge" },
+    lease: NO_LEASE,
+    outbox: [],
+    parked: [],
+    nextSeq: 1,
+    checkpoint: { position: 0 },
+    log: [],
+    streams: new Map(),
+  };
+  undos: Undo[] = [];
+
+  get<K extends keyof Fields>(name: K): Readonly<Fields>[K] {
+    return this.#fields[name];
+  }
+
+  set<K extends keyof Fields>(name: K, value: Fields[K]): void {
+    const before = this.#fields[name];
+    this.#fields[name] = value;
+    this.undos.push(() => {
+      this.#fields[name] = before;
+    });
+  }
+
+  /** What is there already stays as it is. */
+  addConfirmed(event: ConfirmedEvent): void {
+    const { log, streams } = this.#fields;
+    if (!this.#insert(log, event, (a, b) => a.position - b.position)) return;
+    let stream = streams.get(event.streamId);
+    if (stream === undefined) {
+      stream = [];
+      streams.set(event.streamId, stream);
+    }
+    this.#insert(stream, event, (a, b) => a.version - b.version);
+  }
+
+  #insert(events: ConfirmedEvent[], event: ConfirmedEvent, order: (a: ConfirmedEvent, b: ConfirmedEvent) => number): boolean {
+    let place = events.length;
+    for (; place > 0; place--) {
+      const before = events[place - 1];
+      if (before === undefined || order(before, event) < 0) break;
+      if (order(before, event) === 0) return false;
+    }
+    events.splice(place, 0, event);
+    this.undos.push(() => {
+      events.splice(events.indexOf(event), 1);
+    });
+    return true;
+  }
+
+  confirmed(streamId: string): readonly ConfirmedEvent[] {
+    return this.#fields.streams.get(streamId) ?? [];
+  }
+
+  confirmedVersion(streamId: string): Version {
+    return this.confirmed(streamId).at(-1)?.version ?? NO_STREAM;
+  }
+
+  /** The stream's pending entries, in the order of `seq`. */
+  pending(streamId: string): readonly PendingEntry[] {
+    return this.#fields.outbox.filter((entry) => entry.streamId === streamId);
+  }
+
+  /** As an append sees it. */
+  version(streamId: string): Version {
+    const versions = this.pending(streamId).map(lastVersionOf);
+    return toVersion(Math.max(this.confirmedVersion(streamId), ...versions));
+  }
+}
+
+export class Storage {
+  readonly content = new Content();
+  /** Of the transactions behind the last strict one, the oldest first. */
+  #unflushed: Undo[][] = [];
+
+  /** Where `work` throws, nothing of it is kept. */
+  transact<T>(durability: Durability, work: (content: Content) => T): T {
+    this.content.undos = [];
+    try {
+      const result = work(this.content);
+      if (durability === "strict") this.#unflushed = [];
+      else if (this.content.undos.length > 0) this.#unflushed.push(this.content.undos);
+      return result;
+    } catch (error) {
+      undo(this.content.undos);
+      throw error;
+    }
+  }
+
+  /** Answers how many transactions were lost. */
+  crash(random: Random): number {
+    const kept = random.between(0, this.#unflushed.length);
+    const lost = this.#unflushed.slice(kept);
+    for (const undos of lost.reverse()) undo(undos);
+    // What the crash has left is on the disk.
+    this.#unflushed = [];
+    return lost.length;
+  }
+}
+
+function undo(undos: readonly Undo[]): void {
+  for (const change of undos.toReversed()) change();
+}

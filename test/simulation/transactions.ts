@@ -1,0 +1,185 @@
+/** What a device does in one transaction each, as `client/` has it. */
+import type { AppendDecision, RecordedBody } from "../../shared/append.ts";
+import type { Commit } from "../../shared/commit.ts";
+import { EventIdReusedError, InvalidRequestError } from "../../shared/errors.ts";
+import type { ConfirmedEvent } from "../../shared/event.ts";
+import { type History, NEW_HISTORY, type PageRequest, type Scope } from "../../shared/history.ts";
+import { toVersion } from "../../shared/order.ts";
+import type { OutboxEntry, ParkedEntry, PendingEntry } from "../../shared/outbox.ts";
+import type { Refused } from "../../shared/push.ts";
+import type { Resolve } from "../../shared/resolution.ts";
+import type { FeedPage } from "../../shared/wire.ts";
+import type { PageWrite, Rules } from "./rules.ts";
+import type { Content } from "./storage.ts";
+
+export function append(content: Content, commit: Commit, rules: Rules): AppendDecision {
+  const { streamId } = commit;
+  const facts = { version: content.version(streamId), recorded: recordedBodies(content, commit) };
+  const decision = rules.appendOnDevice(facts, commit);
+  if (decision.kind !== "append") return decision;
+  const parked = content.get("parked");
+  const superseded = rules.supersede(
+    parked.filter((entry) => entry.streamId === streamId),
+    commit.events,
+  );
+  if (superseded.kind === "refused") return superseded;
+  if (superseded.gone.length > 0)
+    content.set(
+      "parked",
+      parked.filter((entry) => !superseded.gone.includes(entry)),
+    );
+  bringIntoScope(content, streamId, rules);
+  const seq = content.get("nextSeq");
+  content.set("nextSeq", seq + 1);
+  content.set("outbox", [
+    ...content.get("outbox"),
+    { ...commit, seq, state: "pending", firstVersion: decision.firstVersion, confirmed: 0 },
+  ]);
+  return decision;
+}
+
+function recordedBodies(content: Content, { streamId, events }: Pick<Commit, "streamId" | "events">): Map<string, RecordedBody> {
+  const ids = new Set(events.map(({ id }) => id));
+  const recorded = new Map<string, RecordedBody>();
+  for (const event of content.confirmed(streamId)) if (ids.has(event.id)) recorded.set(event.id, event);
+  for (const { firstVersion, events: own } of content.pending(streamId)) {
+    for (const [i, body] of own.entries()) if (ids.has(body.id)) recorded.set(body.id, { ...body, version: toVersion(firstVersion + i) });
+  }
+  return recorded;
+}
+
+/** A stream outside of the scope that the app appends to is followed from now on. */
+function bringIntoScope(content: Content, streamId: string, rules: Rules): void {
+  const history = content.get("history");
+  const { scope } = history;
+  if (scope === null || rules.isWithin(scope, streamId)) return;
+  content.set("history", rules.withScope(history, [...scope, streamId]));
+}
+
+export type PageOutcome =
+  | { readonly kind: "fenced" }
+  | { readonly kind: "stale"; readonly history: History }
+  | { readonly kind: "write"; readonly writes: readonly PageWrite[] };
+
+export function decide(content: Content, term: number, page: FeedPage, asked: PageRequest, rules: Rules): PageOutcome {
+  if (!rules.mayWrite(content.get("lease"), term)) return { kind: "fenced" };
+  const history = content.get("history");
+  const decision = rules.decidePage(history, page, asked);
+  if (decision.kind === "stale") return { kind: "stale", history };
+  return { kind: "write", writes: rules.pageTransactions(decision.history, decision.events) };
+}
+
+export interface Written {
+  readonly history: History;
+  readonly left: readonly number[];
+  readonly changed: readonly number[];
+  readonly parked: number;
+  /** Streams whose pending or parked entries are others now. */
+  readonly streams: ReadonlySet<string>;
+}
+
+export function writePage(content: Content, { history, events }: PageWrite, rules: Rules, resolve: Resolve<ConfirmedEvent>): Written {
+  for (const event of events) content.addConfirmed(event);
+  content.set("history", history);
+  const left: number[] = [];
+  const changed: number[] = [];
+  const before = content.get("parked").length;
+  const streams = new Set<string>();
+  for (const [streamId, arrived] of Map.groupBy(events, (event) => event.streamId)) {
+    if (endParked(content, streamId, arrived, rules)) streams.add(streamId);
+    const entries = content.pending(streamId);
+    if (entries.length === 0) continue;
+    const reconciled = rules.reconcile(entries, arrived, content.confirmedVersion(streamId), resolve);
+    const gone = [...reconciled.settled, ...reconciled.discarded].map(({ seq }) => seq);
+    const parked = reconciled.changed.filter((entry) => entry.state === "parked");
+    left.push(...gone, ...parked.map(({ seq }) => seq));
+    changed.push(...reconciled.changed.filter((entry) => entry.state === "pending").map(({ seq }) => seq));
+    replace(content, gone, reconciled.changed);
+    if (gone.length + reconciled.changed.length > 0) streams.add(streamId);
+  }
+  return { history, left, changed, parked: content.get("parked").length - before, streams };
+}
+
+function endParked(content: Content, streamId: string, arrived: readonly ConfirmedEvent[], rules: Rules): boolean {
+  const parked = content.get("parked");
+  const ended = rules.arrivedAfterAll(
+    parked.filter((entry) => entry.streamId === streamId),
+    arrived,
+  );
+  if (ended.length === 0) return false;
+  content.set(
+    "parked",
+    parked.filter((entry) => !ended.includes(entry)),
+  );
+  return true;
+}
+
+function replace(content: Content, gone: readonly number[], changed: readonly OutboxEntry[]): void {
+  if (gone.length + changed.length === 0) return;
+  const changes = new Map(changed.map((entry) => [entry.seq, entry]));
+  const parked = changed.filter((entry) => entry.state === "parked");
+  const outbox = content.get("outbox").flatMap((entry): PendingEntry[] => {
+    if (gone.includes(entry.seq)) return [];
+    const change = changes.get(entry.seq);
+    if (change === undefined) return [entry];
+    return change.state === "pending" ? [change] : [];
+  });
+  content.set("outbox", outbox);
+  if (parked.length > 0) content.set("parked", [...content.get("parked"), ...parked]);
+}
+
+export type Recorded =
+  | { readonly kind: "fenced" }
+  | { readonly kind: "recorded"; readonly left: readonly number[]; readonly streams: ReadonlySet<string> };
+
+export function recordRefusals(content: Content, term: number, refused: readonly Refused[], rules: Rules): Recorded {
+  if (!rules.mayWrite(content.get("lease"), term)) return { kind: "fenced" };
+  const parked = refused.flatMap(({ entry, reason }) => rules.parkFrom(content.pending(entry.streamId), entry, reason));
+  replace(content, [], parked);
+  return { kind: "recorded", left: parked.map(({ seq }) => seq), streams: new Set(parked.map(({ streamId }) => streamId)) };
+}
+
+/** @throws InvalidRequestError where it was resolved already, EventIdReusedError where the stream holds something else by its ids */
+export function resolveConflict(content: Content, { seq }: ParkedEntry, how: "rebase" | "discard", rules: Rules): void {
+  const parked = content.get("parked");
+  const entry = parked.find((item) => item.seq === seq);
+  if (entry === undefined) throw new InvalidRequestError("This conflict was resolved already.", { field: "conflict" });
+  const next = content.get("nextSeq");
+  const { streamId } = entry;
+  const facts = { version: content.version(streamId), recorded: recordedBodies(content, entry) };
+  const rebase = how === "rebase" ? rules.rebaseParked(entry, next, facts) : undefined;
+  if (rebase?.kind === "refused") throw new EventIdReusedError();
+  content.set(
+    "parked",
+    parked.filter((item) => item !== entry),
+  );
+  if (rebase?.kind !== "rebased") return;
+  bringIntoScope(content, streamId, rules);
+  content.set("nextSeq", next + 1);
+  content.set("outbox", [...content.get("outbox"), rebase.entry]);
+}
+
+/** Lets go of the confirmed copy and of the history that it is of, but not of what only this device has. */
+export function reset(content: Content, rules: Rules): void {
+  const { scope } = content.get("history");
+  const kept = rules.keptByReset(content.get("outbox"));
+  const detached = [...Map.groupBy(kept, (entry) => entry.streamId).values()].flatMap((entries) => rules.detach(entries));
+  content.set(
+    "outbox",
+    detached.filter((entry) => entry.state === "pending").sort((a, b) => a.seq - b.seq),
+  );
+  content.set("parked", [...content.get("parked"), ...detached.filter((entry) => entry.state === "parked")]);
+  content.set("history", { ...NEW_HISTORY, authority: "edge", scope });
+  content.set("log", []);
+  content.set("streams", new Map());
+  content.set("checkpoint", { position: 0 });
+  content.set("lease", rules.nextTerm(content.get("lease")));
+}
+
+/** The app was opened with another filter. What waits to be confirmed stays in the scope: it would wait for ever. */
+export function changeScope(content: Content, scope: Scope, rules: Rules): void {
+  const history = content.get("history");
+  const waiting = new Set(content.get("outbox").map(({ streamId }) => streamId));
+  const missing = scope === null ? [] : [...waiting].filter((streamId) => !rules.isWithin(scope, streamId));
+  content.set("history", rules.withScope(history, scope === null ? null : [...scope, ...missing]));
+}

@@ -1,0 +1,17 @@
+/** Runs worlds beside others: asked for some seeds, it answers with what came of them. */
+import { parentPort } from "node:worker_threads";
+import { paramsOf } from "./params.ts";
+import { runWorld } from "./run.ts";
+import { addReport, newTally } from "./tally.ts";
+
+/** Some seeds in a row. */
+export interface Batch {
+  readonly from: number;
+  readonly count: number;
+}
+
+parentPort?.on("message", ({ from, count }: Batch) => {
+  const tally = newTally();
+  for (let seed = from; seed < from + count; seed++) addReport(tally, seed, runWorld(paramsOf(seed)));
+  parentPort?.postMessage(tally);
+});
