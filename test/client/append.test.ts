@@ -52,7 +52,7 @@ const KINDS = [
 ] as const;
 
 test.each(KINDS)(
-  "an append of a %s store whose transaction aborts late rejects, keeps nothing, and the next one goes on",
+  "append() resolves though the write failed: that of a %s store whose transaction aborts late rejects, keeps nothing, and the next one goes on",
   async (...kind) => {
     const [, options, method] = kind;
     const store = await open(options);

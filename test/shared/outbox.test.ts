@@ -110,7 +110,7 @@ test("a parked commit that is rebased stands behind everything, on the version t
   });
 });
 
-test("whatever arrives, is refused, rebased or discarded: created = confirmed + pending + parked + discarded, in order", () => {
+test("pending conservation: whatever arrives, is refused, rebased or discarded: created = confirmed + pending + parked + discarded, in order", () => {
   const size = fc.integer({ min: 1, max: 3 });
   const step = fc.oneof(
     fc.record({ kind: fc.constant("append" as const), size, exact: fc.boolean() }),

@@ -17,7 +17,7 @@ for (const name of readdirSync(FOLDER)) {
   });
 }
 
-test(`${WORLDS} worlds keep every promise`, () => {
+test(`history check: ${WORLDS} worlds keep every promise`, () => {
   const tally = newTally();
   for (let seed = SEED; seed < SEED + WORLDS; seed++) addReport(tally, seed, runWorld(paramsOf(seed)));
   const told = tally.failed.map(({ seed, by, message }) => `npm run simulate -- --seed ${seed} --runs 1 --trace: ${by}: ${message}`);

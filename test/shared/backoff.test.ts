@@ -1,0 +1,38 @@
+import fc from "fast-check";
+import { expect, test } from "vitest";
+import { backoff } from "../../shared/backoff.ts";
+import { SEED } from "../support/seed.ts";
+
+const SLOW = { first: 300, longest: 30_000 };
+
+test("reconnect storm: a thousand devices that lost the same edge come back spread over the whole wait, not all at once", () => {
+  const devices = 1_000;
+  for (const failures of [4, 8, 20]) {
+    const bound = Math.min(SLOW.longest, SLOW.first * 1.5 ** (failures - 1));
+    const tenths = Array.from({ length: 10 }, () => 0);
+    for (let device = 0; device < devices; device++) {
+      const wait = backoff(SLOW, failures, device / devices);
+      expect(wait).toBeLessThanOrEqual(bound);
+      const tenth = Math.min(9, Math.floor((wait / bound) * 10));
+      tenths[tenth] = (tenths[tenth] ?? 0) + 1;
+    }
+    expect(Math.max(...tenths)).toBeLessThan((devices / 10) * 2);
+  }
+});
+
+test("a wait is never shorter than what the edge asks for, never none, and grows up to its bound", () => {
+  fc.assert(
+    fc.property(
+      fc.integer({ min: 1, max: 2000 }),
+      fc.double({ min: 0, max: 0.999, noNaN: true }),
+      fc.nat(60_000),
+      (failures, random, asked) => {
+        const wait = backoff(SLOW, failures, random, asked);
+        expect(wait).toBeGreaterThan(asked);
+        expect(wait - asked).toBeLessThanOrEqual(SLOW.longest);
+        expect(backoff(SLOW, failures + 1, random, asked)).toBeGreaterThanOrEqual(wait);
+      },
+    ),
+    { seed: SEED },
+  );
+});
