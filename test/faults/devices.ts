@@ -91,15 +91,14 @@ export async function feedOf(url: string): Promise<ConfirmedEvent[]> {
   return feed;
 }
 
-/** Another writer, straight at the edge: so many events of each stream. */
-export async function appendElsewhere(url: string, name: string, events: Readonly<Record<string, number>>): Promise<void> {
+/** Another writer, straight at the edge: so many events of each stream, each by itself for all that the tests can tell. */
+export async function appendElsewhere(url: string, name: string, counts: Readonly<Record<string, number>>): Promise<void> {
   const store = connectStore({ url });
-  const commits = Object.entries(events).flatMap(([streamId, count]) =>
-    Array.from({ length: count }, (_, i) => {
-      const data: Mark = { commit: `${name}.${streamId}.${i}`, n: 0, of: 1 };
-      return store.prepare(streamId, [{ type: "Marked", data }]);
-    }),
-  );
+  const commits = Object.entries(counts).flatMap(([streamId, count]) => {
+    const marks = Array.from({ length: count }, (_, i): Mark => ({ commit: `${name}.${streamId}.${i}`, n: 0, of: 1 }));
+    const events = marks.map((data) => ({ type: "Marked", data }));
+    return count === 0 ? [] : [store.prepare(streamId, events)];
+  });
   const results = await store.push(commits);
   expect(results.filter(({ status }) => status !== "committed")).toEqual([]);
 }

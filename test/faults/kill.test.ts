@@ -2,6 +2,10 @@
  * The browser, killed without a word at any moment of appending and of applying what others appended. `KILLS=200 npx vitest
  * run --project node test/faults/kill` kills it more often. The seed repeats what is appended and when the kill is sent, not
  * what the machine does in between.
+ *
+ * Chromium itself does not survive every kill. One that cuts a write to LevelDB's log in two leaves half a record, and after
+ * the restart Chromium writes on behind it (LevelDB's `reuse_logs`). At the restart after that, however that comes about, it
+ * takes the log for corrupt and throws away all that the origin has stored. It says so (`dataLoss`); these are counted apart.
  */
 import type { Page } from "playwright";
 import { afterAll, beforeAll, expect, onTestFailed, test } from "vitest";
@@ -97,12 +101,15 @@ async function killWhile(doing: Doing, { options }: Victim, name: string, random
   return ear.reports;
 }
 
-/** Answers whether the kill came between pages: some applied, and more of them at the edge. */
-async function checkAfterKill({ options, reports }: Victim): Promise<boolean> {
+/** What a kill left: only some of the pages that the edge had, or nothing at all, by Chromium's own word. */
+type Left = "all pages" | "some pages" | "wiped";
+
+async function checkAfterKill({ options, reports }: Victim): Promise<Left> {
   const page = await pageOf(browser);
   await open(page, { ...options, isOnline: false });
   const found = await dumpOf(page, STREAMS);
   expectWhole(found);
+  if (found.isWiped) return "wiped";
   expectKept(found, reports);
   expectUnmoved(found, reports, OWN);
   const atEdge = (await feedOf(options.url)).length;
@@ -115,7 +122,7 @@ async function checkAfterKill({ options, reports }: Victim): Promise<boolean> {
   expectKept(after, reports);
   expectUnmoved(after, reports, OWN);
   expectAllAtEdge(feed, reports);
-  return (found.status.cursor?.position ?? 0) < atEdge;
+  return (found.status.cursor?.position ?? 0) < atEdge ? "some pages" : "all pages";
 }
 
 test(`browser killed (outbox atomicity): ${KILLS} times, what an append had answered is there, whole, and is confirmed once`, {
@@ -123,22 +130,26 @@ test(`browser killed (outbox atomicity): ${KILLS} times, what an append had answ
 }, async () => {
   const random = new Random(SEED);
   const kills: Record<Doing, number> = { appending: 0, pulling: 0, pushing: 0 };
-  let betweenPages = 0;
-  let resolved = 0;
-  let victim = newVictim("strict");
-  onTestFailed(() => console.log(`SEED=${SEED}, after these kills:`, kills, victim.options));
+  const told = { kills, resolved: 0, killedBetweenPages: 0, wipedByChromium: 0 };
+  let victim: Victim | undefined;
+  onTestFailed(() => console.log(`SEED=${SEED}, by then:`, told, victim?.options));
   for (let kill = 0; kill < KILLS; kill++) {
-    if (kill % LIFE === 0) victim = newVictim(kill % (2 * LIFE) === 0 ? "strict" : "relaxed");
+    if (victim === undefined || kill % LIFE === 0) victim = newVictim(random.of(["strict", "relaxed"]));
     const doing = random.of(DOINGS);
     kills[doing]++;
     await othersAppend(victim, `theirs-${kill}`, doing, random);
     const reports = await killWhile(doing, victim, `mine-${kill}`, random);
     victim.reports.push(...reports);
+    told.resolved += reports.filter(({ kind }) => kind === "appended").length;
     await browser.start(server.url);
-    const isBetweenPages = await checkAfterKill(victim);
-    resolved += reports.filter(({ kind }) => kind === "appended").length;
-    if (doing !== "appending" && isBetweenPages) betweenPages++;
+    const left = await checkAfterKill(victim);
+    if (left === "some pages" && doing !== "appending") told.killedBetweenPages++;
+    if (left !== "wiped") continue;
+    told.wipedByChromium++;
+    victim = undefined;
   }
-  console.log(`SEED=${SEED} KILLS=${KILLS}`, { kills, betweenPages, resolved });
-  expect(resolved).toBeGreaterThanOrEqual(KILLS);
+  console.log(`SEED=${SEED} KILLS=${KILLS}`, told);
+  expect(told.resolved).toBeGreaterThanOrEqual(KILLS);
+  // See the head of this file. More often than that, it would not be Chromium's doing alone.
+  expect(told.wipedByChromium).toBeLessThanOrEqual(1 + KILLS / 25);
 });

@@ -52,6 +52,8 @@ export interface Dump {
   readonly log: readonly ConfirmedEvent[];
   readonly parked: readonly { readonly streamId: string; readonly events: readonly EventBody[] }[];
   readonly status: Status;
+  /** The browser found its own files broken, and has thrown away all that this origin had stored. */
+  readonly isWiped: boolean;
 }
 
 export class Device {
@@ -60,6 +62,7 @@ export class Device {
   #isWriting = false;
   #writing: Promise<unknown> | undefined;
   #isSyncing = false;
+  #isWiped = false;
   /** How far the feed is known to be applied. */
   #applied = 0;
 
@@ -74,6 +77,10 @@ export class Device {
 
   goOnline(): void {
     this.#isOnline = true;
+  }
+
+  wiped(): void {
+    this.#isWiped = true;
   }
 
   /** Appends to all streams at once, and to each as fast as it answers, until `rest()`. Answers what became of it. */
@@ -159,7 +166,8 @@ export class Device {
     for (const id of streamIds) streams[id] = await this.#eventsOf(id);
     const log: ConfirmedEvent[] = [];
     for await (const event of store.readAll()) log.push(event);
-    return { streams, log, parked: store.conflicts().map(({ streamId, events }) => ({ streamId, events })), status: store.status };
+    const parked = store.conflicts().map(({ streamId, events }) => ({ streamId, events }));
+    return { streams, log, parked, status: store.status, isWiped: this.#isWiped };
   }
 
   async #writeTo(streamId: string, writer: Writer): Promise<void> {
@@ -244,3 +252,13 @@ declare global {
 }
 
 window.device = new Device();
+
+// Chromium says so to whoever opens a database next, and in no other way.
+const open = IDBFactory.prototype.open;
+IDBFactory.prototype.open = function (...asked) {
+  const request = open.apply(this, asked);
+  request.addEventListener("upgradeneeded", (event) => {
+    if ("dataLoss" in event && event.dataLoss === "total") window.device.wiped();
+  });
+  return request;
+};

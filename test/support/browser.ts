@@ -23,21 +23,24 @@ export interface BrowserProcess {
 export async function startBrowser(url?: string): Promise<BrowserProcess> {
   const profile = await mkdtemp(join(tmpdir(), "headwater-browser-"));
   let child: ChildProcess | undefined;
+  let gone: Promise<unknown> | undefined;
   let context: BrowserContext | undefined;
 
   async function start(first = "about:blank"): Promise<void> {
     // A killed browser leaves the port of its own behind.
     await rm(join(profile, "DevToolsActivePort"), { force: true });
     child = launch(profile, first);
+    // All processes of a browser hold its standard error: when that is closed, the last of them is gone, and its files are free.
+    gone = once(child, "close");
     const browser = await chromium.connectOverCDP(await devTools(profile, child));
     context = browser.contexts()[0];
   }
 
   async function kill(): Promise<void> {
-    const running = child;
+    if (child !== undefined) signalGroup(child);
     child = undefined;
     context = undefined;
-    if (running !== undefined) await killGroup(running);
+    await gone;
   }
 
   await start(url);
@@ -79,13 +82,6 @@ async function devTools(profile: string, child: ChildProcess): Promise<string> {
     if (child.exitCode !== null || Date.now() > deadline) throw new Error("Chromium did not start");
     await new Promise((resolve) => setTimeout(resolve, 10));
   }
-}
-
-async function killGroup(child: ChildProcess): Promise<void> {
-  // All processes of a browser hold its standard error: when that is closed, the last of them is gone, and its files are free.
-  const gone = once(child, "close");
-  signalGroup(child);
-  await gone;
 }
 
 function signalGroup({ pid }: ChildProcess): void {
