@@ -18,7 +18,7 @@ import type { Lease } from "../shared/leadership.ts";
 import type { ParkReason } from "../shared/outbox.ts";
 import type { StreamId } from "../shared/stream-id.ts";
 import type { Bundle } from "./bundles.ts";
-import { openDatabase } from "./idb.ts";
+import { openDatabase, renewLog } from "./idb.ts";
 import type { Segment, SegmentKey } from "./segments.ts";
 
 export interface ParkedRecord {
@@ -51,6 +51,7 @@ export class Database {
   readonly #name: string;
   readonly #onOutdated: () => void;
   #connection: Promise<IDBPDatabase<Schema>> | undefined;
+  #renewal: Promise<void> | undefined;
   #closed: "no" | "closed" | "outdated" = "no";
 
   /** @param onOutdated told when a newer version of the app has taken the database over */
@@ -100,10 +101,13 @@ export class Database {
     return this.#connection;
   }
 
-  #connect(): Promise<IDBPDatabase<Schema>> {
+  async #connect(): Promise<IDBPDatabase<Schema>> {
     if (typeof indexedDB === "undefined") {
       throw new StorageFailedError("There is no IndexedDB here; use connectStore of headwater/http.");
     }
+    // Before the first write. Where even that fails, opening says why.
+    this.#renewal ??= renewLog(`${this.#name}~`).catch(() => undefined);
+    await this.#renewal;
     return new Promise((resolve, reject) => {
       let waiting: ReturnType<typeof setTimeout> | undefined;
       const opening = openDatabase<Schema>(this.#name, DATABASE_VERSION, {
@@ -117,7 +121,7 @@ export class Database {
         },
         blocked() {
           // A tab of an older version is asked to let go, and mostly does at once.
-          const error = new StorageFailedError("A tab with an older version of this app holds the store; reload it.");
+          const error = new StorageFailedError("A tab with an older version of this app holds the store.");
           waiting = setTimeout(reject, BLOCKED_WAIT, error);
         },
         blocking: (db) => {
@@ -145,10 +149,10 @@ function storageError(error: unknown): unknown {
   if (!(error instanceof DOMException)) return error;
   switch (error.name) {
     case "QuotaExceededError":
-      return new StoreFullError("The browser has no room left for this site; nothing was written.", {}, { cause: error });
+      return new StoreFullError("The browser has no room left; nothing was written.", {}, { cause: error });
     case "VersionError":
       return new StorageFailedError(OUTDATED, {}, { cause: error });
     default:
-      return new StorageFailedError(`IndexedDB failed: ${error.message}`, {}, { cause: error });
+      return new StorageFailedError(error.message, {}, { cause: error });
   }
 }

@@ -25,6 +25,18 @@ export async function openDatabase<S extends DBSchema>(name: string, version: nu
   return db as IDBPDatabase<S>; // what a request's result is wrapped in has the library's interface, as far as it is used
 }
 
+/**
+ * Has Chromium begin a new log for the site. One whose last record was cut by a crash is written on behind the half record, and the
+ * start after that takes it for corrupt: it deletes all databases of the site, however durably they were written. Deleting a database
+ * ends the log, so this makes one and deletes it.
+ */
+export async function renewLog(name: string): Promise<void> {
+  const scratch = indexedDB.open(name);
+  await outcome(scratch);
+  scratch.result.close();
+  await outcome(indexedDB.deleteDatabase(name));
+}
+
 /** Of transactions, from when they were begun. */
 const ends = new WeakMap<object, Promise<void>>();
 

@@ -163,5 +163,5 @@ export class Session {
 /** What nobody foresaw is shown in the status, and tried again with the rest. */
 function toHeadwaterError(error: unknown): HeadwaterError {
   if (error instanceof HeadwaterError) return error;
-  return new StorageFailedError(`Sync failed: ${String(error)}`, {}, { cause: error });
+  return new StorageFailedError(String(error), {}, { cause: error });
 }

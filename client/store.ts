@@ -64,7 +64,7 @@ export interface StoreOptions extends ConflictRules {
  */
 export async function openStore(options: StoreOptions): Promise<Store> {
   if (typeof options.name !== "string" || options.name === "") {
-    throw new InvalidRequestError("A store needs the name of its database.", { field: "name" });
+    throw new InvalidRequestError("A store needs a name.", { field: "name" });
   }
   const store = new Store(options);
   try {
@@ -376,6 +376,6 @@ function coalesced(work: () => Promise<void>): () => Promise<void> {
 
 async function existingVersion(tx: ReadTx, streamId: StreamId): Promise<Version> {
   const version = await versionOf(tx, streamId);
-  if (version === 0) throw new StreamNotFoundError(`${streamId} does not exist on this device.`);
+  if (version === 0) throw new StreamNotFoundError(`${streamId} is not on this device.`);
   return version;
 }

@@ -79,7 +79,7 @@ function parseEvent(input: unknown, defaults: EventDefaults, limits: Limits, fie
   const data = copyJson(given.data, `${field}.data`, limits.jsonDepth);
   const metadata = copyJson(given.metadata ?? {}, `${field}.metadata`, limits.jsonDepth);
   if (!isMetadata(metadata.value)) {
-    throw new InvalidRequestError("Metadata is an object; its correlationId and causationId are texts.", { field: `${field}.metadata` });
+    throw new InvalidRequestError("Metadata is an object; correlationId and causationId are texts.", { field: `${field}.metadata` });
   }
   const content = data.bytes + metadata.bytes;
   if (content > limits.eventBytes) {

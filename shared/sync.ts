@@ -390,7 +390,7 @@ function onLag(step: Draft): void {
   // Invariant 6: perhaps the edge has lost what it took. Sending it again is safe.
   state.awaited = new Map();
   readAnew(step);
-  fail(step, new UnavailableError("The edge has the commits, and its feed does not bring them yet."));
+  fail(step, new UnavailableError("The edge's feed lags behind its streams."));
 }
 
 function onPage(step: Draft, { request, covers, page: asked }: PullLane & { kind: "asking" }, page: FeedPage): void {
@@ -399,7 +399,7 @@ function onPage(step: Draft, { request, covers, page: asked }: PullLane & { kind
   // The edge compares where it is told; an answer is compared all the same, before anything of it is kept.
   if (log !== null && log !== page.log) return onPullFailed(step, new LogMismatchError(undefined, { log: page.log }));
   if (page.position < asked.after || (page.position === asked.after && page.position < page.head)) {
-    return onPullFailed(step, new UnavailableError("The edge answered a page that leads nowhere."));
+    return onPullFailed(step, new UnavailableError("The edge's page leads nowhere."));
   }
   state.link = { kind: "open" };
   state.failures = 0;

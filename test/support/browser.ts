@@ -10,6 +10,8 @@ import { CHROMIUM_ARGS, findChromium } from "../../scripts/chromium.mjs";
 const START_TIMEOUT = 30_000;
 
 export interface BrowserProcess {
+  /** The folder that it keeps its data in. */
+  readonly profile: string;
   /** What keeps its data in the profile. Another object after each start. */
   context(): BrowserContext;
   /** SIGKILL for all of its processes, sent before this returns; resolves when none of them is left. */
@@ -45,6 +47,7 @@ export async function startBrowser(url?: string): Promise<BrowserProcess> {
 
   await start(url);
   return {
+    profile,
     context: () => {
       if (context === undefined) throw new Error("the browser does not run");
       return context;
