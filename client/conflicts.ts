@@ -7,7 +7,6 @@ import { type ExpectedVersion, exactVersion } from "../shared/expected-version.t
 import { type ParkedEntry, rebaseEntry } from "../shared/outbox.ts";
 import type { Database, Schema } from "./database.ts";
 import { addToOutbox, confirmedEvents, type ReadTx, toParkedEntry, versionOf, type WriteTx, whole } from "./device-log.ts";
-import { follow } from "./history.ts";
 
 /** A commit of this device that the edge refused. It stays until the app resolves it. */
 export interface Conflict {
@@ -67,10 +66,9 @@ function believedVersion(entry: ParkedEntry): number {
 }
 
 async function rebaseParked(db: IDBPDatabase<Schema>, seq: number): Promise<void> {
-  const tx: WriteTx = db.transaction(["parked", "events", "meta"], "readwrite", { durability: "strict" });
+  const tx: WriteTx = db.transaction(["parked", "events"], "readwrite", { durability: "strict" });
   await whole(tx, async () => {
     const entry = await takeParked(tx, seq);
-    await follow(tx, entry.streamId);
     const rebased = rebaseEntry(entry, seq, await versionOf(tx, entry.streamId));
     await Promise.all([tx.objectStore("parked").delete(seq), ...addToOutbox(tx, [rebased])]);
   });

@@ -31,35 +31,25 @@ export async function resetHistory(db: IDBPDatabase<Schema>, keepPending: boolea
   });
 }
 
-/**
- * The app was opened with another filter. Single streams that were followed stay so, and those that wait to be confirmed are
- * followed in any case: they would wait for ever. Answers the history as it is then.
- */
+/** The app was opened with a filter. Single streams that were followed stay so. Answers the history as it is then. */
 export async function setScope(db: IDBPDatabase<Schema>, filter: Scope): Promise<History> {
-  const tx: WriteTx = db.transaction(["events", "meta"], "readwrite", { durability: "relaxed" });
-  return whole(tx, async () => {
-    const history = await historyOf(tx);
-    if (filter === null) return writeScope(tx, history, null);
-    const waiting = (await OutboxPart.readAll(tx)).streamIds();
-    const streams = (history.scope ?? []).filter((part) => part.includes("-"));
-    return writeScope(tx, history, [...new Set([...filter, ...[...streams, ...waiting].filter((id) => !isWithin(filter, id))])]);
-  });
+  return changeScope(db, (before) => filter && [...new Set([...filter, ...(before ?? []).filter((part) => part.includes("-"))])]);
 }
 
-/** A stream that the app appends to is followed. Answers the history as it is then. */
-export async function bringIntoScope(db: IDBPDatabase<Schema>, streamId: string): Promise<History> {
+/**
+ * These streams are followed, whatever the filter: commits to them wait to be confirmed, and would wait for ever. Answers the
+ * history as it is then.
+ */
+export async function follow(db: IDBPDatabase<Schema>, streamIds: readonly string[]): Promise<History> {
+  return changeScope(db, (before) => before && [...new Set([...before, ...streamIds.filter((id) => !isWithin(before, id))])]);
+}
+
+async function changeScope(db: IDBPDatabase<Schema>, change: (before: Scope) => Scope): Promise<History> {
   const tx: WriteTx = db.transaction(["meta"], "readwrite", { durability: "relaxed" });
-  return whole(tx, () => follow(tx, streamId));
-}
-
-export async function follow(tx: WriteTx, streamId: string): Promise<History> {
-  const history = await historyOf(tx);
-  const { scope } = history;
-  return scope === null || isWithin(scope, streamId) ? history : writeScope(tx, history, [...scope, streamId]);
-}
-
-async function writeScope(tx: WriteTx, before: History, scope: Scope): Promise<History> {
-  const history = withScope(before, scope);
-  if (history !== before) await tx.objectStore("meta").put(history, "history");
-  return history;
+  return whole(tx, async () => {
+    const before = await historyOf(tx);
+    const history = withScope(before, change(before.scope));
+    await tx.objectStore("meta").put(history, "history");
+    return history;
+  });
 }

@@ -43,7 +43,8 @@ export type Applied = ({ readonly kind: "applied" } & OutboxChange) | { readonly
 
 /**
  * Writes the page's events, settles, moves, parks or discards the pending commits that they concern, and moves the cursor. What a
- * page brings is at the edge too, so the transaction is a relaxed one: losing it whole loses nothing.
+ * page brings is at the edge too, so a relaxed transaction will do: losing it whole loses nothing, unless a rule of the app's makes
+ * events that exist here alone.
  *
  * @param term of the leader that asks for it
  * @throws Fenced where another leads by now
@@ -54,8 +55,9 @@ export async function applyPage(
   asked: PageRequest,
   term: number,
   resolve: Resolve<ConfirmedEvent>,
+  durability: IDBTransactionDurability,
 ): Promise<Applied & { readonly history: History }> {
-  const tx: WriteTx = db.transaction(["events", "parked", "meta", "lease"], "readwrite", { durability: "relaxed" });
+  const tx: WriteTx = db.transaction(["events", "parked", "meta", "lease"], "readwrite", { durability });
   return whole(tx, async () => {
     const [before] = await Promise.all([historyOf(tx), assertLeads(tx, term)]);
     const decision = decidePage(before, page, asked);

@@ -1,7 +1,7 @@
 /** One term of one leader: performs what the machine of `shared/sync.ts` asks for, and tells it what came of it. */
 import { HeadwaterError, StorageFailedError } from "../shared/errors.ts";
 import type { ConfirmedEvent } from "../shared/event.ts";
-import type { History } from "../shared/history.ts";
+import { type History, isWithin } from "../shared/history.ts";
 import type { PendingEntry } from "../shared/outbox.ts";
 import type { Resolve } from "../shared/resolution.ts";
 import { advance, type SyncEffect, type SyncInput, type SyncSettings, type SyncState, startSync, type Timer } from "../shared/sync.ts";
@@ -9,6 +9,7 @@ import { bundleKeyOf, entriesOf } from "./bundles.ts";
 import type { Database } from "./database.ts";
 import { bundlesFrom } from "./device-log.ts";
 import { type EdgeCall, pushCommits, readFeed } from "./edge-call.ts";
+import { follow } from "./history.ts";
 import { applyPage, Fenced, type OutboxChange, recordRefusals } from "./page.ts";
 
 export interface SessionContext {
@@ -17,6 +18,7 @@ export interface SessionContext {
   readonly connect: (signal: AbortSignal) => EdgeCall;
   readonly settings: SyncSettings;
   readonly resolve: Resolve<ConfirmedEvent>;
+  readonly pageDurability: IDBTransactionDurability;
   /** The machine has taken a step. */
   onStep(state: SyncState): void;
   /** The database tells something else than it did. */
@@ -100,7 +102,7 @@ export class Session {
 
   /** Does what is asked for; what went wrong is an input too. */
   async #input(effect: Exclude<SyncEffect, { kind: "wait" | "settled" | "failed" }>): Promise<SyncInput> {
-    const { database, resolve } = this.#context;
+    const { database, resolve, pageDurability } = this.#context;
     const { request } = effect;
     try {
       switch (effect.kind) {
@@ -109,7 +111,7 @@ export class Session {
         case "push":
           return { kind: "push-answered", request, answer: await pushCommits(this.#edge, effect.batch, effect.history) };
         case "apply": {
-          const applied = await database.run((db) => applyPage(db, effect.page, effect.asked, this.#term, resolve));
+          const applied = await database.run((db) => applyPage(db, effect.page, effect.asked, this.#term, resolve, pageDurability));
           const { history } = applied;
           if (applied.kind === "stale") return { kind: "page-stale", request, history };
           this.#context.onWritten(applied, history);
@@ -136,6 +138,10 @@ export class Session {
       .flatMap((bundle) => entriesOf(bundle))
       .filter(({ seq }) => seq > after)
       .map((entry) => ({ entry, size: JSON.stringify(entry.events).length }));
+    // A tab that knew of another filter has appended them, or the app put them back.
+    const { scope } = this.#state.history;
+    const strays = unsent.map(({ entry }) => entry.streamId).filter((streamId) => !isWithin(scope, streamId));
+    if (strays.length > 0) this.give({ kind: "scope-changed", history: await this.#context.database.run((db) => follow(db, strays)) });
     return { unsent, isEnd: unsent.length === 0 };
   }
 

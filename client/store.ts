@@ -15,7 +15,7 @@ import { pagesFrom, pendingCommits, type ReadTx, readHistory, streamEvents, vers
 import { createEdgeCall } from "./edge-call.ts";
 import type { AppendOptions, AppendResult, EventStore, ReadAllOptions, ReadStreamOptions, StreamSlice } from "./event-store.ts";
 import { type Exported, exportOutbox } from "./export.ts";
-import { bringIntoScope, resetHistory, setScope } from "./history.ts";
+import { follow, resetHistory, setScope } from "./history.ts";
 import { newEvents } from "./options.ts";
 import type { OutboxChange } from "./page.ts";
 import { type ConflictRules, createResolver } from "./resolver.ts";
@@ -118,6 +118,8 @@ export class Store implements EventStore {
         pollEvery: parseCount(pollEvery, "sync.pollEvery") ?? pollEvery,
       },
       resolve: createResolver(rules, this.#limits),
+      // Events that a rule puts in a commit's place exist here alone.
+      pageDurability: rules.onConflict === undefined ? "relaxed" : "strict",
       board: this.#board,
       ending: this.#ending.signal,
       refresh: () => this.#refreshQuietly(),
@@ -163,7 +165,7 @@ export class Store implements EventStore {
    * judged only when it is here; one that believes nothing, or that there is nothing, goes ahead without.
    */
   async #follow({ streamId, expectedVersion }: Commit): Promise<void> {
-    this.#scope = (await this.#database.run((db) => bringIntoScope(db, streamId))).scope;
+    this.#scope = (await this.#database.run((db) => follow(db, [streamId]))).scope;
     await this.#syncer?.redirected(false);
     if (expectedVersion === "any") return;
     try {

@@ -91,6 +91,18 @@ test("a stream outside of the filter that the app appends to is fetched first, a
   await expect(a.readStream("Ticket-1")).rejects.toMatchObject({ code: "stream-not-found" });
 });
 
+test("two tabs with other filters: what one appends outside of the other's is confirmed all the same", async () => {
+  await fillEdge(3);
+  const old = await devices.open("A", { sync: { filter: { categories: ["Permit"] } } });
+  await old.sync();
+  // The newer tab's filter is the device's now, and the older one has not heard of it.
+  const newer = await devices.open("A", { sync: { filter: { categories: ["Ticket"] } } });
+  await old.appendToStream("Permit-0", [event("mine")], { expectedVersion: 1 });
+  await newer.sync();
+  expect(newer.status).toMatchObject({ pending: 0, conflicts: 0 });
+  for (const id of ["Permit-0", "Ticket-0"]) await expectAgreement(id, devices.atEdge, newer);
+});
+
 test("offline, a commit outside of the filter goes ahead where it believes nothing of the stream, and is refused where it can't be judged", async () => {
   await fillEdge(3);
   let isDown = false;
