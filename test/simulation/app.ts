@@ -8,7 +8,7 @@ import type { SeenConflict } from "./checkers/observation.ts";
 import type { Device } from "./device.ts";
 import type { Ground } from "./ground.ts";
 import type { Tab } from "./tab.ts";
-import { append, changeScope, reset, resolveConflict } from "./transactions.ts";
+import { append, bringIntoScope, changeScope, reset, resolveConflict } from "./transactions.ts";
 
 /** What all apps and writers may still do. */
 export interface Budget {
@@ -62,7 +62,7 @@ export class App {
   #act(): void {
     const { random } = this.#ground;
     const dice = random.next();
-    if (dice < 0.62) this.#append();
+    if (dice < 0.62) this.#write();
     else if (dice < 0.7) this.retry();
     else if (dice < 0.78) this.#device.lookAtAll(this.#streams);
     else if (dice < 0.86) this.sync();
@@ -71,7 +71,7 @@ export class App {
   }
 
   /** Reads a stream, thinks, and appends to it. */
-  #append(): void {
+  #write(): void {
     const { random } = this.#ground;
     const streamId = random.pick(this.#streams);
     const version = this.#device.content.version(streamId);
@@ -119,6 +119,23 @@ export class App {
     const { rules } = this.#ground;
     this.#ground.observe({ kind: "asked", device, commit });
     if (isToBeRemembered && !this.#memory.commits.includes(commit)) this.#memory.commits.push(commit);
+    const { scope } = this.#tab;
+    if (scope === null || rules.isWithin(scope, commit.streamId)) return this.#append(commit);
+    this.#device.write(
+      this.#tab,
+      "relaxed",
+      (content) => bringIntoScope(content, commit.streamId, rules),
+      (answer) => {
+        if ("error" in answer) return this.#ground.observe({ kind: "refused", device, commit, code: answer.error.code });
+        this.#tab.announce({ kind: "scope" });
+        this.#append(commit);
+      },
+    );
+  }
+
+  #append(commit: Commit): void {
+    const { name: device } = this.#device;
+    const { rules } = this.#ground;
     this.#device.write(
       this.#tab,
       rules.appendDurability(),

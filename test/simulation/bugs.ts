@@ -56,6 +56,12 @@ export const BUGS: readonly Bug[] = [
     by: "3 unique ids",
   },
   {
+    name: "the edge takes what was made on another version",
+    rules: { appendAtEdge: (facts, commit) => RULES.appendAtEdge(facts, { ...commit, expectedVersion: "any" }) },
+    within: 300,
+    by: "6 conservation",
+  },
+  {
     name: "the cursor moves before the events are written",
     rules: {
       pageTransactions: (history, events) => [
@@ -82,6 +88,7 @@ export const BUGS: readonly Bug[] = [
         return decision.kind === "stale" ? decision : { ...decision, history: { ...decision.history, log: null } };
       },
     },
+    world: { faults: { "wipe-store": 1, "wipe-log": 1 } },
     within: 300,
     by: "10 one history",
   },
@@ -130,6 +137,7 @@ export const BUGS: readonly Bug[] = [
   {
     name: "a commit is parked without those behind it",
     rules: { parkFrom: (entries, sent, reason) => RULES.parkFrom(entries, sent, reason).slice(0, 1) },
+    world: { faults: { poison: 1 } },
     within: 300,
     by: "2 dense",
   },
@@ -139,14 +147,16 @@ export const BUGS: readonly Bug[] = [
       const { state, effects } = go(input);
       return { state: { ...state, awaited: new Map([...state.awaited].filter(([, { kind }]) => kind === "taken")) }, effects };
     }),
+    world: { streams: 1, actions: 120, rule: "rebase" },
     within: 300,
     by: "6 conservation",
   },
   {
     name: "a page is applied wherever the device stands",
     rules: { decidePage: wherever },
-    within: 1000,
-    by: "convergence in time",
+    world: { tabs: 3, scope: "changing", faults: { "close-tab": 1, "lose-request": 0.5 } },
+    within: 300,
+    by: "5 convergence",
   },
   {
     name: "what is asked for while a lane works is taken for what it was doing",
@@ -217,6 +227,21 @@ export const BUGS: readonly Bug[] = [
     by: "2 dense",
   },
   {
+    name: "a tab with another filter appends to what the device does not follow",
+    rules: { followsWhatIsSent: () => false },
+    world: {
+      tabs: 3,
+      streams: 6,
+      actions: 100,
+      minutes: 10,
+      scope: "changing",
+      isAutomatic: true,
+      faults: { "close-tab": 1, "lose-hint": 1 },
+    },
+    within: 300,
+    by: "convergence in time",
+  },
+  {
     name: "a reset leaves pending commits at their versions",
     rules: { detach: (entries) => entries },
     within: 300,
@@ -276,7 +301,8 @@ export const BUGS: readonly Bug[] = [
   {
     name: "a stream that was set aside stays there",
     rules: machine((state, input, go) => (input.kind === "timer" && input.timer === "aside" ? { state, effects: [] } : go(input))),
-    within: 1000,
+    world: { faults: { overload: 1, "lose-answer": 0.6 } },
+    within: 300,
     by: "convergence in time",
   },
   {

@@ -86,6 +86,8 @@ export class Edge {
     const store = this.#admit(storeId, token, reply);
     if (store === undefined) return;
     const poisons = body.commits.map(({ events }) => poisonOf(events));
+    // Reads go on where there is no room left.
+    if (store.isOverloaded && this.#ground.random.chance(0.3)) return reply(failure("store-full"));
     if (poisons.includes("refused")) return reply(failure("invalid-request"));
     if (poisons.includes("large") || body.commits.length > this.#ground.params.tooMany) return reply(failure("payload-too-large"));
     const epoch = this.epoch;

@@ -6,7 +6,7 @@ import { type SyncEffect, type SyncInput, type SyncState, standingOf, startSync,
 import type { FeedPage, PushAnswer } from "../../shared/wire.ts";
 import type { Answer } from "./answers.ts";
 import type { Tab } from "./tab.ts";
-import { decide, recordRefusals, type Written, writePage } from "./transactions.ts";
+import { bringIntoScope, decide, recordRefusals, type Written, writePage } from "./transactions.ts";
 
 /** Entries of the outbox that are read at once. */
 const OUTBOX_READ = 6;
@@ -181,7 +181,29 @@ export class Leader {
     device.read(
       this.#tab,
       (content) => ground.rules.readOutbox(content.get("outbox"), after, OUTBOX_READ),
-      ({ unsent, isEnd }) => this.take({ kind: "outbox-read", request, unsent, isEnd }),
+      ({ unsent, isEnd }) => {
+        this.#follow(unsent.map(({ entry }) => entry.streamId));
+        this.take({ kind: "outbox-read", request, unsent, isEnd });
+      },
+    );
+  }
+
+  /** What is sent has to come back: a tab that knew of another scope may have appended outside of the one that the device has. */
+  #follow(streamIds: readonly string[]): void {
+    const { device, ground } = this.#tab;
+    const isOutside = (streamId: string) => !ground.rules.isWithin(device.content.get("history").scope, streamId);
+    const outside = streamIds.filter(isOutside);
+    if (outside.length === 0 || !ground.rules.followsWhatIsSent()) return;
+    device.write(
+      this.#tab,
+      "relaxed",
+      (content) => {
+        for (const streamId of outside) bringIntoScope(content, streamId, ground.rules);
+        return content.get("history");
+      },
+      (answer) => {
+        if ("value" in answer) this.take({ kind: "scope-changed", history: answer.value });
+      },
     );
   }
 

@@ -13,13 +13,11 @@ const PAIRS: readonly CommutingPair[] = [
 export function ruleOf(ground: Ground, device: string, onRuled: (events: readonly EventBody[]) => void): Resolve<ConfirmedEvent> {
   return (contested) => {
     const resolution = decide(ground.params.rule, contested);
+    if (resolution.kind === "park") return resolution;
     const by = resolution.kind === "rebase" ? (resolution.events ?? contested.events) : null;
-    if (resolution.kind === "discard" || by !== contested.events) {
-      if (resolution.kind === "park") return resolution;
-      ground.count(resolution.kind === "discard" ? "discards by rule" : "replacements by rule");
-      ground.observe({ kind: "ruled", device, events: contested.events, by });
-      onRuled(contested.events);
-    } else ground.count("rebases by rule");
+    ground.observe({ kind: "ruled", device, events: contested.events, by });
+    if (by !== contested.events) onRuled(contested.events);
+    ground.count(by === null ? "discards by rule" : by === contested.events ? "rebases by rule" : "replacements by rule");
     return resolution;
   };
 }

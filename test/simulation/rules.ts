@@ -51,6 +51,8 @@ export const RULES = {
     const unsent = behind.slice(0, limit).map((entry) => ({ entry, size: entry.events.length * EVENT_SIZE }));
     return { unsent, isEnd: behind.length <= limit };
   },
+  /** Whether streams with pending commits are brought into the scope, where the tab that appended knew of another one. */
+  followsWhatIsSent: () => true,
   /** What of the outbox stays when the user lets go of the confirmed copy. */
   keptByReset: (entries: readonly PendingEntry[]) => entries,
   /** Whether the app's consumer handles events before it notes that it has. */

@@ -18,9 +18,9 @@ export interface Regression {
 }
 
 /** Seeds that are tried of a smaller world. */
-const SEEDS = 25;
+const SEEDS = 60;
 /** Worlds in all. */
-const MOST = 4000;
+const MOST = 8000;
 
 export function shrink(params: Params, by: string, rules: Rules = RULES, note = ""): Regression {
   let runs = 0;

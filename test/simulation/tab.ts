@@ -2,6 +2,7 @@
  * A tab: it opens, freezes, thaws, closes or crashes, and takes part in its device's election. What is asked of it while it is
  * frozen waits until it thaws, in order.
  */
+import type { Scope } from "../../shared/history.ts";
 import { type Lease, look, NOTHING_SEEN, nextBeat } from "../../shared/leadership.ts";
 import type { Answer, Reply } from "./answers.ts";
 import type { Device } from "./device.ts";
@@ -38,6 +39,8 @@ export class Tab {
   isAlive = true;
   isFrozen = false;
   leader: Leader | undefined;
+  /** What the device follows, as far as this tab knows. */
+  scope: Scope;
   #backlog: (() => void)[] = [];
   #watch = NOTHING_SEEN;
   #isTakingTerm = false;
@@ -51,6 +54,7 @@ export class Tab {
     this.ground = parts.ground;
     this.network = parts.network;
     this.edge = parts.edge;
+    this.scope = device.content.get("history").scope;
   }
 
   open(): void {
@@ -191,6 +195,7 @@ export class Tab {
       case "appended":
         return this.leader?.take({ kind: "appended" });
       case "scope":
+        this.scope = this.device.content.get("history").scope;
         return this.leader?.rescope();
       case "reset":
         if (this.leader !== undefined) this.fenced(this.leader);

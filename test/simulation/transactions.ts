@@ -28,7 +28,6 @@ export function append(content: Content, commit: Commit, rules: Rules): AppendDe
       "parked",
       parked.filter((entry) => !superseded.gone.includes(entry)),
     );
-  bringIntoScope(content, streamId, rules);
   const seq = content.get("nextSeq");
   content.set("nextSeq", seq + 1);
   content.set("outbox", [
@@ -49,7 +48,7 @@ function recordedBodies(content: Content, { streamId, events }: Pick<Commit, "st
 }
 
 /** A stream outside of the scope that the app appends to is followed from now on. */
-function bringIntoScope(content: Content, streamId: string, rules: Rules): void {
+export function bringIntoScope(content: Content, streamId: string, rules: Rules): void {
   const history = content.get("history");
   const { scope } = history;
   if (scope === null || rules.isWithin(scope, streamId)) return;

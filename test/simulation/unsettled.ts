@@ -20,7 +20,6 @@ function onDevice(world: World, device: Device): readonly string[] {
   const history = device.content.get("history");
   const left: string[] = [];
   const connection = users.find((user) => user.device === device)?.leaderTab?.leader?.connection ?? "without a leader";
-  if (connection === "diverged") left.push("has diverged");
   for (const { within, position, upTo } of history.fills)
     left.push(`fills ${within?.join(" ") ?? "everything"} from #${position} to #${upTo}`);
   const head = data.events.at(-1)?.position ?? 0;
@@ -39,6 +38,7 @@ function onDevice(world: World, device: Device): readonly string[] {
     if (poisonOf(entry.events) === "fails") stuck.add(entry.streamId);
     else if (!stuck.has(entry.streamId)) left.push(`has ${entryName(entry)} pending`);
   }
+  if (connection !== "live" && stuck.size === 0) left.push("does not say that it is live");
   return left.map((line) => `${device.name} (${connection}) ${line}`);
 }
 

@@ -7,7 +7,7 @@
  *               └──► all must be in step within CONVERGENCE; whatever is not is named
  *                      └──► everything is read once more, and each checker draws up its account
  *
- * What users and operators do when the world heals: tabs thaw, at least one is open, tokens are renewed, who is told that a device
+ * What users and operators do when the world heals: one tab of each device at least runs, tokens are renewed, who is told that a device
  * has diverged resets it and keeps what is pending, and who syncs by hand does so now and then.
  */
 import type { Budget, Memory } from "./app.ts";

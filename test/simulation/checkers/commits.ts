@@ -24,6 +24,10 @@ export interface Tracked {
   isConfirmed: boolean;
   /** The app has appended something else by its ids, where nothing told of the first: a mistake that no device can know of. */
   isMistaken: boolean;
+  /** The event that it was made on; null where there was none, undefined where nobody has seen. */
+  base: string | null | undefined;
+  /** The app, or its rule, has decided on it again. */
+  isRedecided: boolean;
   /** When the app last put it behind everything else again. */
   rebasedAt: number;
 }
@@ -72,6 +76,7 @@ export class Commits {
       const places = placesOf(tracked, seen, conflicts);
       if (places.confirmed > 0) tracked.isConfirmed = true;
       if (foundIn(places) > 0) tracked.isMade = true;
+      if (tracked.base === undefined && places.pending > 0) tracked.base = before(tracked, events);
       return [tracked, places];
     });
   }
@@ -91,6 +96,7 @@ export class Commits {
       // Who tries again what was let go of makes it anew.
       if (known.isGone) known.mayBeGone = true;
       known.isGone = false;
+      known.isRedecided = true;
       return;
     }
     const ids = events.map(({ id }) => id);
@@ -107,6 +113,8 @@ export class Commits {
       isGone: false,
       isConfirmed: false,
       isMistaken: false,
+      base: undefined,
+      isRedecided: false,
       rebasedAt: 0,
     };
     for (const id of ids) this.#byId.set(`${device}/${id}`, tracked);
@@ -118,6 +126,7 @@ export class Commits {
 
   #rule(device: string, events: readonly EventBody[], by: readonly EventBody[] | null): void {
     for (const tracked of this.of(device, events)) {
+      tracked.isRedecided = true;
       if (by === null) {
         tracked.mayBeGone = true;
         continue;
@@ -130,6 +139,7 @@ export class Commits {
 
   #resolve({ device, conflict, how, isDone }: Observation & { kind: "resolved" }, now: number): void {
     for (const tracked of this.of(device, conflict.events)) {
+      tracked.isRedecided = true;
       if (how === "rebase") tracked.rebasedAt = now;
       else {
         tracked.mayBeGone = true;
@@ -137,6 +147,12 @@ export class Commits {
       }
     }
   }
+}
+
+/** The event in front of a commit; undefined where the commit is not there as it was made. */
+export function before({ forms }: Tracked, events: readonly SeenEvent[]): string | null | undefined {
+  const at = events.findIndex(({ body }) => body.id === forms[0]?.[0]);
+  return at === 0 ? null : events[at - 1]?.body.id;
 }
 
 function placesOf({ forms }: Tracked, events: ReadonlyMap<string, SeenEvent>, conflicts: readonly SeenConflict[]): Places {

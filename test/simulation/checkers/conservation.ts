@@ -1,7 +1,7 @@
 /**
  * Invariant 6: each pending commit ends as exactly one of: confirmed, a visible conflict, discarded by the app; and created =
- * confirmed + pending + parked + discarded on every device at every step. What is parked is so for a cause, and what a device
- * has made stands in a stream in the order in which it was made.
+ * confirmed + pending + parked + discarded on every device at every step. What is parked is so for a cause; what a device has
+ * made stands in a stream in the order in which it was made; and what was made on a version is confirmed on that one.
  *
  * A commit without an exact expectation that was discarded while a copy of it was still on its way may be confirmed all the same:
  * nobody can call it back. That is counted. One with an exact expectation may not, since others' events stand where it would
@@ -10,7 +10,7 @@
 import { exactVersion } from "../../../shared/expected-version.ts";
 import { poisonOf } from "../poison.ts";
 import { Checker } from "./checker.ts";
-import { Commits, foundIn, type Places, type Tracked } from "./commits.ts";
+import { before, Commits, foundIn, type Places, type Tracked } from "./commits.ts";
 import type { Observation, SeenEvent } from "./observation.ts";
 
 const LATE = "looks at a commit that was discarded on its way, and is confirmed";
@@ -56,6 +56,7 @@ export class ConservationChecker extends Checker {
     const looks = this.#commits.look(observation);
     for (const [tracked, places] of looks) {
       this.#isWhole(tracked, places);
+      if (places.confirmed > 0) this.#isOnItsBase(tracked, observation.events);
       if (tracked.isGone) this.#isLetGo(tracked, places);
       // A store that was put back may take what it had refused before.
       const isOnce = foundIn(places) <= 1 || (places.confirmed > 0 && this.#wasReplaced(tracked));
@@ -73,6 +74,15 @@ export class ConservationChecker extends Checker {
     if (places.isTorn) this.#torn.add(tracked);
     else this.#torn.delete(tracked);
     this.demand(!places.isTorn || mayCome, () => `${nameOf(tracked)} is there in part`);
+  }
+
+  /** Who names the version that a commit builds on means what was there: not other events that give the stream the same number. */
+  #isOnItsBase(tracked: Tracked, events: readonly SeenEvent[]): void {
+    const { base, isRedecided, expectedVersion } = tracked;
+    if (exactVersion(expectedVersion) === undefined || base === undefined || isRedecided) return;
+    const found = before(tracked, events);
+    const isExcused = this.#wasReset(tracked) || this.#wasReplaced(tracked);
+    this.demand(found === base || isExcused, () => `${nameOf(tracked)} was made on ${base}, and is confirmed on ${found}`);
   }
 
   #isLetGo(tracked: Tracked, places: Places): void {
