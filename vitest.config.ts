@@ -12,11 +12,17 @@ export default defineConfig({
       {
         test: {
           name: "node",
-          include: [
-            "test/*.test.ts",
-            "test/{shared,client,cli,demo,docs,edge,faults,simulation}/**/*.test.ts",
-            "test/contract/*.node.test.ts",
-          ],
+          include: ["test/*.test.ts", "test/{shared,client,cli,docs,edge,simulation}/**/*.test.ts", "test/contract/*.node.test.ts"],
+          testTimeout: 60_000,
+          hookTimeout: 120_000,
+        },
+      },
+      {
+        // Whole browsers and edges, and bounds on how soon they are in step: one file at a time, and nothing else beside it.
+        test: {
+          name: "faults",
+          include: ["test/{demo,faults}/**/*.test.ts"],
+          fileParallelism: false,
           testTimeout: 60_000,
           hookTimeout: 120_000,
         },

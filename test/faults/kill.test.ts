@@ -1,6 +1,6 @@
 /**
  * The browser, killed without a word at any moment of appending and of applying what others appended. `KILLS=200 npx vitest
- * run --project node test/faults/kill` kills it more often. The seed repeats what is appended and when the kill is sent, not
+ * run --project faults test/faults/kill` kills it more often. The seed repeats what is appended and when the kill is sent, not
  * what the machine does in between.
  *
  * Chromium itself does not survive every kill. One that cuts a write to LevelDB's log in two leaves half a record, and after
