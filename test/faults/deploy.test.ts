@@ -13,8 +13,8 @@ const STREAMS = 12;
 /** Seconds between restarts, and how many of them. */
 const EVERY = 5;
 const RESTARTS = Number(process.env["RESTARTS"] ?? 4);
-/** Everything is in step so soon after the last restart, in milliseconds. */
-const BOUND = 10_000;
+/** Everything is in step by then, in milliseconds after the last restart. How soon it was is printed: it is some seconds on a quiet machine. */
+const BOUND = 30_000;
 
 let edge: EdgeProcess;
 let server: PageServer;
@@ -32,7 +32,7 @@ function accountsOf(page: Page) {
   return page.evaluate(() => window.fleet.accounts());
 }
 
-test("deploy under load: devices push and pull while the edge is restarted every 5 seconds, and all are in step 10 seconds after the last", {
+test("deploy under load: devices push and pull while the edge is restarted every 5 seconds, and all are in step soon after the last", {
   timeout: 60_000 + RESTARTS * 15_000,
 }, async () => {
   const url = `${edge.url}/v1/deploy`;

@@ -8,6 +8,7 @@
  * go; unless an operator has taken them away, or a reset has parked it while it was on its way.
  */
 import { exactVersion } from "../../../shared/expected-version.ts";
+import { isWithin, type Scope } from "../../../shared/history.ts";
 import { poisonOf } from "../poison.ts";
 import { Checker } from "./checker.ts";
 import { before, Commits, foundIn, type Places, type Tracked } from "./commits.ts";
@@ -21,6 +22,7 @@ export class ConservationChecker extends Checker {
   readonly name = "6 conservation";
   readonly #commits = new Commits();
   readonly #stores = new Map<string, string>();
+  readonly #scopes = new Map<string, Scope>();
   /** Streams to which a device has made a commit that the edge has something against. */
   readonly #poisoned = new Set<string>();
   readonly #torn = new Set<Tracked>();
@@ -32,6 +34,7 @@ export class ConservationChecker extends Checker {
     switch (observation.kind) {
       case "opened":
         this.#stores.set(observation.device, observation.store);
+        this.#scopes.set(observation.device, observation.scope);
         return;
       case "asked": {
         const { device, commit } = observation;
@@ -137,7 +140,11 @@ export class ConservationChecker extends Checker {
   }
 
   override finish(): void {
-    for (const tracked of this.#torn) this.demand(false, () => `${nameOf(tracked)} has stayed there in part`);
+    for (const tracked of this.#torn) {
+      // What the scope covers no more stays as it was.
+      const isFollowed = isWithin(this.#scopes.get(tracked.device) ?? null, tracked.streamId);
+      this.demand(!isFollowed, () => `${nameOf(tracked)} has stayed there in part`);
+    }
   }
 }
 
