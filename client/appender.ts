@@ -5,17 +5,16 @@
  * Where the tab remembers the versions of all streams of a group (`version-memory.ts`), nothing is read for it.
  */
 import type { IDBPDatabase } from "idb";
-import { type AppendDecision, decideAppend, type RecordedBody, refusalMessage, type StreamFacts } from "../shared/append.ts";
+import { type AppendDecision, decideAppend, type RecordedBody, refusalError, type StreamFacts } from "../shared/append.ts";
 import { assert } from "../shared/assert.ts";
 import type { Commit } from "../shared/commit.ts";
-import { errorOf } from "../shared/errors.ts";
 import type { ConfirmedEvent } from "../shared/event.ts";
 import type { History } from "../shared/history.ts";
 import { NO_STREAM, toPosition, toVersion, type Version } from "../shared/order.ts";
 import { type NewEntry, type ParkedEntry, supersede } from "../shared/outbox.ts";
 import type { StreamId } from "../shared/stream-id.ts";
 import type { Database, Schema, StoreName } from "./database.ts";
-import { addToOutbox, firstKey, historyOf, streamEvents, toParkedEntry, versionOf, type WriteTx, whole } from "./device-log.ts";
+import { addToOutbox, firstKey, historyOf, parkedEntries, recordedEvents, versionOf, type WriteTx, whole } from "./device-log.ts";
 import type { AppendResult } from "./event-store.ts";
 import { toSegments } from "./segments.ts";
 import { VersionMemory } from "./version-memory.ts";
@@ -113,7 +112,7 @@ function settle({ commit, resolve, reject }: Waiting, decided: Decided | undefin
   assert(decided !== undefined, "every append is decided");
   const { decision, position } = decided;
   if (decision.kind === "refused") {
-    reject(errorOf(decision.code, refusalMessage(decision), decision));
+    reject(refusalError(decision));
     return;
   }
   const { firstVersion, version } = decision;
@@ -146,7 +145,7 @@ async function appendGroup(
   const { decisions, keys, wasEmpty } = await whole(tx, async () => {
     let first: unknown;
     if (mayRepeat) {
-      for (const record of await tx.objectStore("parked").getAll()) facts.get(record.streamId)?.parked.push(toParkedEntry(record));
+      for (const entry of await parkedEntries(tx)) facts.get(entry.streamId)?.parked.push(entry);
     }
     if (unread.length > 0) {
       const reads = unread.map(([streamId, stream]) => readStreamFacts(tx, streamId, stream, group));
@@ -222,7 +221,7 @@ function decideGroup(
 /** A stream as the group finds it, and as each of its appends leaves it for the next. */
 interface Facts extends StreamFacts {
   version: Version;
-  readonly recorded: Map<string, RecordedBody & { readonly position: number | null }>;
+  recorded: Map<string, RecordedBody & { readonly position: number | null }>;
   /** Whether a commit of the group may carry ids that the stream records; ids made just now can't be there. */
   mayRepeat: boolean;
   /** From memory: nothing has to be read. */
@@ -259,8 +258,7 @@ async function readStreamFacts(tx: WriteTx, streamId: StreamId, stream: Facts, g
   stream.version = await versionOf(tx, streamId);
   if (!stream.mayRepeat || stream.version === 0) return;
   const wanted = new Set(group.flatMap(({ commit }) => (commit.streamId === streamId ? commit.events.map((event) => event.id) : [])));
-  for (const event of await streamEvents(tx, streamId, 1, Number.POSITIVE_INFINITY))
-    if (wanted.has(event.id)) stream.recorded.set(event.id, event);
+  stream.recorded = await recordedEvents(tx, streamId, wanted);
 }
 
 /** A store that nobody syncs orders its events itself, as the edge would. */

@@ -1,12 +1,23 @@
 /** Parked commits as the app sees them, and the two ways out. */
 import type { IDBPDatabase } from "idb";
+import { refusalError } from "../shared/append.ts";
 import type { ErrorCode } from "../shared/errors.ts";
 import { InvalidRequestError } from "../shared/errors.ts";
 import type { ConfirmedEvent, EventBody } from "../shared/event.ts";
 import { type ExpectedVersion, exactVersion } from "../shared/expected-version.ts";
-import { type ParkedEntry, rebaseEntry } from "../shared/outbox.ts";
+import { type ParkedEntry, rebaseParked } from "../shared/outbox.ts";
 import type { Database, Schema } from "./database.ts";
-import { addToOutbox, confirmedEvents, type ReadTx, toParkedEntry, versionOf, type WriteTx, whole } from "./device-log.ts";
+import {
+  addToOutbox,
+  confirmedEvents,
+  parkedEntries,
+  type ReadTx,
+  recordedEvents,
+  toParkedEntry,
+  versionOf,
+  type WriteTx,
+  whole,
+} from "./device-log.ts";
 
 /** A commit of this device that the edge refused. It stays until the app resolves it. */
 export interface Conflict {
@@ -32,31 +43,29 @@ export interface Conflict {
 export async function readConflicts(database: Database, onResolved: () => Promise<unknown>): Promise<Conflict[]> {
   return database.run(async (db) => {
     const tx: ReadTx = db.transaction(["parked", "events"], "readonly");
-    const entries = (await tx.objectStore("parked").getAll()).map(toParkedEntry);
-    /** Up to where a stream was known when the first of its parked commits was made. */
-    const bases = new Map<string, number>();
-    for (const entry of entries)
-      bases.set(entry.streamId, Math.min(believedVersion(entry), bases.get(entry.streamId) ?? Number.POSITIVE_INFINITY));
-    const conflicts = entries.map(async (entry): Promise<Conflict> => {
-      const own = new Set(entry.events.map((event) => event.id));
-      const theirs = await confirmedEvents(tx, entry.streamId, (bases.get(entry.streamId) ?? 0) + 1);
-      const resolve = async (work: (db: IDBPDatabase<Schema>) => Promise<void>) => {
-        await database.run(work);
+    const entries = await parkedEntries(tx);
+    const read = [...Map.groupBy(entries, ({ streamId }) => streamId)].map(async ([streamId, parked]) => {
+      const base = Math.min(...parked.map(believedVersion));
+      return [streamId, await confirmedEvents(tx, streamId, base + 1)] as const;
+    });
+    const arrived = new Map(await Promise.all(read));
+    return entries.map(({ seq, streamId, events, expectedVersion, reason }): Conflict => {
+      const end = async (isRebase: boolean) => {
+        await database.run((open) => endParked(open, seq, isRebase));
         await onResolved();
       };
       return {
-        streamId: entry.streamId,
-        events: entry.events,
-        expectedVersion: entry.expectedVersion,
-        actualVersion: entry.reason.actualVersion,
-        code: entry.reason.code,
-        reason: entry.reason.message,
-        theirs: theirs.filter((event) => !own.has(event.id)),
-        rebase: () => resolve((open) => rebaseParked(open, entry.seq)),
-        discard: () => resolve((open) => discardParked(open, entry.seq)),
+        streamId,
+        events,
+        expectedVersion,
+        actualVersion: reason.actualVersion,
+        code: reason.code,
+        reason: reason.message,
+        theirs: arrived.get(streamId)?.filter(({ id }) => events.every((own) => own.id !== id)) ?? [],
+        rebase: () => end(true),
+        discard: () => end(false),
       };
     });
-    return Promise.all(conflicts);
   });
 }
 
@@ -65,27 +74,23 @@ function believedVersion(entry: ParkedEntry): number {
   return exactVersion(entry.expectedVersion) ?? Number.POSITIVE_INFINITY;
 }
 
-async function rebaseParked(db: IDBPDatabase<Schema>, seq: number): Promise<void> {
+/** @throws EventIdReusedError where the stream holds something else by the same ids */
+async function endParked(db: IDBPDatabase<Schema>, seq: number, isRebase: boolean): Promise<void> {
   const tx: WriteTx = db.transaction(["parked", "events"], "readwrite", { durability: "strict" });
   await whole(tx, async () => {
-    const entry = await takeParked(tx, seq);
-    const rebased = rebaseEntry(entry, seq, await versionOf(tx, entry.streamId));
-    await Promise.all([tx.objectStore("parked").delete(seq), ...addToOutbox(tx, [rebased])]);
+    const store = tx.objectStore("parked");
+    const record = await store.get(seq);
+    if (record === undefined) throw new InvalidRequestError("This conflict was resolved already.");
+    const writes: Promise<unknown>[] = [store.delete(seq)];
+    if (isRebase) writes.push(...(await putBehind(tx, toParkedEntry(record))));
+    await Promise.all(writes);
   });
 }
 
-async function discardParked(db: IDBPDatabase<Schema>, seq: number): Promise<void> {
-  const tx: WriteTx = db.transaction(["parked", "events"], "readwrite", { durability: "strict" });
-  await whole(tx, async () => {
-    await takeParked(tx, seq);
-    await tx.objectStore("parked").delete(seq);
-  });
-}
-
-async function takeParked(tx: WriteTx, seq: number): Promise<ParkedEntry> {
-  const record = await tx.objectStore("parked").get(seq);
-  if (record === undefined) {
-    throw new InvalidRequestError("This conflict was resolved already.", { field: "conflict" });
-  }
-  return toParkedEntry(record);
+async function putBehind(tx: WriteTx, entry: ParkedEntry): Promise<Promise<unknown>[]> {
+  const { streamId, events, seq } = entry;
+  const recorded = await recordedEvents(tx, streamId, new Set(events.map(({ id }) => id)));
+  const rebase = rebaseParked(entry, seq, { version: await versionOf(tx, streamId), recorded });
+  if (rebase.kind === "refused") throw refusalError(rebase);
+  return rebase.kind === "rebased" ? addToOutbox(tx, [rebase.entry]) : [];
 }

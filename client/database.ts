@@ -11,7 +11,7 @@
  * Why records of many events: `docs/decisions/0003-storage-on-the-device.md`.
  */
 import type { DBSchema, IDBPDatabase } from "idb";
-import { StorageFailedError, StoreClosedError, StoreFullError } from "../shared/errors.ts";
+import { HeadwaterError, StorageFailedError, StoreClosedError, StoreFullError } from "../shared/errors.ts";
 import type { ExpectedVersion } from "../shared/expected-version.ts";
 import type { History } from "../shared/history.ts";
 import type { Lease } from "../shared/leadership.ts";
@@ -137,6 +137,12 @@ export class Database {
       opening.then(resolve, reject).finally(() => clearTimeout(waiting));
     });
   }
+}
+
+/** Storage that fails now is tried again later; nobody waits for it here, and whoever needs it is told. */
+export function unlessStorage(error: unknown): undefined {
+  if (!(error instanceof HeadwaterError)) throw error;
+  return undefined;
 }
 
 function isLostConnection(error: unknown): boolean {

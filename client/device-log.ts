@@ -3,6 +3,7 @@ import type { IDBPDatabase, IDBPTransaction } from "idb";
 import { assert } from "../shared/assert.ts";
 import type { ConfirmedEvent, EventBody, RecordingFields } from "../shared/event.ts";
 import { type History, NEW_HISTORY } from "../shared/history.ts";
+import { type Lease, NO_LEASE } from "../shared/leadership.ts";
 import { toVersion, type Version } from "../shared/order.ts";
 import type { NewEntry, ParkedEntry, PendingEntry } from "../shared/outbox.ts";
 import { type Bundle, bundleKeyOf, entriesOf, rebundle, type StoredBundle, toBundles } from "./bundles.ts";
@@ -74,15 +75,20 @@ export function isSegment(record: Segment | Bundle): record is Segment {
   return Array.isArray(record.key);
 }
 
+/** The index behind which both kinds of records stand. */
+function byStream(tx: ReadTx) {
+  return tx.objectStore("events").index("streams");
+}
+
 /** The stream's version as an append sees it: the last pending event's, else the last confirmed one's, else 0. */
 export async function versionOf(tx: ReadTx, streamId: string): Promise<Version> {
-  const last = await tx.objectStore("events").index("streams").openKeyCursor(versionsOf(streamId, 0), "prev");
+  const last = await byStream(tx).openKeyCursor(versionsOf(streamId, 0), "prev");
   return toVersion(last?.key[1] ?? 0);
 }
 
 /** The version of the stream's last confirmed event; 0 where there is none. */
 export async function confirmedVersionOf(tx: ReadTx, streamId: string): Promise<Version> {
-  let cursor = await tx.objectStore("events").index("streams").openKeyCursor(versionsOf(streamId, 0), "prev");
+  let cursor = await byStream(tx).openKeyCursor(versionsOf(streamId, 0), "prev");
   while (cursor !== null && typeof cursor.primaryKey === "number") cursor = await cursor.continue();
   return toVersion(cursor?.key[1] ?? 0);
 }
@@ -91,7 +97,7 @@ export async function confirmedVersionOf(tx: ReadTx, streamId: string): Promise<
 export async function streamEvents(tx: ReadTx, streamId: string, from: number, to: number): Promise<StreamEvent[]> {
   // A record that holds the stream holds at least one of its events, so as many records as events are enough.
   const most = Number.isFinite(to) ? to - from + 1 : undefined;
-  const records = await tx.objectStore("events").index("streams").getAll(versionsOf(streamId, from), most);
+  const records = await byStream(tx).getAll(versionsOf(streamId, from), most);
   const isOurs = (id: string) => id === streamId;
   const events = records.flatMap((record): StreamEvent[] =>
     isBundle(record)
@@ -103,13 +109,16 @@ export async function streamEvents(tx: ReadTx, streamId: string, from: number, t
   return events.filter(({ version }) => version >= from && version <= to);
 }
 
+/** Those of the stream's events that have one of these ids, by id. */
+export async function recordedEvents(tx: ReadTx, streamId: string, ids: ReadonlySet<string>): Promise<Map<string, StreamEvent>> {
+  const events = await streamEvents(tx, streamId, 1, Number.POSITIVE_INFINITY);
+  return new Map(events.filter(({ id }) => ids.has(id)).map((event) => [event.id, event]));
+}
+
 /** The stream's confirmed events from version `from` on. */
 export async function confirmedEvents(tx: ReadTx, streamId: string, from: number): Promise<ConfirmedEvent[]> {
-  const records = await tx.objectStore("events").index("streams").getAll(versionsOf(streamId, from));
-  return records
-    .filter(isSegment)
-    .flatMap((segment) => eventsOf(segment, (id) => id === streamId))
-    .filter((event) => event.version >= from);
+  const events = await streamEvents(tx, streamId, from, Number.POSITIVE_INFINITY);
+  return events.flatMap(({ pending, ...event }) => (pending ? [] : [event as ConfirmedEvent]));
 }
 
 /** Segments read at once, before the rest of their last page. */
@@ -158,6 +167,11 @@ function pendingEvents(entry: PendingEntry): StreamEvent[] {
   }));
 }
 
+/** Which tab syncs. */
+export async function leaseOf(tx: ReadTx): Promise<Lease> {
+  return (await tx.objectStore("lease").get("leader")) ?? NO_LEASE;
+}
+
 /** Adds commits to the outbox, in this order. Answers each record's key. */
 export function addToOutbox(tx: WriteTx, entries: readonly NewEntry[]): Promise<number>[] {
   return toBundles(entries).map(async (bundle) => {
@@ -182,22 +196,23 @@ export class OutboxPart {
   /** By `seq`; undefined for what leaves the outbox. */
   readonly #changes = new Map<number, PendingEntry | undefined>();
 
-  private constructor(bundles: readonly StoredBundle[]) {
-    this.#bundles = new Map(bundles.map((bundle) => [bundle.key, bundle]));
+  private constructor(records: readonly (Segment | Bundle | undefined)[]) {
+    this.#bundles = new Map(records.flatMap((record) => (record !== undefined && isBundle(record) ? [[record.key, record]] : [])));
   }
 
-  /** All bundles that hold pending commits of these streams. */
+  /** All bundles that hold pending commits of these streams; of a short outbox all, which is one lookup. */
   static async read(tx: ReadTx, streamIds: Iterable<string>): Promise<OutboxPart> {
     const events = tx.objectStore("events");
-    const keys = await Promise.all([...streamIds].map((streamId) => events.index("streams").getAllKeys(versionsOf(streamId, 0))));
+    const first = await events.getAll(outboxFrom(0), BUNDLES_AT_ONCE);
+    if (first.length < BUNDLES_AT_ONCE) return new OutboxPart(first);
+    const keys = await Promise.all([...streamIds].map((streamId) => byStream(tx).getAllKeys(versionsOf(streamId, 0))));
     const wanted = [...new Set(keys.flat())].filter((key) => typeof key === "number").sort((a, b) => a - b);
-    const records = await Promise.all(wanted.map((key) => events.get(key)));
-    return new OutboxPart(records.filter((record) => record !== undefined).filter(isBundle));
+    return new OutboxPart(await Promise.all(wanted.map((key) => events.get(key))));
   }
 
   /** All of it. */
   static async readAll(tx: ReadTx): Promise<OutboxPart> {
-    return new OutboxPart((await tx.objectStore("events").getAll(outboxFrom(0))).filter(isBundle));
+    return new OutboxPart(await tx.objectStore("events").getAll(outboxFrom(0)));
   }
 
   streamIds(): Set<string> {
@@ -226,6 +241,11 @@ export class OutboxPart {
       return left === undefined ? events.delete(key) : events.put(left);
     });
   }
+}
+
+/** All parked entries, in the order of `seq`. */
+export async function parkedEntries(tx: ReadTx): Promise<ParkedEntry[]> {
+  return (await tx.objectStore("parked").getAll()).map(toParkedEntry);
 }
 
 export function toParkedEntry(record: ParkedRecord): ParkedEntry {

@@ -32,12 +32,12 @@ export function createEdgeCall({
   token,
   fetch: send = (...request) => fetch(...request),
   timeout = 30_000,
-  signal,
+  signal = new AbortController().signal,
 }: EdgeOptions): EdgeCall {
   const base = url.replace(/\/+$/, "");
 
   return async (path, shape, body) => {
-    const ended = AbortSignal.any([AbortSignal.timeout(timeout), ...(signal === undefined ? [] : [signal])]);
+    const ended = AbortSignal.any([signal, AbortSignal.timeout(timeout)]);
     /** @param refused the token that the edge would not take; its answer stands where there is no other */
     const request = async (refused?: string): Promise<Answered> => {
       const bearer = await token?.();
@@ -100,7 +100,6 @@ const CODES: Readonly<Record<number, ErrorCode>> = {
   401: "unauthenticated",
   403: "forbidden",
   413: "payload-too-large",
-  422: "invalid-request",
   429: "too-many-requests",
 };
 

@@ -4,9 +4,9 @@
  */
 import type { IDBPDatabase } from "idb";
 import { HeadwaterError, StorageFailedError, StoreFullError } from "../shared/errors.ts";
-import { isAbandoned, type Lease, look, mayWrite, NO_LEASE, NOTHING_SEEN, nextBeat, nextTerm } from "../shared/leadership.ts";
-import type { Database, Schema } from "./database.ts";
-import { type WriteTx, whole } from "./device-log.ts";
+import { isAbandoned, type Lease, look, mayWrite, NOTHING_SEEN, nextBeat, nextTerm } from "../shared/leadership.ts";
+import { type Database, type Schema, unlessStorage } from "./database.ts";
+import { leaseOf, type WriteTx, whole } from "./device-log.ts";
 
 /** How often a leader lets its beat be seen, and others look at it, in milliseconds. */
 const BEAT = 2_000;
@@ -125,7 +125,7 @@ export class Election {
       return await this.#database.run((db) => changeLease(db, nextTerm));
     } catch (error) {
       if (!(error instanceof StoreFullError)) throw error;
-      return this.#database.run(leaseOf);
+      return this.#database.run(readLease);
     }
   }
 
@@ -139,7 +139,7 @@ export class Election {
 
   async #look(): Promise<void> {
     if (this.#isLeading) return;
-    const lease = await this.#database.run(leaseOf).catch(unlessStorage);
+    const lease = await this.#database.run(readLease).catch(unlessStorage);
     if (lease === undefined || this.#isLeading) return;
     this.#seen = look(this.#seen, lease);
     if (!isAbandoned(this.#seen, PATIENCE)) return;
@@ -155,20 +155,14 @@ function pause(milliseconds: number, signal: AbortSignal): Promise<void> {
   });
 }
 
-/** Storage that fails now is tried again later; whoever needs it meanwhile is told. */
-export function unlessStorage(error: unknown): undefined {
-  if (!(error instanceof HeadwaterError)) throw error;
-  return undefined;
-}
-
-async function leaseOf(db: IDBPDatabase<Schema>): Promise<Lease> {
-  return (await db.transaction(["lease"], "readonly").objectStore("lease").get("leader")) ?? NO_LEASE;
+function readLease(db: IDBPDatabase<Schema>): Promise<Lease> {
+  return leaseOf(db.transaction(["lease"], "readonly"));
 }
 
 async function changeLease(db: IDBPDatabase<Schema>, change: (lease: Lease) => Lease): Promise<Lease> {
   const tx: WriteTx = db.transaction(["lease"], "readwrite", { durability: "relaxed" });
   return whole(tx, async () => {
-    const lease = change((await tx.objectStore("lease").get("leader")) ?? NO_LEASE);
+    const lease = change(await leaseOf(tx));
     await tx.objectStore("lease").put(lease, "leader");
     return lease;
   });

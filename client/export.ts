@@ -3,7 +3,7 @@ import type { ConfirmedEvent, EventBody } from "../shared/event.ts";
 import type { ExpectedVersion } from "../shared/expected-version.ts";
 import { entriesOf } from "./bundles.ts";
 import type { Database } from "./database.ts";
-import { allBundles, toParkedEntry } from "./device-log.ts";
+import { allBundles, parkedEntries } from "./device-log.ts";
 
 /** A confirmed event, or a commit that is not confirmed: pending, or parked with the reason. */
 export type Exported =
@@ -20,8 +20,8 @@ export type Exported =
 /** The commits that are not confirmed, oldest first: the pending ones, then the parked ones. */
 export async function* exportOutbox(database: Database): AsyncGenerator<Exported, void, undefined> {
   const pending = await database.run(allBundles);
-  const parked = await database.run((db) => db.transaction(["parked"], "readonly").objectStore("parked").getAll());
-  for (const entry of [...pending.flatMap((bundle) => entriesOf(bundle)), ...parked.map(toParkedEntry)]) {
+  const parked = await database.run((db) => parkedEntries(db.transaction(["parked"], "readonly")));
+  for (const entry of [...pending.flatMap((bundle) => entriesOf(bundle)), ...parked]) {
     const { state, streamId, expectedVersion, events } = entry;
     yield { state, streamId, expectedVersion, events, reason: "reason" in entry ? entry.reason.message : undefined };
   }

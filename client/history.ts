@@ -1,10 +1,10 @@
 /** Letting go of the history that a device follows, and changing how much of it. */
 import type { IDBPDatabase } from "idb";
 import { type History, isWithin, NEW_HISTORY, type Scope, withScope } from "../shared/history.ts";
-import { NO_LEASE, nextTerm } from "../shared/leadership.ts";
+import { nextTerm } from "../shared/leadership.ts";
 import { detach } from "../shared/outbox.ts";
 import type { Schema } from "./database.ts";
-import { historyOf, OutboxPart, outboxFrom, pagesAfter, skipNumber, type WriteTx, whole } from "./device-log.ts";
+import { historyOf, leaseOf, OutboxPart, outboxFrom, pagesAfter, skipNumber, type WriteTx, whole } from "./device-log.ts";
 import { changeOutbox } from "./page.ts";
 
 /**
@@ -24,8 +24,7 @@ export async function resetHistory(db: IDBPDatabase<Schema>, keepPending: boolea
       const detached = [...outbox.streamIds()].flatMap((streamId) => detach(outbox.entries(streamId)));
       writes.push(...changeOutbox(tx, outbox, detached).writes);
     } else writes.push(events.delete(outboxFrom(0)), tx.objectStore("parked").clear());
-    const lease = (await tx.objectStore("lease").get("leader")) ?? NO_LEASE;
-    writes.push(tx.objectStore("lease").put(nextTerm(lease), "leader"));
+    writes.push(tx.objectStore("lease").put(nextTerm(await leaseOf(tx)), "leader"));
     writes.push(tx.objectStore("meta").put({ ...NEW_HISTORY, authority, scope }, "history"));
     await Promise.all(writes);
   });

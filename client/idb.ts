@@ -70,9 +70,8 @@ function outcome(request: IDBRequest): Promise<unknown> {
 
 function end(tx: IDBTransaction): Promise<void> {
   return new Promise((resolve, reject) => {
-    const fail = () => reject(tx.error ?? new DOMException("The transaction was aborted.", "AbortError"));
     tx.addEventListener("complete", () => resolve());
-    tx.addEventListener("error", fail);
-    tx.addEventListener("abort", fail);
+    // Where a request has failed, this follows.
+    tx.addEventListener("abort", () => reject(tx.error ?? new DOMException("The transaction was aborted.", "AbortError")));
   });
 }

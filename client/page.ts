@@ -3,7 +3,7 @@ import type { IDBPDatabase } from "idb";
 import { unreachable } from "../shared/assert.ts";
 import type { ConfirmedEvent } from "../shared/event.ts";
 import { decidePage, type History, type PageRequest } from "../shared/history.ts";
-import { mayWrite, NO_LEASE } from "../shared/leadership.ts";
+import { mayWrite } from "../shared/leadership.ts";
 import { arrivedAfterAll, type OutboxEntry, parkFrom, reconcile } from "../shared/outbox.ts";
 import type { Refused } from "../shared/push.ts";
 import type { Resolve } from "../shared/resolution.ts";
@@ -13,11 +13,11 @@ import {
   confirmedVersionOf,
   historyOf,
   isSegment,
+  leaseOf,
   OutboxPart,
-  outboxFrom,
   pagesAfter,
+  parkedEntries,
   skipNumber,
-  toParkedEntry,
   toParkedRecord,
   type WriteTx,
   whole,
@@ -80,7 +80,7 @@ export async function applyPage(
 }
 
 async function assertLeads(tx: WriteTx, term: number): Promise<void> {
-  if (!mayWrite((await tx.objectStore("lease").get("leader")) ?? NO_LEASE, term)) throw new Fenced();
+  if (!mayWrite(await leaseOf(tx), term)) throw new Fenced();
 }
 
 /** A page that follows a very small one is written together with it, so that live pages don't leave a trail of tiny records. */
@@ -123,10 +123,9 @@ async function fillIn(tx: WriteTx, events: readonly ConfirmedEvent[]): Promise<P
 
 /** What was parked and has arrived after all is parked no more. */
 async function endParked(tx: WriteTx, streams: ReadonlyMap<string, readonly ConfirmedEvent[]>): Promise<Promise<unknown>[]> {
-  const store = tx.objectStore("parked");
-  const parked = Map.groupBy((await store.getAll()).map(toParkedEntry), (entry) => entry.streamId);
+  const parked = Map.groupBy(await parkedEntries(tx), (entry) => entry.streamId);
   return [...parked].flatMap(([streamId, entries]) =>
-    arrivedAfterAll(entries, streams.get(streamId) ?? []).map((entry) => store.delete(entry.seq)),
+    arrivedAfterAll(entries, streams.get(streamId) ?? []).map((entry) => tx.objectStore("parked").delete(entry.seq)),
   );
 }
 
@@ -136,8 +135,6 @@ async function settleOutbox(
   resolve: Resolve<ConfirmedEvent>,
   isFill: boolean,
 ): Promise<{ change: OutboxChange; writes: Promise<unknown>[] }> {
-  const empty = { change: NO_CHANGE, writes: [] };
-  if ((await tx.objectStore("events").getKey(outboxFrom(0))) === undefined) return empty;
   const outbox = await OutboxPart.read(tx, streams.keys());
   const left: number[] = [];
   const moved: OutboxEntry[] = [];

@@ -10,7 +10,7 @@ import { isOrdinal, type Version } from "../shared/order.ts";
 import { parseStreamId, type StreamId } from "../shared/stream-id.ts";
 import { Appender } from "./appender.ts";
 import { type Conflict, readConflicts } from "./conflicts.ts";
-import { Database, OUTDATED } from "./database.ts";
+import { Database, OUTDATED, unlessStorage } from "./database.ts";
 import { pagesFrom, pendingCommits, type ReadTx, readHistory, streamEvents, versionOf } from "./device-log.ts";
 import { createEdgeCall } from "./edge-call.ts";
 import type { AppendOptions, AppendResult, EventStore, ReadAllOptions, ReadStreamOptions, StreamSlice } from "./event-store.ts";
@@ -296,11 +296,7 @@ export class Store implements EventStore {
 
   /** In the background nobody waits for it: storage that fails is told to whoever uses it next. */
   async #refreshQuietly(): Promise<void> {
-    try {
-      if (!this.#ending.signal.aborted) await this.#refresh();
-    } catch (error) {
-      if (!(error instanceof HeadwaterError)) throw error;
-    }
+    if (!this.#ending.signal.aborted) await this.#refresh().catch(unlessStorage);
   }
 
   async #onResolved(): Promise<void> {

@@ -16,7 +16,8 @@
  */
 import { assert, unreachable } from "./assert.ts";
 import type { Commit } from "./commit.ts";
-import type { EventBody, EventMetadata } from "./event.ts";
+import { errorOf, type HeadwaterError } from "./errors.ts";
+import type { EventBody } from "./event.ts";
 import { conflictMessage, type ExpectedVersion, expectationHolds } from "./expected-version.ts";
 import { type Json, sameJson } from "./json.ts";
 import { toVersion, type Version } from "./order.ts";
@@ -73,13 +74,10 @@ function decideRepeated(facts: StreamFacts, events: readonly EventBody[], reused
 
 /** A retry may carry another `occurredAt`, where the writer leaves it to be filled in; everything else must agree. */
 export function sameContent(a: Omit<EventBody, "occurredAt">, b: Omit<EventBody, "occurredAt">): boolean {
+  // In metadata `undefined` stands in the type for absent keys alone; `commit.ts` copies none.
   return (
-    a.type === b.type && a.schemaVersion === b.schemaVersion && sameJson(a.data, b.data) && sameJson(jsonOf(a.metadata), jsonOf(b.metadata))
+    a.type === b.type && a.schemaVersion === b.schemaVersion && sameJson(a.data, b.data) && sameJson(a.metadata as Json, b.metadata as Json)
   );
-}
-
-function jsonOf(metadata: EventMetadata): Json {
-  return metadata as Json; // `undefined` stands in the type for absent keys alone; `commit.ts` copies none
 }
 
 /** What the writer of a refused commit is told. */
@@ -92,6 +90,11 @@ export function refusalMessage(refusal: Refusal): string {
     default:
       return unreachable(refusal);
   }
+}
+
+/** The same as an error. */
+export function refusalError(refusal: Refusal): HeadwaterError {
+  return errorOf(refusal.code, refusalMessage(refusal), refusal);
 }
 
 /** What a writer is told whose event id is taken. */

@@ -1,8 +1,9 @@
 /**
- * How long to wait before something that failed is tried again: longer by half each time, up to a bound, and spread over all of
+ * How long to wait before something that failed is tried again: longer by a quarter each time, up to a bound, and spread over all of
  * it, so that a thousand devices that lost the same edge don't come back in the same second ("full jitter", Brooker,
- * "Exponential Backoff And Jitter", 2015). By half and not doubled: then a wait is at most about as long as it has been failing, and
- * an edge that was away for some seconds is found again within as many.
+ * "Exponential Backoff And Jitter", 2015). By a quarter and not doubled: while a bound grows by g, the waits before it, half of theirs
+ * on average, sum up to g / (2g - 2) of it. So a wait is at most two fifths of the time that it has been failing by then: an edge
+ * that was away for ten seconds is found again within four.
  */
 export interface Backoff {
   /** Milliseconds. */
@@ -10,7 +11,7 @@ export interface Backoff {
   readonly longest: number;
 }
 
-const GROWTH = 1.5;
+const GROWTH = 1.25;
 /** Nothing is tried again sooner, in milliseconds. */
 const LEAST = 50;
 

@@ -16,7 +16,7 @@
  *
  * What it does not do: send, store or wait. `client/` does.
  */
-import { decideAppend, type Refusal, reusedMessage, type StreamFacts, sameContent } from "./append.ts";
+import { type AppendDecision, decideAppend, type Refusal, reusedMessage, type StreamFacts, sameContent } from "./append.ts";
 import { assert, unreachable } from "./assert.ts";
 import type { ErrorCode } from "./errors.ts";
 import type { EventBody } from "./event.ts";
@@ -288,22 +288,8 @@ export interface Superseded {
 /** What becomes of a parked entry that the app wants to have behind everything its stream holds now. */
 export type Rebase =
   | { readonly kind: "rebased"; readonly entry: PendingEntry }
-  /** The stream holds its events already. */
-  | { readonly kind: "recorded" }
-  /** The stream holds something else by its ids: it stays parked. */
-  | Refusal;
-
-/**
- * @param seq the next free place of the outbox
- * @param facts of the stream, pending entries included
- */
-export function rebaseParked(entry: ParkedEntry, seq: number, facts: StreamFacts): Rebase {
-  const { streamId, events } = entry;
-  const decision = decideAppend(facts, { streamId, events, expectedVersion: "any" });
-  if (decision.kind === "refused") return decision;
-  if (decision.kind === "duplicate") return { kind: "recorded" };
-  return { kind: "rebased", entry: rebaseEntry(entry, seq, facts.version) };
-}
+  /** The stream holds its events already; or something else by their ids, and it stays parked. */
+  | Exclude<AppendDecision, { kind: "append" }>;
 
 /**
  * A parked entry put behind everything its stream holds now: pending again, at the end of the outbox. One that `detach` has
@@ -311,18 +297,23 @@ export function rebaseParked(entry: ParkedEntry, seq: number, facts: StreamFacts
  * again on those, and other events of a rule in its place would be recorded beside it. So it goes behind whatever there is.
  *
  * @param seq the next free place of the outbox
- * @param version the stream's version, pending entries included
+ * @param facts of the stream, pending entries included
  */
-export function rebaseEntry(entry: ParkedEntry, seq: number, version: Version): PendingEntry {
-  const { streamId, events } = entry;
-  const expectedVersion = exactVersion(entry.expectedVersion) === undefined ? entry.expectedVersion : version;
+export function rebaseParked(entry: ParkedEntry, seq: number, facts: StreamFacts): Rebase {
+  const { streamId, events, expectedVersion, reason } = entry;
+  const decision = decideAppend(facts, { streamId, events, expectedVersion: "any" });
+  if (decision.kind !== "append") return decision;
+  const believed = exactVersion(expectedVersion) === undefined ? expectedVersion : facts.version;
   return {
-    state: "pending",
-    seq,
-    streamId,
-    expectedVersion: entry.reason.code === "log-mismatch" ? "any" : expectedVersion,
-    events,
-    firstVersion: toVersion(version + 1),
-    confirmed: 0,
+    kind: "rebased",
+    entry: {
+      state: "pending",
+      seq,
+      streamId,
+      expectedVersion: reason.code === "log-mismatch" ? "any" : believed,
+      events,
+      firstVersion: decision.firstVersion,
+      confirmed: 0,
+    },
   };
 }

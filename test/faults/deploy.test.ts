@@ -13,8 +13,8 @@ const STREAMS = 12;
 /** Seconds between restarts, and how many of them. */
 const EVERY = 5;
 const RESTARTS = Number(process.env["RESTARTS"] ?? 4);
-/** Everything is in step by then, in milliseconds after the last restart. How soon it was is printed: it is some seconds on a quiet machine. */
-const BOUND = 30_000;
+/** Everything is in step by then, in milliseconds after the last restart. How soon it was is printed. */
+const BOUND = 10_000;
 
 let edge: EdgeProcess;
 let server: PageServer;

@@ -38,7 +38,13 @@ export class Fleet {
     this.#members = await Promise.all(
       names.map(async (name, i) => {
         const discarded = new Set<string>();
-        const store = await openStore({ name, sync: { url, timeout, pollEvery }, onConflict: (contested) => settle(contested, discarded) });
+        // A browser has six connections to a host, and devices don't share them: each has a name of its own for the edge.
+        const own = url.replace("127.0.0.1", `${name}.localhost`);
+        const store = await openStore({
+          name,
+          sync: { url: own, timeout, pollEvery },
+          onConflict: (contested) => settle(contested, discarded),
+        });
         return { store, created: [], discarded, random: new Random(seed + i) };
       }),
     );
@@ -89,8 +95,8 @@ export class Fleet {
         // A page came in between: nothing was recorded.
         if (!(error instanceof Error) || !("actualVersion" in error)) throw error;
       }
-      // The pace of the load.
-      await new Promise((resolve) => setTimeout(resolve, random.between(100, 900)));
+      // The pace of the load: about one commit a second.
+      await new Promise((resolve) => setTimeout(resolve, random.between(100, 1_900)));
     }
   }
 }

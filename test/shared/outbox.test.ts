@@ -11,7 +11,7 @@ import {
   type ParkedEntry,
   type PendingEntry,
   parkFrom,
-  rebaseEntry,
+  rebaseParked,
   reconcile as reconcileWith,
 } from "../../shared/outbox.ts";
 import { parkIt, type Resolve } from "../../shared/resolution.ts";
@@ -101,13 +101,13 @@ test("others' events park an exact commit and all behind it, and move what says 
 test("a parked commit that is rebased stands behind everything, on the version that it finds", () => {
   const entry = pending(1, 2, ["a"], 1);
   const [parked] = parkFrom([entry], entry, conflictReason(1, toVersion(4))) as [ParkedEntry];
-  expect(rebaseEntry(parked, 9, toVersion(6))).toMatchObject({
-    state: "pending",
-    seq: 9,
-    expectedVersion: 6,
-    firstVersion: 7,
-    confirmed: 0,
-  });
+  const facts = { version: toVersion(6), recorded: new Map() };
+  const behind = { state: "pending", seq: 9, expectedVersion: 6, firstVersion: 7, confirmed: 0 };
+  expect(rebaseParked(parked, 9, facts)).toMatchObject({ kind: "rebased", entry: behind });
+  const recorded = (body: EventBody) => new Map([["a", { ...body, version: toVersion(5) }]]);
+  expect(rebaseParked(parked, 9, { ...facts, recorded: recorded(event("a")) })).toMatchObject({ kind: "duplicate" });
+  const other = rebaseParked(parked, 9, { ...facts, recorded: recorded({ ...event("a"), data: "other" }) });
+  expect(other).toMatchObject({ kind: "refused", code: "event-id-reused" });
 });
 
 test("pending conservation: whatever arrives, is refused, rebased or discarded: created = confirmed + pending + parked + discarded, in order", () => {
@@ -166,7 +166,8 @@ test("pending conservation: whatever arrives, is refused, rebased or discarded: 
           const chosen = parked[given.which % Math.max(1, parked.length)];
           if (chosen === undefined) continue;
           outbox = outbox.filter((entry) => entry.seq !== chosen.seq);
-          if (given.rebase) outbox.push(rebaseEntry(chosen, ++seq, version()));
+          const rebase = rebaseParked(chosen, ++seq, { version: version(), recorded: new Map() });
+          if (given.rebase && rebase.kind === "rebased") outbox.push(rebase.entry);
           else discarded++;
         }
         expect(outbox.length + confirmed + discarded).toBe(created);
