@@ -100,6 +100,7 @@ export const BUGS: readonly Bug[] = [
         return decision.kind === "stale" ? decision : { ...decision, history: { ...decision.history, mark: null } };
       },
     },
+    world: { actions: 120, faults: { "restore-store": 1, delay: 0.5 } },
     within: 300,
     by: "10 one history",
   },
