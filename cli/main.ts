@@ -1,11 +1,13 @@
 #!/usr/bin/env node
-/** The command line: `headwater import | export | verify`, against an edge. */
+/** The command line: `headwater import | export | verify | tail`, against an edge, and `token` for developers. */
 import { Command, InvalidArgumentError } from "commander";
 import { connectStore, type EdgeStore } from "../client/http.ts";
 import { HeadwaterError } from "../shared/errors.ts";
 import { CommandError } from "./command-error.ts";
 import { exportStore } from "./export.ts";
 import { importFile } from "./import.ts";
+import { type TailChoice, tailStore } from "./tail.ts";
+import { signToken, type TokenChoice } from "./token.ts";
 import { verifyStore } from "./verify.ts";
 
 interface Access {
@@ -23,6 +25,12 @@ function parseUrl(value: string): string {
     throw new InvalidArgumentError("It is the address of a store, e.g. http://127.0.0.1:8787/v1/permits");
   }
   return value;
+}
+
+function parsePosition(value: string): number {
+  const position = /^\d+$/.test(value) ? Number(value) : Number.NaN;
+  if (!Number.isSafeInteger(position)) throw new InvalidArgumentError("A position is a whole number from 0.");
+  return position;
 }
 
 function withAccess(command: Command): Command {
@@ -46,6 +54,26 @@ withAccess(program.command("export"))
 withAccess(program.command("verify"))
   .description("read the whole store; check positions, versions and ids, and each stream against the feed")
   .action(async (access: Access) => verifyStore(connect(access)));
+
+withAccess(program.command("tail"))
+  .description("write events as they come, one JSON object a line, until it is ended")
+  .option("--after <position>", "begin behind this position; default: what comes from now on", parsePosition)
+  .option("--category <category...>", "only of these categories")
+  .option("--stream <stream...>", "only of these streams")
+  .option("--type <type...>", "only of these types")
+  .action(async ({ after, category, stream, type, ...access }: Access & TailChoice) =>
+    tailStore(connect(access), { after, category, stream, type }),
+  );
+
+program
+  .command("token")
+  .description("sign a token for development, with JWT_SECRET of the environment as the edge has it")
+  .option("--sub <actor>", "who it is for", "developer")
+  .option("--grant <store:streams:actions...>", "e.g. permits:Permit-*:read,append; streams are separated by commas", ["*:*:read,append"])
+  .option("--expires <time>", "how long it is good for, e.g. 15m or 8h", "8h")
+  .option("--issuer <iss>", "as JWT_ISSUER has it")
+  .option("--audience <aud>", "as JWT_AUDIENCE has it")
+  .action(async (choice: TokenChoice) => console.log(await signToken(choice, process.env["JWT_SECRET"])));
 
 try {
   await program.parseAsync();

@@ -103,7 +103,7 @@ export class Database {
 
   async #connect(): Promise<IDBPDatabase<Schema>> {
     if (typeof indexedDB === "undefined") {
-      throw new StorageFailedError("There is no IndexedDB here; use connectStore of headwater/http.");
+      throw new StorageFailedError("There is no IndexedDB here: use headwater/http.");
     }
     // Before the first write. Where even that fails, opening says why.
     this.#renewal ??= renewLog(`${this.#name}~`).catch(() => undefined);

@@ -32,18 +32,26 @@ export function createEdgeCall({
   token,
   fetch: send = (...request) => fetch(...request),
   timeout = 30_000,
-  signal = new AbortController().signal,
+  signal,
 }: EdgeOptions): EdgeCall {
   const base = url.replace(/\/+$/, "");
 
   return async (path, shape, body) => {
-    const ended = AbortSignal.any([signal, AbortSignal.timeout(timeout)]);
+    const ending = new AbortController();
+    const { promise: ended, reject } = Promise.withResolvers<never>();
+    const end = () => {
+      ending.abort();
+      reject();
+    };
+    const timer = setTimeout(end, timeout);
+    signal?.addEventListener("abort", end, { signal: ending.signal });
+    if (signal?.aborted) end();
     /** @param refused the token that the edge would not take; its answer stands where there is no other */
     const request = async (refused?: string): Promise<Answered> => {
       const bearer = await token?.();
       const headers: Record<string, string> = {};
       if (bearer !== undefined) headers["authorization"] = `Bearer ${bearer}`;
-      const init: RequestInit = { headers, signal: ended };
+      const init: RequestInit = { headers, signal: ending.signal };
       if (body !== undefined) {
         headers["content-type"] = "application/json";
         Object.assign(init, { method: "POST", body: JSON.stringify(body) });
@@ -56,14 +64,18 @@ export function createEdgeCall({
     let answered: Answered;
     try {
       // Neither the app's token nor a fetch of its own can be trusted to end.
-      answered = await Promise.race([request(), rejection(ended)]);
+      answered = await Promise.race([request(), ended]);
     } catch (error) {
       throw new UnavailableError("The edge gave no answer.", {}, { cause: error });
+    } finally {
+      // Whatever listens would hold the answer until the time is over.
+      clearTimeout(timer);
+      end();
     }
     const answer = parseJson(answered.text);
     if (!answered.response.ok) throw errorFromProblem(answer) ?? errorFromStatus(answered.response);
     const message = match(shape, answer);
-    if (message instanceof Mismatch) throw new UnavailableError("The edge's answer is not one that this version understands.");
+    if (message instanceof Mismatch) throw new UnavailableError("The edge's answer is not one this version understands.");
     return message;
   };
 }
@@ -73,13 +85,6 @@ interface Answered {
   readonly text: string;
 }
 
-function rejection(signal: AbortSignal): Promise<never> {
-  return new Promise((_, reject) => {
-    if (signal.aborted) reject(signal.reason);
-    signal.addEventListener("abort", () => reject(signal.reason), { once: true });
-  });
-}
-
 /** Undefined for what is no JSON, which is no answer of the edge either. */
 function parseJson(text: string): unknown {
   try {
@@ -87,6 +92,11 @@ function parseJson(text: string): unknown {
   } catch {
     return undefined; // whoever checks the answer refuses it
   }
+}
+
+/** The typed error of an answer that is none of the good ones. */
+export async function errorFromResponse(response: Response): Promise<HeadwaterError> {
+  return errorFromProblem(parseJson(await response.text())) ?? errorFromStatus(response);
 }
 
 /** What stands between a device and the edge answers without a problem document. */

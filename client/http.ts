@@ -6,7 +6,7 @@ import { completeLimits, type Limits, parseCount } from "../shared/limits.ts";
 import { isOrdinal } from "../shared/order.ts";
 import { parseStreamId } from "../shared/stream-id.ts";
 import { appendAnswer, type PushResult, type StoreHealth, type StreamList, storeHealth, streamList, streamPage } from "../shared/wire.ts";
-import { createEdgeCall, type EdgeCall, pushCommits, queryOf, readFeed } from "./edge-call.ts";
+import { createEdgeCall, type EdgeCall, type EdgeOptions, pushCommits, queryOf, readFeed } from "./edge-call.ts";
 import type {
   AppendOptions,
   AppendResult,
@@ -17,6 +17,7 @@ import type {
   StreamSlice,
 } from "./event-store.ts";
 import { newEvents } from "./options.ts";
+import { tailFeed } from "./tail.ts";
 
 export interface ConnectOptions {
   /** The store at the edge, e.g. `https://events.example.com/v1/permits`. */
@@ -30,6 +31,10 @@ export interface ConnectOptions {
   readonly retries?: number;
 }
 
+export interface TailOptions extends Omit<ReadAllOptions, "limit"> {
+  readonly signal?: AbortSignal;
+}
+
 /** Waits before a request is sent again, in milliseconds: doubled each time, and spread over half of it. */
 const FIRST_WAIT = 100;
 const LONGEST_WAIT = 5_000;
@@ -40,13 +45,15 @@ export function connectStore(options: ConnectOptions): EdgeStore {
 
 /** Every call may throw UnauthenticatedError, ForbiddenError, and, its retries used up, UnavailableError. */
 export class EdgeStore implements EventStore {
+  readonly #edge: Omit<EdgeOptions, "signal">;
   readonly #call: EdgeCall;
   readonly #limits: Limits;
   readonly #retries: number;
-  #closed = false;
+  readonly #closing = new AbortController();
 
   /** @internal Use `connectStore`. */
   constructor({ limits, retries = 5, ...edge }: ConnectOptions) {
+    this.#edge = edge;
     this.#call = createEdgeCall(edge);
     this.#limits = completeLimits(limits);
     this.#retries = retries;
@@ -119,9 +126,28 @@ export class EdgeStore implements EventStore {
     }
   }
 
+  /**
+   * Events as they come, for as long as somebody asks for the next; connected again wherever the connection breaks off. A slow reader is waited
+   * for.
+   *
+   * @param options `after` is a position, 0 unless said; `signal` ends it
+   * @throws LogMismatchError when the store's history is replaced meanwhile
+   */
+  async *tail({ signal, ...query }: TailOptions = {}): AsyncGenerator<ConfirmedEvent, void, undefined> {
+    const { after = 0 } = query;
+    if (!isOrdinal(after)) throw new InvalidRequestError("A position is a whole number from 0.", { field: "after" });
+    const ended = AbortSignal.any([this.#closing.signal, ...(signal === undefined ? [] : [signal])]);
+    yield* tailFeed({ ...this.#edge, signal: ended }, query);
+  }
+
   /** Streams in the order of their ids, `limit` at most after the id `after`. */
   listStreams(query: { category?: string; after?: string; limit?: number } = {}): Promise<StreamList> {
     return this.#send((call) => call(`/streams${queryOf(query)}`, streamList));
+  }
+
+  /** The log's last position. */
+  async head(): Promise<number> {
+    return (await this.#send((call) => readFeed(call, { limit: 1 }))).head;
   }
 
   /** The log's id and size, and what it lacks. */
@@ -130,12 +156,12 @@ export class EdgeStore implements EventStore {
   }
 
   async close(): Promise<void> {
-    this.#closed = true;
+    this.#closing.abort();
   }
 
   async #send<T>(request: (call: EdgeCall) => Promise<T>): Promise<T> {
     for (let attempt = 0; ; attempt++) {
-      if (this.#closed) throw new StoreClosedError();
+      if (this.#closing.signal.aborted) throw new StoreClosedError();
       try {
         return await request(this.#call);
       } catch (error) {

@@ -39,7 +39,7 @@ function toResolution(answer: NonNullable<ConflictAnswer>, { streamId }: Contest
   if (answer === "rebase" || answer === "discard" || answer === "park") return { kind: answer };
   if (!Array.isArray(answer)) {
     const field = "onConflict";
-    throw new InvalidRequestError('It answers "rebase", "discard", "park", events or nothing, and at once.', { field });
+    throw new InvalidRequestError('It answers "rebase", "discard", "park", events or nothing, at once.', { field });
   }
   const { events } = parseCommit({ streamId, expectedVersion: "any", events: answer }, newEvents(), limits, "onConflict.");
   return { kind: "rebase", events };

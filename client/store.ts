@@ -173,7 +173,7 @@ export class Store implements EventStore {
     } catch (error) {
       if (!(error instanceof HeadwaterError) || (error.code === "store-closed" && this.#isClosed)) throw error;
       if (exactVersion(expectedVersion) === 0) return;
-      const message = `${streamId} is not on this device, and can't be fetched: ${error.message}`;
+      const message = `${streamId} is not on this device and can't be fetched: ${error.message}`;
       throw new UnavailableError(message, {}, { cause: error });
     }
   }

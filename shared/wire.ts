@@ -91,6 +91,48 @@ export const feedPage = {
   head: "whole number",
 } as const;
 
+/**
+ * The live feed, `GET /v1/{store}/feed` as a WebSocket. A reader asks for one page at a time, so that it is never sent more than it
+ * has room for:
+ *
+ *     {"pull": {"after": 17}}    ──►
+ *                                ◄──  a page: at once where there is something past `after`, else as soon as there is
+ *     {"auth": {"token": "…"}}   ──►  new credentials, before the old ones expire
+ *                                ◄──  {"renewed": {"expiresAt": …}}
+ *                                ◄──  {"problem": {…}}, to either
+ *     ping                       ──►
+ *                                ◄──  pong
+ *
+ * The address says what is filtered by; a pull, where the reader stands.
+ */
+export const liveMessage = { pull: "unknown?", auth: "unknown?" } as const;
+
+/** As in a query of the feed. */
+export const livePull = {
+  after: "whole number?",
+  limit: "whole number?",
+  log: "string?",
+  mark: "string?",
+  seen: "whole number?",
+  within: "unknown?",
+} as const;
+
+export const liveAuth = { token: "string" } as const;
+
+export const liveRenewed = {
+  renewed: {
+    /** Milliseconds since 1970; null: as long as they are known. */
+    expiresAt: "whole number|null",
+  },
+} as const;
+
+/** What a WebSocket speaks, offered beside `bearer.<token>`. */
+export const LIVE_PROTOCOL = "headwater.v1";
+export const BEARER_PROTOCOL = "bearer.";
+/** Answered without waking anybody. */
+export const PING = "ping";
+export const PONG = "pong";
+
 /** `GET /v1/{store}/health` */
 export const storeHealth = {
   log: "string",

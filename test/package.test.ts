@@ -28,7 +28,7 @@ void use();
 `;
 const WORKER = `import { createEdge } from "headwater/edge";
 export { LogObject, StreamObject } from "headwater/edge";
-export default createEdge({ authenticate: () => ({ actor: "me", can: (action) => action === "read" }) });
+export default createEdge({ authenticate: () => ({ actor: "me", grants: [{ store: "*", streams: ["*"], can: ["read"] }] }) });
 `;
 
 let folder: string;

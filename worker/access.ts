@@ -1,26 +1,40 @@
 /** Who asks, what they may do, and from which pages. */
 import { isName } from "../shared/commit.ts";
 import { ForbiddenError, UnauthenticatedError } from "../shared/errors.ts";
+import { type Action, type Grant, isEverything, isReached, type Reach, reachOf } from "../shared/grants.ts";
 import type { EdgeEnv } from "./env.ts";
+import { verifyToken } from "./jwt.ts";
 
 /** Who the edge takes the caller for. */
 export interface Principal {
   /** Stands in each event that this caller appends: 1–255 printable characters; null where nobody is known. */
   readonly actor: string | null;
-  /** @param streamId left out: the store as a whole */
-  can(action: "read" | "append", store: string, streamId?: string): boolean;
+  /** What they may do; whatever none of these names is denied. */
+  readonly grants: readonly Grant[];
+  /** Until when, in milliseconds since 1970: a live connection is closed then. Left out: for as long as they are known. */
+  readonly expiresAt?: number | undefined;
 }
 
-/** Answers null for a caller that it does not know. */
+/**
+ * Answers null for a caller that it does not know. A live connection is asked for again with the same headers, at most once a minute and
+ * before anything is sent: who is known no longer is sent nothing more.
+ *
+ * @param request a token that a WebSocket brought as a subprotocol, or renewed, stands in its `authorization` header
+ */
 export type Authenticate<E = EdgeEnv> = (request: Request, env: E) => Principal | null | Promise<Principal | null>;
 
-const EVERYONE: Principal = { actor: null, can: () => true };
+const EVERYONE: Principal = { actor: null, grants: [{ store: "*", streams: ["*"], can: ["read", "append"] }] };
 
-/** The default: `AUTH = "open"` knows everyone, and anything else nobody, so that a forgotten setting opens nothing. */
-export function authenticateBySettings(_request: Request, env: EdgeEnv): Principal | null {
-  return env.AUTH === "open" ? EVERYONE : null;
+/** The default: `AUTH = "open"` knows everyone; unset, or `jwt`, bearer tokens; anything else nobody, so that a slip opens nothing. */
+export async function authenticateBySettings(request: Request, env: EdgeEnv): Promise<Principal | null> {
+  const { AUTH: auth = "jwt" } = env;
+  if (auth === "open") return EVERYONE;
+  if (auth !== "jwt") return null;
+  const [, token] = /^Bearer +([A-Za-z0-9._~+/=-]+)$/i.exec(request.headers.get("authorization") ?? "") ?? [];
+  return token === undefined ? null : verifyToken(token, env);
 }
 
+/** @throws UnauthenticatedError */
 export function assertKnown(principal: Principal | null): Principal {
   if (principal === null) throw new UnauthenticatedError();
   if (principal.actor !== null && !isName(principal.actor)) {
@@ -29,8 +43,21 @@ export function assertKnown(principal: Principal | null): Principal {
   return principal;
 }
 
-export function assertMay(principal: Principal, action: "read" | "append", store: string, streamId?: string): void {
-  if (!principal.can(action, store, streamId)) throw new ForbiddenError();
+/** @throws ForbiddenError */
+export function assertMay({ grants }: Principal, action: Action, store: string, streamId: string): void {
+  if (!isReached(reachOf(grants, action, store), streamId)) throw new ForbiddenError();
+}
+
+/** What of the store may be read. @throws ForbiddenError where nothing of it may */
+export function readable({ grants }: Principal, store: string): Reach {
+  const reach = reachOf(grants, "read", store);
+  if (reach.length === 0) throw new ForbiddenError();
+  return reach;
+}
+
+/** @throws ForbiddenError where a part of the store may not be read: counts tell of all of it */
+export function assertMayReadAll(principal: Principal, store: string): void {
+  if (!isEverything(readable(principal, store))) throw new ForbiddenError();
 }
 
 /**

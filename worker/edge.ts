@@ -1,19 +1,31 @@
 /** The HTTP interface: routes, and what happens on the way to an object. */
 import { Hono } from "hono";
 import { type Commit, type EventDefaults, parseCommit } from "../shared/commit.ts";
-import { errorOf, ForbiddenError, InvalidRequestError } from "../shared/errors.ts";
+import { errorOf, InvalidRequestError } from "../shared/errors.ts";
 import { assertCommitFitsRow, completeLimits, type Limits } from "../shared/limits.ts";
 import { parseStoreId, parseStreamId } from "../shared/stream-id.ts";
 import { type AppendAnswer, type PushResult, parseAppendRequest, parsePushRequest } from "../shared/wire.ts";
-import { type Authenticate, allowedOrigin, assertKnown, assertMay, authenticateBySettings, type Principal } from "./access.ts";
+import {
+  type Authenticate,
+  allowedOrigin,
+  assertKnown,
+  assertMay,
+  assertMayReadAll,
+  authenticateBySettings,
+  type Principal,
+  readable,
+} from "./access.ts";
 import { readJson } from "./body.ts";
 import { callObject } from "./call-object.ts";
 import type { EdgeEnv } from "./env.ts";
+import { eventStream, isUpgrade, openSocket, wantsEventStream, withToken } from "./live-connection.ts";
+import { LogObject, type LogSettings } from "./log-object.ts";
 import { openApi } from "./openapi.ts";
 import { problemResponse } from "./problem.ts";
 import { push } from "./push.ts";
-import { feedQuery, pageLimit, single, wholeNumber } from "./query.ts";
+import { feedQuery, headerNumber, pageLimit, single, wholeNumber } from "./query.ts";
 import { unwrap } from "./refused.ts";
+import { StreamObject } from "./stream-object.ts";
 
 export interface EdgeSettings<E extends EdgeEnv = EdgeEnv> {
   /** Who is asking. Default: by the settings of the deployment, see `AUTH`. */
@@ -21,13 +33,16 @@ export interface EdgeSettings<E extends EdgeEnv = EdgeEnv> {
   readonly limits?: Partial<Limits>;
 }
 
+/** A Worker's handler, and the classes that it exports: what they know of this edge is in them. */
 export interface Edge<E extends EdgeEnv = EdgeEnv> {
   fetch(request: Request, env: E, context?: ExecutionContext): Response | Promise<Response>;
+  readonly LogObject: typeof LogObject<E>;
+  readonly StreamObject: typeof StreamObject;
 }
 
-type Bindings<E> = { Bindings: E; Variables: { principal: Principal; store: string } };
+type Bindings<E> = { Bindings: E; Variables: { principal: Principal; store: string; request: Request } };
 
-/** The edge as a Worker's handler. The Worker also exports `StreamObject` and `LogObject` and binds them as STREAMS and LOGS. */
+/** The edge. A Worker exports it as its default, exports its `StreamObject` and `LogObject` too, and binds them as STREAMS and LOGS. */
 export function createEdge<E extends EdgeEnv = EdgeEnv>({
   authenticate = authenticateBySettings,
   limits: given,
@@ -58,7 +73,9 @@ export function createEdge<E extends EdgeEnv = EdgeEnv>({
   app.get("/openapi.json", (context) => context.json(openApi()));
 
   app.use("/v1/:store/*", async (context, next) => {
-    context.set("principal", assertKnown(await authenticate(context.req.raw, context.env)));
+    const request = withToken(context.req.raw);
+    context.set("request", request);
+    context.set("principal", assertKnown(await authenticate(request, context.env)));
     context.set("store", parseStoreId(context.req.param("store")));
     await next();
   });
@@ -93,7 +110,7 @@ export function createEdge<E extends EdgeEnv = EdgeEnv>({
 
   app.get("/v1/:store/streams", async (context) => {
     const { store, principal } = context.var;
-    assertMay(principal, "read", store);
+    const reach = readable(principal, store);
     const parameters = new URL(context.req.url).searchParams;
     const category = single(parameters, "category");
     if (category !== undefined) parseStreamId(category, "category");
@@ -102,7 +119,7 @@ export function createEdge<E extends EdgeEnv = EdgeEnv>({
     return context.json(
       await callObject(
         () => context.env.LOGS.getByName(store),
-        (log) => log.streams(query),
+        (log) => log.streams(query, reach),
       ),
     );
   });
@@ -115,18 +132,25 @@ export function createEdge<E extends EdgeEnv = EdgeEnv>({
 
   app.get("/v1/:store/feed", async (context) => {
     const { store, principal } = context.var;
-    assertMay(principal, "read", store);
+    const reach = readable(principal, store);
+    const { request } = context.var;
     const query = feedQuery(new URL(context.req.url).searchParams, limits);
+    const live = { env: context.env, store, principal, request, query };
+    if (isUpgrade(request)) return openSocket(live, context.req.raw);
+    if (wantsEventStream(request)) {
+      const after = headerNumber(request, "last-event-id");
+      return eventStream(after === undefined ? live : { ...live, query: { ...query, after } });
+    }
     const { page } = await callObject(
       () => context.env.LOGS.getByName(store),
-      async (log) => unwrap(await log.read(query)),
+      async (log) => unwrap(await log.read(query, reach)),
     );
     return json(page);
   });
 
   app.get("/v1/:store/health", async (context) => {
     const { store, principal } = context.var;
-    if (!principal.can("read", store)) throw new ForbiddenError();
+    assertMayReadAll(principal, store);
     return context.json(
       await callObject(
         () => context.env.LOGS.getByName(store),
@@ -135,7 +159,12 @@ export function createEdge<E extends EdgeEnv = EdgeEnv>({
     );
   });
 
-  return { fetch: (request, env, context) => app.fetch(request, env, context) };
+  class EdgeLog extends LogObject<E> {
+    protected override settings(): LogSettings<E> {
+      return { authenticate, limits };
+    }
+  }
+  return { fetch: (request, env, context) => app.fetch(request, env, context), LogObject: EdgeLog, StreamObject };
 }
 
 type Taken = Extract<PushResult, { status: "committed" | "duplicate" }>;

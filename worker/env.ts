@@ -1,11 +1,12 @@
 /** What a deployment binds and sets; `wrangler.toml` explains each. */
+import type { JwtSettings } from "./jwt.ts";
 import type { LogObject } from "./log-object.ts";
 import type { StreamObject } from "./stream-object.ts";
 
-export interface EdgeEnv {
+export interface EdgeEnv extends JwtSettings {
   readonly STREAMS: DurableObjectNamespace<StreamObject>;
   readonly LOGS: DurableObjectNamespace<LogObject>;
-  /** `open` allows everything to everyone. Anything else, and nothing, refuses every request. */
+  /** `open` allows everything to everyone; `jwt`, and nothing, asks for bearer tokens; anything else refuses every request. */
   readonly AUTH?: string;
   /** Origins, separated by commas, compared whole. */
   readonly ALLOWED_ORIGINS?: string;

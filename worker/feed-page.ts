@@ -6,6 +6,7 @@
  *     rows of b and c     ─────►b b│c│─►b b b│c c│        where the query names them, those of some streams by their index
  */
 import { feedFilter, namedStreams } from "../shared/feed-filter.ts";
+import { isReached, namedStreamsOf, type Reach } from "../shared/grants.ts";
 import type { FeedQuery } from "../shared/wire.ts";
 import type { LogRow } from "./log-object.ts";
 import { linesOf, parseLine, toWire } from "./run-text.ts";
@@ -23,21 +24,32 @@ const INDEXED_ROWS = 1000;
 
 export type CompleteQuery = FeedQuery & { readonly after: number; readonly limit: number };
 
-/** @param head the log's; `after` is not beyond it */
-export function readFeed(sql: SqlStorage, head: number, query: CompleteQuery): { readonly events: string[]; readonly position: number } {
+export interface FoundEvents {
+  /** As the wire carries them. */
+  readonly events: readonly string[];
+  /** How far the page looked. */
+  readonly position: number;
+}
+
+/**
+ * @param head the log's; `after` is not beyond it
+ * @param reach what the reader may see; the page moves on past the rest
+ */
+export function readFeed(sql: SqlStorage, head: number, query: CompleteQuery, reach: Reach): FoundEvents {
   const filter = feedFilter(query);
+  const passes = (streamId: string) => filter.stream(streamId) && isReached(reach, streamId);
   const events: string[] = [];
   let position = query.after;
   let size = 0;
   let looked = 0;
   let lookedSize = 0;
-  const found = findRows(sql, head, namedStreams(query)?.filter(filter.stream), query.after);
+  const found = findRows(sql, head, (namedStreams(query) ?? namedStreamsOf(reach))?.filter(passes), query.after);
   const rows = found === undefined ? allRows(sql, query.after) : rowsAt(sql, found.ends);
   const full = () => events.length >= query.limit || size >= PAGE_SIZE || looked >= PAGE_LOOKS;
   for (const row of rows) {
     if (full() || lookedSize >= PAGE_LOOKED_SIZE) break;
     lookedSize += row.events.length;
-    if (!filter.stream(row.stream_id)) {
+    if (!passes(row.stream_id)) {
       looked += row.last_position - position;
       position = row.last_position;
       continue;

@@ -6,12 +6,17 @@
 import { DurableObject } from "cloudflare:workers";
 import { unreachable } from "../shared/assert.ts";
 import { LogMismatchError, PositionAheadError } from "../shared/errors.ts";
+import { intersection, type Reach, reachOfCategory } from "../shared/grants.ts";
+import { DEFAULT_LIMITS, type Limits } from "../shared/limits.ts";
 import { decidePublication } from "../shared/log.ts";
 import { markAfter, START_MARK } from "../shared/mark.ts";
 import { toVersion } from "../shared/order.ts";
 import type { StoreHealth } from "../shared/wire.ts";
+import { type Authenticate, authenticateBySettings } from "./access.ts";
 import type { EdgeEnv } from "./env.ts";
-import { type CompleteQuery, readFeed } from "./feed-page.ts";
+import { type CompleteQuery, type FoundEvents, readFeed } from "./feed-page.ts";
+import { LiveFeed, type LiveSession } from "./live-feed.ts";
+import { problemResponse } from "./problem.ts";
 import { type Refused, toRefused } from "./refused.ts";
 import { idOf, linesOf, parseLine } from "./run-text.ts";
 
@@ -63,7 +68,16 @@ export type LogRow = {
   mark: string;
 };
 
-export class LogObject extends DurableObject<EdgeEnv> {
+/** What of an edge's settings its logs need. */
+export interface LogSettings<E extends EdgeEnv> {
+  readonly authenticate: Authenticate<E>;
+  readonly limits: Limits;
+}
+
+/** Carries a `LiveSession` from the Worker to the log, as JSON in percent-encoding. */
+export const SESSION_HEADER = "x-headwater-session";
+
+export class LogObject<E extends EdgeEnv = EdgeEnv> extends DurableObject<E> {
   readonly #sql: SqlStorage;
   readonly #log: string;
   #head: number;
@@ -75,13 +89,56 @@ export class LogObject extends DurableObject<EdgeEnv> {
    */
   readonly #waiting = new Map<string, { readonly version: number; readonly since: number }>();
 
-  constructor(state: DurableObjectState, env: EdgeEnv) {
+  readonly #live: LiveFeed;
+
+  constructor(state: DurableObjectState, env: E) {
     super(state, env);
     this.#sql = state.storage.sql;
     this.#log = state.storage.transactionSync(() => this.#begin());
     const last = this.#rowBy(Number.MAX_SAFE_INTEGER);
     this.#head = last.last_position;
     this.#mark = last.mark;
+    this.#live = new LiveFeed(state, {
+      authenticate: async (request) => this.settings().authenticate(request, env),
+      check: (query) => this.#checkQuery(query),
+      find: (query, reach) => readFeed(this.#sql, this.#head, query, reach),
+      toPage: (found) => this.#toPage(found),
+      head: () => this.#head,
+      limits: this.settings().limits,
+    });
+    // Whoever waited when the object went away may have missed something.
+    this.#live.deliver();
+  }
+
+  /** Of the edge that this is the log of; `createEdge` makes a class that has its own. */
+  protected settings(): LogSettings<E> {
+    return { authenticate: authenticateBySettings, limits: DEFAULT_LIMITS };
+  }
+
+  /** The live feed. The Worker has let the request in, and says for whom. */
+  override async fetch(request: Request): Promise<Response> {
+    try {
+      const session: LiveSession = JSON.parse(decodeURIComponent(request.headers.get(SESSION_HEADER) ?? ""));
+      return await this.#live.accept(session);
+    } catch (error) {
+      return problemResponse(error);
+    }
+  }
+
+  override async webSocketMessage(socket: WebSocket, message: string | ArrayBuffer): Promise<void> {
+    await this.#live.onMessage(socket, message);
+  }
+
+  override async webSocketClose(socket: WebSocket): Promise<void> {
+    this.#live.forget(socket);
+  }
+
+  override async webSocketError(socket: WebSocket): Promise<void> {
+    this.#live.forget(socket);
+  }
+
+  override async alarm(): Promise<void> {
+    await this.#live.onAlarm();
   }
 
   /** The log's id is made with its tables, at the first contact of any kind: a device may follow a log that is empty yet. */
@@ -144,6 +201,7 @@ export class LogObject extends DurableObject<EdgeEnv> {
     try {
       const answers = this.ctx.storage.transactionSync(() => runs.map((run) => this.#take(run)));
       for (const [i, run] of runs.entries()) this.#note(run, answers[i]);
+      if (this.#head > before.head) this.#live.deliver();
       return { log: this.#log, answers };
     } catch (error) {
       this.#head = before.head;
@@ -230,35 +288,34 @@ export class LogObject extends DurableObject<EdgeEnv> {
     return toRefused(new LogMismatchError(detail, facts));
   }
 
-  /** A page of the feed as JSON. */
-  read(query: CompleteQuery): { readonly page: string } | Refused {
-    const { log, after, seen = after, mark } = query;
-    const refusal = this.#refusal({ log, position: after }) ?? this.#refusal({ log, position: seen, mark });
-    if (refusal !== undefined) return refusal;
-    const { events, position } = readFeed(this.#sql, this.#head, query);
-    const ends = `"position":${position},"mark":"${this.#markAt(position)}","head":${this.#head}`;
-    return { page: `{"log":"${this.#log}","events":[${events.join(",")}],${ends}}` };
+  /** A page of the feed as JSON: of what is in reach, and moving on past the rest. */
+  read(query: CompleteQuery, reach: Reach): { readonly page: string } | Refused {
+    return this.#checkQuery(query) ?? { page: this.#toPage(readFeed(this.#sql, this.#head, query, reach)) };
   }
 
-  /** Streams in the order of their ids. */
-  streams(query: { readonly category?: string; readonly after: string; readonly limit: number }): {
+  #checkQuery({ log, after, seen = after, mark }: CompleteQuery): Refused | undefined {
+    return this.#refusal({ log, position: after }) ?? this.#refusal({ log, position: seen, mark });
+  }
+
+  #toPage({ events, position }: FoundEvents): string {
+    const ends = `"position":${position},"mark":"${this.#markAt(position)}","head":${this.#head}`;
+    return `{"log":"${this.#log}","events":[${events.join(",")}],${ends}}`;
+  }
+
+  /** Streams in the order of their ids, of what is in reach. */
+  streams(
+    query: { readonly category?: string; readonly after: string; readonly limit: number },
+    reach: Reach,
+  ): {
     streams: { streamId: string; version: number }[];
     next: string | null;
   } {
     const streams: { streamId: string; version: number }[] = [];
     const next = `SELECT stream_id, max(last_version) AS last_version FROM runs
-      WHERE stream_id = (SELECT min(stream_id) FROM runs WHERE stream_id > ?1 AND (?2 IS NULL OR stream_id >= ?2) AND (?3 IS NULL OR stream_id < ?3))`;
+      WHERE stream_id = (SELECT min(stream_id) FROM runs WHERE stream_id > ?1 AND stream_id >= ?2 AND stream_id < ?3)`;
     const { category } = query;
     let { after } = query;
-    // A category's streams are `Category` itself and those from `Category-` up to what follows `-` in ASCII.
-    const ranges =
-      category === undefined
-        ? [[null, null]]
-        : [
-            [category, `${category}\0`],
-            [`${category}-`, `${category}.`],
-          ];
-    for (const [from, to] of ranges) {
+    for (const [from, to] of category === undefined ? reach : intersection(reach, reachOfCategory(category))) {
       while (streams.length <= query.limit) {
         const row = this.#sql.exec<{ stream_id: string | null; last_version: number }>(next, after, from, to).one();
         if (row.stream_id === null) break;

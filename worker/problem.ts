@@ -26,11 +26,21 @@ export const STATUS: Readonly<Record<ErrorCode, number>> = {
 export function problemResponse(error: unknown, facts: Readonly<Record<string, string>> = {}, otherStatus?: number): Response {
   const known = error instanceof HeadwaterError ? error : unexpected(error, facts);
   const status = otherStatus ?? STATUS[known.code];
-  const body = { type: "about:blank", title: ERROR_TITLES[known.code], status, ...problemOf(known), detail: sentenceOf(known) };
+  const body = documentOf(known, status);
   const headers = new Headers({ "content-type": "application/problem+json; charset=utf-8", "cache-control": "no-store" });
   if (known.code === "unauthenticated") headers.set("www-authenticate", "Bearer");
   if (status === 503 || status === 429) headers.set("retry-after", String(known.details.retryAfter ?? 1));
   return new Response(JSON.stringify(body), { status, headers });
+}
+
+/** The same document, where there is no response that it could be the body of. */
+export function problemOfError(error: unknown): object {
+  const known = error instanceof HeadwaterError ? error : new UnavailableError();
+  return documentOf(known, STATUS[known.code]);
+}
+
+function documentOf(error: HeadwaterError, status: number): object {
+  return { type: "about:blank", title: ERROR_TITLES[error.code], status, ...problemOf(error), detail: sentenceOf(error) };
 }
 
 /** What nobody foresaw goes to the log with its message, and to the caller without. */

@@ -5,10 +5,10 @@
 import { assert } from "../shared/assert.ts";
 import { type Commit, type EventDefaults, parseCommit } from "../shared/commit.ts";
 import { sentenceOf } from "../shared/error-titles.ts";
-import { ForbiddenError, HeadwaterError, InvalidRequestError, PayloadTooLargeError } from "../shared/errors.ts";
+import { HeadwaterError, InvalidRequestError, PayloadTooLargeError } from "../shared/errors.ts";
 import type { Limits } from "../shared/limits.ts";
 import type { PushAnswer, PushRequest, PushResult } from "../shared/wire.ts";
-import type { Principal } from "./access.ts";
+import { assertMay, type Principal } from "./access.ts";
 import { callObject } from "./call-object.ts";
 import type { EdgeEnv } from "./env.ts";
 import { logFault } from "./journal.ts";
@@ -96,7 +96,7 @@ function divide(
     }
     try {
       const commit = parseCommit(given, defaults, limits, `commits[${place}].`);
-      if (!principal.can("append", store, commit.streamId)) throw new ForbiddenError();
+      assertMay(principal, "append", store, commit.streamId);
       let part = parts.get(streamId);
       if (part === undefined) {
         part = { streamId, commits: [], places: [] };

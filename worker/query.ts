@@ -6,7 +6,15 @@ import type { CompleteQuery } from "./feed-page.ts";
 
 /** @throws InvalidRequestError for anything but a whole number from `least` to 2^53 − 1 */
 export function wholeNumber(parameters: URLSearchParams, name: string, least: number): number | undefined {
-  const text = single(parameters, name);
+  return parseWhole(single(parameters, name), name, least);
+}
+
+/** A header's whole number from 0; undefined where it is not there. @throws InvalidRequestError for anything else */
+export function headerNumber(request: Request, name: string): number | undefined {
+  return parseWhole(request.headers.get(name) ?? undefined, name, 0);
+}
+
+function parseWhole(text: string | undefined, name: string, least: number): number | undefined {
   if (text === undefined) return undefined;
   const value = /^\d{1,16}$/.test(text) ? Number(text) : Number.NaN;
   if (!Number.isSafeInteger(value) || value < least)

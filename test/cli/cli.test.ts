@@ -5,11 +5,12 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { gunzip, gzipSync } from "node:zlib";
+import { jwtVerify } from "jose";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { connectStore } from "../../client/http.ts";
 import { type EdgeProcess, startEdge } from "../support/edge.ts";
 import { SEED } from "../support/seed.ts";
-import { headwater } from "./run.ts";
+import { headwater, startTail } from "./run.ts";
 
 const PERMITS = new URL("../data/permits.ndjson.gz", import.meta.url);
 
@@ -224,4 +225,68 @@ test.each<[string, (events: Event[], path: string) => Event[], string]>([
   lying.close();
   expect(result).toMatchObject({ exitCode: 1, stdout: "" });
   expect(result.stderr).toContain(finding);
+});
+
+test("tail writes events as they come, from where it is told to, and goes on after the edge was killed", async () => {
+  const url = newUrl();
+  const store = connectStore({ url });
+  await store.appendToStream("Permit-1", [{ type: "Before", data: 1 }]);
+  const fromStart = startTail(["--url", url, "--after", "0"]);
+  const onlyTickets = startTail(["--url", url, "--category", "Ticket", "--type", "Wanted"]);
+  expect(await fromStart.lines(1)).toMatchObject([{ type: "Before", position: 1 }]);
+  // From now on: what it begins behind is known once it has seen something.
+  await expect
+    .poll(async () => {
+      await store.appendToStream("Ticket-1", [{ type: "Wanted", data: 2 }]);
+      return onlyTickets.count();
+    })
+    .toBeGreaterThan(0);
+  await store.appendToStream("Permit-1", [{ type: "Wanted", data: 3 }]);
+  await edge.kill();
+  await edge.start();
+  await store.appendToStream("Ticket-2", [{ type: "Other", data: 4 }]);
+  await store.appendToStream("Ticket-2", [{ type: "Wanted", data: 5 }]);
+  const head = await store.head();
+  const all = (await fromStart.lines(head)) as { position: number }[];
+  expect(all.map(({ position }) => position)).toEqual(Array.from({ length: head }, (_, i) => i + 1));
+  await expect.poll(() => onlyTickets.last()).toMatchObject({ streamId: "Ticket-2", type: "Wanted", data: 5 });
+  expect(await fromStart.end("SIGINT")).toBe(0);
+  expect(await onlyTickets.end("SIGTERM")).toBe(0);
+});
+
+test("tail says why it can't go on", async () => {
+  const { exitCode, stderr } = await headwater(["tail", "--url", newUrl(), "--stream", "not a stream"]);
+  expect([exitCode, stderr]).toEqual([1, expect.stringContaining("invalid-request")]);
+  const bad = await headwater(["tail", "--url", newUrl(), "--after", "-1"]);
+  expect([bad.exitCode, bad.stderr]).toEqual([1, expect.stringContaining("whole number from 0")]);
+});
+
+test("token signs what the edge verifies", async () => {
+  const JWT_SECRET = "0123456789abcdef0123456789abcdef";
+  const signed = await headwater(
+    ["token", "--sub", "ann", "--grant", "permits:Permit-*,Note:1:read", "*:Own-1:append", "--expires", "5m"],
+    undefined,
+    {
+      JWT_SECRET,
+    },
+  );
+  const { payload } = await jwtVerify(signed.stdout.trim(), new TextEncoder().encode(JWT_SECRET), { algorithms: ["HS256"] });
+  expect(payload).toMatchObject({
+    sub: "ann",
+    headwater: [
+      { store: "permits", streams: ["Permit-*", "Note:1"], can: ["read"] },
+      { store: "*", streams: ["Own-1"], can: ["append"] },
+    ],
+  });
+  expect((payload.exp ?? 0) - (payload.iat ?? 0)).toBe(300);
+  for (const [args, environment, said] of [
+    [[], {}, "JWT_SECRET is not set"],
+    [[], { JWT_SECRET: "short" }, "32 or more"],
+    [["--grant", "permits"], { JWT_SECRET }, "store:streams:actions"],
+    [["--grant", "permits:*:write"], { JWT_SECRET }, "read and append"],
+    [["--expires", "soon"], { JWT_SECRET }, "15m"],
+  ] as const) {
+    const refused = await headwater(["token", ...args], undefined, environment);
+    expect([refused.exitCode, refused.stdout, refused.stderr]).toEqual([1, "", expect.stringContaining(said)]);
+  }
 });

@@ -1,6 +1,8 @@
 /** The command line as a process of its own. */
 import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { fileURLToPath } from "node:url";
+import { onTestFinished } from "vitest";
 
 const MAIN = fileURLToPath(new URL("../../cli/main.ts", import.meta.url));
 
@@ -10,9 +12,13 @@ export interface Finished {
   readonly stderr: string;
 }
 
-/** @param input written to standard input, where given */
-export function headwater(args: readonly string[], input?: string): Promise<Finished> {
-  const child = spawn(process.execPath, [MAIN, ...args], { stdio: ["pipe", "pipe", "pipe"] });
+/**
+ * @param input written to standard input, where given
+ * @param settings of the environment, beside what there is
+ */
+export function headwater(args: readonly string[], input?: string, settings: Readonly<Record<string, string>> = {}): Promise<Finished> {
+  const { JWT_SECRET: _, ...environment } = process.env;
+  const child = spawn(process.execPath, [MAIN, ...args], { stdio: ["pipe", "pipe", "pipe"], env: { ...environment, ...settings } });
   const output = { stdout: "", stderr: "" };
   child.stdout.setEncoding("utf8").on("data", (text: string) => {
     output.stdout += text;
@@ -22,4 +28,34 @@ export function headwater(args: readonly string[], input?: string): Promise<Fini
   });
   child.stdin.end(input ?? "");
   return new Promise((resolve) => child.on("close", (exitCode) => resolve({ exitCode, ...output })));
+}
+
+/** `headwater tail`, which ends when it is told to. */
+export function startTail(args: readonly string[]) {
+  const child = spawn(process.execPath, [MAIN, "tail", ...args], { stdio: ["ignore", "pipe", "inherit"] });
+  onTestFinished(() => void child.kill("SIGKILL"));
+  let text = "";
+  child.stdout.setEncoding("utf8").on("data", (more: string) => {
+    text += more;
+  });
+  const written = (): unknown[] =>
+    text
+      .split("\n")
+      .slice(0, -1)
+      .map((line) => JSON.parse(line));
+  return {
+    count: () => written().length,
+    last: () => written().at(-1),
+    /** Waits for so many lines. */
+    lines: async (count: number): Promise<unknown[]> => {
+      while (written().length < count) await once(child.stdout, "data");
+      return written();
+    },
+    end: async (signal: NodeJS.Signals): Promise<number | null> => {
+      const closed = once(child, "close");
+      child.kill(signal);
+      const [exitCode] = await closed;
+      return exitCode;
+    },
+  };
 }

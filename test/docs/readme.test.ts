@@ -41,10 +41,13 @@ async function block(language: string, index: number): Promise<string> {
 }
 
 /** What the code prints, on a device of its own, with the test's edge in the place of the one of `npm start`. */
-async function outputOf(code: string, name: string): Promise<string> {
+async function outputOf(code: string, name: string, settings: Readonly<Record<string, string>> = {}): Promise<string> {
   const file = join(FOLDER, `${name}.ts`);
   await writeFile(file, code.replaceAll("http://127.0.0.1:8787", edge.url));
-  const { stdout } = await run(process.execPath, ["--import", "fake-indexeddb/auto", file], { cwd: ROOT });
+  const { stdout } = await run(process.execPath, ["--import", "fake-indexeddb/auto", file], {
+    cwd: ROOT,
+    env: { ...process.env, ...settings },
+  });
   return stdout;
 }
 
@@ -69,8 +72,14 @@ test("a script talks to the edge over HTTP", async () => {
   expect(await outputOf(code, "script")).toMatch(/^Permit-2@1 #\d+\n$/);
 });
 
+test("a few lines sign a token", async () => {
+  const code = await block("ts", 2);
+  await check(code, "token", "es2024,dom", "node");
+  expect(await outputOf(code, "token", { JWT_SECRET: "0123456789abcdef0123456789abcdef" })).toBe("3\n");
+});
+
 test("a Worker of one's own embeds the edge", async () => {
-  await check(await block("ts", 2), "worker", "es2024,esnext.disposable", "@cloudflare/workers-types");
+  await check(await block("ts", 3), "worker", "es2024,esnext.disposable", "@cloudflare/workers-types");
 });
 
 test("the code of the other documents compiles", async () => {

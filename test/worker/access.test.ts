@@ -27,7 +27,7 @@ test("an app's own authenticate decides who may do what, and who did it", async 
   const edge = createEdge({
     authenticate: (request) => {
       const actor = request.headers.get("x-user");
-      return actor === null ? null : { actor, can: (action, _store, streamId) => action === "append" && streamId === "Mine-1" };
+      return actor === null ? null : { actor, grants: [{ store: "*", streams: ["Mine-1"], can: ["append"] }] };
     },
   });
   const url = `https://edge.example/v1/${crypto.randomUUID()}`;
@@ -153,7 +153,7 @@ test("the interface is described by the schemas that check it", async () => {
 
 test("a name that can't stand in an event is nobody's", async () => {
   for (const actor of ["", "a\nb", "x".repeat(256)]) {
-    const edge = createEdge({ authenticate: () => ({ actor, can: () => true }) });
+    const edge = createEdge({ authenticate: () => ({ actor, grants: [{ store: "*", streams: ["*"], can: ["read", "append"] }] }) });
     const response = await edge.fetch(new Request(`https://edge.example/v1/${crypto.randomUUID()}/feed`), env, createExecutionContext());
     expect([response.status, (await response.json<{ code: string }>()).code]).toEqual([401, "unauthenticated"]);
   }

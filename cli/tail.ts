@@ -1,0 +1,30 @@
+/** `headwater tail`: events as they come, one JSON object a line. */
+import type { EdgeStore } from "../client/http.ts";
+
+export interface TailChoice {
+  readonly after: number | undefined;
+  readonly category: readonly string[] | undefined;
+  readonly stream: readonly string[] | undefined;
+  readonly type: readonly string[] | undefined;
+}
+
+/** Ends when it is told to (Ctrl-C), or when nobody reads any more (`headwater tail | head`). */
+export async function tailStore(store: EdgeStore, { after, ...filter }: TailChoice): Promise<void> {
+  const ending = new AbortController();
+  const end = () => ending.abort();
+  process.once("SIGINT", end);
+  process.once("SIGTERM", end);
+  process.stdout.once("error", end);
+  const from = after ?? (await store.head());
+  const given = Object.fromEntries(Object.entries(filter).filter(([, value]) => value !== undefined));
+  for await (const event of store.tail({ ...given, after: from, signal: ending.signal })) {
+    if (!process.stdout.write(`${JSON.stringify(event)}\n`)) await drained(ending.signal);
+  }
+}
+
+function drained(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    process.stdout.once("drain", resolve);
+    signal.addEventListener("abort", () => resolve(), { once: true });
+  });
+}

@@ -1,0 +1,45 @@
+/** `headwater token`: a token for development, signed by the secret that the edge verifies by. */
+import { SignJWT } from "jose";
+import { type Grant, parseGrants } from "../shared/grants.ts";
+import { CommandError } from "./command-error.ts";
+
+export interface TokenChoice {
+  readonly sub: string;
+  /** `store:streams:actions`, where streams and actions are separated by commas. */
+  readonly grant: readonly string[];
+  readonly expires: string;
+  readonly issuer?: string;
+  readonly audience?: string;
+}
+
+const SECRET_BYTES = 32;
+
+export async function signToken({ sub, grant, expires, issuer, audience }: TokenChoice, secret: string | undefined): Promise<string> {
+  if (secret === undefined) throw new CommandError("JWT_SECRET is not set: export the secret that the edge has.");
+  const key = new TextEncoder().encode(secret);
+  if (key.length < SECRET_BYTES) throw new CommandError(`JWT_SECRET has ${key.length} bytes; the edge wants ${SECRET_BYTES} or more.`);
+  const token = new SignJWT({ headwater: parseGrants(grant.map(toGrant)) })
+    .setProtectedHeader({ alg: "HS256" })
+    .setSubject(sub)
+    .setIssuedAt();
+  try {
+    token.setExpirationTime(expires);
+  } catch (error) {
+    throw new CommandError(`--expires is a time such as 15m or 8h, not ${expires}.`, { cause: error });
+  }
+  if (issuer !== undefined) token.setIssuer(issuer);
+  if (audience !== undefined) token.setAudience(audience);
+  return token.sign(key);
+}
+
+/** A stream id may have colons in it, a store's and an action may not. */
+function toGrant(text: string): Grant {
+  const first = text.indexOf(":");
+  const last = text.lastIndexOf(":");
+  if (first <= 0 || last === first)
+    throw new CommandError(`--grant is store:streams:actions, e.g. permits:Permit-*:read,append, not ${text}.`);
+  const can = text.slice(last + 1).split(",");
+  const unknown = can.find((action) => action !== "read" && action !== "append");
+  if (unknown !== undefined) throw new CommandError(`--grant lets read and append, not ${unknown || "nothing"}.`);
+  return { store: text.slice(0, first), streams: text.slice(first + 1, last).split(","), can };
+}

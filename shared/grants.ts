@@ -1,0 +1,96 @@
+/**
+ * Who may do what: grants name stores, streams and actions, and whatever no grant names is denied. One rule for every way to
+ * append and to read, so that none of them shows more than another.
+ */
+import { UnauthenticatedError } from "./errors.ts";
+import { Mismatch, match, type Shaped } from "./shape.ts";
+
+export type Action = "read" | "append";
+
+/**
+ * `store` is a store's id, or `*` for all; `streams` are stream ids, where a trailing `*` stands for any ending; unknown actions
+ * grant nothing.
+ */
+export const grant = { store: "string", streams: ["string"], can: ["string"] } as const;
+
+export type Grant = Shaped<typeof grant>;
+
+/**
+ * The streams of one store that somebody may reach, as ranges of ids in ascending order that don't touch: from the first, inclusive,
+ * to the second, exclusive.
+ */
+export type Reach = readonly (readonly [from: string, to: string])[];
+
+/** Stream ids are of `[A-Za-z0-9._:~-]`: this comes before and after each of them. */
+const FIRST = "";
+const LAST = "\x7f";
+
+export const EVERYTHING: Reach = [[FIRST, LAST]];
+
+/** @throws UnauthenticatedError for anything but a list of grants: half understood, it could allow what it should not */
+export function parseGrants(value: unknown): readonly Grant[] {
+  const grants = match([grant], value);
+  if (grants instanceof Mismatch)
+    throw new UnauthenticatedError("The grants of these credentials are not of the form that the edge knows.");
+  return grants;
+}
+
+/** What the grants let somebody do in a store. */
+export function reachOf(grants: readonly Grant[], action: Action, store: string): Reach {
+  const granting = grants.filter((given) => (given.store === "*" || given.store === store) && given.can.includes(action));
+  return union(granting.flatMap(({ streams }) => streams.map(rangeOf)));
+}
+
+/** @param pattern a stream id, or the beginning of some with a `*` behind it */
+function rangeOf(pattern: string): [string, string] {
+  if (!pattern.endsWith("*")) return [pattern, `${pattern}\0`];
+  const beginning = pattern.slice(0, -1);
+  return [beginning, `${beginning}${LAST}`];
+}
+
+/** The streams of a category: the one that is named as it, and those that have a `-` behind the name. */
+export function reachOfCategory(category: string): Reach {
+  return [rangeOf(category), rangeOf(`${category}-*`)];
+}
+
+function union(ranges: readonly (readonly [string, string])[]): Reach {
+  const united: [string, string][] = [];
+  for (const [from, to] of ranges.toSorted(([a], [b]) => (a < b ? -1 : 1))) {
+    const last = united.at(-1);
+    if (last === undefined || from > last[1]) united.push([from, to]);
+    else if (to > last[1]) last[1] = to;
+  }
+  return united;
+}
+
+export function intersection(a: Reach, b: Reach): Reach {
+  return a.flatMap(([from, to]) =>
+    b.flatMap(([start, end]) => {
+      const [, later = LAST] = [from, start].toSorted();
+      const [earlier = FIRST] = [to, end].toSorted();
+      return later < earlier ? [[later, earlier] as const] : [];
+    }),
+  );
+}
+
+export function isReached(reach: Reach, streamId: string): boolean {
+  let low = 0;
+  let high = reach.length - 1;
+  while (low <= high) {
+    const middle = (low + high) >> 1;
+    const [from = FIRST, to = FIRST] = reach[middle] ?? [];
+    if (streamId < from) high = middle - 1;
+    else if (streamId >= to) low = middle + 1;
+    else return true;
+  }
+  return false;
+}
+
+/** The only streams in reach; undefined where a range of them is. */
+export function namedStreamsOf(reach: Reach): readonly string[] | undefined {
+  return reach.every(([from, to]) => to === `${from}\0`) ? reach.map(([from]) => from) : undefined;
+}
+
+export function isEverything(reach: Reach): boolean {
+  return reach.length === 1 && reach[0]?.[0] === FIRST && reach[0][1] === LAST;
+}

@@ -1,0 +1,136 @@
+/** The Worker's side of the live feed: who is let in, and server-sent events for whoever has no WebSocket. */
+import { InvalidRequestError } from "../shared/errors.ts";
+import { BEARER_PROTOCOL, LIVE_PROTOCOL } from "../shared/wire.ts";
+import { type Principal, readable } from "./access.ts";
+import { callObject } from "./call-object.ts";
+import type { EdgeEnv } from "./env.ts";
+import type { CompleteQuery } from "./feed-page.ts";
+import type { LiveSession } from "./live-feed.ts";
+import { SESSION_HEADER } from "./log-object.ts";
+
+export function isUpgrade(request: Request): boolean {
+  return request.headers.get("upgrade")?.toLowerCase() === "websocket";
+}
+
+export function wantsEventStream(request: Request): boolean {
+  return (request.headers.get("accept") ?? "").split(",").some((type) => type.split(";", 1)[0]?.trim() === "text/event-stream");
+}
+
+/** A browser's WebSocket can't have headers, so it brings its token as a subprotocol: here it stands where every other token does. */
+export function withToken(request: Request): Request {
+  if (!isUpgrade(request)) return request;
+  const token = protocolsOf(request).find((protocol) => protocol.startsWith(BEARER_PROTOCOL));
+  if (token === undefined) return request;
+  const headers = new Headers(request.headers);
+  headers.set("authorization", `Bearer ${token.slice(BEARER_PROTOCOL.length)}`);
+  return new Request(request.url, { headers });
+}
+
+function protocolsOf(request: Request): string[] {
+  const given = request.headers.get("sec-websocket-protocol") ?? "";
+  return given.split(",").flatMap((protocol) => protocol.trim() || []);
+}
+
+export interface LiveRequest {
+  readonly env: EdgeEnv;
+  readonly store: string;
+  readonly principal: Principal;
+  /** With its token in `authorization`, as `withToken` leaves it. */
+  readonly request: Request;
+  readonly query: CompleteQuery;
+}
+
+/** @throws InvalidRequestError for a WebSocket that speaks something else */
+export async function openSocket(live: LiveRequest, offered: Request): Promise<Response> {
+  const protocols = protocolsOf(offered);
+  if (protocols.length > 0 && !protocols.includes(LIVE_PROTOCOL)) {
+    throw new InvalidRequestError(`The live feed speaks the subprotocol ${LIVE_PROTOCOL}.`, { field: "sec-websocket-protocol" });
+  }
+  const response = await connect(live);
+  if (response.webSocket === null || protocols.length > 0) return response;
+  // Who offered no protocol must not be answered one: RFC 6455, section 4.1.
+  return new Response(null, { status: 101, webSocket: response.webSocket });
+}
+
+/** Headers that say nothing of who asks. */
+const OF_THE_CONNECTION = /^(sec-websocket-|upgrade$|connection$|accept|host$|cache-control$|pragma$|user-agent$|content-)/;
+
+async function connect({ env, store, principal, request, query }: LiveRequest): Promise<Response> {
+  const { actor, expiresAt = null } = principal;
+  const { after: _after, limit: _limit, log: _log, mark: _mark, seen: _seen, ...filter } = query;
+  const session: LiveSession = {
+    store,
+    address: request.url,
+    filter,
+    headers: [...request.headers].filter(([name]) => !OF_THE_CONNECTION.test(name)),
+    actor,
+    reach: readable(principal, store),
+    expiresAt,
+    checkedAt: Date.now(),
+    pull: null,
+  };
+  const headers = { upgrade: "websocket", [SESSION_HEADER]: encodeURIComponent(JSON.stringify(session)) };
+  return callObject(
+    () => env.LOGS.getByName(store),
+    (log) => log.fetch("https://log/live", { headers }),
+  );
+}
+
+/** A sign of life for whoever stands between, in milliseconds. */
+const HEARTBEAT = 20_000;
+/** How soon a reader connects again, in milliseconds. */
+const RECONNECT = 2_000;
+
+interface Page {
+  readonly log: string;
+  readonly events: readonly { readonly position: number }[];
+  readonly position: number;
+  readonly head: number;
+}
+
+/**
+ * The live feed as server-sent events: https://html.spec.whatwg.org/multipage/server-sent-events.html. `id` is the position, so that a reader that
+ * connects again goes on where it stood; an event without data only moves that on. The log hibernates meanwhile: this holds
+ * a socket of the live feed, and asks for a page when the one before was taken.
+ */
+export async function eventStream(live: LiveRequest): Promise<Response> {
+  const { query } = live;
+  const response = await connect(live);
+  const socket = response.webSocket;
+  if (socket === null) return response;
+  const { readable: body, writable } = new TransformStream<Uint8Array, Uint8Array>();
+  const writer = writable.getWriter();
+  const encoder = new TextEncoder();
+  const write = (text: string) => writer.write(encoder.encode(text));
+  let log = query.log;
+  const pull = (after: number) => socket.send(JSON.stringify({ pull: { after, log, limit: query.limit } }));
+  const end = () => {
+    clearInterval(heartbeat);
+    socket.close(1000);
+    writer.close().catch(() => undefined); // whoever read it has gone
+  };
+  const heartbeat = setInterval(() => void write(": alive\n\n").catch(end), HEARTBEAT);
+  socket.accept();
+  socket.addEventListener("close", end);
+  socket.addEventListener("error", end);
+  socket.addEventListener("message", ({ data }) => {
+    const message: { problem: object } | Page = JSON.parse(String(data));
+    const forward = async () => {
+      if ("problem" in message) {
+        await write(`event: problem\ndata: ${JSON.stringify(message.problem)}\n\n`);
+        return end();
+      }
+      if (log === undefined) await write(`event: log\ndata: ${JSON.stringify({ log: message.log, head: message.head })}\n\n`);
+      log = message.log;
+      const events = message.events.map((event) => `id: ${event.position}\ndata: ${JSON.stringify(event)}\n\n`);
+      const last = message.events.at(-1)?.position;
+      await write(`${events.join("")}${last === message.position ? "" : `id: ${message.position}\n\n`}`);
+      pull(message.position);
+    };
+    // A page is asked for when the one before was taken, so a slow reader is waited for here.
+    forward().catch(end);
+  });
+  void write(`retry: ${RECONNECT}\n\n`).catch(end);
+  pull(query.after);
+  return new Response(body, { headers: { "content-type": "text/event-stream; charset=utf-8", "cache-control": "no-store" } });
+}
