@@ -80,7 +80,7 @@ async function endParked(db: IDBPDatabase<Schema>, seq: number, isRebase: boolea
   await whole(tx, async () => {
     const store = tx.objectStore("parked");
     const record = await store.get(seq);
-    if (record === undefined) throw new InvalidRequestError("This conflict was resolved already.");
+    if (record === undefined) throw new InvalidRequestError("It was resolved already.");
     const writes: Promise<unknown>[] = [store.delete(seq)];
     if (isRebase) writes.push(...(await putBehind(tx, toParkedEntry(record))));
     await Promise.all(writes);

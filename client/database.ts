@@ -121,7 +121,7 @@ export class Database {
         },
         blocked() {
           // A tab of an older version is asked to let go, and mostly does at once.
-          const error = new StorageFailedError("A tab with an older version of this app holds the store.");
+          const error = new StorageFailedError("An older tab of this app holds the store.");
           waiting = setTimeout(reject, BLOCKED_WAIT, error);
         },
         blocking: (db) => {

@@ -118,7 +118,7 @@ export async function recordedEvents(tx: ReadTx, streamId: string, ids: Readonly
 /** The stream's confirmed events from version `from` on. */
 export async function confirmedEvents(tx: ReadTx, streamId: string, from: number): Promise<ConfirmedEvent[]> {
   const events = await streamEvents(tx, streamId, from, Number.POSITIVE_INFINITY);
-  return events.flatMap(({ pending, ...event }) => (pending ? [] : [event as ConfirmedEvent]));
+  return events.filter((event): event is StreamEvent & ConfirmedEvent => !event.pending);
 }
 
 /** Segments read at once, before the rest of their last page. */
@@ -143,8 +143,8 @@ export async function bundlesFrom(db: IDBPDatabase<Schema>, key: number, most = 
 
 const BUNDLES_AT_ONCE = 32;
 
-/** IndexedDB counts in 32 bits. */
-const ALL = 2 ** 32 - 1;
+/** As IndexedDB counts. */
+const ALL = 0;
 
 /** All of the outbox, in order. */
 export function allBundles(db: IDBPDatabase<Schema>): Promise<StoredBundle[]> {

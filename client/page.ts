@@ -1,6 +1,5 @@
 /** What sync writes: pages of the feed and refusals, each with everything that follows from it in one transaction. */
 import type { IDBPDatabase } from "idb";
-import { unreachable } from "../shared/assert.ts";
 import type { ConfirmedEvent } from "../shared/event.ts";
 import { decidePage, type History, type PageRequest } from "../shared/history.ts";
 import { mayWrite } from "../shared/leadership.ts";
@@ -176,7 +175,7 @@ export function changeOutbox(
         writes.push(tx.objectStore("parked").put(toParkedRecord(entry)));
         break;
       default:
-        unreachable(entry);
+        entry satisfies never;
     }
   }
   return { change: { left, changed, isParkedChanged: left.length > 0 }, writes: [...writes, ...outbox.write(tx)] };

@@ -3,7 +3,7 @@ import { parseCommit } from "../shared/commit.ts";
 import { InvalidRequestError } from "../shared/errors.ts";
 import type { ConfirmedEvent, NewEvent } from "../shared/event.ts";
 import type { Limits } from "../shared/limits.ts";
-import { byCommutation, type CommutingPair, type Contested, parkIt, type Resolution, type Resolve } from "../shared/resolution.ts";
+import { byCommutation, type CommutingPair, type Contested, type Resolution, type Resolve } from "../shared/resolution.ts";
 import { newEvents } from "./options.ts";
 
 /**
@@ -27,10 +27,11 @@ export function createResolver({ onConflict, commuting = [] }: ConflictRules, li
     try {
       const answer = onConflict?.(contested);
       return (
-        (answer === undefined ? undefined : toResolution(answer, contested, limits)) ?? byCommutation(commuting, contested) ?? parkIt()
+        (answer === undefined ? undefined : toResolution(answer, contested, limits)) ??
+        byCommutation(commuting, contested) ?? { kind: "park" }
       );
     } catch (error) {
-      return { kind: "park", why: `onConflict failed: ${error instanceof Error ? error.message : String(error)}` };
+      return { kind: "park", why: `onConflict failed: ${error}` };
     }
   };
 }

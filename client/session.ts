@@ -1,21 +1,25 @@
 /** One term of one leader: performs what the machine of `shared/sync.ts` asks for, and tells it what came of it. */
+
+import { backoff } from "../shared/backoff.ts";
 import { HeadwaterError, StorageFailedError } from "../shared/errors.ts";
 import type { ConfirmedEvent } from "../shared/event.ts";
 import { type History, isWithin } from "../shared/history.ts";
 import type { PendingEntry } from "../shared/outbox.ts";
 import type { Resolve } from "../shared/resolution.ts";
+import { match } from "../shared/shape.ts";
 import { advance, type SyncEffect, type SyncInput, type SyncSettings, type SyncState, startSync, type Timer } from "../shared/sync.ts";
+import { feedPage } from "../shared/wire.ts";
 import { bundleKeyOf, entriesOf } from "./bundles.ts";
 import type { Database } from "./database.ts";
 import { bundlesFrom } from "./device-log.ts";
-import { type EdgeCall, pushCommits, readFeed } from "./edge-call.ts";
+import { createEdgeCall, type EdgeCall, type EdgeOptions, pushCommits, readFeed } from "./edge-call.ts";
 import { follow } from "./history.ts";
+import type { Listen, Live } from "./live.ts";
 import { applyPage, Fenced, type OutboxChange, recordRefusals } from "./page.ts";
 
 export interface SessionContext {
   readonly database: Database;
-  /** @param signal ends requests under way */
-  readonly connect: (signal: AbortSignal) => EdgeCall;
+  readonly edge: Omit<EdgeOptions, "signal">;
   readonly settings: SyncSettings;
   readonly resolve: Resolve<ConfirmedEvent>;
   readonly pageDurability: IDBTransactionDurability;
@@ -27,10 +31,12 @@ export interface SessionContext {
   onAnswered(asks: readonly string[], error?: HeadwaterError): void;
 }
 
-/** While nobody looks at the page, the feed is asked so many times less often. */
-const HIDDEN = 12;
+/** While nobody looks at the page, or the edge tells of news by itself, the feed is asked so many times less often. */
+const SELDOM = 12;
 
 export class Session {
+  /** The edge would tell of news by itself. */
+  isLive = false;
   readonly #context: SessionContext;
   readonly #term: number;
   readonly #timers = new Map<Timer, ReturnType<typeof setTimeout>>();
@@ -41,12 +47,15 @@ export class Session {
   /** Who asked, by the machine's number. */
   #asks: { readonly number: number; readonly ask: string }[] = [];
   #state: SyncState;
+  #live: Promise<Live | undefined> | undefined;
 
   constructor(context: SessionContext, term: number, history: History) {
     this.#context = context;
     this.#term = term;
-    this.#edge = context.connect(this.#ending.signal);
-    this.#state = startSync(context.settings, history);
+    const { edge, settings } = context;
+    const { signal } = this.#ending;
+    this.#edge = createEdgeCall({ ...edge, signal });
+    this.#state = startSync(settings, history);
   }
 
   /** Resolves when it has ended and nothing of it is under way any more. */
@@ -90,6 +99,8 @@ export class Session {
         return this.#answer(effect.asked);
       case "failed":
         return this.#answer(effect.asked, effect.error);
+      case "listen":
+        return void this.#listen(effect);
       default: {
         const work = this.#input(effect)
           .then((input) => this.give(input))
@@ -101,7 +112,7 @@ export class Session {
   }
 
   /** Does what is asked for; what went wrong is an input too. */
-  async #input(effect: Exclude<SyncEffect, { kind: "wait" | "settled" | "failed" }>): Promise<SyncInput> {
+  async #input(effect: Exclude<SyncEffect, { kind: "wait" | "settled" | "failed" | "listen" }>): Promise<SyncInput> {
     const { database, resolve, pageDurability } = this.#context;
     const { request } = effect;
     try {
@@ -150,10 +161,20 @@ export class Session {
     this.end("fenced");
   }
 
+  /** On a live connection, where one can be had: without one the feed is asked now and then. */
+  async #listen(wanted: Listen): Promise<void> {
+    // A page that can't load it does without.
+    this.#live ??= import("./live.ts").then(
+      ({ Live }) => new Live(this, this.#context.edge, this.#ending.signal, backoff, match, feedPage),
+      () => undefined,
+    );
+    (await this.#live)?.listen(wanted);
+  }
+
   #wait(timer: Timer, milliseconds: number): void {
     clearTimeout(this.#timers.get(timer));
-    const isHidden = timer === "poll" && globalThis.document?.hidden === true;
-    const wait = setTimeout(() => this.give({ kind: "timer", timer }), isHidden ? milliseconds * HIDDEN : milliseconds);
+    const isSeldom = timer === "poll" && (globalThis.document?.hidden || this.isLive);
+    const wait = setTimeout(() => this.give({ kind: "timer", timer }), isSeldom ? milliseconds * SELDOM : milliseconds);
     this.#timers.set(timer, wait);
   }
 

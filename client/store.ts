@@ -12,7 +12,6 @@ import { Appender } from "./appender.ts";
 import { type Conflict, readConflicts } from "./conflicts.ts";
 import { Database, OUTDATED, unlessStorage } from "./database.ts";
 import { pagesFrom, pendingCommits, type ReadTx, readHistory, streamEvents, versionOf } from "./device-log.ts";
-import { createEdgeCall } from "./edge-call.ts";
 import type { AppendOptions, AppendResult, EventStore, ReadAllOptions, ReadStreamOptions, StreamSlice } from "./event-store.ts";
 import { type Exported, exportOutbox } from "./export.ts";
 import { follow, resetHistory, setScope } from "./history.ts";
@@ -38,8 +37,13 @@ export interface SyncOptions {
    * tab of the device. `false`: all that happens when `sync()` is called, and only then.
    */
   readonly automatic?: boolean;
-  /** Milliseconds after which the feed is asked for news. Default: 5,000; a page that nobody looks at waits longer. */
+  /**
+   * Milliseconds after which the feed is asked for news. Default: 5,000; a page that nobody looks at, and one that the edge tells of
+   * news, wait longer.
+   */
   readonly pollEvery?: number;
+  /** Whether the edge may tell of news, on a WebSocket. Default: yes, unless there is a `fetch` of the app's own; never for a store that is not automatic. */
+  readonly live?: boolean;
   /** The part of the store that this device follows: streams of these categories, and these streams. Default: all of it. */
   readonly filter?: { readonly categories?: readonly string[]; readonly streams?: readonly string[] };
 }
@@ -105,17 +109,18 @@ export class Store implements EventStore {
       if (isParkedChanged) void this.#refreshQuietly();
     });
     if (sync === undefined) return;
-    const { automatic = true, pollEvery = 5_000, ...edge } = sync;
+    const { automatic = true, pollEvery = 5_000, live = sync.fetch === undefined, ...edge } = sync;
     const { pageEvents, pushCommits, pushStreams, bodyBytes } = this.#limits;
     this.#syncer = new Syncer({
       name,
       database: this.#database,
-      connect: (signal) => createEdgeCall({ ...edge, signal }),
+      edge,
       settings: {
         automatic,
         pageEvents,
         push: { commits: pushCommits, streams: pushStreams, size: bodyBytes / 4 },
         pollEvery: parseCount(pollEvery, "sync.pollEvery") ?? pollEvery,
+        live: automatic && live,
       },
       resolve: createResolver(rules, this.#limits),
       // Events that a rule puts in a commit's place exist here alone.
@@ -352,22 +357,16 @@ function scopeOf(filter: SyncOptions["filter"]): Scope {
 
 /** Runs of `work` one after the other; whoever calls during one shares the next. */
 function coalesced(work: () => Promise<void>): () => Promise<void> {
-  let running: Promise<void> | undefined;
+  let last: Promise<void> | undefined;
   let next: Promise<void> | undefined;
   const start = () => {
-    running = work().finally(() => {
-      running = undefined;
-    });
-    return running;
+    next = undefined;
+    last = work();
+    return last;
   };
   return () => {
-    if (running === undefined) return start();
-    next ??= running
-      .catch(() => undefined) // its own caller is told
-      .then(() => {
-        next = undefined;
-        return start();
-      });
+    // How the one before ended, its own callers are told.
+    next ??= Promise.allSettled([last]).then(start);
     return next;
   };
 }

@@ -6,7 +6,6 @@
  *
  * What happens while a tab leads is the session's matter (`session.ts`), who leads the election's (`election.ts`).
  */
-import { unreachable } from "../shared/assert.ts";
 import { errorOf, type HeadwaterError, StoreClosedError } from "../shared/errors.ts";
 import { type SyncState, standingOf } from "../shared/sync.ts";
 import { problemOf } from "../shared/wire.ts";
@@ -198,7 +197,7 @@ export class Syncer {
       case "answered":
         return void this.#settle(message.ask, errorFrom(message.problem) ?? undefined);
       default:
-        return unreachable(message);
+        return message satisfies never;
     }
   }
 
@@ -222,7 +221,7 @@ export class Syncer {
   }
 
   #wake(): void {
-    if (globalThis.document?.hidden === true) return;
+    if (globalThis.document?.hidden) return;
     if (this.#options.settings.automatic) this.#session?.give({ kind: "woken" });
     void this.#options.refresh();
   }

@@ -1,10 +1,9 @@
 /** A store that lived on the device alone, opened with `sync` for the first time. */
 import type { IDBPDatabase } from "idb";
-import { assert } from "../shared/assert.ts";
 import type { ConfirmedEvent, EventBody } from "../shared/event.ts";
 import { NEW_HISTORY } from "../shared/history.ts";
 import type { NewEntry } from "../shared/outbox.ts";
-import { parseStreamId } from "../shared/stream-id.ts";
+import type { StreamId } from "../shared/stream-id.ts";
 import type { Schema } from "./database.ts";
 import { addToOutbox, historyOf, isSegment, pagesAfter, readHistory, type WriteTx, whole } from "./device-log.ts";
 import { eventsOfPages } from "./segments.ts";
@@ -30,29 +29,22 @@ export async function takeOverDeviceHistory(db: IDBPDatabase<Schema>): Promise<v
 }
 
 function entriesOfRuns(events: readonly ConfirmedEvent[]): NewEntry[] {
-  const runs: ConfirmedEvent[][] = [];
-  for (const event of events) {
-    const run = runs.at(-1);
-    if (run?.[0]?.streamId === event.streamId && run.length < COMMIT_EVENTS) run.push(event);
-    else runs.push([event]);
+  const entries: (NewEntry & { events: EventBody[] })[] = [];
+  for (const { streamId, version, id, type, schemaVersion, data, metadata, occurredAt } of events) {
+    const body = { id, type, schemaVersion, data, metadata, occurredAt };
+    const last = entries.at(-1);
+    if (last?.streamId === streamId && last.events.length < COMMIT_EVENTS) last.events.push(body);
+    else {
+      const expectedVersion = version === 1 ? "no-stream" : version - 1;
+      entries.push({
+        state: "pending",
+        streamId: streamId as StreamId, // it stands in the log
+        expectedVersion,
+        events: [body],
+        firstVersion: version,
+        confirmed: 0,
+      });
+    }
   }
-  return runs.map(toEntry);
-}
-
-function toEntry(run: readonly ConfirmedEvent[]): NewEntry {
-  const [first] = run;
-  assert(first !== undefined, "a commit has at least one event");
-  const firstVersion = first.version;
-  return {
-    state: "pending",
-    streamId: parseStreamId(first.streamId),
-    expectedVersion: firstVersion === 1 ? "no-stream" : firstVersion - 1,
-    events: run.map(bodyOf),
-    firstVersion,
-    confirmed: 0,
-  };
-}
-
-function bodyOf({ id, type, schemaVersion, data, metadata, occurredAt }: ConfirmedEvent): EventBody {
-  return { id, type, schemaVersion, data, metadata, occurredAt };
+  return entries;
 }

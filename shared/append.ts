@@ -14,7 +14,7 @@
  *
  * What it does not do: check the commit's form (`commit.ts`) or look into other streams; the same id may stand in two.
  */
-import { assert, unreachable } from "./assert.ts";
+import { assert } from "./assert.ts";
 import type { Commit } from "./commit.ts";
 import { errorOf, type HeadwaterError } from "./errors.ts";
 import type { EventBody } from "./event.ts";
@@ -88,7 +88,7 @@ export function refusalMessage(refusal: Refusal): string {
     case "event-id-reused":
       return reusedMessage(refusal.eventId);
     default:
-      return unreachable(refusal);
+      return refusal satisfies never;
   }
 }
 

@@ -79,7 +79,7 @@ export class HeadwaterError extends Error {
 }
 
 /** What is said of two codes where a device finds out by itself; the others' sentences come from the edge (`error-titles.ts`). */
-export const OTHER_HISTORY = "The edge has another history than the one that is followed.";
+export const OTHER_HISTORY = "The edge has another history.";
 export const STORE_CLOSED = "The store was closed; open it again.";
 
 interface ErrorClass {

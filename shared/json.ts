@@ -38,27 +38,20 @@ class Copier {
   }
 
   copy(value: unknown, depth: number): Json {
-    switch (typeof value) {
-      case "string":
-        this.#count(value);
-        return value;
-      case "number":
-        if (!Number.isFinite(value) || Object.is(value, -0)) throw this.#cannotCarry(Object.is(value, -0) ? "-0" : String(value));
-        this.bytes += String(value).length;
-        return value;
-      case "boolean":
-        this.bytes += value ? 4 : 5;
-        return value;
-      case "object":
-        if (value === null) {
-          this.bytes += 4;
-          return value;
-        }
-        if (depth === 0) throw new PayloadTooLargeError(`${this.#field} nests deeper than the limit allows.`, { field: this.#field });
-        return Array.isArray(value) ? this.#array(value, depth - 1) : this.#object(value, depth - 1);
-      default:
-        throw this.#cannotCarry(value === undefined ? "undefined" : `a ${typeof value}`);
+    if (typeof value === "string") {
+      this.#count(value);
+      return value;
     }
+    if (typeof value === "number" || typeof value === "boolean" || value === null) {
+      if (typeof value === "number" && (!Number.isFinite(value) || Object.is(value, -0))) {
+        throw this.#cannotCarry(value === 0 ? "-0" : `${value}`);
+      }
+      this.bytes += `${value}`.length;
+      return value;
+    }
+    if (typeof value !== "object") throw this.#cannotCarry(value === undefined ? "undefined" : `a ${typeof value}`);
+    if (depth === 0) throw new PayloadTooLargeError(`${this.#field} nests too deep.`, { field: this.#field });
+    return Array.isArray(value) ? this.#array(value, depth - 1) : this.#object(value, depth - 1);
   }
 
   #array(value: readonly unknown[], depth: number): Json {

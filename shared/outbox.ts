@@ -17,7 +17,7 @@
  * What it does not do: send, store or wait. `client/` does.
  */
 import { type AppendDecision, decideAppend, type Refusal, reusedMessage, type StreamFacts, sameContent } from "./append.ts";
-import { assert, unreachable } from "./assert.ts";
+import { assert } from "./assert.ts";
 import type { ErrorCode } from "./errors.ts";
 import type { EventBody } from "./event.ts";
 import { conflictMessage, type ExpectedVersion, exactVersion } from "./expected-version.ts";
@@ -144,7 +144,7 @@ export function reconcile<E extends ArrivedEvent>(
         break;
       }
       default:
-        unreachable(arrival);
+        arrival satisfies never;
     }
   }
   return { settled, changed, discarded };

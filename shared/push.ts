@@ -8,7 +8,7 @@
  *
  * Invariant 6 of the design's section 9: every commit that was sent gets exactly one of these answers.
  */
-import { assert, unreachable } from "./assert.ts";
+import { assert } from "./assert.ts";
 import type { ErrorCode } from "./errors.ts";
 import { exactVersion } from "./expected-version.ts";
 import { NO_STREAM, toVersion } from "./order.ts";
@@ -83,7 +83,7 @@ export function judgePush(entries: readonly PendingEntry[], results: readonly Pu
         ended.add(entry.streamId);
         break;
       default:
-        unreachable(result);
+        result satisfies never;
     }
   }
   return { taken, contested, refused };

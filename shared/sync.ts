@@ -8,6 +8,8 @@
  *     pull   resting ──► asking ──► applying ──► resting (or asks on, where the page was not the last)
  *                ▲          │          └── storage failed ──► backing off ── timer ──► resting
  *                └── failed ┘ and the link is down
+ *            resting, in step ──► listening ── a page came ──► applying
+ *                                     └── a page is wanted ──► asking
  *     push   resting ──► reading the outbox ──► sending ──► (recording refusals) ──► reading on … ──► resting
  *                                                └── failed ──► backing off ── timer ──► resting
  *
@@ -18,6 +20,9 @@
  * Only the pull lane judges the link. A push that fails backs off by itself and has a page asked for, which tells whether the
  * edge is gone or only this push is wrong; and the push lane works on an open link only, so that a device which comes back
  * asks for one page before it sends anything.
+ *
+ * Listening asks for nothing that anybody waits for: it takes what the edge tells by itself, on a live connection where the shell has
+ * one, and whatever is wanted goes before it. So a connection that tells nothing, or only seems to be there, costs time and no more.
  *
  * A lane has work as long as it is wanted further than it is done: counters, not flags, so that what is asked for while it
  * works is never taken for what it was already doing.
@@ -33,7 +38,7 @@
  *
  * What it does not do: decide what becomes of commits (`outbox.ts`, `push.ts`, `history.ts`), keep time, draw numbers.
  */
-import { assert, unreachable } from "./assert.ts";
+import { assert } from "./assert.ts";
 import { type Backoff, backoff } from "./backoff.ts";
 import { type HeadwaterError, LogMismatchError, remedyOf, UnavailableError } from "./errors.ts";
 import { type History, nextPage, type PageRequest, pageQuery } from "./history.ts";
@@ -49,6 +54,8 @@ export interface SyncSettings {
   readonly push: PushBounds;
   /** Milliseconds after which the feed is asked again where nothing else has asked. */
   readonly pollEvery: number;
+  /** Whether there may be a live connection, on which the edge tells of what is new. */
+  readonly live: boolean;
 }
 
 /** How the edge is, as far as the last answer told. */
@@ -62,6 +69,7 @@ export type Trouble = "offline" | "unauthorized" | "diverged";
 export type PullLane =
   | { readonly kind: "resting" }
   | { readonly kind: "asking"; readonly request: number; readonly covers: number; readonly page: PageRequest }
+  | { readonly kind: "listening"; readonly request: number; readonly covers: number; readonly page: PageRequest }
   | { readonly kind: "applying"; readonly request: number; readonly covers: number }
   | { readonly kind: "backing-off"; readonly error: HeadwaterError };
 
@@ -128,10 +136,12 @@ export interface SyncState {
   readonly requests: number;
 }
 
-interface Lanes {
-  readonly pull: number;
-  readonly push: number;
+interface Counts {
+  pull: number;
+  push: number;
 }
+
+type Lanes = Readonly<Counts>;
 
 export interface Unsent {
   readonly entry: PendingEntry;
@@ -172,6 +182,7 @@ export type SyncInput =
 
 export type SyncEffect =
   | { readonly kind: "pull"; readonly request: number; readonly query: FeedQuery }
+  | { readonly kind: "listen"; readonly request: number; readonly query: FeedQuery }
   | { readonly kind: "apply"; readonly request: number; readonly page: FeedPage; readonly asked: PageRequest }
   | { readonly kind: "read-outbox"; readonly request: number; readonly after: number }
   | { readonly kind: "push"; readonly request: number; readonly batch: readonly PendingEntry[]; readonly history: History }
@@ -187,9 +198,10 @@ export interface Step {
   readonly effects: readonly SyncEffect[];
 }
 
-/** Waits for a log to bring what its streams took, in milliseconds. Behind the last one, each doubles and everything is sent again. */
-const LAGS = [20, 50, 100, 200, 400, 800, 1500, 3000];
+/** Waits for a log to bring what its streams took, in milliseconds: each is twice as long, and after some everything is sent again. */
+const FIRST_LAG = 20;
 const LONGEST_LAG = 60_000;
+const LAGS = 8;
 /** How often the same push may fail for no known reason before less is sent. */
 const STRIKES = 3;
 
@@ -229,7 +241,7 @@ export function startSync(settings: SyncSettings, history: History): SyncState {
 
 /** @param random from 0 to below 1, drawn for this call: it spreads waits */
 export function advance(state: SyncState, input: SyncInput, random: number): Step {
-  const step: Draft = { state: { ...state }, effects: [], random };
+  const step: Draft = { state: { ...state, wanted: { ...state.wanted }, done: { ...state.done } }, effects: [], random };
   take(step, input);
   startPull(step);
   startPush(step);
@@ -240,7 +252,7 @@ export function advance(state: SyncState, input: SyncInput, random: number): Ste
 
 /** A step under way: the state as it changes, and the effects as they come up. */
 interface Draft {
-  readonly state: { -readonly [K in keyof SyncState]: SyncState[K] };
+  readonly state: { -readonly [K in keyof SyncState]: SyncState[K] } & { readonly wanted: Counts; readonly done: Counts };
   readonly effects: SyncEffect[];
   readonly random: number;
 }
@@ -270,7 +282,7 @@ function take(step: Draft, input: SyncInput): void {
     case "timer":
       return onTimer(step, input.timer);
     case "page-received":
-      if (isPulls && pull.kind === "asking") onPage(step, pull, input.page);
+      if (isPulls && (pull.kind === "asking" || pull.kind === "listening")) onPage(step, pull, input.page);
       return;
     case "pull-failed":
       if (isPulls && pull.kind === "asking") onPullFailed(step, input.error);
@@ -301,7 +313,7 @@ function take(step: Draft, input: SyncInput): void {
       if (isPushs) backOffPush(step, input.error);
       return;
     default:
-      return unreachable(input);
+      return input satisfies never;
   }
 }
 
@@ -309,12 +321,14 @@ const RESTING = { kind: "resting" } as const;
 
 function startPull(step: Draft): void {
   const { state } = step;
-  const { pull, link, wanted, done, history } = state;
-  if (pull.kind !== "resting" || link.kind === "down" || done.pull >= wanted.pull || !isActive(state)) return;
+  const { pull, link, wanted, done, history, settings } = state;
+  const isInStep = done.pull >= wanted.pull;
+  if (link.kind === "down" || !isActive(state) || (isInStep && !settings.live)) return;
+  if (pull.kind !== "resting" && (pull.kind !== "listening" || isInStep)) return;
   const page = nextPage(history);
   const request = ++state.requests;
-  state.pull = { kind: "asking", request, covers: wanted.pull, page };
-  step.effects.push({ kind: "pull", request, query: pageQuery(history, page, state.pageEvents) });
+  state.pull = { kind: isInStep ? "listening" : "asking", request, covers: wanted.pull, page };
+  step.effects.push({ kind: isInStep ? "listen" : "pull", request, query: pageQuery(history, page, state.pageEvents) });
 }
 
 function startPush(step: Draft): void {
@@ -328,9 +342,9 @@ function watchLag(step: Draft): void {
   const { state } = step;
   const { pull, push, link, awaited, wanted, done, lags } = state;
   if (awaited.size === 0 || state.isLagTimed || push.kind === "sending" || !isActive(state)) return;
-  if (pull.kind !== "resting" || link.kind === "down" || done.pull < wanted.pull) return;
+  if ((pull.kind !== "resting" && pull.kind !== "listening") || link.kind === "down" || done.pull < wanted.pull) return;
   state.isLagTimed = true;
-  wait(step, "lag", LAGS[lags] ?? Math.min(LONGEST_LAG, 3000 * 2 ** (lags - LAGS.length + 1)));
+  wait(step, "lag", Math.min(LONGEST_LAG, FIRST_LAG * 2 ** lags));
 }
 
 /** Tells those who waited for what is now done. */
@@ -377,7 +391,7 @@ function onTimer(step: Draft, timer: Timer): void {
       if (state.isLagTimed) onLag(step);
       return;
     default:
-      return unreachable(timer);
+      return timer satisfies never;
   }
 }
 
@@ -386,14 +400,14 @@ function onLag(step: Draft): void {
   state.isLagTimed = false;
   state.lags++;
   wantPull(step);
-  if (state.lags < LAGS.length) return;
+  if (state.lags < LAGS) return;
   // Invariant 6: perhaps the edge has lost what it took. Sending it again is safe.
   state.awaited = new Map();
   readAnew(step);
   fail(step, new UnavailableError("The edge's feed lags behind its streams."));
 }
 
-function onPage(step: Draft, { request, covers, page: asked }: PullLane & { kind: "asking" }, page: FeedPage): void {
+function onPage(step: Draft, { request, covers, page: asked }: PullLane & { kind: "asking" | "listening" }, page: FeedPage): void {
   const { state } = step;
   const { log } = state.history;
   // The edge compares where it is told; an answer is compared all the same, before anything of it is kept.
@@ -415,7 +429,7 @@ function onApplied(step: Draft, covers: number, { history, left, changed }: Sync
   state.pull = RESTING;
   state.pageEvents = Math.min(settings.pageEvents, state.pageEvents * 2);
   if (history.fills.length === 0 && history.position >= history.head) {
-    state.done = { ...state.done, pull: covers };
+    state.done.pull = covers;
     if (settings.automatic) wait(step, "poll", settings.pollEvery);
   }
   const isMoved = changed.length > 0 || left.some((seq) => state.awaited.get(seq)?.kind === "contested");
@@ -470,7 +484,7 @@ function onRead(step: Draft, { covers, after }: Place, unsent: readonly Unsent[]
   if (!isEnd) return read(step, covers, unsent.at(-1)?.entry.seq ?? after);
   if (state.isAsideDue) return takeBack(step, covers);
   state.push = RESTING;
-  state.done = { ...state.done, push: covers };
+  state.done.push = covers;
   if (setAside.size === 0) state.asides = 0;
   if (awaited.size === 0) state.lags = 0;
   // One look for all that was sent: asking after each push would make many small pages.
@@ -608,11 +622,11 @@ function forget({ state }: Draft, left: readonly number[], changed: readonly num
 }
 
 function wantPull({ state }: Draft): void {
-  state.wanted = { ...state.wanted, pull: state.wanted.pull + 1 };
+  state.wanted.pull++;
 }
 
 function wantPush({ state }: Draft): void {
-  state.wanted = { ...state.wanted, push: state.wanted.push + 1 };
+  state.wanted.push++;
 }
 
 function wait({ effects }: Draft, timer: Timer, milliseconds: number): void {

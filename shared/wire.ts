@@ -126,13 +126,6 @@ export const liveRenewed = {
   },
 } as const;
 
-/** What a WebSocket speaks, offered beside `bearer.<token>`. */
-export const LIVE_PROTOCOL = "headwater.v1";
-export const BEARER_PROTOCOL = "bearer.";
-/** Answered without waking anybody. */
-export const PING = "ping";
-export const PONG = "pong";
-
 /** `GET /v1/{store}/health` */
 export const storeHealth = {
   log: "string",

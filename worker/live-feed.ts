@@ -13,7 +13,8 @@ import { HeadwaterError, InvalidRequestError, PayloadTooLargeError, TooManyReque
 import { feedFilter } from "../shared/feed-filter.ts";
 import type { Reach } from "../shared/grants.ts";
 import type { Limits } from "../shared/limits.ts";
-import { type FeedQuery, LIVE_PROTOCOL, liveAuth, liveMessage, livePull, PING, PONG, parseMessage } from "../shared/wire.ts";
+import { LIVE_PROTOCOL, PING, PONG } from "../shared/live.ts";
+import { type FeedQuery, liveAuth, liveMessage, livePull, parseMessage } from "../shared/wire.ts";
 import { assertKnown, type Principal, readable } from "./access.ts";
 import type { CompleteQuery, FoundEvents } from "./feed-page.ts";
 import { logFault } from "./journal.ts";

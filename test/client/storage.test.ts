@@ -132,7 +132,7 @@ test("blocked: an older tab that does not let go is told of, and one that does l
     db.createObjectStore("meta").put({ authority: "edge", log: "a-log", position: 0, head: 0 }, "history");
   };
   const old = await rawOpen(name, 1, upgrade);
-  await expect(open(name)).rejects.toMatchObject({ code: "storage-failed", message: expect.stringContaining("older version") });
+  await expect(open(name)).rejects.toMatchObject({ code: "storage-failed", message: expect.stringContaining("older tab") });
   const later = open(name);
   old.close();
   const store = await later;

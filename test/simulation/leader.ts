@@ -3,11 +3,13 @@ import { unreachable } from "../../shared/assert.ts";
 import type { History } from "../../shared/history.ts";
 import type { PendingEntry } from "../../shared/outbox.ts";
 import { type SyncEffect, type SyncInput, type SyncState, standingOf, startSync, type Timer } from "../../shared/sync.ts";
-import type { FeedPage, PushAnswer } from "../../shared/wire.ts";
+import type { FeedPage, FeedQuery, PushAnswer } from "../../shared/wire.ts";
 import type { Answer } from "./answers.ts";
 import type { Tab } from "./tab.ts";
 import { bringIntoScope, decide, recordRefusals, type Written, writePage } from "./transactions.ts";
 
+/** Between something new and the live connection's word of it, about, in milliseconds. */
+const LIVE_WAIT = 15_000;
 /** Entries of the outbox that are read at once. */
 const OUTBOX_READ = 6;
 
@@ -29,6 +31,7 @@ export class Leader {
         pageEvents: params.pageEvents,
         push: { commits: params.pushCommits, streams: params.pushStreams, size: 1_000_000 },
         pollEvery: params.pollEvery,
+        live: params.isLive && params.isAutomatic,
       },
       history,
     );
@@ -69,7 +72,9 @@ export class Leader {
   #perform(effect: SyncEffect): void {
     switch (effect.kind) {
       case "pull":
-        return this.#pull(effect);
+        return this.#pull(effect.request, effect.query);
+      case "listen":
+        return this.#listen(effect.request, effect.query);
       case "apply":
         return this.#apply(effect);
       case "read-outbox":
@@ -89,16 +94,34 @@ export class Leader {
     }
   }
 
-  #pull({ request, query }: SyncEffect & { kind: "pull" }): void {
+  #pull(request: number, query: FeedQuery): void {
+    this.#fetch(query, (answer) => {
+      if ("value" in answer) this.take({ kind: "page-received", request, page: answer.value });
+      else this.take({ kind: "pull-failed", request, error: answer.error });
+    });
+  }
+
+  /** The edge tells of what is new after a while, or never; and what it tells may come when nobody listens any more. */
+  #listen(request: number, query: FeedQuery): void {
+    const { ground } = this.#tab;
+    this.#tab.later(ground.random.wait(LIVE_WAIT), () => {
+      if (this.#tab.leader !== this) return;
+      this.#fetch(query, (answer) => {
+        const isNew = "value" in answer && answer.value.position > (query.after ?? 0);
+        if (isNew) ground.count("pages told live");
+        if (isNew) return this.take({ kind: "page-received", request, page: answer.value });
+        const { pull } = this.#state;
+        if ("value" in answer && pull.kind === "listening" && pull.request === request) this.#listen(request, query);
+      });
+    });
+  }
+
+  #fetch(query: FeedQuery, then: (answer: Answer<FeedPage>) => void): void {
     const { device, edge, network } = this.#tab;
     network.request<FeedPage>(
       device,
       (reply) => edge.feed(device.store, device.token, query, reply),
-      (answer) =>
-        this.#tab.run(() => {
-          if ("value" in answer) this.take({ kind: "page-received", request, page: answer.value });
-          else this.take({ kind: "pull-failed", request, error: answer.error });
-        }),
+      (answer) => this.#tab.run(() => then(answer)),
     );
   }
 

@@ -35,6 +35,8 @@ export interface Params {
   readonly scope: ScopeHabit;
   /** Whether stores sync by themselves, or only when asked. */
   readonly isAutomatic: boolean;
+  /** Whether there is a live connection. */
+  readonly isLive: boolean;
   /** Whether another store lives at the same edge. */
   readonly hasTenant: boolean;
   readonly faults: Strengths;
@@ -60,6 +62,7 @@ export function paramsOf(seed: number): Params {
     rule: random.pick(["park", "park", "commute", "rebase", "discard", "replace", "mixed"]),
     scope: random.pick(["all", "all", "all", "part", "changing"]),
     isAutomatic: random.chance(0.85),
+    isLive: new Random(seed, "live").chance(0.5),
     hasTenant: random.chance(0.4),
     faults: strengths(random),
   };
