@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import { gunzip } from "node:zlib";
 import { build } from "esbuild";
-import { chromium } from "playwright";
+import { type Page as BrowserPage, chromium } from "playwright";
 import { CHROMIUM_ARGS, findChromium } from "../scripts/chromium.mjs";
 import type { Measurement } from "./measure.ts";
 import type * as Page from "./page.ts";
@@ -18,6 +18,24 @@ declare global {
 
 /** @param filled for each file a store at the edge that holds it */
 export async function measureInBrowser(filled: Readonly<Record<string, string>>): Promise<Measurement[]> {
+  const lines = await linesOf("permits");
+  return withPage(async (page) => {
+    const results = await page.evaluate((given) => globalThis.bench.measureAppends(given), lines);
+    for (const [file, url] of Object.entries(filled)) {
+      results.push(...(await page.evaluate(([name, store]) => globalThis.bench.measureSync(name, store), [file, url] as const)));
+    }
+    return results;
+  });
+}
+
+/** @param url an empty store at the edge, with a bare echo beside it */
+export function measureLiveInBrowser(url: string, echoUrl: string, count: number): Promise<Page.LiveTimes> {
+  return withPage((page) =>
+    page.evaluate(([store, echo, events]) => globalThis.bench.measureLive(store, echo, events), [url, echoUrl, count] as const),
+  );
+}
+
+async function withPage<T>(work: (page: BrowserPage) => Promise<T>): Promise<T> {
   const executablePath = findChromium();
   if (executablePath === undefined) throw new Error("There is no Chromium here: `node scripts/chromium.mjs` brings one.");
   const { outputFiles } = await build({ entryPoints: ["bench/page.ts"], bundle: true, format: "iife", globalName: "bench", write: false });
@@ -32,11 +50,7 @@ export async function measureInBrowser(filled: Readonly<Record<string, string>>)
     const page = await context.newPage();
     await page.goto(`http://127.0.0.1:${port}/`);
     await page.addScriptTag({ content: outputFiles[0]?.text ?? "" });
-    const results = await page.evaluate((lines) => globalThis.bench.measureAppends(lines), await linesOf("permits"));
-    for (const [file, url] of Object.entries(filled)) {
-      results.push(...(await page.evaluate(([name, store]) => globalThis.bench.measureSync(name, store), [file, url] as const)));
-    }
-    return results;
+    return await work(page);
   } finally {
     await context.close();
     server.close();

@@ -1,4 +1,4 @@
-/** The baseline at the edge: an object that inserts what it is sent as one row, and nothing else. */
+/** The baselines at the edge: an object that inserts what it is sent as one row, or sends it back on a WebSocket, and nothing else. */
 import { DurableObject } from "cloudflare:workers";
 
 interface Env {
@@ -14,12 +14,23 @@ export class BareObject extends DurableObject<Env> {
   insert(body: string): number {
     return this.ctx.storage.sql.exec<{ id: number }>("INSERT INTO rows (body) VALUES (?) RETURNING id", body).one().id;
   }
+
+  override async fetch(): Promise<Response> {
+    const { 0: client, 1: server } = new WebSocketPair();
+    this.ctx.acceptWebSocket(server);
+    return new Response(null, { status: 101, webSocket: client });
+  }
+
+  override webSocketMessage(socket: WebSocket, message: string | ArrayBuffer): void {
+    socket.send(message);
+  }
 }
 
 export default {
   async fetch(request: Request, env: Env): Promise<Response> {
     const name = new URL(request.url).pathname;
     if (name === "/health") return new Response("ok");
+    if (request.headers.get("upgrade") === "websocket") return env.BARE.getByName(name).fetch(request);
     return Response.json({ id: await env.BARE.getByName(name).insert(await request.text()) });
   },
 };
