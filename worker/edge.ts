@@ -19,6 +19,7 @@ import { readJson } from "./body.ts";
 import { callObject } from "./call-object.ts";
 import type { EdgeEnv } from "./env.ts";
 import { eventStream, isUpgrade, openSocket, wantsEventStream, withToken } from "./live-connection.ts";
+import { CHECK_EVERY } from "./live-feed.ts";
 import { LogObject, type LogSettings } from "./log-object.ts";
 import { openApi } from "./openapi.ts";
 import { problemResponse } from "./problem.ts";
@@ -31,6 +32,8 @@ export interface EdgeSettings<E extends EdgeEnv = EdgeEnv> {
   /** Who is asking. Default: by the settings of the deployment, see `AUTH`. */
   readonly authenticate?: Authenticate<E>;
   readonly limits?: Partial<Limits>;
+  /** Milliseconds after which a live connection's credentials are asked about again before anything is sent to it. Default, and at most: 60,000. */
+  readonly checkEvery?: number;
 }
 
 /** A Worker's handler, and the classes that it exports: what they know of this edge is in them. */
@@ -46,7 +49,11 @@ type Bindings<E> = { Bindings: E; Variables: { principal: Principal; store: stri
 export function createEdge<E extends EdgeEnv = EdgeEnv>({
   authenticate = authenticateBySettings,
   limits: given,
+  checkEvery = CHECK_EVERY,
 }: EdgeSettings<E> = {}): Edge<E> {
+  if (!(checkEvery >= 0 && checkEvery <= CHECK_EVERY)) {
+    throw new InvalidRequestError(`checkEvery is a number of milliseconds up to ${CHECK_EVERY}.`, { field: "checkEvery" });
+  }
   const limits = completeLimits(given);
   assertCommitFitsRow(limits);
   const app = new Hono<Bindings<E>>();
@@ -161,7 +168,7 @@ export function createEdge<E extends EdgeEnv = EdgeEnv>({
 
   class EdgeLog extends LogObject<E> {
     protected override settings(): LogSettings<E> {
-      return { authenticate, limits };
+      return { authenticate, limits, checkEvery };
     }
   }
   return { fetch: (request, env, context) => app.fetch(request, env, context), LogObject: EdgeLog, StreamObject };

@@ -48,6 +48,7 @@ export interface LiveLog {
   toPage(found: FoundEvents): string;
   head(): number;
   readonly limits: Limits;
+  readonly checkEvery: number;
 }
 
 /** Bytes that the platform keeps for each socket: https://developers.cloudflare.com/durable-objects/api/websockets/ */
@@ -55,8 +56,8 @@ const ATTACHMENT_BYTES = 16_384;
 /** Of one store; the platform's own limit is 32,768. */
 const SOCKETS = 20_000;
 const SOCKETS_OF_AN_ACTOR = 100;
-/** Credentials that were known so many milliseconds ago are asked about again before anything is sent. */
-const CHECK_EVERY = 60_000;
+/** Credentials that were known so many milliseconds ago are asked about again before anything is sent, at the latest. */
+export const CHECK_EVERY = 60_000;
 /** Positions that a reader is let fall behind where nothing matches, so that it isn't woken for each. */
 const PASSED_OVER = 1_000;
 /** Characters of a message, and messages of a socket in so many milliseconds. */
@@ -181,7 +182,7 @@ export class LiveFeed {
   async #offer(socket: WebSocket, session: LiveSession, found?: Map<string, FoundEvents>): Promise<void> {
     const { pull } = session;
     if (pull === null || pull.after >= this.#log.head()) return;
-    if (Date.now() - session.checkedAt > CHECK_EVERY) {
+    if (Date.now() - session.checkedAt > this.#log.checkEvery) {
       const checked = await this.#check(socket, session);
       if (checked === undefined) return;
       return this.#offer(socket, checked, found);

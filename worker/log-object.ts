@@ -15,7 +15,7 @@ import type { StoreHealth } from "../shared/wire.ts";
 import { type Authenticate, authenticateBySettings } from "./access.ts";
 import type { EdgeEnv } from "./env.ts";
 import { type CompleteQuery, type FoundEvents, readFeed } from "./feed-page.ts";
-import { LiveFeed, type LiveSession } from "./live-feed.ts";
+import { CHECK_EVERY, LiveFeed, type LiveSession } from "./live-feed.ts";
 import { problemResponse } from "./problem.ts";
 import { type Refused, toRefused } from "./refused.ts";
 import { idOf, linesOf, parseLine } from "./run-text.ts";
@@ -72,6 +72,7 @@ export type LogRow = {
 export interface LogSettings<E extends EdgeEnv> {
   readonly authenticate: Authenticate<E>;
   readonly limits: Limits;
+  readonly checkEvery: number;
 }
 
 /** Carries a `LiveSession` from the Worker to the log, as JSON in percent-encoding. */
@@ -105,6 +106,7 @@ export class LogObject<E extends EdgeEnv = EdgeEnv> extends DurableObject<E> {
       toPage: (found) => this.#toPage(found),
       head: () => this.#head,
       limits: this.settings().limits,
+      checkEvery: this.settings().checkEvery,
     });
     // Whoever waited when the object went away may have missed something.
     this.#live.deliver();
@@ -112,7 +114,7 @@ export class LogObject<E extends EdgeEnv = EdgeEnv> extends DurableObject<E> {
 
   /** Of the edge that this is the log of; `createEdge` makes a class that has its own. */
   protected settings(): LogSettings<E> {
-    return { authenticate: authenticateBySettings, limits: DEFAULT_LIMITS };
+    return { authenticate: authenticateBySettings, limits: DEFAULT_LIMITS, checkEvery: CHECK_EVERY };
   }
 
   /** The live feed. The Worker has let the request in, and says for whom. */
