@@ -85,34 +85,38 @@ test("what changes nothing writes nothing: a duplicate, a conflict, reads", asyn
   expect(bill.rowsWritten).toBe(0);
 });
 
-test.each([40, 1000])("%i commits of one event to as many streams: each push is one publication", async (count) => {
-  const store = await quietStore();
-  const { pushStreams } = DEFAULT_LIMITS;
-  const pushes = Math.ceil(count / pushStreams);
-  const streams = Array.from({ length: count }, (_, i) => `B-${i}`);
-  const push = async () => {
-    for (let at = 0; at < count; at += pushStreams) {
-      const commits = streams.slice(at, at + pushStreams).map((streamId) => ({ streamId, expectedVersion: "any", events: [event()] }));
-      const { body } = await store.push(...commits);
-      expect(body.results.every(({ status }) => status === "committed")).toBe(true);
-    }
-  };
-  const first = await billOf(push);
-  report(`${count} commits to ${count} new streams, in ${pushes} pushes`, first);
-  expect(first.rowsWritten).toBeLessThanOrEqual((4 + TABLE) * count);
-  expect(first.rowsRead).toBeLessThanOrEqual(10 * count);
-  expect(first.requests).toEqual({ "stream.append": count, "log.publish": pushes });
-  const alarms = await billOf(async () => {
-    for (const streamId of streams) await runDurableObjectAlarm(store.stream(streamId));
-  });
-  report("their alarms", alarms);
-  expect([alarms.rowsWritten, alarms.requests]).toEqual([0, { "stream.alarm": count }]);
-  const second = await billOf(push);
-  report(`${count} commits to ${count} streams that there are, in ${pushes} pushes`, second);
-  expect(second.rowsWritten).toBeLessThanOrEqual(4 * count);
-  expect(second.rowsRead).toBeLessThanOrEqual(10 * count);
-  expect(second.requests).toEqual({ "stream.append": count, "log.publish": pushes });
-});
+test.each([40, 1000])(
+  "%i commits of one event to as many streams: each push is one publication",
+  async (count) => {
+    const store = await quietStore();
+    const { pushStreams } = DEFAULT_LIMITS;
+    const pushes = Math.ceil(count / pushStreams);
+    const streams = Array.from({ length: count }, (_, i) => `B-${i}`);
+    const push = async () => {
+      for (let at = 0; at < count; at += pushStreams) {
+        const commits = streams.slice(at, at + pushStreams).map((streamId) => ({ streamId, expectedVersion: "any", events: [event()] }));
+        const { body } = await store.push(...commits);
+        expect(body.results.every(({ status }) => status === "committed")).toBe(true);
+      }
+    };
+    const first = await billOf(push);
+    report(`${count} commits to ${count} new streams, in ${pushes} pushes`, first);
+    expect(first.rowsWritten).toBeLessThanOrEqual((4 + TABLE) * count);
+    expect(first.rowsRead).toBeLessThanOrEqual(10 * count);
+    expect(first.requests).toEqual({ "stream.append": count, "log.publish": pushes });
+    const alarms = await billOf(async () => {
+      for (const streamId of streams) await runDurableObjectAlarm(store.stream(streamId));
+    });
+    report("their alarms", alarms);
+    expect([alarms.rowsWritten, alarms.requests]).toEqual([0, { "stream.alarm": count }]);
+    const second = await billOf(push);
+    report(`${count} commits to ${count} streams that there are, in ${pushes} pushes`, second);
+    expect(second.rowsWritten).toBeLessThanOrEqual(4 * count);
+    expect(second.rowsRead).toBeLessThanOrEqual(10 * count);
+    expect(second.requests).toEqual({ "stream.append": count, "log.publish": pushes });
+  },
+  180_000,
+);
 
 /** Until the log has the socket's last message: the answer to another one behind it. */
 async function settled(socket: LiveSocket): Promise<void> {
