@@ -40,6 +40,10 @@ test.each([
   expect(bill.rowsWritten).toBeLessThanOrEqual(most);
   expect(bill.rowsRead).toBeLessThanOrEqual(10);
   expect(bill.requests).toEqual({ "stream.append": 1, "log.publish": 1 });
+  const next = await billOf(() => store.append("A-1", 1 + size, ...events(size)));
+  report(`a commit of ${size} behind it, in the same burst`, next);
+  expect(next.rowsWritten).toBeLessThanOrEqual(most - 1);
+  expect(next.requests).toEqual({ "stream.append": 1, "log.publish": 1 });
 });
 
 /** SQLite writes a table into its schema by an insertion and an update. */
