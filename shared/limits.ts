@@ -14,8 +14,10 @@ export interface Limits {
   /** Commits in one push. */
   readonly pushCommits: number;
   /**
-   * Different streams in one push: each is a subrequest of the Worker that takes the push, and the free plan of
-   * Cloudflare Workers allows 50 a request.
+   * Different streams in one push. Each is two calls of the Worker that takes the push: to append, and to tell what became of it.
+   * The free plan of Cloudflare Workers allows 50 subrequests a request (https://developers.cloudflare.com/workers/platform/limits/),
+   * and does not say whether the second call counts; 2 × 20 leave room for the log, for retries and for whoever authenticates. The
+   * paid plan allows 10,000.
    */
   readonly pushStreams: number;
   /** Bytes of a request's body. */
@@ -30,7 +32,7 @@ export const DEFAULT_LIMITS: Limits = {
   commitEvents: 1000,
   jsonDepth: 64,
   pushCommits: 1000,
-  pushStreams: 40,
+  pushStreams: 20,
   bodyBytes: 4 * 1024 * 1024,
   pageEvents: 1000,
 };

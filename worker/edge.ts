@@ -25,6 +25,7 @@ import { openApi } from "./openapi.ts";
 import { problemResponse } from "./problem.ts";
 import { push } from "./push.ts";
 import { feedQuery, headerNumber, pageLimit, single, wholeNumber } from "./query.ts";
+import { countRequest } from "./rate-limit.ts";
 import { unwrap } from "./refused.ts";
 import { StreamObject } from "./stream-object.ts";
 
@@ -82,8 +83,11 @@ export function createEdge<E extends EdgeEnv = EdgeEnv>({
   app.use("/v1/:store/*", async (context, next) => {
     const request = withToken(context.req.raw);
     context.set("request", request);
-    context.set("principal", assertKnown(await authenticate(request, context.env)));
-    context.set("store", parseStoreId(context.req.param("store")));
+    const principal = assertKnown(await authenticate(request, context.env));
+    const store = parseStoreId(context.req.param("store"));
+    await countRequest(request, context.env, store, principal.actor);
+    context.set("principal", principal);
+    context.set("store", store);
     await next();
   });
 

@@ -10,4 +10,6 @@ export interface EdgeEnv extends JwtSettings {
   readonly AUTH?: string;
   /** Origins, separated by commas, compared whole. */
   readonly ALLOWED_ORIGINS?: string;
+  /** Counts each actor's requests to each store; left out, nobody's are. */
+  readonly RATE_LIMITER?: RateLimit;
 }

@@ -2,6 +2,7 @@
 import { ERROR_TITLES, sentenceOf } from "../shared/error-titles.ts";
 import { type ErrorCode, HeadwaterError, UnavailableError } from "../shared/errors.ts";
 import { problemOf } from "../shared/wire.ts";
+import { isOverloaded } from "./call-object.ts";
 import { logFault } from "./journal.ts";
 
 export const STATUS: Readonly<Record<ErrorCode, number>> = {
@@ -21,6 +22,9 @@ export const STATUS: Readonly<Record<ErrorCode, number>> = {
   "storage-failed": 500,
   "store-closed": 500,
 };
+
+/** Seconds. What is overloaded gets room to recover; what went away is back at once. */
+const OVERLOADED_RETRY_AFTER = 5;
 
 /** @param otherStatus where the code's own does not say enough */
 export function problemResponse(error: unknown, facts: Readonly<Record<string, string>> = {}, otherStatus?: number): Response {
@@ -46,5 +50,5 @@ function documentOf(error: HeadwaterError, status: number): object {
 /** What nobody foresaw goes to the log with its message, and to the caller without. */
 function unexpected(error: unknown, facts: Readonly<Record<string, string>>): HeadwaterError {
   logFault("request", error, facts);
-  return new UnavailableError();
+  return new UnavailableError(undefined, isOverloaded(error) ? { retryAfter: OVERLOADED_RETRY_AFTER } : {});
 }

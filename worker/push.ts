@@ -9,15 +9,21 @@ import { HeadwaterError, InvalidRequestError, PayloadTooLargeError } from "../sh
 import type { Limits } from "../shared/limits.ts";
 import type { PushAnswer, PushRequest, PushResult } from "../shared/wire.ts";
 import { assertMay, type Principal } from "./access.ts";
-import { callObject } from "./call-object.ts";
+import { callObject, isOverloaded, type Retries } from "./call-object.ts";
 import type { EdgeEnv } from "./env.ts";
 import { logFault } from "./journal.ts";
 import type { Followed, LogObject, PublicationAnswer } from "./log-object.ts";
 import { unwrap } from "./refused.ts";
 import type { AppendOutcome } from "./stream-object.ts";
 
-/** Requests to objects in flight: the platform allows six connections. */
+/**
+ * Calls in flight, of the six connections that the platform allows a request, and calls that are tried again:
+ * https://developers.cloudflare.com/workers/platform/limits/. With `pushStreams` at its default a push makes 46 of the 50
+ * subrequests of the free plan, where each call counts: two for each stream, two of the log, and these. The others are left
+ * to whoever authenticates.
+ */
 const IN_FLIGHT = 6;
+const RETRIES = 4;
 
 export interface PushContext {
   readonly env: EdgeEnv;
@@ -49,28 +55,27 @@ export async function push(request: PushRequest, context: PushContext): Promise<
     });
   }
   const log = () => env.LOGS.getByName(store);
-  const known = await followedLog(log, request);
+  const retries: Retries = { left: RETRIES };
+  const known = await followedLog(log, request, retries);
   const outcomes = await eachInFlight(parts, (part) =>
     callObject(
       () => env.STREAMS.getByName(`${store}/${part.streamId}`),
       async (stream) =>
         unwrap(await stream.append(`${store}/${part.streamId}`, part.commits, context.principal.actor, "caller")) as unknown as Outcome,
+      retries,
     ),
   );
   let id: string | null;
   try {
     const runs = outcomes.flatMap((outcome) => outcome.value?.run ?? []);
-    const published = await publish(log, runs, known);
+    const published = await publish(log, runs, known, retries);
     id = published.log;
-    const { answers } = published;
-    await eachInFlight(
-      parts.map((part, i) => ({ part, outcome: outcomes[i]?.value })),
-      async ({ part, outcome }) => {
-        if (outcome === undefined) return;
-        const told = outcome.run === null ? outcome.results : await outcome.published(answers.get(part.streamId) ?? null);
-        for (const [i, place] of part.places.entries()) results[place] = told[i];
-      },
-    );
+    for (const [i, part] of parts.entries()) {
+      const answer = published.answers.get(part.streamId);
+      const taken = outcomes[i]?.value?.results.map((result) => withPosition(result, answer)) ?? [];
+      for (const [at, place] of part.places.entries()) results[place] = taken[at];
+    }
+    if (published.isTold) await eachInFlight(outcomes, ({ value }) => tell(value, published.answers));
   } finally {
     for (const { value } of outcomes) value?.[Symbol.dispose]();
   }
@@ -78,6 +83,24 @@ export async function push(request: PushRequest, context: PushContext): Promise<
   const failed = outcomes.find((outcome) => outcome.error !== undefined);
   if (failed !== undefined) throw failed.error;
   return { log: id, results: results.map((result) => result ?? missing()) };
+}
+
+/** A stream that hears nothing asks the log by its alarm. */
+async function tell(outcome: Outcome | undefined, answers: Published["answers"]): Promise<void> {
+  const run = outcome?.run ?? null;
+  if (run === null) return;
+  try {
+    await outcome?.published(answers.get(run.streamId) ?? null);
+  } catch (error) {
+    logFault("published", error);
+  }
+}
+
+function withPosition(result: PushResult, answer: PublicationAnswer | undefined): PushResult {
+  if (!("position" in result) || result.position !== null || answer?.kind !== "published") return result;
+  const { firstVersion } = result;
+  const span = answer.spans.find((item) => item.firstVersion <= firstVersion && firstVersion <= item.lastVersion);
+  return span === undefined ? result : { ...result, position: span.firstPosition + (firstVersion - span.firstVersion) };
 }
 
 /** The commits by stream; those that no stream need look at are answered at once. */
@@ -114,34 +137,44 @@ function divide(
 }
 
 /** A device that follows a log must not have its commits taken into another one. Null where it says nothing of what it follows. */
-async function followedLog(log: () => DurableObjectStub<LogObject>, { log: id, position, mark }: Followed): Promise<string | null> {
+async function followedLog(
+  log: () => DurableObjectStub<LogObject>,
+  { log: id, position, mark }: Followed,
+  retries: Retries,
+): Promise<string | null> {
   if (mark !== undefined && position === undefined) {
     throw new InvalidRequestError("A mark stands beside the position that it is of.", { field: "position" });
   }
   if (id === undefined && position === undefined) return null;
-  const followed = await callObject(log, async (stub) => unwrap(await stub.follow({ log: id, position, mark })));
+  const followed = await callObject(log, async (stub) => unwrap(await stub.follow({ log: id, position, mark })), retries);
   return followed.log;
 }
 
-/**
- * One publication for all; without runs the log is asked for its id alone, where that is not known yet.
- *
- * @param known the log's id; null where nobody named it, and in the answer where the log can't be reached either: the
- *   streams took the commits all the same
- */
+interface Published {
+  /** Null where nobody named the log, and it can't be reached either: the streams took the commits all the same. */
+  readonly log: string | null;
+  /** By stream. */
+  readonly answers: ReadonlyMap<string, PublicationAnswer>;
+  /** Whether the streams are told: without an answer each publishes by itself. */
+  readonly isTold: boolean;
+}
+
+/** One publication for all; without runs the log is asked for its id alone, where that is not `known` yet. */
 async function publish(
   log: () => DurableObjectStub<LogObject>,
   runs: Parameters<LogObject["publish"]>[0],
   known: string | null,
-): Promise<{ log: string | null; answers: ReadonlyMap<string, PublicationAnswer> }> {
-  if (runs.length === 0 && known !== null) return { log: known, answers: new Map() };
+  retries: Retries,
+): Promise<Published> {
+  if (runs.length === 0 && known !== null) return { log: known, answers: new Map(), isTold: false };
   try {
-    const published = await callObject(log, (stub) => stub.publish(runs));
-    return { log: published.log, answers: new Map(runs.map(({ streamId }, i) => [streamId, published.answers[i] ?? missing()])) };
+    const published = await callObject(log, (stub) => stub.publish(runs), retries);
+    const answers = new Map(runs.map(({ streamId }, i) => [streamId, published.answers[i] ?? missing()]));
+    return { log: published.log, answers, isTold: true };
   } catch (error) {
-    // The streams have committed; each is told that it has to publish by itself.
     logFault("publish", error);
-    return { log: known, answers: new Map() };
+    // The streams have committed. They would all come at once to a log that is overloaded: they are left to their alarms.
+    return { log: known, answers: new Map(), isTold: !isOverloaded(error) };
   }
 }
 

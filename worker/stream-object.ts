@@ -28,7 +28,7 @@ interface AppendedText {
   readonly text: string;
 }
 
-/** A result whose position is yet to be filled in. */
+/** A result whose position may be yet to be filled in. */
 export type CommitResult = PushResult;
 
 export interface AppendOutcome {
@@ -36,8 +36,8 @@ export interface AppendOutcome {
   readonly results: readonly CommitResult[];
   /** What the caller is to publish; null where the stream publishes by itself. */
   readonly run: PublishedRun | null;
-  /** Tells the stream what became of `run`; null where the publication failed. Answers the results with their positions. */
-  readonly published: (answer: PublicationAnswer | null) => Promise<readonly CommitResult[]>;
+  /** Tells the stream what became of `run`, null where the publication failed, so that its alarm need not ask the log. */
+  readonly published: (answer: PublicationAnswer | null) => Promise<void>;
 }
 
 export interface StreamQuery {
@@ -100,7 +100,6 @@ export class StreamObject extends DurableObject<EdgeEnv> {
       run,
       published: async (answer) => {
         if (run !== null) this.#publisher.handedOver(run, answer);
-        return this.#withPositions(results);
       },
     };
   }

@@ -148,6 +148,7 @@ test("a stream without room refuses with its own code, keeps nothing of the comm
   const refused = await store.append("A-1", 1, event("Lost"));
   expect([refused.status, refused.body.code]).toEqual([507, "store-full"]);
   expect((await store.request("/streams/A-1")).body).toMatchObject({ version: 1, events: [{ type: "Before" }] });
+  expect(await store.feed()).toEqual(["#1 A-1@1"]);
   full.mockRestore();
   expect((await store.append("A-1", 1, event("After"))).body).toMatchObject({ version: 2, position: 2 });
 });

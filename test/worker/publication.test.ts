@@ -1,6 +1,7 @@
 import { abortAllDurableObjects, evictDurableObject, runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
 import fc from "fast-check";
 import { afterEach, expect, test, vi } from "vitest";
+import { DEFAULT_LIMITS } from "../../shared/limits.ts";
 import { LogObject } from "../../worker/index.ts";
 import type { PublishedRun } from "../../worker/log-object.ts";
 import { toLines } from "../../worker/run-text.ts";
@@ -147,6 +148,9 @@ test("a log without room keeps its streams' backlog, says how much it lacks, and
   const { body } = await store.request("/health");
   expect(body).toMatchObject({ head: 1, events: 1, streams: 1, unpublished: 3 });
   expect(body.oldestUnpublishedAgeMs).toBeGreaterThanOrEqual(0);
+  // Reads go on: of the feed up to where the log has it, and of the streams in full.
+  expect(await store.feed()).toEqual(["#1 A-1@1"]);
+  expect((await store.request("/streams/A-1")).body.events.map(({ position }) => position)).toEqual([1, null, null]);
   full.mockRestore();
   for (const streamId of ["A-1", "B-1"]) await runDurableObjectAlarm(store.stream(streamId));
   expect((await store.request("/health")).body).toMatchObject({
@@ -161,12 +165,13 @@ test("a log without room keeps its streams' backlog, says how much it lacks, and
 test("a push of many streams reaches the log as one publication", async () => {
   const store = newStore();
   const publish = vi.spyOn(LogObject.prototype, "publish");
+  const { pushStreams } = DEFAULT_LIMITS;
   const { body } = await store.push(
-    ...Array.from({ length: 40 }, (_, i) => ({ streamId: `A-${i}`, expectedVersion: 0, events: [event()] })),
+    ...Array.from({ length: pushStreams }, (_, i) => ({ streamId: `A-${i}`, expectedVersion: 0, events: [event()] })),
   );
   expect(publish).toHaveBeenCalledTimes(1);
   expect(body.results.flatMap((result) => ("position" in result ? [result.position ?? 0] : [])).sort((a, b) => a - b)).toEqual(
-    Array.from({ length: 40 }, (_, i) => i + 1),
+    Array.from({ length: pushStreams }, (_, i) => i + 1),
   );
 });
 
