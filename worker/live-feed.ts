@@ -17,6 +17,7 @@ import { LIVE_PROTOCOL, PING, PONG } from "../shared/live.ts";
 import { type FeedQuery, liveAuth, liveMessage, livePull, parseMessage } from "../shared/wire.ts";
 import { assertKnown, type Principal, readable } from "./access.ts";
 import type { CompleteQuery, FoundEvents } from "./feed-page.ts";
+import { eachInFlight } from "./in-flight.ts";
 import { logFault } from "./journal.ts";
 import { problemOfError } from "./problem.ts";
 import { type Refused, unwrap } from "./refused.ts";
@@ -118,7 +119,11 @@ export class LiveFeed {
       this.#isDelivering = false;
       // Readers of the same kind stand at the same place, and are sent the same page.
       const found = new Map<string, FoundEvents>();
-      await Promise.all([...this.#all()].map(([socket, session]) => this.#offer(socket, session, found)));
+      const isStale = ([, session]: [WebSocket, LiveSession]) => this.#isStale(session);
+      const sessions = [...this.#all()];
+      // Whoever has to be asked about again does not hold up the others.
+      for (const [socket, session] of sessions.filter((one) => !isStale(one))) await this.#offer(socket, session, found);
+      await eachInFlight(sessions.filter(isStale), ([socket, session]) => this.#offer(socket, session, found));
     };
     this.#state.waitUntil(work().catch((error: unknown) => logFault("live", error)));
   }
@@ -182,7 +187,7 @@ export class LiveFeed {
   async #offer(socket: WebSocket, session: LiveSession, found?: Map<string, FoundEvents>): Promise<void> {
     const { pull } = session;
     if (pull === null || pull.after >= this.#log.head()) return;
-    if (Date.now() - session.checkedAt > this.#log.checkEvery) {
+    if (this.#isStale(session)) {
       const checked = await this.#check(socket, session);
       if (checked === undefined) return;
       return this.#offer(socket, checked, found);
@@ -193,6 +198,10 @@ export class LiveFeed {
     if (found !== undefined && page.events.length === 0 && page.position - pull.after < PASSED_OVER) return;
     this.#keep(socket, { ...session, pull: null });
     send(socket, this.#log.toPage(page));
+  }
+
+  #isStale({ checkedAt }: LiveSession): boolean {
+    return Date.now() - checkedAt > this.#log.checkEvery;
   }
 
   /** Asks who it is, once more. Undefined where they are known no longer, or the socket was closed or given another session meanwhile. */

@@ -11,18 +11,17 @@ import type { PushAnswer, PushRequest, PushResult } from "../shared/wire.ts";
 import { assertMay, type Principal } from "./access.ts";
 import { callObject, isOverloaded, type Retries } from "./call-object.ts";
 import type { EdgeEnv } from "./env.ts";
+import { eachInFlight } from "./in-flight.ts";
 import { logFault } from "./journal.ts";
 import type { Followed, LogObject, PublicationAnswer } from "./log-object.ts";
 import { unwrap } from "./refused.ts";
 import type { AppendOutcome } from "./stream-object.ts";
 
 /**
- * Calls in flight, of the six connections that the platform allows a request, and calls that are tried again:
- * https://developers.cloudflare.com/workers/platform/limits/. With `pushStreams` at its default a push makes 46 of the 50
+ * Calls that are tried again: https://developers.cloudflare.com/workers/platform/limits/. With `pushStreams` at its default a push makes 46 of the 50
  * subrequests of the free plan, where each call counts: two for each stream, two of the log, and these. The others are left
  * to whoever authenticates.
  */
-const IN_FLIGHT = 6;
 const RETRIES = 4;
 
 export interface PushContext {
@@ -176,24 +175,6 @@ async function publish(
     // The streams have committed. They would all come at once to a log that is overloaded: they are left to their alarms.
     return { log: known, answers: new Map(), isTold: !isOverloaded(error) };
   }
-}
-
-async function eachInFlight<T, R>(items: readonly T[], work: (item: T) => Promise<R>): Promise<{ value?: R; error?: unknown }[]> {
-  const outcomes: { value?: R; error?: unknown }[] = [];
-  let next = 0;
-  const worker = async () => {
-    while (next < items.length) {
-      const at = next++;
-      const item = items[at] as T;
-      try {
-        outcomes[at] = { value: await work(item) };
-      } catch (error) {
-        outcomes[at] = { error };
-      }
-    }
-  };
-  await Promise.all(Array.from({ length: Math.min(IN_FLIGHT, items.length) }, worker));
-  return outcomes;
 }
 
 function missing(): never {

@@ -16,6 +16,8 @@ export interface EdgeProcess {
   readonly url: string;
   /** The folder that it keeps its state in. */
   readonly state: string;
+  /** The process group that it runs in; undefined while it does not. */
+  group(): number | undefined;
   /** SIGKILL for the whole process group, workerd included. */
   kill(): Promise<void>;
   /** Starts it again on the same port and state; with other settings, where they are given. */
@@ -86,6 +88,7 @@ export async function startEdge(
   return {
     url,
     state,
+    group: () => child?.pid,
     kill,
     start,
     stop: async () => {
