@@ -158,3 +158,35 @@ test("a name that can't stand in an event is nobody's", async () => {
     expect([response.status, (await response.json<{ code: string }>()).code]).toEqual([401, "unauthenticated"]);
   }
 });
+
+test("Tenant and name isolation: no two names of stores and streams mean the same object", async () => {
+  const id = crypto.randomUUID();
+  const read = async (store: string, streamId: string) => {
+    const response = await SELF.fetch(`https://edge.example/v1/${store}/streams/${streamId}`);
+    return [response.status, (await response.json<{ events?: { data: string }[] }>()).events?.map(({ data }) => data).join()];
+  };
+  const names = [
+    [`${id}`, "A-b-c"],
+    [`${id}-a`, "A-b-c"],
+    [`${id}-a`, "b-c"],
+    [`${id}`, "a-b-c"],
+    [`${id}`, "A:b"],
+    [`${id}`, "A.b"],
+    [`${id}`, "A~b"],
+  ] as const;
+  for (const [store, streamId] of names) {
+    const body = JSON.stringify({ expectedVersion: "no-stream", events: [{ type: "Named", data: `${store}/${streamId}` }] });
+    const { status } = await SELF.fetch(`https://edge.example/v1/${store}/streams/${streamId}`, { method: "POST", body });
+    expect([streamId, status]).toEqual([streamId, 201]);
+  }
+  for (const [store, streamId] of names) expect(await read(store, streamId)).toEqual([200, `${store}/${streamId}`]);
+  // What could be read as another store's path is no name.
+  for (const [store, streamId] of [
+    [id, `..%2f${id}-a%2fA-b-c`],
+    [id, "A-b-c%2f..%2fA-b-c"],
+    [`${id}%2f${id}`, "A-b-c"],
+    [id.toUpperCase(), "A-b-c"],
+  ] as const) {
+    expect([400, 404]).toContain((await read(store, streamId))[0]);
+  }
+});

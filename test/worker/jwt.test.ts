@@ -174,7 +174,7 @@ const WRONG: [name: string, settings: () => Settings, token: () => Promise<strin
   ["a good one where AUTH is something else", () => ({ AUTH: "JWT", JWT_SECRET: SECRET }), () => sign()],
 ];
 
-test.each(WRONG)("credentials: %s is refused everywhere, learns nothing and writes nothing", async (_name, settings, makeToken) => {
+test.each(WRONG)("forged tokens: %s is refused everywhere, learns nothing and writes nothing", async (_name, settings, makeToken) => {
   const log = vi.spyOn(console, "error").mockImplementation(() => undefined);
   const { id, append, feed } = newStore();
   await append("Permit-1", 0, event("Secret"));

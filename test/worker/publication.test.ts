@@ -120,7 +120,7 @@ test("crashed mid-append: commits of a race that every object is torn out of, se
   for (const { body } of again) expect(feed[body.position - 1]).toBe(`#${body.position} ${body.streamId}@${body.firstVersion}`);
 });
 
-test("a log that failed after applying is asked again and answers with the original positions", async () => {
+test("publish reorder over a new stub: a log that failed after applying is asked again and answers with the original positions", async () => {
   const store = newStore();
   const publish = LogObject.prototype.publish;
   vi.spyOn(LogObject.prototype, "publish").mockImplementationOnce(function (this: LogObject, runs) {

@@ -1,17 +1,21 @@
-/** The edge, with a log that takes no publication while it is told to be deaf. */
+/** The edge, with a log that fails its streams in a way that it is told. */
 import { createEdge, type EdgeEnv, LogObject as RealLog, StreamObject } from "../../../worker/index.ts";
 
 export { StreamObject };
 
 interface Env extends EdgeEnv {
-  readonly DEAF?: string;
+  /** `before` it takes a publication, `after` it has, or `silent`: it has, and never answers. */
+  readonly DEAF?: "before" | "after" | "silent";
 }
 
 export class LogObject extends RealLog {
   override publish(runs: Parameters<RealLog["publish"]>[0]): ReturnType<RealLog["publish"]> {
-    const env: Env = this.env;
-    if (env.DEAF === "yes") throw new Error("The log is deaf.");
-    return super.publish(runs);
+    const { DEAF: deaf }: Env = this.env;
+    if (deaf === "before") throw new Error("The log is deaf.");
+    const published = super.publish(runs);
+    if (deaf === "after") throw new Error("The log is deaf.");
+    // A call's answer may be a promise, whatever the type of the one that it takes the place of.
+    return deaf === "silent" ? (new Promise(() => undefined) as never) : published;
   }
 }
 
