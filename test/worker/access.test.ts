@@ -142,6 +142,7 @@ test("the interface is described by the schemas that check it", async () => {
   expect(document.openapi).toBe("3.1.0");
   expect(Object.keys(document.paths)).toEqual([
     "/health",
+    "/openapi.json",
     "/v1/{store}/streams/{streamId}",
     "/v1/{store}/streams",
     "/v1/{store}/commits",
