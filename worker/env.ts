@@ -10,4 +10,6 @@ export interface EdgeEnv extends JwtSettings {
   readonly AUTH?: string;
   /** Origins, separated by commas, compared whole. */
   readonly ALLOWED_ORIGINS?: string;
+  /** `faults` tells the log of faults alone; anything else, and nothing, of each request too. */
+  readonly LOG?: string;
 }

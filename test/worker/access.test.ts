@@ -17,7 +17,11 @@ test.each([undefined, "", "jwt", "Open", "none"])("with AUTH = %s a deployment r
   const edge = createEdge();
   for (const [method, path] of REQUESTS) {
     const request = new Request(`https://edge.example/v1/closed${path}`, { method, ...(method === "POST" ? { body: "{}" } : {}) });
-    const response = await edge.fetch(request, { STREAMS, LOGS, ...(AUTH === undefined ? {} : { AUTH }) }, createExecutionContext());
+    const response = await edge.fetch(
+      request,
+      { STREAMS, LOGS, LOG: "faults", ...(AUTH === undefined ? {} : { AUTH }) },
+      createExecutionContext(),
+    );
     expect([response.status, response.headers.get("www-authenticate")]).toEqual([401, "Bearer"]);
     expect(await response.json()).toMatchObject({ code: "unauthenticated" });
   }
@@ -111,7 +115,11 @@ test("the deployment's own settings open nothing", () => {
 });
 
 test("whether the edge answers can be asked without credentials", async () => {
-  const response = await createEdge().fetch(new Request("https://edge.example/health"), { STREAMS: env.STREAMS, LOGS: env.LOGS });
+  const response = await createEdge().fetch(new Request("https://edge.example/health"), {
+    STREAMS: env.STREAMS,
+    LOGS: env.LOGS,
+    LOG: "faults",
+  });
   expect([response.status, await response.json()]).toEqual([200, { status: "ok" }]);
 });
 
