@@ -139,7 +139,7 @@ export function createEdge<E extends EdgeEnv = EdgeEnv>({
     return context.json(
       await callObject(
         () => context.env.LOGS.getByName(store),
-        (log) => log.streams(query, reach),
+        (log) => log.listStreams(query, reach),
       ),
     );
   });
@@ -163,7 +163,7 @@ export function createEdge<E extends EdgeEnv = EdgeEnv>({
     }
     const { page } = await callObject(
       () => context.env.LOGS.getByName(store),
-      async (log) => unwrap(await log.read(query, reach)),
+      async (log) => unwrap(await log.readPage(query, reach)),
     );
     return json(page);
   });

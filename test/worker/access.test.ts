@@ -97,7 +97,7 @@ test("a page that is not allowed wakes no object", async () => {
     throw new Error("an object was asked for");
   };
   const namespace = new Proxy(env.STREAMS, { get: fail });
-  const settings = { AUTH: "open", STREAMS: namespace, LOGS: new Proxy(env.LOGS, { get: fail }) };
+  const settings = { AUTH: "open", LOG: "faults", STREAMS: namespace, LOGS: new Proxy(env.LOGS, { get: fail }) };
   for (const [method, path] of REQUESTS) {
     const request = new Request(`https://edge.example/v1/closed${path}`, {
       method,

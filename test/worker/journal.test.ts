@@ -53,7 +53,7 @@ test("no line has a token, a payload or a query in it, not even where something 
     headers: { upgrade: "websocket", "sec-websocket-protocol": `headwater.v1, bearer.${secret}` },
   });
   expect(live.status).toBe(101);
-  vi.spyOn(LogObject.prototype, "read").mockImplementation(() => {
+  vi.spyOn(LogObject.prototype, "readPage").mockImplementation(() => {
     throw new Error("out of order");
   });
   expect((await call(`/v1/STORE/feed?type=${secret}`, { headers })).status).toBe(503);
