@@ -31,7 +31,7 @@ export default defineConfig({
         plugins: [
           cloudflareTest({
             wrangler: { configPath: "./wrangler.toml" },
-            miniflare: { compatibilityFlags: ["nodejs_compat"], bindings: { AUTH: "open" } },
+            miniflare: { compatibilityFlags: ["nodejs_compat"], bindings: { AUTH: "open", LOG: "faults" } },
           }),
         ],
         test: { name: "workerd", include: ["test/worker/**/*.test.ts", "test/contract/*.worker.test.ts"], testTimeout: 60_000 },

@@ -12,8 +12,11 @@ const isGiven = (option) => given.some((argument) => argument === option || argu
 const preset = Object.entries({ "--ip": "127.0.0.1", "--port": "8787", "--inspector-port": "0" }).flatMap(([option, value]) =>
   isGiven(option) ? [] : [option, value],
 );
-const auth = given.some((argument) => /^(--var=)?AUTH:/.test(argument)) ? [] : ["--var", "AUTH:open"];
-const wrangler = spawn(process.execPath, ["node_modules/wrangler/bin/wrangler.js", "dev", ...preset, ...auth, ...given], {
+// wrangler prints a line for each request by itself.
+const settings = Object.entries({ AUTH: "open", LOG: "faults" }).flatMap(([name, value]) =>
+  given.some((argument) => argument.replace("--var=", "").startsWith(`${name}:`)) ? [] : ["--var", `${name}:${value}`],
+);
+const wrangler = spawn(process.execPath, ["node_modules/wrangler/bin/wrangler.js", "dev", ...preset, ...settings, ...given], {
   // A group of its own, so that workerd ends with it.
   detached: true,
   stdio: ["ignore", "inherit", "inherit"],

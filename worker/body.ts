@@ -22,20 +22,16 @@ async function readText(request: Request, most: number): Promise<string> {
   const tooLarge = () => new PayloadTooLargeError(`A request's body has at most ${most} bytes.`, { field: "body" });
   if (Number(request.headers.get("content-length") ?? 0) > most) throw tooLarge();
   if (request.body === null) return "";
-  const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
-  let text = "";
+  const chunks: Uint8Array<ArrayBuffer>[] = [];
   let bytes = 0;
   for await (const chunk of request.body) {
     bytes += chunk.byteLength;
     if (bytes > most) throw tooLarge();
-    text += decode(decoder, chunk);
+    chunks.push(new Uint8Array(chunk));
   }
-  return text + decode(decoder);
-}
-
-function decode(decoder: TextDecoder, chunk?: Uint8Array): string {
+  // Not before the body has come to its end: a runtime that is still handing it over may lose the answer.
   try {
-    return chunk === undefined ? decoder.decode() : decoder.decode(chunk, { stream: true });
+    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(await new Blob(chunks).arrayBuffer());
   } catch (error) {
     throw new InvalidRequestError("The body is not UTF-8.", { field: "body" }, { cause: error });
   }

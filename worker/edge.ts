@@ -1,7 +1,7 @@
 /** The HTTP interface: routes, and what happens on the way to an object. */
 import { Hono } from "hono";
 import { type Commit, type EventDefaults, parseCommit } from "../shared/commit.ts";
-import { errorOf, InvalidRequestError } from "../shared/errors.ts";
+import { errorOf, HeadwaterError, InvalidRequestError } from "../shared/errors.ts";
 import { assertCommitFitsRow, completeLimits, type Limits } from "../shared/limits.ts";
 import { parseStoreId, parseStreamId } from "../shared/stream-id.ts";
 import { type AppendAnswer, type PushResult, parseAppendRequest, parsePushRequest } from "../shared/wire.ts";
@@ -18,6 +18,7 @@ import {
 import { readJson } from "./body.ts";
 import { callObject } from "./call-object.ts";
 import type { EdgeEnv } from "./env.ts";
+import { logRequest } from "./journal.ts";
 import { eventStream, isUpgrade, openSocket, wantsEventStream, withToken } from "./live-connection.ts";
 import { CHECK_EVERY } from "./live-feed.ts";
 import { LogObject, type LogSettings } from "./log-object.ts";
@@ -44,7 +45,10 @@ export interface Edge<E extends EdgeEnv = EdgeEnv> {
   readonly StreamObject: typeof StreamObject;
 }
 
-type Bindings<E> = { Bindings: E; Variables: { principal: Principal; store: string; request: Request } };
+type Bindings<E> = {
+  Bindings: E;
+  Variables: { principal: Principal; store: string; request: Request; requestId: string; code: string | undefined };
+};
 
 /** The edge. A Worker exports it as its default, exports its `StreamObject` and `LogObject` too, and binds them as STREAMS and LOGS. */
 export function createEdge<E extends EdgeEnv = EdgeEnv>({
@@ -59,10 +63,26 @@ export function createEdge<E extends EdgeEnv = EdgeEnv>({
   assertCommitFitsRow(limits);
   const app = new Hono<Bindings<E>>();
 
-  app.onError((error, context) => problemResponse(error, { method: context.req.method, path: context.req.path }));
-  app.notFound(() => {
+  app.onError((error, context) => {
+    context.set("code", error instanceof HeadwaterError ? error.code : "unavailable");
+    const { method, path } = context.req;
+    return problemResponse(error, { method, path, store: context.var.store, request: context.var.requestId });
+  });
+  app.notFound((context) => {
     const error = new InvalidRequestError("There is nothing at this path for this method; see /openapi.json.", { field: "path" });
+    context.set("code", error.code);
     return problemResponse(error, {}, 404);
+  });
+
+  app.use("*", async (context, next) => {
+    const began = Date.now();
+    // What Cloudflare calls the request; on a machine of one's own it has no name.
+    const request = context.req.header("cf-ray") ?? crypto.randomUUID();
+    context.set("requestId", request);
+    await next();
+    const { method, path } = context.req;
+    const { store, code } = context.var;
+    logRequest(context.env, { method, path, status: context.res.status, code, duration: Date.now() - began, store, request });
   });
 
   app.use("*", async (context, next) => {
@@ -130,7 +150,7 @@ export function createEdge<E extends EdgeEnv = EdgeEnv>({
     return context.json(
       await callObject(
         () => context.env.LOGS.getByName(store),
-        (log) => log.streams(query, reach),
+        (log) => log.listStreams(query, reach),
       ),
     );
   });
@@ -154,7 +174,7 @@ export function createEdge<E extends EdgeEnv = EdgeEnv>({
     }
     const { page } = await callObject(
       () => context.env.LOGS.getByName(store),
-      async (log) => unwrap(await log.read(query, reach)),
+      async (log) => unwrap(await log.readPage(query, reach)),
     );
     return json(page);
   });

@@ -12,4 +12,6 @@ export interface EdgeEnv extends JwtSettings {
   readonly ALLOWED_ORIGINS?: string;
   /** Counts each actor's requests to each store; left out, nobody's are. */
   readonly RATE_LIMITER?: RateLimit;
+  /** `faults` tells the log of faults alone; anything else, and nothing, of each request too. */
+  readonly LOG?: string;
 }

@@ -6,7 +6,7 @@
 import { DurableObject } from "cloudflare:workers";
 import { unreachable } from "../shared/assert.ts";
 import { LogMismatchError, PositionAheadError } from "../shared/errors.ts";
-import { intersection, type Reach, reachOfCategory } from "../shared/grants.ts";
+import { EVERYTHING, intersection, type Reach, reachOfCategory } from "../shared/grants.ts";
 import { DEFAULT_LIMITS, type Limits } from "../shared/limits.ts";
 import { decidePublication } from "../shared/log.ts";
 import { markAfter, START_MARK } from "../shared/mark.ts";
@@ -291,8 +291,13 @@ export class LogObject<E extends EdgeEnv = EdgeEnv> extends DurableObject<E> {
   }
 
   /** A page of the feed as JSON: of what is in reach, and moving on past the rest. */
-  read(query: CompleteQuery, reach: Reach): { readonly page: string } | Refused {
+  readPage(query: CompleteQuery, reach: Reach): { readonly page: string } | Refused {
     return this.#checkQuery(query) ?? { page: this.#toPage(readFeed(this.#sql, this.#head, query, reach)) };
+  }
+
+  /** For a Worker of before there were grants of streams, see docs/decisions/0014-version-skew.md: it has checked access by itself. */
+  read(query: CompleteQuery, reach = EVERYTHING): { readonly page: string } | Refused {
+    return this.readPage(query, reach);
   }
 
   #checkQuery({ log, after, seen = after, mark }: CompleteQuery): Refused | undefined {
@@ -305,7 +310,7 @@ export class LogObject<E extends EdgeEnv = EdgeEnv> extends DurableObject<E> {
   }
 
   /** Streams in the order of their ids, of what is in reach. */
-  streams(
+  listStreams(
     query: { readonly category?: string; readonly after: string; readonly limit: number },
     reach: Reach,
   ): {
@@ -328,6 +333,11 @@ export class LogObject<E extends EdgeEnv = EdgeEnv> extends DurableObject<E> {
     if (streams.length <= query.limit) return { streams, next: null };
     streams.pop();
     return { streams, next: streams.at(-1)?.streamId ?? null };
+  }
+
+  /** As `read`. */
+  streams(query: Parameters<LogObject["listStreams"]>[0], reach = EVERYTHING): ReturnType<LogObject["listStreams"]> {
+    return this.listStreams(query, reach);
   }
 
   health(): StoreHealth {

@@ -1,12 +1,14 @@
 /** `GET /openapi.json`, made from the shapes that check the messages, so that it can't say anything else. */
 import { ERROR_TITLES } from "../shared/error-titles.ts";
 import type { ErrorCode } from "../shared/errors.ts";
+import { DEFAULT_LIMITS, NAME_LENGTH } from "../shared/limits.ts";
+import { BEARER_PROTOCOL, LIVE_PROTOCOL } from "../shared/live.ts";
 import type { Shape } from "../shared/shape.ts";
 import * as wire from "../shared/wire.ts";
 import { jsonSchema } from "./json-schema.ts";
 import { STATUS } from "./problem.ts";
 
-type Parameter = { name: string; in: "path" | "query"; required?: boolean; description: string; schema: object };
+type Parameter = { name: string; in: "path" | "query" | "header"; required?: boolean; description: string; schema: object };
 
 const STORE: Parameter = {
   name: "store",
@@ -23,6 +25,30 @@ const STREAM: Parameter = {
   schema: { type: "string", pattern: "^[A-Za-z][A-Za-z0-9._:~-]{0,254}$" },
 };
 
+/** What no shape says: `parseCommit` checks it. */
+const EVENTS = {
+  type: "array",
+  minItems: 1,
+  maxItems: DEFAULT_LIMITS.commitEvents,
+  items: {
+    type: "object",
+    properties: {
+      id: { type: "string", format: "uuid", description: "The idempotency key. Default: a new one, so that sending again appends anew." },
+      type: { type: "string", minLength: 1, maxLength: NAME_LENGTH, description: "Printable characters." },
+      schemaVersion: { type: "integer", minimum: 1, default: 1 },
+      data: { description: `Any JSON of at most ${DEFAULT_LIMITS.eventBytes} bytes, metadata included.` },
+      metadata: { type: "object", properties: { correlationId: { type: "string" }, causationId: { type: "string" } } },
+      occurredAt: { type: "string", format: "date-time", description: "In UTC. Default: the edge's time." },
+    },
+    required: ["type", "data"],
+  },
+};
+const COMMIT = { expectedVersion: { ...jsonSchema("expectedVersion"), default: "any" }, events: EVENTS };
+
+const LIVE = `As a WebSocket, of the subprotocol \`${LIVE_PROTOCOL}\` with the token beside it as \`${BEARER_PROTOCOL}<token>\`: each
+\`{"pull":{"after":17}}\` is answered by one page, and \`{"auth":{"token":"…"}}\` by \`{"renewed":{"expiresAt":…}}\`; what goes wrong is sent as
+\`{"problem":{…}}\`. As server-sent events, \`id\` is the position.`;
+
 let document: object | undefined;
 
 export function openApi(): object {
@@ -37,11 +63,12 @@ export function openApi(): object {
     security: [{ bearer: [] }, {}],
     paths: {
       "/health": { get: { summary: "Whether the edge answers.", responses: { 200: { description: "It does." } } } },
+      "/openapi.json": { get: { summary: "This document.", responses: { 200: { description: "OpenAPI 3.1." } } } },
       "/v1/{store}/streams/{streamId}": {
         parameters: [STORE, STREAM],
         post: {
           summary: "Append events to a stream: all of them or none.",
-          requestBody: body(wire.appendRequest),
+          requestBody: body(describing(jsonSchema(wire.appendRequest), COMMIT)),
           responses: {
             201: answer("Appended.", wire.appendAnswer),
             200: answer("They were there already.", wire.appendAnswer),
@@ -74,7 +101,14 @@ export function openApi(): object {
         parameters: [STORE],
         post: {
           summary: "Push commits of many streams: each taken or refused on its own.",
-          requestBody: body(wire.pushRequest),
+          requestBody: body(
+            describing(jsonSchema(wire.pushRequest), {
+              commits: {
+                type: "array",
+                items: describing(jsonSchema(wire.pushRequest.commits[0]), { streamId: STREAM.schema, ...COMMIT }),
+              },
+            }),
+          ),
           responses: {
             200: answer("One result for each commit, in order.", wire.pushAnswer),
             ...problems("invalid-request", "payload-too-large", "log-mismatch", "position-ahead", "store-full"),
@@ -84,7 +118,8 @@ export function openApi(): object {
       "/v1/{store}/feed": {
         parameters: [STORE],
         get: {
-          summary: "Read the log in position order.",
+          summary: "Read the log in position order: a page; or live, by WebSocket or as server-sent events.",
+          description: LIVE,
           parameters: [
             { ...whole("after", "The position after which to go on."), schema: { type: "integer", minimum: 0 } },
             whole("limit", "Events at most.", 1000),
@@ -98,24 +133,42 @@ export function openApi(): object {
             text("correlation", "Only events of this correlation id."),
             text("since", "Recorded at this time or later, ISO 8601 UTC."),
             text("until", "Recorded at this time or earlier, ISO 8601 UTC."),
+            {
+              name: "Last-Event-ID",
+              in: "header",
+              description: "With server-sent events, in the place of `after`.",
+              schema: { type: "integer", minimum: 0 },
+            },
           ],
           responses: {
-            200: answer("A page of the feed.", wire.feedPage),
-            ...problems("invalid-request", "log-mismatch", "position-ahead"),
+            101: { description: "The live feed, where the request has `Upgrade: websocket`." },
+            200: {
+              description: "A page of the feed; the live feed where the request has `Accept: text/event-stream`.",
+              content: { "application/json": { schema: jsonSchema(wire.feedPage) }, "text/event-stream": { schema: { type: "string" } } },
+            },
+            ...problems("invalid-request", "log-mismatch", "position-ahead", "payload-too-large"),
           },
         },
       },
       "/v1/{store}/health": {
         parameters: [STORE],
-        get: { summary: "The log's id and size, and what it lacks.", responses: { 200: answer("As counted.", wire.storeHealth) } },
+        get: {
+          summary: "The log's id and size, and what it lacks.",
+          responses: { 200: answer("As counted.", wire.storeHealth), ...problems("invalid-request") },
+        },
       },
     },
   };
   return document;
 }
 
-function body(shape: Shape): object {
-  return { required: true, content: { "application/json": { schema: jsonSchema(shape) } } };
+function body(schema: object): object {
+  return { required: true, content: { "application/json": { schema } } };
+}
+
+/** The schema of an object with more said of some of its properties. */
+function describing(schema: { properties?: object }, properties: object): object {
+  return { ...schema, properties: { ...schema.properties, ...properties } };
 }
 
 function answer(description: string, shape: Shape): object {

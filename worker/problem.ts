@@ -3,7 +3,7 @@ import { ERROR_TITLES, sentenceOf } from "../shared/error-titles.ts";
 import { type ErrorCode, HeadwaterError, UnavailableError } from "../shared/errors.ts";
 import { problemOf } from "../shared/wire.ts";
 import { isOverloaded } from "./call-object.ts";
-import { logFault } from "./journal.ts";
+import { type Facts, logFault } from "./journal.ts";
 
 export const STATUS: Readonly<Record<ErrorCode, number>> = {
   "invalid-request": 400,
@@ -27,7 +27,7 @@ export const STATUS: Readonly<Record<ErrorCode, number>> = {
 const OVERLOADED_RETRY_AFTER = 5;
 
 /** @param otherStatus where the code's own does not say enough */
-export function problemResponse(error: unknown, facts: Readonly<Record<string, string>> = {}, otherStatus?: number): Response {
+export function problemResponse(error: unknown, facts: Facts = {}, otherStatus?: number): Response {
   const known = error instanceof HeadwaterError ? error : unexpected(error, facts);
   const status = otherStatus ?? STATUS[known.code];
   const body = documentOf(known, status);
@@ -48,7 +48,7 @@ function documentOf(error: HeadwaterError, status: number): object {
 }
 
 /** What nobody foresaw goes to the log with its message, and to the caller without. */
-function unexpected(error: unknown, facts: Readonly<Record<string, string>>): HeadwaterError {
+function unexpected(error: unknown, facts: Facts): HeadwaterError {
   logFault("request", error, facts);
   return new UnavailableError(undefined, isOverloaded(error) ? { retryAfter: OVERLOADED_RETRY_AFTER } : {});
 }

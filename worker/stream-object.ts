@@ -93,7 +93,8 @@ export class StreamObject extends DurableObject<EdgeEnv> {
       if (isFull(error)) return toRefused(new StoreFullError());
       throw error;
     }
-    const run = publishedBy === "caller" ? this.#publisher.handOver() : null;
+    // A stream whose every commit was refused has no table that a backlog could be looked for in.
+    const run = publishedBy === "caller" && this.#exists ? this.#publisher.handOver() : null;
     if (run === null) await this.#publisher.within(POSITION_WAIT, this.#version, oldestTaken(results));
     return {
       results: this.#withPositions(results),

@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import { ERROR_CODES, errorOf, HeadwaterError } from "../../shared/errors.ts";
 import * as wire from "../../shared/wire.ts";
@@ -44,4 +45,32 @@ test("an answer of the wrong shape is told by its field, and unknown fields are 
   expect(() => wire.parseFeedPage({ ...page, events: [{ id: "x" }] })).toThrow(
     expect.objectContaining({ field: expect.stringMatching(/^events\.0\./) }),
   );
+});
+
+const { parseAppendRequest, parsePushRequest, parseAppendAnswer, parsePushAnswer, parseStreamPage, parseStreamList } = wire;
+const { parseFeedPage, parseStoreHealth } = wire;
+const REQUESTS = { parseAppendRequest, parsePushRequest };
+const ANSWERS = { parseAppendAnswer, parsePushAnswer, parseStreamPage, parseStreamList, parseFeedPage, parseStoreHealth };
+
+/** Messages of version 1, of clients and of edges, also of those that told no marks yet. They stay as they are. */
+const RECORDED: Readonly<Record<string, readonly object[]>> = JSON.parse(readFileSync(new URL("wire-1.json", import.meta.url), "utf8"));
+
+/** With a field of the future in each object. */
+function withLater(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(withLater);
+  if (typeof value !== "object" || value === null) return value;
+  return { ...Object.fromEntries(Object.entries(value).map(([key, item]) => [key, withLater(item)])), later: { than: "today" } };
+}
+
+test("messages that were recorded of an earlier version are understood, and so are those of a later one", () => {
+  for (const [name, parse] of Object.entries({ ...REQUESTS, ...ANSWERS })) {
+    const messages = RECORDED[name] ?? [];
+    expect(messages.length).toBeGreaterThan(0);
+    for (const message of messages) {
+      const read = parse(message);
+      expect(read).toMatchObject(message);
+      expect(parse({ ...message, later: 1 })).toEqual(read);
+      expect(() => parse(withLater(message))).not.toThrow();
+    }
+  }
 });

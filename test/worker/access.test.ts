@@ -17,7 +17,11 @@ test.each([undefined, "", "jwt", "Open", "none"])("with AUTH = %s a deployment r
   const edge = createEdge();
   for (const [method, path] of REQUESTS) {
     const request = new Request(`https://edge.example/v1/closed${path}`, { method, ...(method === "POST" ? { body: "{}" } : {}) });
-    const response = await edge.fetch(request, { STREAMS, LOGS, ...(AUTH === undefined ? {} : { AUTH }) }, createExecutionContext());
+    const response = await edge.fetch(
+      request,
+      { STREAMS, LOGS, LOG: "faults", ...(AUTH === undefined ? {} : { AUTH }) },
+      createExecutionContext(),
+    );
     expect([response.status, response.headers.get("www-authenticate")]).toEqual([401, "Bearer"]);
     expect(await response.json()).toMatchObject({ code: "unauthenticated" });
   }
@@ -93,7 +97,7 @@ test("a page that is not allowed wakes no object", async () => {
     throw new Error("an object was asked for");
   };
   const namespace = new Proxy(env.STREAMS, { get: fail });
-  const settings = { AUTH: "open", STREAMS: namespace, LOGS: new Proxy(env.LOGS, { get: fail }) };
+  const settings = { AUTH: "open", LOG: "faults", STREAMS: namespace, LOGS: new Proxy(env.LOGS, { get: fail }) };
   for (const [method, path] of REQUESTS) {
     const request = new Request(`https://edge.example/v1/closed${path}`, {
       method,
@@ -111,7 +115,11 @@ test("the deployment's own settings open nothing", () => {
 });
 
 test("whether the edge answers can be asked without credentials", async () => {
-  const response = await createEdge().fetch(new Request("https://edge.example/health"), { STREAMS: env.STREAMS, LOGS: env.LOGS });
+  const response = await createEdge().fetch(new Request("https://edge.example/health"), {
+    STREAMS: env.STREAMS,
+    LOGS: env.LOGS,
+    LOG: "faults",
+  });
   expect([response.status, await response.json()]).toEqual([200, { status: "ok" }]);
 });
 
@@ -142,6 +150,7 @@ test("the interface is described by the schemas that check it", async () => {
   expect(document.openapi).toBe("3.1.0");
   expect(Object.keys(document.paths)).toEqual([
     "/health",
+    "/openapi.json",
     "/v1/{store}/streams/{streamId}",
     "/v1/{store}/streams",
     "/v1/{store}/commits",

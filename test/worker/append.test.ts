@@ -127,6 +127,15 @@ test("a push answers each commit on its own; what stands behind a refused one of
   await expect(store.request("/streams/C-1")).resolves.toMatchObject({ status: 404 });
 });
 
+test("a push that a stream of nothing refuses is answered as any other", async () => {
+  const store = newStore();
+  const commit = (streamId: string, expectedVersion: unknown) => ({ streamId, expectedVersion, events: [event()] });
+  const { status, body } = await store.push(commit("New-1", 3), commit("New-1", 0), commit("New-2", "stream-exists"), commit("New-3", 0));
+  expect([status, body.results.map((result) => result.status)]).toEqual([200, ["conflict", "skipped", "conflict", "committed"]]);
+  expect((await store.request("/streams/New-1")).status).toBe(404);
+  expect(await store.feed()).toEqual(["#1 New-3@1"]);
+});
+
 test("a push for another log takes nothing", async () => {
   const store = newStore();
   const commits = [{ streamId: "A-1", expectedVersion: 0, events: [event()] }];

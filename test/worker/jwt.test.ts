@@ -16,7 +16,7 @@ function call(settings: Settings, path: string, token: string | undefined, body?
   const headers = new Headers(others);
   if (token !== undefined) headers.set("authorization", `Bearer ${token}`);
   const init = body === undefined ? { headers } : { headers, method: "POST", body: JSON.stringify(body) };
-  const bindings = { STREAMS: env.STREAMS, LOGS: env.LOGS, ...settings };
+  const bindings = { STREAMS: env.STREAMS, LOGS: env.LOGS, LOG: "faults", ...settings };
   return Promise.resolve(edge.fetch(new Request(`https://edge.example/v1/${path}`, init), bindings, createExecutionContext()));
 }
 

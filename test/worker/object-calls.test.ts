@@ -91,8 +91,8 @@ const REQUESTS: [string, string, object | undefined, string][] = [
   ["the reading of a stream", "/streams/A-1", undefined, "A-1.read"],
   ["a push's append", "/commits", { commits: [{ streamId: "A-1", events: [event()] }] }, "A-1.append"],
   ["a push by who follows the log", "/commits", { position: 0, commits: [{ streamId: "A-1", events: [event()] }] }, "log.follow"],
-  ["the feed", "/feed", undefined, "log.read"],
-  ["the list of streams", "/streams", undefined, "log.streams"],
+  ["the feed", "/feed", undefined, "log.readPage"],
+  ["the list of streams", "/streams", undefined, "log.listStreams"],
   ["a store's health", "/health", undefined, "log.health"],
 ];
 

@@ -1,0 +1,122 @@
+/** What an earlier version wrote, and what it calls: `skew/` is kept as it was, a later version's rows get a file beside it. */
+import { createExecutionContext, env, evictDurableObject, runInDurableObject } from "cloudflare:test";
+import { expect, onTestFinished, test } from "vitest";
+import { EVERYTHING } from "../../shared/grants.ts";
+import { createEdge, LogObject } from "../../worker/index.ts";
+import { event, newStore, type TestStore } from "./edge-calls.ts";
+import storageFile from "./skew/storage-1.json?raw";
+
+interface Storage {
+  readonly schema: readonly string[];
+  readonly tables: Readonly<Record<string, readonly (readonly (string | number | null)[])[]>>;
+}
+
+const STORAGE: Readonly<Record<"stream" | "log" | "logBeforeMarks", Storage>> = JSON.parse(storageFile);
+
+/** Puts the rows of an earlier version in the place of what the object has, and has it wake with them. */
+async function restore(object: Parameters<typeof evictDurableObject>[0], { schema, tables }: Storage, store: string): Promise<void> {
+  await runInDurableObject<DurableObject, void>(object, (_, { storage: { sql } }) => {
+    for (const table of Object.keys(tables)) sql.exec(`DROP TABLE IF EXISTS ${table}`);
+    for (const statement of schema) sql.exec(statement);
+    for (const [table, rows] of Object.entries(tables)) {
+      for (const row of rows) {
+        const values = row.map((value) => (typeof value === "string" ? value.replace("STORE/", `${store}/`) : value));
+        sql.exec(`INSERT INTO ${table} VALUES (${values.map(() => "?").join(", ")})`, ...values);
+      }
+    }
+  });
+  await evictDurableObject(object);
+}
+
+const FEED = ["#1 Permit-1@1", "#2 Permit-1@2", "#3 Other-1@1", "#4 Permit-1@3"];
+
+async function restored(log: "log" | "logBeforeMarks"): Promise<TestStore> {
+  const store = newStore();
+  await restore(store.log(), STORAGE[log], store.id);
+  await restore(store.stream("Permit-1"), STORAGE.stream, store.id);
+  return store;
+}
+
+test.each(["log", "logBeforeMarks"] as const)("rows of an earlier version are read, and appended to: %s", async (log) => {
+  const store = await restored(log);
+  expect(await store.feed()).toEqual(FEED);
+  const { body: page } = await store.request("/feed");
+  expect(page).toMatchObject({ log: STORAGE.log.tables["meta"]?.[0]?.[0], head: 4, mark: STORAGE.log.tables["runs"]?.at(-1)?.[5] });
+  const { body: stream } = await store.request("/streams/Permit-1");
+  expect(stream.events.map(({ data, actor, position }) => [data, actor, position])).toEqual([
+    [{ a: 1 }, "ann", 1],
+    ["ü", null, 2],
+    [[null], null, 4],
+  ]);
+  // An id that an earlier version recorded is known still.
+  const { id } = stream.events[2] ?? {};
+  const again = await store.append("Permit-1", 99, { id, type: "Happened", data: [null] });
+  expect([again.status, again.body]).toMatchObject([200, { version: 3, position: 4, duplicate: true }]);
+  expect((await store.append("Permit-1", 3, event())).body).toMatchObject({ version: 4, position: 5 });
+  expect(await store.feed()).toEqual([...FEED, "#5 Permit-1@4"]);
+});
+
+test("what today's version writes, the one of the rows would find in its columns", async () => {
+  const store = newStore();
+  await store.append("Permit-1", 0, event());
+  for (const [object, { tables }] of [
+    [store.stream("Permit-1"), STORAGE.stream],
+    [store.log(), STORAGE.log],
+  ] as const) {
+    const columns = (_: unknown, { storage: { sql } }: DurableObjectState) =>
+      Object.keys(tables).map((table) => Object.keys(sql.exec(`SELECT * FROM ${table}`).toArray()[0] ?? {}).length);
+    expect(await runInDurableObject<DurableObject, number[]>(object, columns)).toEqual(Object.values(tables).map(([row]) => row?.length));
+  }
+});
+
+test("an old Worker, which has let in only who may read everything, is shown everything by a new log", async () => {
+  const store = await restored("log");
+  const log = store.log();
+  const read = await log.read({ after: 0, limit: 10 });
+  expect("page" in read && JSON.parse(read.page).events).toHaveLength(4);
+  expect((await log.streams({ after: "", limit: 10 })).streams.map(({ streamId }) => streamId)).toEqual(["Other-1", "Permit-1"]);
+});
+
+test("a new Worker shows nothing of an old log, which knows of no grants, and serves again when the log is replaced", async () => {
+  const store = await restored("log");
+  const edge = createEdge({
+    authenticate: () => ({ actor: "ann", grants: [{ store: "*", streams: ["Permit-*"], can: ["read"] }] }),
+  });
+  const call = async (path: string) => {
+    const request = new Request(`https://edge.example/v1/${store.id}${path}`);
+    const response = await edge.fetch(request, env, createExecutionContext());
+    return { status: response.status, text: await response.text() };
+  };
+  const replace = makeOld();
+  for (const path of ["/feed", "/streams"]) {
+    const { status, text } = await call(path);
+    expect([status, JSON.parse(text).code]).toEqual([503, "unavailable"]);
+    expect(text).not.toContain("Other-1");
+  }
+  replace();
+  for (const path of ["/feed", "/streams"]) {
+    const { status, text } = await call(path);
+    expect(status).toBe(200);
+    expect(text).toContain("Permit-1");
+    expect(text).not.toContain("Other-1");
+  }
+});
+
+/** Logs as they were before there were grants of streams. @returns what makes them new again */
+function makeOld(): () => void {
+  const now = Object.getOwnPropertyDescriptors(LogObject.prototype);
+  const { readPage, listStreams } = LogObject.prototype;
+  Object.assign(LogObject.prototype, {
+    read(this: LogObject, query: Parameters<LogObject["read"]>[0]) {
+      return readPage.call(this, query, EVERYTHING);
+    },
+    streams(this: LogObject, query: Parameters<LogObject["streams"]>[0]) {
+      return listStreams.call(this, query, EVERYTHING);
+    },
+  });
+  Reflect.deleteProperty(LogObject.prototype, "readPage");
+  Reflect.deleteProperty(LogObject.prototype, "listStreams");
+  const replace = () => Object.defineProperties(LogObject.prototype, now);
+  onTestFinished(() => void replace());
+  return replace;
+}
