@@ -1,8 +1,13 @@
 import { createExecutionContext, env, evictDurableObject, SELF } from "cloudflare:test";
+import fc from "fast-check";
 import { expect, test } from "vitest";
 import { createEdge } from "../../worker/index.ts";
+import { SEED } from "../support/seed.ts";
 import { event, newStore } from "./edge-calls.ts";
 import { openLive } from "./live-socket.ts";
+
+/** Pairs of messages to one socket. */
+const MANY = 90;
 
 const positions = (answer: { events: readonly { position: number }[] }) => answer.events.map(({ position }) => position);
 
@@ -177,4 +182,37 @@ test("a reader of server-sent events that follows another log is told so, and th
   const text = await response.text();
   expect(text).toContain("event: problem\ndata: {");
   expect(text).toContain('"code":"log-mismatch"');
+});
+
+test(`whatever is sent on a socket, each message is answered by a page or a problem, and the feed goes on (SEED=${SEED})`, async () => {
+  const store = newStore();
+  await store.append("A-1", 0, event(), event());
+  const some = fc.oneof(fc.json(), fc.string({ unit: "binary" }), fc.integer().map(String));
+  const odd = fc.oneof(fc.integer(), fc.double(), fc.string(), fc.constant(null), fc.boolean(), fc.array(fc.string()));
+  const field = fc.constantFrom("after", "limit", "log", "mark", "seen", "within", "__proto__", "constructor");
+  const pull = fc.dictionary(field, odd).map((given) => JSON.stringify({ pull: given }));
+  const auth = odd.map((token) => JSON.stringify({ auth: { token } }));
+  const messages = fc.sample(fc.oneof(some, pull, auth), { seed: SEED, numRuns: 1500 }).filter((message) => message !== "ping");
+  const codes = new Map<string, number>();
+  // A socket takes two hundred messages in ten seconds, and each of these is followed by one that is answered for certain.
+  for (let from = 0; from < messages.length; from += MANY) {
+    const { socket } = await openLive(store.id);
+    const sent = messages.slice(from, from + MANY);
+    for (const message of sent) {
+      socket.send(message);
+      socket.pull(0);
+    }
+    for (let pages = 0; pages < sent.length; ) {
+      const { problem, events } = await socket.next();
+      if (events?.length === 2) pages++;
+      if (problem === undefined) continue;
+      expect(problem.status).toBeLessThan(500);
+      expect(problem.detail).not.toMatch(/SQLITE|\n/);
+      codes.set(problem.code, (codes.get(problem.code) ?? 0) + 1);
+    }
+    socket.close();
+  }
+  expect([...codes.keys()]).toContain("invalid-request");
+  await store.append("A-1", 2, event());
+  expect(await store.feed()).toEqual(["#1 A-1@1", "#2 A-1@2", "#3 A-1@3"]);
 });
