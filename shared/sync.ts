@@ -200,6 +200,8 @@ export interface Step {
 
 /** Waits for a log to bring what its streams took, in milliseconds: each is twice as long, and after some everything is sent again. */
 const FIRST_LAG = 20;
+/** Where the edge tells by itself, most often it has told by then. */
+const LIVE_LAG = 500;
 const LONGEST_LAG = 60_000;
 const LAGS = 8;
 /** How often the same push may fail for no known reason before less is sent. */
@@ -344,7 +346,7 @@ function watchLag(step: Draft): void {
   if (awaited.size === 0 || state.isLagTimed || push.kind === "sending" || !isActive(state)) return;
   if ((pull.kind !== "resting" && pull.kind !== "listening") || link.kind === "down" || done.pull < wanted.pull) return;
   state.isLagTimed = true;
-  wait(step, "lag", Math.min(LONGEST_LAG, FIRST_LAG * 2 ** lags));
+  wait(step, "lag", Math.min(LONGEST_LAG, (pull.kind === "listening" ? LIVE_LAG : FIRST_LAG) * 2 ** lags));
 }
 
 /** Tells those who waited for what is now done. */
@@ -404,7 +406,7 @@ function onLag(step: Draft): void {
   // Invariant 6: perhaps the edge has lost what it took. Sending it again is safe.
   state.awaited = new Map();
   readAnew(step);
-  fail(step, new UnavailableError("The edge's feed lags behind its streams."));
+  fail(step, new UnavailableError("The edge's feed lags."));
 }
 
 function onPage(step: Draft, { request, covers, page: asked }: PullLane & { kind: "asking" | "listening" }, page: FeedPage): void {
@@ -487,8 +489,8 @@ function onRead(step: Draft, { covers, after }: Place, unsent: readonly Unsent[]
   state.done.push = covers;
   if (setAside.size === 0) state.asides = 0;
   if (awaited.size === 0) state.lags = 0;
-  // One look for all that was sent: asking after each push would make many small pages.
-  else wantPull(step);
+  // One look for all that was sent: asking after each push would make many small pages. Who listens is told.
+  else if (state.pull.kind !== "listening") wantPull(step);
 }
 
 /** One commit at a time, until one is taken; and last, or who asks for it again and again would have nothing else sent. */
