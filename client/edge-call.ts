@@ -12,6 +12,8 @@ export interface EdgeOptions {
   readonly token?: (() => string | Promise<string>) | undefined;
   /** Default: the global one. */
   readonly fetch?: typeof fetch | undefined;
+  /** How a live connection is opened. Default: the global WebSocket. */
+  readonly webSocket?: ((url: string, protocols: string[]) => WebSocket) | undefined;
   /** Milliseconds until a request without an answer counts as failed. Default: 30,000. */
   readonly timeout?: number | undefined;
   /** Ends requests under way, and later ones. */

@@ -83,7 +83,7 @@ export class Live {
   }
 
   async #connect(): Promise<void> {
-    const { url, token } = this.#edge;
+    const { url, token, webSocket = (...given) => new WebSocket(...given) } = this.#edge;
     if (this.#isConnecting || this.#signal.aborted) return;
     this.#isConnecting = true;
     clearTimeout(this.#reconnect);
@@ -92,7 +92,7 @@ export class Live {
       this.#token = await token?.();
       if (this.#signal.aborted) return;
       const protocols = [LIVE_PROTOCOL, ...(this.#token === undefined ? [] : [BEARER_PROTOCOL + this.#token])];
-      this.#attach(new WebSocket(`${url.replace(/\/+$/, "").replace(/^http/, "ws")}/feed`, protocols));
+      this.#attach(webSocket(`${url.replace(/\/+$/, "").replace(/^http/, "ws")}/feed`, protocols));
     } catch {
       // An app without a token, or a token that is none: the next request over HTTP says so where it is seen.
       this.#isConnecting = false;

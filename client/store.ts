@@ -42,8 +42,13 @@ export interface SyncOptions {
    * news, wait longer.
    */
   readonly pollEvery?: number;
-  /** Whether the edge may tell of news, on a WebSocket. Default: yes, unless there is a `fetch` of the app's own; never for a store that is not automatic. */
+  /**
+   * Whether the edge may tell of news, on a WebSocket. Default: yes, unless there is a `fetch` of the app's own; never for a store
+   * that is not automatic.
+   */
   readonly live?: boolean;
+  /** How that is opened. Default: the global WebSocket. */
+  readonly webSocket?: (url: string, protocols: string[]) => WebSocket;
   /** The part of the store that this device follows: streams of these categories, and these streams. Default: all of it. */
   readonly filter?: { readonly categories?: readonly string[]; readonly streams?: readonly string[] };
 }
@@ -281,7 +286,7 @@ export class Store implements EventStore {
 
   #synced(): Syncer {
     this.#throwIfClosed();
-    if (this.#syncer === undefined) throw new InvalidRequestError("This store was opened without `sync`.", { field: "sync" });
+    if (this.#syncer === undefined) throw new InvalidRequestError("The store was opened without `sync`.", { field: "sync" });
     return this.#syncer;
   }
 

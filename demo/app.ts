@@ -8,13 +8,29 @@ const device = parameters.get("device") ?? "A";
 const storeId = parameters.get("store") ?? "permits";
 
 const online = element("online", HTMLInputElement);
+/** Open now. A network that is gone takes them along. */
+const sockets = new Set<WebSocket>();
+
+function throughSwitch<T>(request: T): T {
+  if (!online.checked) throw new TypeError("The network is switched off.");
+  return request;
+}
+
+function connected(socket: WebSocket): WebSocket {
+  sockets.add(socket);
+  socket.addEventListener("close", () => sockets.delete(socket));
+  return socket;
+}
+
 const store = await openStore({
   name: `${storeId}-${device}`,
   sync: {
     url: `${location.origin}/v1/${storeId}`,
     pollEvery: 2_000,
     // The switch stands for the network, so that going offline can be tried without pulling a plug.
-    fetch: (...request) => (online.checked ? fetch(...request) : Promise.reject(new TypeError("The network is switched off."))),
+    fetch: async (...request) => fetch(...throughSwitch(request)),
+    live: true,
+    webSocket: (...given) => connected(new WebSocket(...throughSwitch(given))),
   },
 });
 
@@ -101,7 +117,10 @@ element("record", HTMLFormElement).addEventListener("submit", (event) => {
 element("import", HTMLButtonElement).addEventListener("click", (event) => void importPermits(event.target as HTMLButtonElement));
 element("sync", HTMLButtonElement).addEventListener("click", () => void sync());
 stream.addEventListener("input", () => void show());
-online.addEventListener("change", () => void (online.checked ? sync() : show()));
+online.addEventListener("change", () => {
+  if (!online.checked) for (const socket of sockets) socket.close();
+  void (online.checked ? sync() : show());
+});
 
 // The store syncs by itself. A page is drawn at most once a frame, however much changes.
 let isDrawing = false;

@@ -118,7 +118,7 @@ test("a page records thousands of steps offline, the edge orders them, a second 
     await b.context().setOffline(true);
     await b.reload();
     await expect.poll(() => rows(b)).toHaveLength(20);
-    expect(await b.textContent("#connection")).toBe("offline");
+    await shown(b, "connection").toBe("offline");
 
     const atEdge = (await connectStore({ url: `${url}/v1/permits` }).readStream("Permit-891")).events;
     expect(atEdge.map(({ version }) => version)).toEqual(Array.from({ length: 20 }, (_, i) => i + 1));
