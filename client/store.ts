@@ -73,7 +73,7 @@ export interface StoreOptions extends ConflictRules {
  */
 export async function openStore(options: StoreOptions): Promise<Store> {
   if (typeof options.name !== "string" || options.name === "") {
-    throw new InvalidRequestError("A store needs a name.", { field: "name" });
+    throw new InvalidRequestError("Name the store.", { field: "name" });
   }
   const store = new Store(options);
   try {
