@@ -23,6 +23,7 @@ const LONGEST_BACKOFF = 300_000;
 export class Publisher {
   readonly #state: DurableObjectState;
   readonly #env: EdgeEnv;
+  readonly #version: () => number;
   /** The log has the stream up to this version, as far as is known. */
   #published = 0;
   /** Whether the log has said so since the wake. */
@@ -35,13 +36,15 @@ export class Publisher {
   /** Versions up to this one were published before the wake, at places that are not known yet. */
   #unasked = 0;
 
-  constructor(state: DurableObjectState, env: EdgeEnv) {
+  /** @param version the stream's, as its rows have it: where it is 0 there may be no table of them */
+  constructor(state: DurableObjectState, env: EdgeEnv, version: () => number) {
     this.#state = state;
     this.#env = env;
+    this.#version = version;
   }
 
-  /** @param version the stream's, as the rows say */
-  async wake(version: number): Promise<void> {
+  async wake(): Promise<void> {
+    const version = this.#version();
     this.#unasked = version;
     this.#published = version;
     if (version === 0) return;
@@ -141,10 +144,6 @@ export class Publisher {
     const events = sent.map((row) => row.events).join("\n");
     const { store, streamId } = this.#name();
     return { store, run: { streamId, firstVersion, events, streamVersion } };
-  }
-
-  #version(): number {
-    return this.#state.storage.sql.exec<{ version: number }>("SELECT coalesce(max(last_version), 0) AS version FROM runs").one().version;
   }
 
   #name(): { store: string; streamId: string } {

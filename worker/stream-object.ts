@@ -64,10 +64,10 @@ export class StreamObject extends DurableObject<EdgeEnv> {
     this.#sql = state.storage.sql;
     // Reading a stream that does not exist must write nothing, so the table comes with the first commit.
     this.#exists = this.#sql.exec("SELECT 1 FROM sqlite_master WHERE name = 'runs'").toArray().length > 0;
-    this.#publisher = new Publisher(state, env);
+    this.#publisher = new Publisher(state, env, () => this.#version);
     state.blockConcurrencyWhile(async () => {
       this.#version = this.#readVersion();
-      await this.#publisher.wake(this.#version);
+      await this.#publisher.wake();
     });
   }
 
@@ -93,8 +93,7 @@ export class StreamObject extends DurableObject<EdgeEnv> {
       if (isFull(error)) return toRefused(new StoreFullError());
       throw error;
     }
-    // A stream whose every commit was refused has no table that a backlog could be looked for in.
-    const run = publishedBy === "caller" && this.#exists ? this.#publisher.handOver() : null;
+    const run = publishedBy === "caller" ? this.#publisher.handOver() : null;
     if (run === null) await this.#publisher.within(POSITION_WAIT, this.#version, oldestTaken(results));
     return {
       results: this.#withPositions(results),
