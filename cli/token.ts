@@ -1,6 +1,7 @@
 /** `headwater token`: a token for development, signed by the secret that the edge verifies by. */
 import { SignJWT } from "jose";
 import { type Grant, parseGrants } from "../shared/grants.ts";
+import { GRANTS_CLAIM, SECRET_BYTES } from "../shared/token.ts";
 import { CommandError } from "./command-error.ts";
 
 export interface TokenChoice {
@@ -12,13 +13,11 @@ export interface TokenChoice {
   readonly audience?: string;
 }
 
-const SECRET_BYTES = 32;
-
 export async function signToken({ sub, grant, expires, issuer, audience }: TokenChoice, secret: string | undefined): Promise<string> {
   if (secret === undefined) throw new CommandError("JWT_SECRET is not set: export the secret that the edge has.");
   const key = new TextEncoder().encode(secret);
   if (key.length < SECRET_BYTES) throw new CommandError(`JWT_SECRET has ${key.length} bytes; the edge wants ${SECRET_BYTES} or more.`);
-  const token = new SignJWT({ headwater: parseGrants(grant.map(toGrant)) })
+  const token = new SignJWT({ [GRANTS_CLAIM]: parseGrants(grant.map(toGrant)) })
     .setProtectedHeader({ alg: "HS256" })
     .setSubject(sub)
     .setIssuedAt();

@@ -119,13 +119,6 @@ export const livePull = {
 
 export const liveAuth = { token: "string" } as const;
 
-export const liveRenewed = {
-  renewed: {
-    /** Milliseconds since 1970; null: as long as they are known. */
-    expiresAt: "whole number|null",
-  },
-} as const;
-
 /** `GET /v1/{store}/health` */
 export const storeHealth = {
   log: "string",

@@ -2,6 +2,7 @@
 import { createLocalJWKSet, createRemoteJWKSet, errors, type JSONWebKeySet, type JWTPayload, type JWTVerifyGetKey, jwtVerify } from "jose";
 import { UnauthenticatedError, UnavailableError } from "../shared/errors.ts";
 import { type Grant, parseGrants } from "../shared/grants.ts";
+import { GRANTS_CLAIM, SECRET_BYTES } from "../shared/token.ts";
 import { logFault } from "./journal.ts";
 
 export interface JwtSettings {
@@ -23,12 +24,8 @@ export interface Verified {
   readonly expiresAt: number;
 }
 
-/** The claim that grants. */
-const GRANTS = "headwater";
 /** Public keys verify by these alone, so that nobody can sign by a public key as if it were a secret. */
 const PUBLIC_KEY_ALGORITHMS = ["ES256", "ES384", "ES512", "EdDSA", "Ed25519", "RS256", "RS384", "RS512", "PS256", "PS384", "PS512"];
-/** HS256 wants a key as long as its hash: RFC 7518, section 3.2. */
-const SECRET_BYTES = 32;
 /** Clocks differ by some seconds. */
 const TOLERANCE = 5;
 /** A key that was withdrawn is trusted so many milliseconds longer. */
@@ -64,7 +61,7 @@ export async function verifyToken(token: string, settings: JwtSettings): Promise
   }
 }
 
-function toVerified({ sub, exp, [GRANTS]: grants }: JWTPayload): Verified {
+function toVerified({ sub, exp, [GRANTS_CLAIM]: grants }: JWTPayload): Verified {
   const expiresAt = Math.floor((exp ?? Number.NaN) * 1000);
   // 1e999 is a number of JSON, and would never be over.
   if ((sub !== undefined && typeof sub !== "string") || !Number.isSafeInteger(expiresAt)) throw new UnauthenticatedError();

@@ -9,7 +9,7 @@
  * A socket is sent one page for each pull: a slow reader is never flooded, and the edge buffers nothing. Before a page the credentials
  * are asked about again, where that was long ago; when they expire an alarm closes the socket, unless they were renewed.
  */
-import { HeadwaterError, InvalidRequestError, PayloadTooLargeError, TooManyRequestsError, UnauthenticatedError } from "../shared/errors.ts";
+import { InvalidRequestError, PayloadTooLargeError, TooManyRequestsError, UnauthenticatedError } from "../shared/errors.ts";
 import { feedFilter } from "../shared/feed-filter.ts";
 import type { Reach } from "../shared/grants.ts";
 import type { Limits } from "../shared/limits.ts";
@@ -69,6 +69,7 @@ const MESSAGES_IN = 10_000;
 /** Codes that close a socket: RFC 6455, section 7.4. */
 const POLICY = 1008;
 const TOO_BIG = 1009;
+const INTERNAL = 1011;
 
 export class LiveFeed {
   readonly #state: DurableObjectState;
@@ -93,7 +94,7 @@ export class LiveFeed {
    */
   async accept(session: LiveSession): Promise<Response> {
     const tag = `actor:${session.actor}`.slice(0, 256);
-    if (this.#state.getWebSockets().length >= SOCKETS) throw new TooManyRequestsError("The store has no room for another live connection.");
+    if (this.#all().size >= SOCKETS) throw new TooManyRequestsError("The store has no room for another live connection.");
     if (session.actor !== null && this.#state.getWebSockets(tag).length >= SOCKETS_OF_AN_ACTOR) {
       throw new TooManyRequestsError(`${SOCKETS_OF_AN_ACTOR} live connections of one actor are open already.`);
     }
@@ -106,13 +107,13 @@ export class LiveFeed {
     }
     this.#state.acceptWebSocket(server, [tag]);
     this.#keep(server, session);
-    await this.#armExpiry();
+    await this.#armExpiry(session.expiresAt);
     return new Response(null, { status: 101, webSocket: client, headers: { "sec-websocket-protocol": LIVE_PROTOCOL } });
   }
 
   /** Answers whoever waits for what the log has by now. Not in this turn: whoever published does not wait for it. */
   deliver(): void {
-    if (this.#isDelivering || this.#state.getWebSockets().length === 0) return;
+    if (this.#isDelivering || this.#all().size === 0) return;
     this.#isDelivering = true;
     const work = async () => {
       await Promise.resolve();
@@ -122,10 +123,14 @@ export class LiveFeed {
       const isStale = ([, session]: [WebSocket, LiveSession]) => this.#isStale(session);
       const sessions = [...this.#all()];
       // Whoever has to be asked about again does not hold up the others.
-      for (const [socket, session] of sessions.filter((one) => !isStale(one))) await this.#offer(socket, session, found);
-      await eachInFlight(sessions.filter(isStale), ([socket, session]) => this.#offer(socket, session, found));
+      const fresh = sessions.filter((one) => !isStale(one));
+      // One that fails is closed by itself, and the others are answered.
+      const offer = ([socket, session]: [WebSocket, LiveSession]) =>
+        this.#offer(socket, session, found).catch((error: unknown) => this.#close(socket, INTERNAL, error));
+      for (const one of fresh) await offer(one);
+      await eachInFlight(sessions.filter(isStale), offer);
     };
-    this.#state.waitUntil(work().catch((error: unknown) => logFault("live", error)));
+    this.#state.waitUntil(work());
   }
 
   async onMessage(socket: WebSocket, message: string | ArrayBuffer): Promise<void> {
@@ -141,8 +146,7 @@ export class LiveFeed {
       else if (pull !== undefined) await this.#pull(socket, session, pull);
       else throw new InvalidRequestError('A message is {"pull":{"after":0}} or {"auth":{"token":"…"}}.', { field: "message" });
     } catch (error) {
-      if (!(error instanceof HeadwaterError)) logFault("live", error);
-      send(socket, { problem: problemOfError(error) });
+      send(socket, { problem: problemOfError("live", error) });
       if (error instanceof UnauthenticatedError) this.#close(socket, POLICY);
     }
   }
@@ -151,13 +155,16 @@ export class LiveFeed {
     this.#sessions?.delete(socket);
   }
 
-  /** Closes what has expired, and answers when the next one does; null where none will. */
+  /** Closes what has expired, and has the next one looked at in its time. */
   async onAlarm(): Promise<void> {
     const now = Date.now();
+    let next = Number.POSITIVE_INFINITY;
     for (const [socket, { expiresAt }] of this.#all()) {
-      if (expiresAt !== null && expiresAt <= now) this.#close(socket, POLICY, new UnauthenticatedError("The token has expired."));
+      if (expiresAt === null) continue;
+      if (expiresAt > now) next = Math.min(next, expiresAt);
+      else this.#close(socket, POLICY, new UnauthenticatedError("The token has expired."));
     }
-    await this.#armExpiry();
+    await this.#armExpiry(Number.isFinite(next) ? next : null);
   }
 
   async #pull(socket: WebSocket, session: LiveSession, given: unknown): Promise<void> {
@@ -234,7 +241,7 @@ export class LiveFeed {
     // A pull that came in meanwhile stays open.
     const { pull } = now;
     this.#keep(socket, { ...renewed, pull });
-    await this.#armExpiry();
+    await this.#armExpiry(renewed.expiresAt);
     send(socket, { renewed: { expiresAt: renewed.expiresAt } });
     await this.#offer(socket, { ...renewed, pull });
   }
@@ -255,7 +262,7 @@ export class LiveFeed {
   }
 
   #close(socket: WebSocket, code: number, error?: unknown): void {
-    if (error !== undefined) send(socket, { problem: problemOfError(error) });
+    if (error !== undefined) send(socket, { problem: problemOfError("live", error) });
     this.forget(socket);
     try {
       socket.close(code);
@@ -276,12 +283,10 @@ export class LiveFeed {
   }
 
   /** One alarm, for whoever expires first. */
-  async #armExpiry(): Promise<void> {
-    const times = [...this.#all().values()].flatMap(({ expiresAt }) => expiresAt ?? []);
-    if (times.length === 0) return;
-    const next = Math.min(...times);
+  async #armExpiry(expiresAt: number | null): Promise<void> {
+    if (expiresAt === null) return;
     const armed = await this.#state.storage.getAlarm();
-    if (armed === null || armed > next) await this.#state.storage.setAlarm(next);
+    if (armed === null || armed > expiresAt) await this.#state.storage.setAlarm(expiresAt);
   }
 }
 

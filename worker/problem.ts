@@ -28,7 +28,7 @@ const OVERLOADED_RETRY_AFTER = 5;
 
 /** @param otherStatus where the code's own does not say enough */
 export function problemResponse(error: unknown, facts: Facts = {}, otherStatus?: number): Response {
-  const known = error instanceof HeadwaterError ? error : unexpected(error, facts);
+  const known = error instanceof HeadwaterError ? error : unexpected("request", error, facts);
   const status = otherStatus ?? STATUS[known.code];
   const body = documentOf(known, status);
   const headers = new Headers({ "content-type": "application/problem+json; charset=utf-8", "cache-control": "no-store" });
@@ -37,9 +37,9 @@ export function problemResponse(error: unknown, facts: Facts = {}, otherStatus?:
   return new Response(JSON.stringify(body), { status, headers });
 }
 
-/** The same document, where there is no response that it could be the body of. */
-export function problemOfError(error: unknown): object {
-  const known = error instanceof HeadwaterError ? error : new UnavailableError();
+/** The same document, where there is no response that it could be the body of. @param where for the log, should nobody have foreseen it */
+export function problemOfError(where: string, error: unknown): object {
+  const known = error instanceof HeadwaterError ? error : unexpected(where, error, {});
   return documentOf(known, STATUS[known.code]);
 }
 
@@ -48,7 +48,7 @@ function documentOf(error: HeadwaterError, status: number): object {
 }
 
 /** What nobody foresaw goes to the log with its message, and to the caller without. */
-function unexpected(error: unknown, facts: Facts): HeadwaterError {
-  logFault("request", error, facts);
+function unexpected(where: string, error: unknown, facts: Facts): HeadwaterError {
+  logFault(where, error, facts);
   return new UnavailableError(undefined, isOverloaded(error) ? { retryAfter: OVERLOADED_RETRY_AFTER } : {});
 }
