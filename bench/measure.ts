@@ -33,8 +33,7 @@ export async function compare(facts: Omit<Measurement, "ours" | "theirs">, ours:
 }
 
 export function median(values: readonly number[]): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  return sorted[sorted.length >> 1] ?? Number.NaN;
+  return quantile(values, 0.5);
 }
 
 /** @param part from 0 to 1 */

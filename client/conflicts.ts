@@ -51,7 +51,7 @@ export async function readConflicts(database: Database, onResolved: () => Promis
     const arrived = new Map(await Promise.all(read));
     return entries.map(({ seq, streamId, events, expectedVersion, reason }): Conflict => {
       const end = async (isRebase: boolean) => {
-        await database.run((open) => endParked(open, seq, isRebase));
+        await database.run((open) => resolveParked(open, seq, isRebase));
         await onResolved();
       };
       return {
@@ -75,7 +75,7 @@ function believedVersion(entry: ParkedEntry): number {
 }
 
 /** @throws EventIdReusedError where the stream holds something else by the same ids */
-async function endParked(db: IDBPDatabase<Schema>, seq: number, isRebase: boolean): Promise<void> {
+async function resolveParked(db: IDBPDatabase<Schema>, seq: number, isRebase: boolean): Promise<void> {
   const tx: WriteTx = db.transaction(["parked", "events"], "readwrite", { durability: "strict" });
   await whole(tx, async () => {
     const store = tx.objectStore("parked");

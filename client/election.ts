@@ -7,6 +7,7 @@ import { HeadwaterError, StorageFailedError, StoreFullError } from "../shared/er
 import { isAbandoned, type Lease, look, mayWrite, NOTHING_SEEN, nextBeat, nextTerm } from "../shared/leadership.ts";
 import { type Database, type Schema, unlessStorage } from "./database.ts";
 import { leaseOf, type WriteTx, whole } from "./device-log.ts";
+import { pause } from "./pause.ts";
 
 /** How often a leader lets its beat be seen, and others look at it, in milliseconds. */
 const BEAT = 2_000;
@@ -146,13 +147,6 @@ export class Election {
     this.#seen = NOTHING_SEEN;
     await this.steal();
   }
-}
-
-function pause(milliseconds: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const timer = setTimeout(resolve, milliseconds);
-    signal.addEventListener("abort", () => resolve(clearTimeout(timer)), { once: true });
-  });
 }
 
 function readLease(db: IDBPDatabase<Schema>): Promise<Lease> {

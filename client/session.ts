@@ -1,5 +1,4 @@
 /** One term of one leader: performs what the machine of `shared/sync.ts` asks for, and tells it what came of it. */
-
 import { backoff } from "../shared/backoff.ts";
 import { HeadwaterError, StorageFailedError } from "../shared/errors.ts";
 import type { ConfirmedEvent } from "../shared/event.ts";

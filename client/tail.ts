@@ -6,6 +6,7 @@ import type { ConfirmedEvent } from "../shared/event.ts";
 import { Mismatch, match } from "../shared/shape.ts";
 import { confirmedEvent, errorFromProblem, type FeedQuery } from "../shared/wire.ts";
 import { type EdgeOptions, errorFromResponse, queryOf } from "./edge-call.ts";
+import { pause } from "./pause.ts";
 
 /** Without a sign of life for so many milliseconds a connection counts as broken: the edge gives one every 20 seconds. */
 const SILENCE = 45_000;
@@ -98,11 +99,4 @@ async function* connection(
     clearTimeout(silence);
     ending.abort();
   }
-}
-
-function pause(milliseconds: number, signal: AbortSignal | undefined): Promise<void> {
-  return new Promise((resolve) => {
-    const timer = setTimeout(resolve, milliseconds);
-    signal?.addEventListener("abort", () => resolve(clearTimeout(timer)), { once: true });
-  });
 }

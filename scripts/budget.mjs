@@ -12,17 +12,18 @@ for (const [entry, most] of Object.entries(budget)) {
   const chunks = new Map(output.flatMap((chunk) => (chunk.type === "chunk" ? [[chunk.fileName, chunk]] : [])));
   const sizeOf = (names) => [...names].reduce((sum, name) => sum + gzipSync(chunks.get(name).code, { level: 9 }).length, 0);
   const first = [...chunks.values()].find((chunk) => chunk.isEntry);
-  const atOnce = reachable(first.fileName, (chunk) => chunk.imports);
-  const later = reachable(first.fileName, (chunk) => [...chunk.imports, ...chunk.dynamicImports]).difference(atOnce);
+  const atOnce = reachable(chunks, first.fileName, (chunk) => chunk.imports);
+  const later = reachable(chunks, first.fileName, (chunk) => [...chunk.imports, ...chunk.dynamicImports]).difference(atOnce);
   const bytes = sizeOf(atOnce);
   const rest = later.size === 0 ? "" : `; ${sizeOf(later)} more when they are needed`;
-
-  function reachable(name, next, seen = new Set()) {
-    if (!chunks.has(name) || seen.has(name)) return seen;
-    seen.add(name);
-    for (const other of next(chunks.get(name))) reachable(other, next, seen);
-    return seen;
-  }
   console.log(`${entry}: ${bytes} of ${most} bytes, minified and gzipped${rest}`);
   if (bytes > most) process.exitCode = 1;
+}
+
+/** The names of the chunks that one leads to, itself included. */
+function reachable(chunks, name, next, seen = new Set()) {
+  if (!chunks.has(name) || seen.has(name)) return seen;
+  seen.add(name);
+  for (const other of next(chunks.get(name))) reachable(chunks, other, next, seen);
+  return seen;
 }

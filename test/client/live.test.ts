@@ -1,5 +1,4 @@
 /** The live connection, against a real edge. Devices ask for news once a minute only, so that what comes sooner was told. */
-import { SignJWT } from "jose";
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "vitest";
 import "fake-indexeddb/auto";
 import { connectStore } from "../../client/http.ts";
@@ -7,8 +6,8 @@ import type { Store } from "../../client/index.ts";
 import { type Devices, devicesAt, event, expectAgreement } from "../support/devices.ts";
 import { type EdgeProcess, startEdge } from "../support/edge.ts";
 import { TcpProxy } from "../support/proxy.ts";
+import { SECRET, signToken } from "../support/tokens.ts";
 
-const SECRET = "0123456789abcdef0123456789abcdef";
 const MINUTE = 60_000;
 /** Far less than a minute. */
 const SOON = { timeout: 15_000 };
@@ -31,14 +30,7 @@ beforeEach(() => {
 });
 afterEach(() => devices.close());
 
-function sign(seconds: number, sub = "ann"): Promise<string> {
-  const grants = [{ store: "*", streams: ["*"], can: ["read", "append"] }];
-  return new SignJWT({ headwater: grants })
-    .setProtectedHeader({ alg: "HS256" })
-    .setSubject(sub)
-    .setExpirationTime(Math.floor(Date.now() / 1000) + seconds)
-    .sign(new TextEncoder().encode(SECRET));
-}
+const sign = (seconds: number) => signToken({ seconds });
 
 const LIVE = { automatic: true, pollEvery: MINUTE, token: () => sign(60) };
 

@@ -1,10 +1,8 @@
 /** Credentials that end while a live connection is open: by their time, and because they were taken back. */
-import { SignJWT } from "jose";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { connectStore } from "../../client/http.ts";
 import { type EdgeProcess, startEdge } from "../support/edge.ts";
-
-const SECRET = "0123456789abcdef0123456789abcdef";
+import { SECRET, signToken } from "../support/tokens.ts";
 
 let tokens: EdgeProcess;
 let sessions: EdgeProcess;
@@ -16,13 +14,7 @@ afterAll(async () => {
   await Promise.all([tokens?.stop(), sessions?.stop()]);
 });
 
-function sign(seconds: number, sub = "ann", streams = ["*"]): Promise<string> {
-  return new SignJWT({ headwater: [{ store: "*", streams, can: ["read", "append"] }] })
-    .setProtectedHeader({ alg: "HS256" })
-    .setSubject(sub)
-    .setExpirationTime(Math.floor(Date.now() / 1000) + seconds)
-    .sign(new TextEncoder().encode(SECRET));
-}
+const sign = (seconds: number, sub = "ann", streams = ["*"]) => signToken({ seconds, sub, streams });
 
 type Message = Record<string, unknown>;
 

@@ -2,14 +2,13 @@
 import { readFile } from "node:fs/promises";
 import { promisify } from "node:util";
 import { gunzip } from "node:zlib";
-import { SignJWT } from "jose";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { parseLine } from "../../cli/lines.ts";
 import { connectStore, type EdgeStore } from "../../client/http.ts";
 import type { FeedPage, StreamList } from "../../shared/wire.ts";
 import { type EdgeProcess, startEdge } from "../support/edge.ts";
+import { SECRET, signToken } from "../support/tokens.ts";
 
-const SECRET = "0123456789abcdef0123456789abcdef";
 /** Of each file, its first lines; they take turns. */
 const LINES = 800;
 /** Of a push. */
@@ -23,14 +22,6 @@ let writer: EdgeStore;
 let secrets: { readonly ids: readonly string[]; readonly streams: readonly string[]; readonly types: readonly string[] };
 let permits = 0;
 
-function sign(streams: readonly string[], can: readonly string[]): Promise<string> {
-  return new SignJWT({ headwater: [{ store: "shared", streams, can }] })
-    .setProtectedHeader({ alg: "HS256" })
-    .setSubject("reader")
-    .setExpirationTime("1h")
-    .sign(new TextEncoder().encode(SECRET));
-}
-
 async function linesOf(name: string) {
   const text = (await promisify(gunzip)(await readFile(new URL(`../data/${name}.ndjson.gz`, import.meta.url)))).toString();
   return text.split("\n", LINES).map((line, i) => parseLine(line, i + 1));
@@ -39,8 +30,8 @@ async function linesOf(name: string) {
 beforeAll(async () => {
   edge = await startEdge({ JWT_SECRET: SECRET });
   url = `${edge.url}/v1/shared`;
-  reader = await sign(["Permit-*"], ["read"]);
-  const all = await sign(["*"], ["read", "append"]);
+  reader = await signToken({ sub: "reader", store: "shared", streams: ["Permit-*"], can: ["read"] });
+  const all = await signToken({ sub: "reader", store: "shared" });
   writer = connectStore({ url, token: () => all });
   const [ours, theirs] = await Promise.all([linesOf("permits"), linesOf("tickets")]);
   const lines = ours.flatMap((line, i) => [line, ...theirs.slice(i, i + 1)]);
