@@ -13,7 +13,7 @@ const READERS = 200;
 const WRITERS = 50;
 const STREAMS = 40;
 /** Milliseconds: of the whole, between kills, and of a writer's pause on average. */
-const SECONDS = Number(process.env["SOAK"] ?? 45);
+const SECONDS = Number(process.env["SOAK"] ?? 30);
 const KILL_EVERY = 15_000;
 const PAUSE = 2_000;
 
