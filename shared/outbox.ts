@@ -253,7 +253,7 @@ export function detach(entries: readonly PendingEntry[]): readonly OutboxEntry[]
     const believed = exactVersion(entry.expectedVersion);
     if (parked !== undefined) return park(entry, behind(parked));
     if (believed !== undefined && believed !== next) {
-      parked = { code: "log-mismatch", message: "It was made on a history that is let go of.", actualVersion: NO_STREAM };
+      parked = { code: "log-mismatch", message: "Its history was let go of.", actualVersion: NO_STREAM };
       return park(entry, parked);
     }
     const moved = placed(entry, toVersion(next + 1), 0);

@@ -116,7 +116,7 @@ export interface SyncState {
   /** How often each lane was asked to work, and up to which of these it has. */
   readonly wanted: Lanes;
   readonly done: Lanes;
-  /** By `seq`. */
+  /** By `seq`, those that have waited longest first. */
   readonly awaited: ReadonlyMap<number, Awaited>;
   /** Streams whose commit the edge failed at again and again: passed over for a while. */
   readonly setAside: ReadonlySet<string>;
@@ -125,7 +125,7 @@ export interface SyncState {
   /** Commits of a push at most, and events of a page: halved while too much is too much. */
   readonly pushCommits: number;
   readonly pageEvents: number;
-  /** In a row: pulls that failed, pushes that failed, times that a stream was set aside, looks at a log that lags. */
+  /** In a row: pulls that failed, pushes that failed, times that a stream was set aside, looks that did not bring the oldest awaited. */
   readonly failures: number;
   readonly strikes: number;
   readonly asides: number;
@@ -390,8 +390,7 @@ function onTimer(step: Draft, timer: Timer): void {
       wantPull(step);
       return wantPush(step);
     case "lag":
-      if (state.isLagTimed) onLag(step);
-      return;
+      return onLag(step);
     default:
       return timer satisfies never;
   }
@@ -406,7 +405,7 @@ function onLag(step: Draft): void {
   // Invariant 6: perhaps the edge has lost what it took. Sending it again is safe.
   state.awaited = new Map();
   readAnew(step);
-  fail(step, new UnavailableError("The edge's feed lags."));
+  fail(step, new UnavailableError("The feed lags."));
 }
 
 function onPage(step: Draft, { request, covers, page: asked }: PullLane & { kind: "asking" | "listening" }, page: FeedPage): void {
@@ -415,7 +414,7 @@ function onPage(step: Draft, { request, covers, page: asked }: PullLane & { kind
   // The edge compares where it is told; an answer is compared all the same, before anything of it is kept.
   if (log !== null && log !== page.log) return onPullFailed(step, new LogMismatchError(undefined, { log: page.log }));
   if (page.position < asked.after || (page.position === asked.after && page.position < page.head)) {
-    return onPullFailed(step, new UnavailableError("The edge's page leads nowhere."));
+    return onPullFailed(step, new UnavailableError("The feed leads nowhere."));
   }
   state.link = { kind: "open" };
   state.failures = 0;
@@ -613,14 +612,15 @@ function readAnew(step: Draft): void {
   else if (push.kind === "sending") state.push = { ...push, isOvertaken: true };
 }
 
-/** What left the outbox is awaited no more, and what has moved is contested no more. */
+/** What left the outbox is awaited no more, and what has moved is contested no more. A log that brings the oldest does not lag. */
 function forget({ state }: Draft, left: readonly number[], changed: readonly number[]): void {
-  if (state.awaited.size === 0) return;
+  const [oldest] = state.awaited.keys();
+  if (oldest === undefined) return;
   const kept = new Map(state.awaited);
   for (const seq of left) kept.delete(seq);
   for (const seq of changed) if (kept.get(seq)?.kind === "contested") kept.delete(seq);
   state.awaited = kept;
-  if (kept.size === 0) state.lags = 0;
+  if (!kept.has(oldest)) state.lags = 0;
 }
 
 function wantPull({ state }: Draft): void {

@@ -15,6 +15,7 @@ import type { EdgeEnv } from "./env.ts";
 import { logFault } from "./journal.ts";
 import type { LogObject, PublicationAnswer, PublishedRun, Span } from "./log-object.ts";
 import { fitting, linesOf } from "./run-text.ts";
+import type { StreamRuns } from "./stream-runs.ts";
 
 /** Milliseconds from a burst's first commit to the alarm that looks whether the log has it. */
 const FIRST_ALARM = 10_000;
@@ -23,7 +24,7 @@ const LONGEST_BACKOFF = 300_000;
 export class Publisher {
   readonly #state: DurableObjectState;
   readonly #env: EdgeEnv;
-  readonly #version: () => number;
+  readonly #runs: StreamRuns;
   /** The log has the stream up to this version, as far as is known. */
   #published = 0;
   /** Whether the log has said so since the wake. */
@@ -36,15 +37,14 @@ export class Publisher {
   /** Versions up to this one were published before the wake, at places that are not known yet. */
   #unasked = 0;
 
-  /** @param version the stream's, as its rows have it: where it is 0 there may be no table of them */
-  constructor(state: DurableObjectState, env: EdgeEnv, version: () => number) {
+  constructor(state: DurableObjectState, env: EdgeEnv, runs: StreamRuns) {
     this.#state = state;
     this.#env = env;
-    this.#version = version;
+    this.#runs = runs;
   }
 
   async wake(): Promise<void> {
-    const version = this.#version();
+    const { version } = this.#runs;
     this.#unasked = version;
     this.#published = version;
     if (version === 0) return;
@@ -54,12 +54,12 @@ export class Publisher {
     this.#state.waitUntil(this.#attempt());
   }
 
-  /** Makes sure that somebody will look. To be called in the same turn as the write of the rows. */
+  /** Makes sure that somebody will look. To be called in the same turn as the write of the runs. */
   arm(delay = FIRST_ALARM): void {
     if (this.#armed) return;
     this.#armed = true;
     this.#state.storage.setAlarm(Date.now() + delay).catch((error: unknown) => {
-      // The write of the rows fails with it, and the runtime resets the object.
+      // The write of the runs fails with it, and the runtime resets the object.
       this.#armed = false;
       logFault("alarm", error);
     });
@@ -131,23 +131,19 @@ export class Publisher {
 
   /** The next rows that the log lacks; null where it has all. */
   #backlog(): { readonly store: string; readonly run: PublishedRun } | null {
-    const streamVersion = this.#version();
+    const streamVersion = this.#runs.version;
     if (this.#published >= streamVersion) return null;
-    const rows = this.#state.storage.sql.exec<{ last_version: number; events: string }>(
-      "SELECT last_version, events FROM runs WHERE last_version > ? ORDER BY last_version",
-      this.#published,
-    );
-    const sent = fitting(rows, ({ events }) => events);
+    const sent = fitting(this.#runs.from(this.#published + 1), ({ events }) => events);
     const [first] = sent;
     if (first === undefined) return null;
-    const firstVersion = first.last_version - linesOf(first.events).length + 1;
-    const events = sent.map((row) => row.events).join("\n");
+    const firstVersion = first.lastVersion - linesOf(first.events).length + 1;
+    const events = sent.map((run) => run.events).join("\n");
     const { store, streamId } = this.#name();
     return { store, run: { streamId, firstVersion, events, streamVersion } };
   }
 
   #name(): { store: string; streamId: string } {
-    const { name } = this.#state.storage.sql.exec<{ name: string }>("SELECT name FROM runs ORDER BY last_version LIMIT 1").one();
+    const name = this.#runs.name();
     const slash = name.indexOf("/");
     return { store: name.slice(0, slash), streamId: name.slice(slash + 1) };
   }
@@ -156,19 +152,16 @@ export class Publisher {
     return this.#env.LOGS.getByName(store);
   }
 
-  /** Supposes that the last row may be missing: publishing it again is how the log is asked. */
+  /** Supposes that the last run may be missing: publishing it again is how the log is asked. */
   #doubt(): void {
-    const rows = this.#state.storage.sql
-      .exec<{ last_version: number }>("SELECT last_version FROM runs ORDER BY last_version DESC LIMIT 1 OFFSET 1")
-      .toArray();
-    this.#published = Math.min(this.#published, rows[0]?.last_version ?? 0);
+    this.#published = Math.min(this.#published, this.#runs.beforeLast());
   }
 
   /** What a caller is to publish along with other streams' runs; null where the stream does so itself. */
   handOver(): PublishedRun | null {
     if (this.#running !== undefined) return null;
     const backlog = this.#backlog();
-    const whole = backlog !== null && backlog.run.firstVersion + linesOf(backlog.run.events).length - 1 === this.#version();
+    const whole = backlog !== null && backlog.run.firstVersion + linesOf(backlog.run.events).length - 1 === this.#runs.version;
     return whole ? backlog.run : null;
   }
 
@@ -218,7 +211,7 @@ export class Publisher {
     this.#armed = false;
     if (!this.#certain) this.#doubt();
     await this.#attempt();
-    if (this.#published >= this.#version() || this.#armed) return;
+    if (this.#published >= this.#runs.version || this.#armed) return;
     this.#failures++;
     this.arm(Math.min(FIRST_ALARM * 2 ** this.#failures, LONGEST_BACKOFF));
   }

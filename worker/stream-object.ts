@@ -1,11 +1,11 @@
 /**
  * One stream, and its only writer.
  *
- *     commit ──► decide ──► insert run, arm alarm (one transaction) ──► publish to the log ──► receipt with position
+ *     commit ──► decide ──► write run, arm alarm  (one transaction) ──► publish to the log ──► receipt with position
  *                                                                           │ log unreachable
  *                                                                           └──► receipt without; the alarm publishes
  *
- * Memory holds nothing that cannot be rebuilt: ids and version from the rows, positions from the log, and how far the
+ * Memory holds nothing that cannot be rebuilt: ids and version from the runs, positions from the log, and how far the
  * log has the stream from the log's own answers (`publisher.ts`).
  */
 import { DurableObject } from "cloudflare:workers";
@@ -21,12 +21,7 @@ import type { PublicationAnswer, PublishedRun } from "./log-object.ts";
 import { Publisher } from "./publisher.ts";
 import { type Refused, toRefused } from "./refused.ts";
 import { fitting, idOf, linesOf, parseLine, toLines, toWire } from "./run-text.ts";
-
-/** A commit's events as lines. */
-interface AppendedText {
-  readonly lastVersion: number;
-  readonly text: string;
-}
+import { type StoredRun, StreamRuns } from "./stream-runs.ts";
 
 /** A result whose position may be yet to be filled in. */
 export type CommitResult = PushResult;
@@ -52,23 +47,20 @@ const POSITION_WAIT = 500;
 const PAGE_SIZE = 4 * 1024 * 1024;
 
 export class StreamObject extends DurableObject<EdgeEnv> {
-  readonly #sql: SqlStorage;
-  #exists: boolean;
-  #version = 0;
+  readonly #runs: StreamRuns;
   /** The stream's event ids, built at the first append after a wake. */
   #ids: Map<string, number> | undefined;
   readonly #publisher: Publisher;
 
   constructor(state: DurableObjectState, env: EdgeEnv) {
     super(state, env);
-    this.#sql = state.storage.sql;
-    // Reading a stream that does not exist must write nothing, so the table comes with the first commit.
-    this.#exists = this.#sql.exec("SELECT 1 FROM sqlite_master WHERE name = 'runs'").toArray().length > 0;
-    this.#publisher = new Publisher(state, env, () => this.#version);
-    state.blockConcurrencyWhile(async () => {
-      this.#version = this.#readVersion();
-      await this.#publisher.wake();
-    });
+    this.#runs = new StreamRuns(state.storage);
+    this.#publisher = new Publisher(state, env, this.#runs);
+    state.blockConcurrencyWhile(() => this.#publisher.wake());
+  }
+
+  get #version(): number {
+    return this.#runs.version;
   }
 
   /**
@@ -86,10 +78,8 @@ export class StreamObject extends DurableObject<EdgeEnv> {
     try {
       results = this.#commit(name, commits, actor);
     } catch (error) {
-      // Whatever was written is rolled back; whatever memory says may be ahead of it.
+      // Whatever was written is rolled back; the ids may be ahead of it.
       this.#ids = undefined;
-      this.#exists = this.#sql.exec("SELECT 1 FROM sqlite_master WHERE name = 'runs'").toArray().length > 0;
-      this.#version = this.#readVersion();
       if (isFull(error)) return toRefused(new StoreFullError());
       throw error;
     }
@@ -108,7 +98,7 @@ export class StreamObject extends DurableObject<EdgeEnv> {
     const recordedAt = new Date().toISOString();
     const ids = this.#knownIds();
     const appended: EventBody[] = [];
-    const texts: AppendedText[] = [];
+    const texts: StoredRun[] = [];
     const results: CommitResult[] = [];
     let version = this.#version;
     for (const commit of commits) {
@@ -125,7 +115,7 @@ export class StreamObject extends DurableObject<EdgeEnv> {
       if (decision.kind === "append") {
         for (const event of commit.events) ids.set(event.id, ++version);
         appended.push(...commit.events);
-        texts.push({ lastVersion: version, text: toLines(commit.events, recordedAt, actor) });
+        texts.push({ lastVersion: version, events: toLines(commit.events, recordedAt, actor) });
       }
       const { firstVersion, version: last } = decision;
       results.push({
@@ -137,44 +127,19 @@ export class StreamObject extends DurableObject<EdgeEnv> {
       });
     }
     if (appended.length > 0) {
-      this.ctx.storage.transactionSync(() => this.#insert(name, texts));
-      // Without an await between, the alarm is part of the same write as the rows.
+      this.#runs.add(name, joined(texts));
+      // Without an await between, the alarm is part of the same write as the runs.
       this.#publisher.arm();
-      this.#version = version;
     }
     return results;
-  }
-
-  /** What is appended together shares rows, as far as it fits. */
-  #insert(name: string, texts: readonly AppendedText[]): void {
-    if (!this.#exists) {
-      this.#sql.exec("CREATE TABLE runs (last_version INTEGER PRIMARY KEY, name TEXT, events TEXT NOT NULL)");
-    }
-    for (let left = texts; left.length > 0; ) {
-      const row = fitting(left, ({ text }) => text);
-      left = left.slice(row.length);
-      // The first row carries the object's name: an alarm may not know it otherwise.
-      const events = row.map(({ text }) => text).join("\n");
-      this.#sql.exec("INSERT INTO runs VALUES (?, ?, ?)", row.at(-1)?.lastVersion, this.#exists ? null : name, events);
-      this.#exists = true;
-    }
-  }
-
-  #readVersion(): number {
-    if (!this.#exists) return 0;
-    return this.#sql.exec<{ version: number }>("SELECT coalesce(max(last_version), 0) AS version FROM runs").one().version;
   }
 
   #knownIds(): Map<string, number> {
     if (this.#ids !== undefined) return this.#ids;
     const ids = new Map<string, number>();
-    if (this.#exists) {
-      let version = 0;
-      for (const row of this.#sql.exec<{ events: string }>("SELECT events FROM runs ORDER BY last_version")) {
-        for (const line of linesOf(row.events)) ids.set(idOf(line), ++version);
-      }
-      assert(version === this.#version, "the rows of a stream hold its versions without gap");
-    }
+    let version = 0;
+    for (const { events } of this.#runs.from()) for (const line of linesOf(events)) ids.set(idOf(line), ++version);
+    assert(version === this.#version, "the runs of a stream hold its versions without gap");
     this.#ids = ids;
     return ids;
   }
@@ -193,11 +158,9 @@ export class StreamObject extends DurableObject<EdgeEnv> {
   }
 
   #eventAt(version: number): EventBody {
-    const row = this.#sql
-      .exec<{ last_version: number; events: string }>("SELECT * FROM runs WHERE last_version >= ? ORDER BY last_version LIMIT 1", version)
-      .one();
-    const lines = linesOf(row.events);
-    return parseLine(lines[lines.length - 1 - (row.last_version - version)] ?? "");
+    const { lastVersion, events } = this.#runs.holding(version);
+    const lines = linesOf(events);
+    return parseLine(lines[lines.length - 1 - (lastVersion - version)] ?? "");
   }
 
   #withPositions(results: readonly CommitResult[]): CommitResult[] {
@@ -221,23 +184,17 @@ export class StreamObject extends DurableObject<EdgeEnv> {
     const events: string[] = [];
     let size = 0;
     const streamId = name.slice(name.indexOf("/") + 1);
-    const order = backwards ? "DESC" : "ASC";
-    const rows = this.#sql.exec<{ last_version: number; events: string }>(
-      `SELECT last_version, events FROM runs WHERE last_version >= ?1 AND last_version <=
-        (SELECT last_version FROM runs WHERE last_version >= ?2 ORDER BY last_version LIMIT 1) ORDER BY last_version ${order}`,
-      lowest,
-      highest,
-    );
-    for (const row of rows) {
-      const lines = linesOf(row.events);
-      const numbered = lines.map((line, i) => ({ line, version: row.last_version - (lines.length - 1 - i) }));
+    for (const { lastVersion, events: text } of backwards ? this.#runs.downFrom(highest) : this.#runs.from(lowest)) {
+      const lines = linesOf(text);
+      const firstVersion = lastVersion - lines.length + 1;
+      if (size >= PAGE_SIZE || (backwards ? lastVersion < lowest : firstVersion > highest)) break;
+      const numbered = lines.map((line, i) => ({ line, version: firstVersion + i }));
       for (const { line, version } of backwards ? numbered.reverse() : numbered) {
         if (version < lowest || version > highest) continue;
         if (size >= PAGE_SIZE) break;
         size += line.length;
         events.push(toWire(line, streamId, version, this.#publisher.positionOf(version)));
       }
-      if (size >= PAGE_SIZE) break;
     }
     return { page: `{"streamId":"${streamId}","version":${upTo},"events":[${events.join(",")}]}` };
   }
@@ -245,6 +202,17 @@ export class StreamObject extends DurableObject<EdgeEnv> {
   override async alarm(): Promise<void> {
     await this.#publisher.onAlarm();
   }
+}
+
+/** What is appended together shares runs, as far as it fits. */
+function joined(texts: readonly StoredRun[]): StoredRun[] {
+  const runs: StoredRun[] = [];
+  for (let left = texts; left.length > 0; ) {
+    const together = fitting(left, ({ events }) => events);
+    left = left.slice(together.length);
+    runs.push({ lastVersion: together.at(-1)?.lastVersion ?? 0, events: together.map(({ events }) => events).join("\n") });
+  }
+  return runs;
 }
 
 function refusedResult(streamId: string, refusal: Refusal): CommitResult {

@@ -10,7 +10,7 @@ const SAMPLE = 100;
 
 for (const file of ["permits", "tickets"] as const) {
   test(`${file}: appended offline on A, ordered at the edge, the same on B`, { timeout: 600_000 }, async () => {
-    const lines = await readLines(file);
+    const lines = (await readLines(file)).slice(0, inject("lines")[file]);
     const expected = Map.groupBy(lines, (line) => line.streamId);
     const url = `${edge}/v1/${file}-${crypto.randomUUID().slice(0, 8)}`;
 

@@ -5,11 +5,16 @@ import { startEdge } from "./edge.ts";
 declare module "vitest" {
   interface ProvidedContext {
     edgeUrl: string;
+    /** How many of the events of a file are taken, from the first. */
+    lines: { permits: number; tickets: number };
   }
 }
+
+const ALL = 100_000;
 
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
   const edge = await startEdge();
   project.provide("edgeUrl", edge.url);
+  project.provide("lines", { permits: ALL, tickets: Number(process.env["TICKETS"] ?? 6000) });
   return () => edge.stop();
 }

@@ -148,11 +148,9 @@ test("a stream without room refuses with its own code, keeps nothing of the comm
   const store = newStore();
   await store.append("A-1", 0, event("Before"));
   const full = await runInDurableObject(store.stream("A-1"), (_, state) => {
-    const { exec } = state.storage.sql;
-    return vi.spyOn(state.storage.sql, "exec").mockImplementation(((query: string, ...bindings: SqlStorageValue[]) => {
-      if (query.startsWith("INSERT")) throw new Error("database or disk is full: SQLITE_FULL");
-      return exec.call(state.storage.sql, query, ...bindings);
-    }) as SqlStorage["exec"]);
+    return vi.spyOn(Object.getPrototypeOf(state.storage.kv), "put").mockImplementation(() => {
+      throw new Error("database or disk is full: SQLITE_FULL");
+    });
   });
   const refused = await store.append("A-1", 1, event("Lost"));
   expect([refused.status, refused.body.code]).toEqual([507, "store-full"]);

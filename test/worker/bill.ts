@@ -7,7 +7,7 @@ import { vi } from "vitest";
 import { LogObject, StreamObject } from "../../worker/index.ts";
 
 export interface Bill {
-  /** An alarm that is set counts as one. */
+  /** An alarm that is set counts as one, and so does a value of the key-value store. */
   rowsWritten: number;
   rowsRead: number;
   /** By class and method. A message of a WebSocket is a twentieth of one. */
@@ -32,6 +32,18 @@ export async function billOf(work: () => Promise<unknown>): Promise<Bill> {
       const cursor = exec.apply(this, args);
       cursors.push(cursor);
       return cursor;
+    });
+    const kv = Object.getPrototypeOf(storage.kv);
+    const { list, put } = kv;
+    vi.spyOn(kv, "put").mockImplementation(function (this: unknown, ...args: unknown[]) {
+      bill.rowsWritten++;
+      return put.apply(this, args);
+    });
+    vi.spyOn(kv, "list").mockImplementation(function* (this: unknown, ...args: unknown[]) {
+      for (const entry of list.apply(this, args)) {
+        bill.rowsRead++;
+        yield entry;
+      }
     });
     const prototype = Object.getPrototypeOf(storage);
     const { setAlarm } = prototype;

@@ -1,0 +1,123 @@
+/**
+ * What a stream's object has stored: its events as runs, in the order of their versions.
+ *
+ *     key: the run's last version, padded     value: { events: lines as UTF-8, name: of the object, in the first run }
+ *
+ * The object's key-value store is there from the start; a table of one's own is two rows more for each stream
+ * (docs/decisions/0015-runs-of-a-stream.md). UTF-8, because a value counts as it is serialised, and a text that is not Latin-1
+ * would take two bytes for each of its characters.
+ */
+import { assert } from "../shared/assert.ts";
+
+export interface StoredRun {
+  readonly lastVersion: number;
+  /** As `run-text.ts` makes them. */
+  readonly events: string;
+}
+
+interface Value {
+  readonly events: Uint8Array;
+  readonly name?: string;
+}
+
+/** As long as the longest version. */
+const DIGITS = String(Number.MAX_SAFE_INTEGER).length;
+
+export class StreamRuns {
+  readonly #storage: DurableObjectStorage;
+  #version: number;
+
+  constructor(storage: DurableObjectStorage) {
+    this.#storage = storage;
+    this.#takeOverTable();
+    this.#version = this.#readVersion();
+  }
+
+  /** The stream's: 0 where nothing was written yet. */
+  get version(): number {
+    return this.#version;
+  }
+
+  /**
+   * Adds runs behind what there is, all of them or none.
+   *
+   * @param name the object's: an alarm may not know it otherwise
+   * @throws what the storage throws, a full database among it
+   */
+  add(name: string, runs: readonly StoredRun[]): void {
+    try {
+      this.#storage.transactionSync(() => {
+        for (const { lastVersion, events } of runs) {
+          const isFirst = this.#version === 0;
+          this.#put(lastVersion, { events: new TextEncoder().encode(events), ...(isFirst && { name }) });
+          this.#version = lastVersion;
+        }
+      });
+    } catch (error) {
+      this.#version = this.#readVersion();
+      throw error;
+    }
+  }
+
+  /** The runs from the one that holds `version` on, or of all that there are; each is read when it is its turn. */
+  *from(version = 1): Generator<StoredRun> {
+    for (const entry of this.#storage.kv.list<Value>({ start: keyOf(version) })) yield toRun(entry);
+  }
+
+  /** The same the other way round: from the run that holds `version` down. */
+  *downFrom(version: number): Generator<StoredRun> {
+    yield this.holding(version);
+    for (const entry of this.#storage.kv.list<Value>({ end: keyOf(version), reverse: true })) yield toRun(entry);
+  }
+
+  /** The run that holds a version that the stream has. */
+  holding(version: number): StoredRun {
+    const [run] = this.#storage.kv.list<Value>({ start: keyOf(version), limit: 1 });
+    assert(run !== undefined, "a version that the stream has stands in a run");
+    return toRun(run);
+  }
+
+  /** The last version before the last run; 0 where that is the first. */
+  beforeLast(): number {
+    const [, run] = this.#storage.kv.list<Value>({ reverse: true, limit: 2 });
+    return run === undefined ? 0 : Number(run[0]);
+  }
+
+  /** The object's, of a stream that is there. */
+  name(): string {
+    const [first] = this.#storage.kv.list<Value>({ limit: 1 });
+    const name = first?.[1].name;
+    assert(name !== undefined, "the first run carries the object's name");
+    return name;
+  }
+
+  #put(lastVersion: number, value: Value): void {
+    this.#storage.kv.put(keyOf(lastVersion), value);
+  }
+
+  #readVersion(): number {
+    const [last] = this.#storage.kv.list<Value>({ reverse: true, limit: 1 });
+    return last === undefined ? 0 : Number(last[0]);
+  }
+
+  /** Runs were rows of a table once. */
+  #takeOverTable(): void {
+    const { sql } = this.#storage;
+    if (sql.exec("SELECT 1 FROM sqlite_master WHERE name = 'runs'").toArray().length === 0) return;
+    this.#storage.transactionSync(() => {
+      const rows = sql.exec<{ last_version: number; name: string | null; events: string }>("SELECT * FROM runs");
+      for (const { last_version, name, events } of rows) {
+        this.#put(last_version, { events: new TextEncoder().encode(events), ...(name !== null && { name }) });
+      }
+      sql.exec("DROP TABLE runs");
+    });
+  }
+}
+
+function keyOf(version: number): string {
+  return String(version).padStart(DIGITS, "0");
+}
+
+function toRun([key, { events }]: [string, Value]): StoredRun {
+  return { lastVersion: Number(key), events: new TextDecoder().decode(events) };
+}
