@@ -8,6 +8,7 @@ import type { IDBPDatabase } from "idb";
 import { type AppendDecision, decideAppend, type RecordedBody, refusalError, type StreamFacts } from "../shared/append.ts";
 import { assert } from "../shared/assert.ts";
 import type { Commit } from "../shared/commit.ts";
+import type { CommandNote } from "../shared/decider.ts";
 import type { ConfirmedEvent } from "../shared/event.ts";
 import type { History } from "../shared/history.ts";
 import { NO_STREAM, toPosition, toVersion, type Version } from "../shared/order.ts";
@@ -24,6 +25,8 @@ export interface AppendRequest {
   readonly commit: Commit;
   /** Some of its ids come from the app, so that they may be recorded already; ids made just now can't be. */
   readonly mayRepeat: boolean;
+  /** What the events were decided for. */
+  readonly command?: CommandNote | undefined;
 }
 
 interface Waiting extends AppendRequest {
@@ -31,19 +34,24 @@ interface Waiting extends AppendRequest {
   readonly reject: (error: unknown) => void;
 }
 
+/**
+ * Told after each transaction how many pending commits it added, whether others are parked than before, and what a store that orders its
+ * events itself has now.
+ */
+type OnAppended = (commits: number, isParkedChanged: boolean, history: History | undefined) => void;
+
 /** Commits in one transaction at most: a failed one fails all that share it. */
 const GROUP_COMMITS = 1000;
 
 export class Appender {
   readonly #database: Database;
   readonly #durability: IDBTransactionDurability;
-  readonly #onAppended: (commits: number, isParkedChanged: boolean) => void;
+  readonly #onAppended: OnAppended;
   readonly #memory = new VersionMemory();
   #waiting: Waiting[] = [];
   #running: Promise<void> | undefined;
 
-  /** @param onAppended told after each transaction how many pending commits it added, and whether others are parked than before */
-  constructor(database: Database, durability: IDBTransactionDurability, onAppended: (commits: number, isParkedChanged: boolean) => void) {
+  constructor(database: Database, durability: IDBTransactionDurability, onAppended: OnAppended) {
     this.#database = database;
     this.#durability = durability;
     this.#onAppended = onAppended;
@@ -67,11 +75,12 @@ export class Appender {
     while (this.#waiting.length > 0) {
       const group = this.#waiting.splice(0, GROUP_COMMITS);
       try {
-        const decisions = await this.#appendGroup(group);
+        const { decisions, history } = await this.#appendGroup(group);
         const added = decisions.filter(({ decision, position }) => decision.kind === "append" && position === null);
         this.#onAppended(
           added.length,
           added.some(({ superseded }) => superseded.length > 0),
+          history,
         );
         for (const [i, waiting] of group.entries()) settle(waiting, decisions[i]);
       } catch (error) {
@@ -82,7 +91,7 @@ export class Appender {
     this.#running = undefined;
   }
 
-  async #appendGroup(group: readonly AppendRequest[]): Promise<Decided[]> {
+  async #appendGroup(group: readonly AppendRequest[]): Promise<Appended> {
     const append = () =>
       this.#database.run((db, isRepeated) => {
         // Where the connection was lost in the first try, that one may have been committed all the same.
@@ -135,14 +144,14 @@ async function appendGroup(
   group: readonly AppendRequest[],
   durability: IDBTransactionDurability,
   memory: VersionMemory,
-): Promise<Decided[]> {
+): Promise<Appended> {
   const facts = factsOf(group, memory);
   const unread = [...facts].filter(([, stream]) => !stream.isKnown);
   // What is remembered needs no request but the write, which tells whether it holds.
   const stores: StoreName[] = unread.length === 0 ? ["events"] : ["events", "meta"];
   const mayRepeat = group.some((request) => request.mayRepeat);
   const tx: WriteTx = db.transaction(mayRepeat ? [...stores, "parked"] : stores, "readwrite", { durability });
-  const { decisions, keys, wasEmpty } = await whole(tx, async () => {
+  const appended = await whole(tx, async () => {
     let first: unknown;
     if (mayRepeat) {
       for (const entry of await parkedEntries(tx)) facts.get(entry.streamId)?.parked.push(entry);
@@ -153,12 +162,12 @@ async function appendGroup(
       if (history.authority === "device") return appendLocally(tx, group, facts, history);
       first = any;
     }
-    const appended = await appendPending(tx, group, facts);
-    if (unread.length < facts.size && !memory.holds(appended.keys[0])) throw new Distrust();
-    return { ...appended, wasEmpty: unread.length > 0 && first === undefined };
+    const pending = await appendPending(tx, group, facts);
+    if (unread.length < facts.size && !memory.holds(pending.keys[0])) throw new Distrust();
+    return { ...pending, wasEmpty: unread.length > 0 && first === undefined };
   });
-  if (keys.length > 0) memory.learn(facts, keys, wasEmpty);
-  return decisions;
+  if (appended.keys.length > 0) memory.learn(facts, appended.keys, appended.wasEmpty);
+  return appended;
 }
 
 interface Appended {
@@ -167,6 +176,8 @@ interface Appended {
   readonly keys: readonly number[];
   /** The device held no event before. */
   readonly wasEmpty: boolean;
+  /** As it is then, of a store that orders its events itself. */
+  readonly history?: History;
 }
 
 async function appendPending(
@@ -188,8 +199,9 @@ async function appendLocally(
 ): Promise<Appended> {
   const order = new LocalOrder(history);
   const { decisions } = decideGroup(group, facts, order);
-  await Promise.all(order.write(tx));
-  return { decisions, keys: [], wasEmpty: false };
+  const { next, writes } = order.write(tx);
+  await Promise.all(writes);
+  return { decisions, keys: [], wasEmpty: false, history: next };
 }
 
 /** Each commit of the group on its own, each on what the ones before it left. */
@@ -199,7 +211,7 @@ function decideGroup(
   local?: LocalOrder,
 ): { decisions: Decided[]; entries: NewEntry[] } {
   const entries: NewEntry[] = [];
-  const decisions = group.map(({ commit }): Decided => {
+  const decisions = group.map(({ commit, command }): Decided => {
     const stream = facts.get(commit.streamId);
     assert(stream !== undefined, "every append is decided");
     const decision = decideAppend(stream, commit);
@@ -211,7 +223,7 @@ function decideGroup(
     stream.parked = stream.parked.filter((entry) => !superseded.gone.includes(entry));
     const { firstVersion } = decision;
     const position = local?.record(commit, firstVersion) ?? null;
-    entries.push({ ...commit, state: "pending", firstVersion, confirmed: 0 });
+    entries.push({ ...commit, command, state: "pending", firstVersion, confirmed: 0 });
     advance(stream, commit, firstVersion, position);
     return { decision, position, superseded: superseded.gone };
   });
@@ -290,11 +302,11 @@ class LocalOrder {
     return first;
   }
 
-  write(tx: WriteTx): Promise<unknown>[] {
-    if (this.#events.length === 0) return [];
+  write(tx: WriteTx): { next: History; writes: Promise<unknown>[] } {
+    if (this.#events.length === 0) return { next: this.#history, writes: [] };
     const log = this.#history.log ?? crypto.randomUUID();
     const next: History = { ...this.#history, log, position: this.#position, head: this.#position };
     const segments = toSegments(this.#events).map((segment) => tx.objectStore("events").put(segment));
-    return [...segments, tx.objectStore("meta").put(next, "history")];
+    return { next, writes: [...segments, tx.objectStore("meta").put(next, "history")] };
   }
 }

@@ -2,6 +2,7 @@
  * Pending commits as the device stores them: the commits that were appended together share a record, since a record costs
  * the same whatever is in it. Pure; `device-log.ts` reads and writes them.
  */
+import type { CommandNote } from "../shared/decider.ts";
 import type { EventBody } from "../shared/event.ts";
 import type { ExpectedVersion } from "../shared/expected-version.ts";
 import { toVersion } from "../shared/order.ts";
@@ -29,6 +30,8 @@ interface BundledCommit {
   confirmed: number;
   /** The events as a JSON array. Text is written and read faster than a structured clone. */
   events: string;
+  /** Left out where the events were not decided for one. */
+  command?: CommandNote | undefined;
 }
 
 /** Commits in a bundle at most: who reads one stream reads all of its bundles. */
@@ -84,7 +87,7 @@ function seqOf(key: number, n: number): number {
 }
 
 function toEntry(commit: BundledCommit, key: number): PendingEntry {
-  const { n, streamId, expectedVersion, firstVersion, confirmed, events } = commit;
+  const { n, streamId, expectedVersion, firstVersion, confirmed, events, command } = commit;
   const bodies: EventBody[] = JSON.parse(events);
   return {
     state: "pending",
@@ -94,12 +97,14 @@ function toEntry(commit: BundledCommit, key: number): PendingEntry {
     events: bodies,
     firstVersion: toVersion(firstVersion),
     confirmed,
+    command,
   };
 }
 
 function toBundledCommit(entry: NewEntry, n: number): BundledCommit {
-  const { streamId, expectedVersion, firstVersion, confirmed, events } = entry;
-  return { n, streamId, expectedVersion, firstVersion, lastVersion: lastVersionOf(entry), confirmed, events: JSON.stringify(events) };
+  const { streamId, expectedVersion, firstVersion, confirmed, events, command } = entry;
+  const text = JSON.stringify(events);
+  return { n, streamId, expectedVersion, firstVersion, lastVersion: lastVersionOf(entry), confirmed, events: text, command };
 }
 
 function toBundle(commits: BundledCommit[]): Bundle {

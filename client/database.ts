@@ -7,10 +7,13 @@
  *     parked   key: seq           refused commits that wait for the app
  *     meta     key: name          `history`: which log this is, and how far it is applied
  *     lease    key: name          `leader`: which tab syncs (`shared/leadership.ts`)
+ *     snapshots    key: [decider, streamId]   states that were folded once, of confirmed events alone
+ *     checkpoints  key: name                  how far a subscription has handled the feed
  *
  * Why records of many events: `docs/decisions/0003-storage-on-the-device.md`.
  */
 import type { DBSchema, IDBPDatabase } from "idb";
+import type { CommandNote } from "../shared/decider.ts";
 import { HeadwaterError, StorageFailedError, StoreClosedError, StoreFullError } from "../shared/errors.ts";
 import type { ExpectedVersion } from "../shared/expected-version.ts";
 import type { History } from "../shared/history.ts";
@@ -19,6 +22,7 @@ import type { ParkReason } from "../shared/outbox.ts";
 import type { StreamId } from "../shared/stream-id.ts";
 import type { Bundle } from "./bundles.ts";
 import { openDatabase, renewLog } from "./idb.ts";
+import type { Facts } from "./model/subscription-facts.ts";
 import type { Segment, SegmentKey } from "./segments.ts";
 
 export interface ParkedRecord {
@@ -27,6 +31,7 @@ export interface ParkedRecord {
   expectedVersion: ExpectedVersion;
   reason: ParkReason;
   events: string;
+  command?: CommandNote | undefined;
 }
 
 export interface Schema extends DBSchema {
@@ -34,12 +39,25 @@ export interface Schema extends DBSchema {
   parked: { key: number; value: ParkedRecord };
   meta: { key: "history"; value: History };
   lease: { key: "leader"; value: Lease };
+  snapshots: { key: [string, string]; value: Snapshot };
+  checkpoints: { key: string; value: Facts };
 }
 
-export type StoreName = "events" | "parked" | "meta" | "lease";
+/** A stream's state as a decider folded it. It may be deleted at any time: it is folded again. */
+export interface Snapshot {
+  decider: string;
+  streamId: string;
+  /** The decider's. */
+  deciderVersion: number;
+  /** The stream's, up to which it is folded: all of it is confirmed. */
+  version: number;
+  state: unknown;
+}
 
-/** One line for each version: 1 the first; 2 `lease`. */
-const DATABASE_VERSION = 2;
+export type StoreName = "events" | "parked" | "meta" | "lease" | "snapshots" | "checkpoints";
+
+/** One line for each version: 1 the first; 2 `lease`; 3 `snapshots` and `checkpoints`. */
+const DATABASE_VERSION = 3;
 /** How long an older tab may hold up an upgrade, in milliseconds. */
 const BLOCKED_WAIT = 5_000;
 
@@ -118,6 +136,10 @@ export class Database {
             db.createObjectStore("meta");
           }
           if (from < 2) db.createObjectStore("lease");
+          if (from < 3) {
+            db.createObjectStore("snapshots", { keyPath: ["decider", "streamId"] });
+            db.createObjectStore("checkpoints");
+          }
         },
         blocked() {
           // A tab of an older version is asked to let go, and mostly does at once.

@@ -19,7 +19,7 @@ export type WriteTx = Tx<"readwrite">;
  * Does `work` in a transaction and waits for it to complete. Where `work` throws, the transaction is aborted: what it had
  * asked for until then must not stand alone.
  */
-export async function whole<T>(tx: WriteTx, work: () => Promise<T>): Promise<T> {
+export async function whole<T>(tx: Pick<WriteTx, "done" | "abort">, work: () => Promise<T>): Promise<T> {
   const { done } = tx;
   done.catch(() => undefined); // where a request failed, its own error tells more than the transaction's
   try {
@@ -156,7 +156,7 @@ export async function pendingCommits(db: IDBPDatabase<Schema>): Promise<number> 
   return (await allBundles(db)).reduce((count, { commits }) => count + commits.length, 0);
 }
 
-function pendingEvents(entry: PendingEntry): StreamEvent[] {
+export function pendingEvents(entry: PendingEntry): StreamEvent[] {
   const unconfirmed: RecordingFields = { position: null, recordedAt: null, actor: null };
   return entry.events.slice(entry.confirmed).map((body, i) => ({
     ...body,
@@ -254,6 +254,6 @@ export function toParkedEntry(record: ParkedRecord): ParkedEntry {
 }
 
 export function toParkedRecord(entry: ParkedEntry): ParkedRecord {
-  const { seq, streamId, expectedVersion, reason, events } = entry;
-  return { seq, streamId, expectedVersion, reason, events: JSON.stringify(events) };
+  const { seq, streamId, expectedVersion, reason, events, command } = entry;
+  return { seq, streamId, expectedVersion, reason, events: JSON.stringify(events), command };
 }

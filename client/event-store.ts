@@ -1,10 +1,13 @@
 /** What every store of streams offers, whatever lies below it: IndexedDB, the edge over HTTP, or memory. */
+import type { Cause } from "../shared/causation.ts";
 import type { ConfirmedEvent, NewEvent, RecordedEvent } from "../shared/event.ts";
 import type { ExpectedVersion } from "../shared/expected-version.ts";
 
 export interface AppendOptions {
   /** What the writer believes of the stream. Default: `"any"`. */
   readonly expectedVersion?: ExpectedVersion;
+  /** The event that led to these: they continue its correlation. What their own metadata says stands. */
+  readonly causedBy?: Cause;
 }
 
 export interface AppendResult {

@@ -1,34 +1,8 @@
-/** Letting go of the history that a device follows, and changing how much of it. */
+/** How much of the history a device follows. */
 import type { IDBPDatabase } from "idb";
-import { type History, isWithin, NEW_HISTORY, type Scope, withScope } from "../shared/history.ts";
-import { nextTerm } from "../shared/leadership.ts";
-import { detach } from "../shared/outbox.ts";
+import { type History, isWithin, type Scope, withScope } from "../shared/history.ts";
 import type { Schema } from "./database.ts";
-import { historyOf, leaseOf, OutboxPart, outboxFrom, pagesAfter, skipNumber, type WriteTx, whole } from "./device-log.ts";
-import { changeOutbox } from "./page.ts";
-
-/**
- * Forgets the confirmed events and the cursor, in one transaction; the next sync fetches what the edge holds now. A new term fences
- * whatever sync has under way.
- *
- * @param keepPending keeps pending commits (`detach` says how) and conflicts; without it they are discarded
- */
-export async function resetHistory(db: IDBPDatabase<Schema>, keepPending: boolean): Promise<void> {
-  const tx: WriteTx = db.transaction(["events", "parked", "meta", "lease"], "readwrite", { durability: "strict" });
-  await whole(tx, async () => {
-    const { scope, authority } = await historyOf(tx);
-    const events = tx.objectStore("events");
-    const writes: Promise<unknown>[] = [skipNumber(tx), events.delete(pagesAfter(0))];
-    if (keepPending) {
-      const outbox = await OutboxPart.readAll(tx);
-      const detached = [...outbox.streamIds()].flatMap((streamId) => detach(outbox.entries(streamId)));
-      writes.push(...changeOutbox(tx, outbox, detached).writes);
-    } else writes.push(events.delete(outboxFrom(0)), tx.objectStore("parked").clear());
-    writes.push(tx.objectStore("lease").put(nextTerm(await leaseOf(tx)), "leader"));
-    writes.push(tx.objectStore("meta").put({ ...NEW_HISTORY, authority, scope }, "history"));
-    await Promise.all(writes);
-  });
-}
+import { historyOf, type WriteTx, whole } from "./device-log.ts";
 
 /** The app was opened with a filter. Single streams that were followed stay so. Answers the history as it is then. */
 export async function setScope(db: IDBPDatabase<Schema>, filter: Scope): Promise<History> {
@@ -47,7 +21,9 @@ async function changeScope(db: IDBPDatabase<Schema>, change: (before: Scope) => 
   const tx: WriteTx = db.transaction(["meta"], "readwrite", { durability: "relaxed" });
   return whole(tx, async () => {
     const before = await historyOf(tx);
-    const history = withScope(before, change(before.scope));
+    // The edge orders what nothing was appended to yet.
+    const authority = before.position === 0 ? "edge" : before.authority;
+    const history = { ...withScope(before, change(before.scope)), authority };
     await tx.objectStore("meta").put(history, "history");
     return history;
   });

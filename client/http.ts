@@ -1,4 +1,5 @@
 /** `headwater/http`: a store at the edge, straight over HTTP, for servers and scripts that have no IndexedDB. */
+import { withCause } from "../shared/causation.ts";
 import { type Commit, parseCommit } from "../shared/commit.ts";
 import { HeadwaterError, InvalidRequestError, LogMismatchError, remedyOf, StoreClosedError } from "../shared/errors.ts";
 import type { ConfirmedEvent, NewEvent } from "../shared/event.ts";
@@ -70,8 +71,8 @@ export class EdgeStore implements EventStore {
    *
    * @throws InvalidRequestError, PayloadTooLargeError
    */
-  prepare(streamId: string, events: readonly NewEvent[], { expectedVersion = "any" }: AppendOptions = {}): Commit {
-    return parseCommit({ streamId, expectedVersion, events }, newEvents(), this.#limits);
+  prepare(streamId: string, events: readonly NewEvent[], { expectedVersion = "any", causedBy }: AppendOptions = {}): Commit {
+    return parseCommit({ streamId, expectedVersion, events: withCause(events, causedBy) }, newEvents(), this.#limits);
   }
 
   /**

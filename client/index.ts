@@ -1,5 +1,6 @@
 /** `headwater`: the store in a browser. */
 
+export type { AnyDecider, CommandNote, DecidedEvent, Decider } from "../shared/decider.ts";
 export {
   type ErrorCode,
   type ErrorDetails,
@@ -24,8 +25,8 @@ export type { ExpectedVersion } from "../shared/expected-version.ts";
 export type { Json } from "../shared/json.ts";
 export { DEFAULT_LIMITS, type Limits } from "../shared/limits.ts";
 export type { Position, Version } from "../shared/order.ts";
+export type { AnyProjection, FoundRow, Projection, RowQuery } from "../shared/projection.ts";
 export type { CommutingPair, Contested } from "../shared/resolution.ts";
-export type { Conflict } from "./conflicts.ts";
 export type {
   AppendOptions,
   AppendResult,
@@ -35,7 +36,16 @@ export type {
   StreamEvent,
   StreamSlice,
 } from "./event-store.ts";
-export type { Exported } from "./export.ts";
-export type { ConflictAnswer, ConflictRules } from "./resolver.ts";
+export type { LiveValue } from "./live-value.ts";
+export type { Aggregate, FoldOptions } from "./model/aggregates.ts";
+export type { Conflict } from "./model/conflicts.ts";
+export type { Exported } from "./model/export.ts";
+export type { Handled, HandleOptions } from "./model/handle.ts";
+export type { LiveState } from "./model/live-state.ts";
+export type { ProjectionStatus } from "./model/projector.ts";
+export type { Handler, SubscribeOptions, SubscriptionKeeper, SubscriptionStatus } from "./model/subscriber.ts";
+export type { SetAside } from "./model/subscription-facts.ts";
+export type { LiveRows, Table } from "./model/table.ts";
+export type { ConflictAnswer, ConflictRules } from "./rules.ts";
 export type { Connection, Status } from "./status.ts";
 export { openStore, type Store, type StoreOptions, type SyncOptions } from "./store.ts";

@@ -3,12 +3,13 @@ import type { IDBPDatabase } from "idb";
 import type { ConfirmedEvent } from "../shared/event.ts";
 import { decidePage, type History, type PageRequest } from "../shared/history.ts";
 import { mayWrite } from "../shared/leadership.ts";
-import { arrivedAfterAll, type OutboxEntry, parkFrom, reconcile } from "../shared/outbox.ts";
+import { arrivedAfterAll, type OutboxEntry, type PendingEntry, parkFrom, reconcile } from "../shared/outbox.ts";
 import type { Refused } from "../shared/push.ts";
 import type { Resolve } from "../shared/resolution.ts";
 import type { FeedPage } from "../shared/wire.ts";
 import type { Schema } from "./database.ts";
 import {
+  confirmedEvents,
   confirmedVersionOf,
   historyOf,
   isSegment,
@@ -143,7 +144,7 @@ async function settleOutbox(
     if (entries.length === 0 || last === undefined) continue;
     // A page of the feed ends where the stream does, as far as the device knows it; one that fills in may not.
     const confirmed = isFill ? await confirmedVersionOf(tx, streamId) : last.version;
-    const { settled, changed, discarded } = reconcile(entries, arrived, confirmed, resolve);
+    const { settled, changed, discarded } = reconcile(entries, arrived, confirmed, resolve, await recordedFor(tx, entries));
     for (const { seq } of [...settled, ...discarded]) {
       outbox.remove(seq);
       left.push(seq);
@@ -152,6 +153,12 @@ async function settleOutbox(
   }
   const { change, writes } = changeOutbox(tx, outbox, moved);
   return { change: { ...change, left: [...left, ...change.left] }, writes };
+}
+
+/** What a command is decided again on. */
+async function recordedFor(tx: WriteTx, entries: readonly PendingEntry[]): Promise<ConfirmedEvent[]> {
+  const asked = entries.find(({ command }) => command !== undefined);
+  return asked === undefined ? [] : confirmedEvents(tx, asked.streamId, 1);
 }
 
 /** Writes what became of entries, and the bundles that they stand in. */

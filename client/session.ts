@@ -20,8 +20,9 @@ export interface SessionContext {
   readonly database: Database;
   readonly edge: Omit<EdgeOptions, "signal">;
   readonly settings: SyncSettings;
-  readonly resolve: Resolve<ConfirmedEvent>;
-  readonly pageDurability: IDBTransactionDurability;
+  /** What becomes of contested commits, when it is there. */
+  readonly resolve: () => Promise<Resolve<ConfirmedEvent>>;
+  readonly pageDurability: () => IDBTransactionDurability;
   /** The machine has taken a step. */
   onStep(state: SyncState): void;
   /** The database tells something else than it did. */
@@ -121,7 +122,8 @@ export class Session {
         case "push":
           return { kind: "push-answered", request, answer: await pushCommits(this.#edge, effect.batch, effect.history) };
         case "apply": {
-          const applied = await database.run((db) => applyPage(db, effect.page, effect.asked, this.#term, resolve, pageDurability));
+          const rule = await resolve();
+          const applied = await database.run((db) => applyPage(db, effect.page, effect.asked, this.#term, rule, pageDurability()));
           const { history } = applied;
           if (applied.kind === "stale") return { kind: "page-stale", request, history };
           this.#context.onWritten(applied, history);

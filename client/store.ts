@@ -1,5 +1,6 @@
-/** The store that an app opens on a device. */
+import { withCause } from "../shared/causation.ts";
 import { type Commit, parseCommit } from "../shared/commit.ts";
+import type { AnyDecider, CommandNote, DecidedEvent, Decider } from "../shared/decider.ts";
 import { HeadwaterError, InvalidRequestError, StoreClosedError, StreamNotFoundError, UnavailableError } from "../shared/errors.ts";
 import type { ConfirmedEvent, NewEvent } from "../shared/event.ts";
 import { exactVersion } from "../shared/expected-version.ts";
@@ -7,21 +8,31 @@ import { readerFilter } from "../shared/feed-filter.ts";
 import { type History, isWithin, type Scope } from "../shared/history.ts";
 import { completeLimits, type Limits, parseCount } from "../shared/limits.ts";
 import { isOrdinal, type Version } from "../shared/order.ts";
+
+import type { Projection } from "../shared/projection.ts";
 import { parseStreamId, type StreamId } from "../shared/stream-id.ts";
 import { Appender } from "./appender.ts";
-import { type Conflict, readConflicts } from "./conflicts.ts";
 import { Database, OUTDATED, unlessStorage } from "./database.ts";
 import { pagesFrom, pendingCommits, type ReadTx, readHistory, streamEvents, versionOf } from "./device-log.ts";
 import type { AppendOptions, AppendResult, EventStore, ReadAllOptions, ReadStreamOptions, StreamSlice } from "./event-store.ts";
-import { type Exported, exportOutbox } from "./export.ts";
-import { follow, resetHistory, setScope } from "./history.ts";
+import { follow, setScope } from "./history.ts";
+import { LiveValue } from "./live-value.ts";
+import type { Aggregate, FoldOptions } from "./model/aggregates.ts";
+import type { Conflict } from "./model/conflicts.ts";
+import type { Exported } from "./model/export.ts";
+import type { Handled, HandleOptions } from "./model/handle.ts";
+import type { Model, StateOf } from "./model/index.ts";
+import type { Kit } from "./model/kit.ts";
+import type { LiveState } from "./model/live-state.ts";
+import type { Handler, SubscribeOptions, SubscriptionKeeper } from "./model/subscriber.ts";
+import type { Table } from "./model/table.ts";
 import { newEvents } from "./options.ts";
 import type { OutboxChange } from "./page.ts";
-import { type ConflictRules, createResolver } from "./resolver.ts";
+import type { ConflictRules, Deciders } from "./rules.ts";
 import { eventsOfPages } from "./segments.ts";
 import { type Status, StatusBoard } from "./status.ts";
 import { Syncer } from "./syncer.ts";
-import { takeOverDeviceHistory } from "./take-over.ts";
+import { Tabs } from "./tabs.ts";
 
 export interface SyncOptions {
   /** The store at the edge, e.g. `https://events.example.com/v1/permits`. */
@@ -64,6 +75,8 @@ export interface StoreOptions extends ConflictRules {
    */
   readonly durability?: "strict" | "relaxed";
   readonly limits?: Partial<Limits>;
+  /** The deciders whose commands are decided again where others' events came first: functions can't be stored, so each tab names them. */
+  readonly deciders?: readonly AnyDecider[];
 }
 
 /**
@@ -91,6 +104,7 @@ export class Store implements EventStore {
   readonly #syncer: Syncer | undefined;
   readonly #limits: Limits;
   readonly #filter: Scope;
+  readonly #deciders: Deciders;
   readonly #board: StatusBoard;
   /** What the device follows, as this tab knows it; undefined where it follows nothing. */
   #scope: Scope | undefined;
@@ -101,21 +115,46 @@ export class Store implements EventStore {
   /** Everything in the background ends: the store is closed, or a newer version has taken the database over. */
   readonly #ending = new AbortController();
   readonly #refresh = coalesced(() => this.#read());
+  /** Of a store that nobody syncs: a syncer has its own. */
+  readonly #tabs: Tabs | undefined;
+  readonly #kit: Kit;
+  #model: Promise<Model> | undefined;
 
   /** @internal Use `openStore`. */
-  constructor({ name, sync, durability = "strict", limits, ...rules }: StoreOptions) {
+  constructor({ name, sync, durability = "strict", limits, deciders = [], ...rules }: StoreOptions) {
     this.#limits = completeLimits(limits);
+    this.#deciders = new Map(deciders.map((decider) => [decider.name, decider]));
     this.#filter = scopeOf(sync?.filter);
     this.#board = new StatusBoard(sync === undefined ? "local" : "offline");
     this.#database = new Database(name, () => this.#onOutdated());
-    this.#appender = new Appender(this.#database, durability, (commits, isParkedChanged) => {
+    this.#appender = new Appender(this.#database, durability, (commits, isParkedChanged, history) => {
       this.#count(commits);
+      if (history !== undefined) {
+        this.#board.update(progressOf(history));
+        this.#tabs?.tell({ kind: "changed" });
+      }
       if (commits > 0) this.#syncer?.appended();
       if (isParkedChanged) void this.#refreshQuietly();
     });
-    if (sync === undefined) return;
+    this.#kit = {
+      name,
+      database: this.#database,
+      limits: this.#limits,
+      deciders: this.#deciders,
+      rules,
+      ending: this.#ending.signal,
+      append: (streamId, events, given, command) => this.#append(streamId, events, given, command),
+      fetched: (streamId) => this.#follow({ streamId: parseStreamId(streamId), expectedVersion: "stream-exists" }),
+      read: (event) => event,
+      watch: (listener) => this.#board.watch(listener),
+    };
+    if (sync === undefined) {
+      this.#tabs = new Tabs(name, () => void this.#refreshQuietly());
+      return;
+    }
     const { automatic = true, pollEvery = 5_000, live = sync.fetch === undefined, ...edge } = sync;
     const { pageEvents, pushCommits, pushStreams, bodyBytes } = this.#limits;
+    const hasRules = () => this.#deciders.size > 0 || Object.keys(rules).length > 0;
     this.#syncer = new Syncer({
       name,
       database: this.#database,
@@ -127,9 +166,9 @@ export class Store implements EventStore {
         pollEvery: parseCount(pollEvery, "sync.pollEvery") ?? pollEvery,
         live: automatic && live,
       },
-      resolve: createResolver(rules, this.#limits),
+      resolve: async () => (hasRules() ? (await this.#load()).resolve : () => ({ kind: "park" })),
       // Events that a rule puts in a commit's place exist here alone.
-      pageDurability: rules.onConflict === undefined ? "relaxed" : "strict",
+      pageDurability: () => (hasRules() ? "strict" : "relaxed"),
       board: this.#board,
       ending: this.#ending.signal,
       refresh: () => this.#refreshQuietly(),
@@ -140,8 +179,13 @@ export class Store implements EventStore {
   /** @internal */
   async open(): Promise<void> {
     if (this.#syncer !== undefined) {
-      await this.#database.run(takeOverDeviceHistory);
-      this.#scope = (await this.#database.run((db) => setScope(db, this.#filter))).scope;
+      const begin = () => this.#database.run((db) => setScope(db, this.#filter));
+      let history = await begin();
+      if (history.authority === "device") {
+        await (await this.#load()).takeOverDeviceHistory();
+        history = await begin();
+      }
+      this.#scope = history.scope;
     }
     await this.#refresh();
     this.#syncer?.start();
@@ -163,18 +207,27 @@ export class Store implements EventStore {
   }
 
   async appendToStream(streamId: string, events: readonly NewEvent[], options: AppendOptions = {}): Promise<AppendResult> {
+    return this.#append(streamId, events, options);
+  }
+
+  async #append(
+    streamId: string,
+    events: readonly NewEvent[],
+    { expectedVersion = "any", causedBy }: AppendOptions,
+    command?: CommandNote,
+  ): Promise<AppendResult> {
     this.#throwIfClosed();
-    const { expectedVersion = "any" } = options;
-    const commit = parseCommit({ streamId, expectedVersion, events }, newEvents(), this.#limits);
-    if (this.#scope !== undefined && !isWithin(this.#scope, streamId)) await this.#follow(commit);
-    return this.#appender.append({ commit, mayRepeat: events.some((event) => event.id !== undefined) });
+    const commit = parseCommit({ streamId, expectedVersion, events: withCause(events, causedBy) }, newEvents(), this.#limits);
+    await this.#follow(commit);
+    return this.#appender.append({ commit, mayRepeat: events.some((event) => event.id !== undefined), command });
   }
 
   /**
    * A stream that the device did not follow is followed from its first append on. What the commit believes of it can be
    * judged only when it is here; one that believes nothing, or that there is nothing, goes ahead without.
    */
-  async #follow({ streamId, expectedVersion }: Commit): Promise<void> {
+  async #follow({ streamId, expectedVersion }: Omit<Commit, "events">): Promise<void> {
+    if (this.#scope === undefined || isWithin(this.#scope, streamId)) return;
     this.#scope = (await this.#database.run((db) => follow(db, [streamId]))).scope;
     await this.#syncer?.redirected(false);
     if (expectedVersion === "any") return;
@@ -234,6 +287,53 @@ export class Store implements EventStore {
     }
   }
 
+  /** The stream's state as the decider folds it; its initial state where there is no such stream. */
+  async aggregateStream<State>(streamId: string, decider: StateOf<State>, options?: FoldOptions): Promise<Aggregate<State>> {
+    return (await this.#load()).aggregateStream(streamId, decider, options);
+  }
+
+  /**
+   * Has the decider decide a command on the stream's state, and appends what it decided. Where another tab was faster it is decided anew.
+   * The command is kept with the pending commit: where the edge holds others' events first, it is decided again on those.
+   *
+   * @throws what `decide` throws: the command is refused, and nothing is appended
+   */
+  async handle<State, Command, Event extends DecidedEvent>(
+    streamId: string,
+    decider: Decider<State, Command, Event, never>,
+    command: Command,
+    options: HandleOptions = {},
+  ): Promise<Handled<State, Event>> {
+    return (await this.#load()).handle(streamId, decider, command, options);
+  }
+
+  /** The stream's state as it changes, for user interfaces. */
+  live<State>(streamId: string, decider: StateOf<State>): LiveValue<LiveState<State>> {
+    return new LiveValue<LiveState<State>>(loading(streamId, decider.initialState), (set) =>
+      later(this.#load(), (model) => model.watchStream(streamId, decider, set)),
+    );
+  }
+
+  /**
+   * Hands confirmed events to `handler`, in position order, at least once each, the next when it has handled the one before. With a name its
+   * checkpoint is durable, and one tab of the device at a time handles.
+   *
+   * @returns ends it
+   */
+  subscribe(handler: Handler, options: SubscribeOptions = {}): () => void {
+    return later(this.#load(), (model) => model.subscribe(handler, options));
+  }
+
+  /** A named subscription of this device: how it stands, and what can be asked of it. */
+  async subscription(name: string): Promise<SubscriptionKeeper> {
+    return (await this.#load()).subscription(name);
+  }
+
+  /** Rows folded from the feed, kept in step in the background. The same table for the same projection. */
+  async project<Row, Event>(projection: Projection<Row, Event>): Promise<Table<Row>> {
+    return (await this.#load()).project(projection);
+  }
+
   /**
    * Brings the device and the edge together: resolves when the outbox is empty and the feed is applied up to the head
    * seen. Refused commits don't reject it: they are in `conflicts()`. Where it rejects, a store that syncs by itself goes
@@ -257,7 +357,7 @@ export class Store implements EventStore {
   /** All that the device holds: confirmed events in position order, then pending commits, then parked ones. */
   async *export(): AsyncGenerator<Exported, void, undefined> {
     for await (const event of this.readAll()) yield { state: "confirmed", ...event };
-    yield* exportOutbox(this.#database);
+    yield* (await this.#load()).exportOutbox();
   }
 
   /**
@@ -270,7 +370,7 @@ export class Store implements EventStore {
   async reset({ keepPending = true }: { readonly keepPending?: boolean } = {}): Promise<void> {
     const syncer = this.#synced();
     await this.#appender.idle();
-    await this.#database.run((db) => resetHistory(db, keepPending));
+    await (await this.#load()).resetHistory(keepPending);
     await syncer.redirected(true);
   }
 
@@ -281,7 +381,21 @@ export class Store implements EventStore {
     this.#ending.abort();
     await this.#syncer?.idle();
     await this.#appender.idle();
+    this.#tabs?.close();
     await this.#database.close();
+  }
+
+  /** What modelling needs is loaded when it is needed. */
+  #load(): Promise<Model> {
+    this.#throwIfClosed();
+    this.#model ??= import("./model/index.ts").then(
+      ({ Model }) => new Model(this.#kit),
+      (cause) => {
+        this.#model = undefined;
+        throw new UnavailableError("A part of the app is not on this device and can't be loaded.", {}, { cause });
+      },
+    );
+    return this.#model;
   }
 
   #synced(): Syncer {
@@ -292,16 +406,23 @@ export class Store implements EventStore {
 
   async #read(tries = 5): Promise<void> {
     const before = this.#counted;
-    const [history, pending, conflicts] = await Promise.all([
+    const [history, pending, parked] = await Promise.all([
       this.#database.run(readHistory),
       this.#database.run(pendingCommits),
-      readConflicts(this.#database, () => this.#onResolved()),
+      this.#database.run((db) => db.transaction(["parked"], "readonly").objectStore("parked").count()),
     ]);
+    const conflicts = parked === 0 ? [] : await this.#readConflicts();
     // What changed while it was counted may be counted or not; who changes it without a pause is counted next time.
     if (this.#counted !== before && tries > 0) return this.#read(tries - 1);
     this.#conflicts = conflicts;
-    this.#board.update({ pending, conflicts: conflicts.length, ...progressOf(history) });
+    this.#board.update({ pending, conflicts: parked, ...progressOf(history) });
     if (this.#scope !== undefined) this.#scope = history.scope;
+  }
+
+  /** What can't be loaded now is told of as soon as it can; that there are some the status says. */
+  async #readConflicts(): Promise<readonly Conflict[]> {
+    const model = await this.#load().catch(() => undefined);
+    return model?.readConflicts((seq, isRebase) => this.#resolveParked(seq, isRebase)) ?? this.#conflicts;
   }
 
   /** In the background nobody waits for it: storage that fails is told to whoever uses it next. */
@@ -309,7 +430,8 @@ export class Store implements EventStore {
     if (!this.#ending.signal.aborted) await this.#refresh().catch(unlessStorage);
   }
 
-  async #onResolved(): Promise<void> {
+  async #resolveParked(seq: number, isRebase: boolean): Promise<void> {
+    await (await this.#load()).resolveParked(seq, isRebase);
     await this.#refresh();
     this.#syncer?.appended();
   }
@@ -342,6 +464,23 @@ export class Store implements EventStore {
     if (this.#isClosed) throw new StoreClosedError();
     if (this.#ending.signal.aborted) throw new StoreClosedError(OUTDATED);
   }
+}
+
+function loading<State>(streamId: string, state: State): LiveState<State> {
+  return { streamId, state, version: 0, pending: 0, status: "loading", error: undefined };
+}
+
+/** Starts something when what it needs is there. @returns ends it, also before */
+function later<T>(needed: Promise<T>, start: (needed: T) => () => void): () => void {
+  let isEnded = false;
+  let stop: (() => void) | undefined;
+  void needed.then((value) => {
+    if (!isEnded) stop = start(value);
+  });
+  return () => {
+    isEnded = true;
+    stop?.();
+  };
 }
 
 function progressOf({ log, position, head }: History): Pick<Status, "cursor" | "head"> {

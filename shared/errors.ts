@@ -22,34 +22,21 @@ export type Remedy =
   /** The same request may succeed later. */
   | "retry";
 
-const REMEDIES = {
-  "invalid-request": "mend",
-  unauthenticated: "authenticate",
-  forbidden: "stop",
-  "stream-not-found": "stop",
-  "version-conflict": "rebase",
-  "event-id-reused": "stop",
-  "log-mismatch": "ask",
-  "position-ahead": "ask",
-  "payload-too-large": "split",
-  "too-many-requests": "retry",
-  unavailable: "retry",
-  "store-full": "stop",
-  "storage-failed": "retry",
-  "store-closed": "stop",
-} as const satisfies Record<string, Remedy>;
-
-export type ErrorCode = keyof typeof REMEDIES;
-
-export const ERROR_CODES = /* @__PURE__ */ Object.keys(REMEDIES) as readonly ErrorCode[];
-
-export function isErrorCode(value: unknown): value is ErrorCode {
-  return typeof value === "string" && Object.hasOwn(REMEDIES, value);
-}
-
-export function remedyOf(code: ErrorCode): Remedy {
-  return REMEDIES[code];
-}
+export type ErrorCode =
+  | "invalid-request"
+  | "unauthenticated"
+  | "forbidden"
+  | "stream-not-found"
+  | "version-conflict"
+  | "event-id-reused"
+  | "log-mismatch"
+  | "position-ahead"
+  | "payload-too-large"
+  | "too-many-requests"
+  | "unavailable"
+  | "store-full"
+  | "storage-failed"
+  | "store-closed";
 
 /** What an error says besides its sentence, by name, as it stands in the problem document of the wire. */
 export interface ErrorDetails {
@@ -84,13 +71,15 @@ export const STORE_CLOSED = "The store was closed; open it again.";
 
 interface ErrorClass {
   readonly code: ErrorCode;
+  readonly remedy: Remedy;
   new (message?: string | undefined, details?: ErrorDetails | undefined, options?: ErrorOptions): HeadwaterError;
 }
 
 /** What the class of a code is made of. @param preset what it says where it is thrown without a sentence */
-function errorClass(code: ErrorCode, preset: string = code): ErrorClass {
+function errorClass(code: ErrorCode, remedy: Remedy, preset: string = code): ErrorClass {
   return class extends HeadwaterError {
     static readonly code = code;
+    static readonly remedy = remedy;
     constructor(message: string = preset, details?: ErrorDetails, options?: ErrorOptions) {
       super(code, message, details, options);
     }
@@ -98,23 +87,23 @@ function errorClass(code: ErrorCode, preset: string = code): ErrorClass {
 }
 
 /** The request is not one that the store understands; `field` says which part. */
-export class InvalidRequestError extends errorClass("invalid-request") {
+export class InvalidRequestError extends errorClass("invalid-request", "mend") {
   get field(): string {
     return this.details.field ?? "";
   }
 }
 
 /** The edge does not know who is asking. */
-export class UnauthenticatedError extends errorClass("unauthenticated") {}
+export class UnauthenticatedError extends errorClass("unauthenticated", "authenticate") {}
 
 /** The credentials do not allow what was asked. */
-export class ForbiddenError extends errorClass("forbidden") {}
+export class ForbiddenError extends errorClass("forbidden", "stop") {}
 
 /** The stream has no event. */
-export class StreamNotFoundError extends errorClass("stream-not-found") {}
+export class StreamNotFoundError extends errorClass("stream-not-found", "stop") {}
 
 /** The stream was at `actualVersion` where the writer expected `expectedVersion`; nothing was appended. */
-export class VersionConflictError extends errorClass("version-conflict") {
+export class VersionConflictError extends errorClass("version-conflict", "rebase") {
   get expectedVersion(): ExpectedVersion {
     return this.details.expectedVersion ?? "any";
   }
@@ -124,31 +113,31 @@ export class VersionConflictError extends errorClass("version-conflict") {
 }
 
 /** An event id of the commit stands in the stream already, for something else; `details.eventId` says which. */
-export class EventIdReusedError extends errorClass("event-id-reused") {}
+export class EventIdReusedError extends errorClass("event-id-reused", "stop") {}
 
 /** The log that was followed so far is not the log at the edge. */
-export class LogMismatchError extends errorClass("log-mismatch", OTHER_HISTORY) {}
+export class LogMismatchError extends errorClass("log-mismatch", "ask", OTHER_HISTORY) {}
 
 /** The position asked for lies beyond the end of the log. */
-export class PositionAheadError extends errorClass("position-ahead") {}
+export class PositionAheadError extends errorClass("position-ahead", "ask") {}
 
 /** More than a limit allows. */
-export class PayloadTooLargeError extends errorClass("payload-too-large") {}
+export class PayloadTooLargeError extends errorClass("payload-too-large", "split") {}
 
 /** Too many requests; `details.retryAfter` says how many seconds to wait, where it is known. */
-export class TooManyRequestsError extends errorClass("too-many-requests") {}
+export class TooManyRequestsError extends errorClass("too-many-requests", "retry") {}
 
 /** The edge, or the log behind it, can't be reached at the moment. Sending the same again is safe. */
-export class UnavailableError extends errorClass("unavailable") {}
+export class UnavailableError extends errorClass("unavailable", "retry") {}
 
 /** No room left: at the edge, or in the browser's quota. */
-export class StoreFullError extends errorClass("store-full") {}
+export class StoreFullError extends errorClass("store-full", "stop") {}
 
 /** The device's own storage refused the write; nothing of it was kept. */
-export class StorageFailedError extends errorClass("storage-failed") {}
+export class StorageFailedError extends errorClass("storage-failed", "retry") {}
 
 /** The store was closed before, or while, it was asked. */
-export class StoreClosedError extends errorClass("store-closed", STORE_CLOSED) {}
+export class StoreClosedError extends errorClass("store-closed", "stop", STORE_CLOSED) {}
 
 const CLASSES: readonly ErrorClass[] = [
   InvalidRequestError,
@@ -167,13 +156,27 @@ const CLASSES: readonly ErrorClass[] = [
   StoreClosedError,
 ];
 
+export const ERROR_CODES = /* @__PURE__ */ CLASSES.map(({ code }) => code);
+
+export function isErrorCode(value: unknown): value is ErrorCode {
+  return CLASSES.some(({ code }) => code === value);
+}
+
+export function remedyOf(code: ErrorCode): Remedy {
+  return classOf(code).remedy;
+}
+
+function classOf(code: ErrorCode): ErrorClass {
+  const known = CLASSES.find((candidate) => candidate.code === code);
+  assert(known !== undefined, "each code has its class");
+  return known;
+}
+
 const DETAILS = ["field", "expectedVersion", "actualVersion", "eventId", "log", "head", "retryAfter"] as const;
 
 /** The typed error for a code and its details, as they came over the wire or out of a decision. */
 export function errorOf(code: ErrorCode, message: string | undefined, given: ErrorDetails = {}): HeadwaterError {
   // What `given` has beside its details (a decision, a message of the wire) does not belong into an error.
   const details: ErrorDetails = Object.fromEntries(DETAILS.filter((name) => given[name] !== undefined).map((name) => [name, given[name]]));
-  const Class = CLASSES.find((known) => known.code === code);
-  assert(Class !== undefined, "each code has its class");
-  return new Class(message, details);
+  return new (classOf(code))(message, details);
 }

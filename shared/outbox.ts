@@ -18,6 +18,7 @@
  */
 import { type AppendDecision, decideAppend, type Refusal, reusedMessage, type StreamFacts, sameContent } from "./append.ts";
 import { assert } from "./assert.ts";
+import type { CommandNote } from "./decider.ts";
 import type { ErrorCode } from "./errors.ts";
 import type { EventBody } from "./event.ts";
 import { conflictMessage, type ExpectedVersion, exactVersion } from "./expected-version.ts";
@@ -31,6 +32,8 @@ interface Entry {
   readonly streamId: StreamId;
   readonly expectedVersion: ExpectedVersion;
   readonly events: readonly EventBody[];
+  /** What the events were decided for. */
+  readonly command?: CommandNote | undefined;
 }
 
 export interface PendingEntry extends Entry {
@@ -87,12 +90,14 @@ export type ArrivedEvent = Omit<EventBody, "occurredAt"> & { readonly version: V
  * @param entries all pending entries of the stream, in the order of `seq`
  * @param arrived the events of one page, in version order
  * @param confirmed the stream's confirmed version with them: a page that fills in older events may bring less
+ * @param recorded all of the stream that is confirmed, in version order, where an entry has a command
  */
 export function reconcile<E extends ArrivedEvent>(
   entries: readonly PendingEntry[],
   arrived: readonly E[],
   confirmed: Version,
   resolve: Resolve<E>,
+  recorded: readonly E[] = [],
 ): Reconciled {
   const last = arrived.at(-1);
   assert(last !== undefined && last.version <= confirmed, "what arrived is confirmed");
@@ -111,8 +116,10 @@ export function reconcile<E extends ArrivedEvent>(
   const left = arrivals.map(({ entry, arrival }) => (arrival.kind === "begun" ? entry.events.length - arrival.confirmed : 0));
   let next = toVersion(confirmed + 1 + Math.max(0, ...left));
   let parked: ParkReason | undefined;
+  const ahead: ArrivedEvent[] = [];
   const keep = (entry: PendingEntry, before: PendingEntry) => {
     next = toVersion(lastVersionOf(entry) + 1);
+    ahead.push(...numbered(entry));
     if (entry !== before) changed.push(entry);
   };
   const parkEntry = (entry: PendingEntry, reason: ParkReason) => {
@@ -126,6 +133,7 @@ export function reconcile<E extends ArrivedEvent>(
         break;
       case "begun":
         changed.push({ ...entry, firstVersion: arrival.firstVersion, confirmed: arrival.confirmed });
+        ahead.push(...numbered({ ...entry, firstVersion: arrival.firstVersion }).slice(arrival.confirmed));
         break;
       case "reused":
         parkEntry(entry, { code: "event-id-reused", message: reusedMessage(arrival.eventId), actualVersion: confirmed });
@@ -136,7 +144,7 @@ export function reconcile<E extends ArrivedEvent>(
         else if (believed === undefined || (believed === next - 1 && !isOvertaken)) keep(placed(entry, next, 0), entry);
         else {
           const reason = conflictReason(entry.expectedVersion, confirmed);
-          const resolution = resolve({ ...entry, actualVersion: confirmed, theirs });
+          const resolution = resolve({ ...entry, actualVersion: confirmed, theirs, recorded, ahead });
           if (resolution.kind === "rebase") keep(rebased(entry, next, resolution.events), entry);
           else if (resolution.kind === "discard") discarded.push(entry);
           else parkEntry(entry, resolution.why === undefined ? reason : { ...reason, message: `${reason.message} ${resolution.why}` });
@@ -148,6 +156,10 @@ export function reconcile<E extends ArrivedEvent>(
     }
   }
   return { settled, changed, discarded };
+}
+
+function numbered({ events, firstVersion }: Pick<PendingEntry, "events" | "firstVersion">): ArrivedEvent[] {
+  return events.map((event, i) => ({ ...event, version: toVersion(firstVersion + i) }));
 }
 
 function placed(entry: PendingEntry, firstVersion: Version, confirmed: number): PendingEntry {
@@ -224,8 +236,8 @@ export function parkFrom(
 }
 
 function park(entry: PendingEntry, reason: ParkReason): ParkedEntry {
-  const { seq, streamId, expectedVersion, events } = entry;
-  return { state: "parked", seq, streamId, expectedVersion, events, reason };
+  const { seq, streamId, expectedVersion, events, command } = entry;
+  return { state: "parked", seq, streamId, expectedVersion, events, command, reason };
 }
 
 export function conflictReason(expected: ExpectedVersion, actual: Version): ParkReason {
@@ -300,7 +312,7 @@ export type Rebase =
  * @param facts of the stream, pending entries included
  */
 export function rebaseParked(entry: ParkedEntry, seq: number, facts: StreamFacts): Rebase {
-  const { streamId, events, expectedVersion, reason } = entry;
+  const { streamId, events, expectedVersion, reason, command } = entry;
   const decision = decideAppend(facts, { streamId, events, expectedVersion: "any" });
   if (decision.kind !== "append") return decision;
   const believed = exactVersion(expectedVersion) === undefined ? expectedVersion : facts.version;
@@ -312,6 +324,7 @@ export function rebaseParked(entry: ParkedEntry, seq: number, facts: StreamFacts
       streamId,
       expectedVersion: reason.code === "log-mismatch" ? "any" : believed,
       events,
+      command,
       firstVersion: decision.firstVersion,
       confirmed: 0,
     },

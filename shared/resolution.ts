@@ -1,10 +1,11 @@
 /**
- * What becomes of a pending commit whose exact expectation no longer holds, in this order: the app's own rule, the table of
- * event types that commute, and, where neither says otherwise, it is parked as a conflict that a person can see.
+ * What becomes of a pending commit whose exact expectation no longer holds, in this order: where it came from a command that is
+ * decided again (`decider.ts`); the app's own rule, the table of event types that commute, and, where neither says otherwise, it is parked as a conflict that a person can see.
  *
  * The idea that operations which commute need no deciding is that of commutative replicated data types (Shapiro et al.,
  * 2011); here it is only ever declared by the app, never guessed.
  */
+import type { CommandNote } from "./decider.ts";
 import type { EventBody } from "./event.ts";
 import type { ExpectedVersion } from "./expected-version.ts";
 import type { Version } from "./order.ts";
@@ -18,6 +19,11 @@ export interface Contested<E> {
   readonly actualVersion: Version;
   /** What others appended and a page has just brought, in version order. */
   readonly theirs: readonly E[];
+  /** What the events were decided for; then `recorded` is all of the stream that is confirmed, in version order. */
+  readonly command?: CommandNote | undefined;
+  readonly recorded: readonly E[];
+  /** Pending events of the stream that stand before it. */
+  readonly ahead: readonly (Omit<EventBody, "occurredAt"> & { readonly version: Version })[];
 }
 
 export type Resolution =

@@ -1,9 +1,10 @@
 /** Everything that a device holds, to be kept elsewhere. */
-import type { ConfirmedEvent, EventBody } from "../shared/event.ts";
-import type { ExpectedVersion } from "../shared/expected-version.ts";
-import { entriesOf } from "./bundles.ts";
-import type { Database } from "./database.ts";
-import { allBundles, parkedEntries } from "./device-log.ts";
+
+import type { ConfirmedEvent, EventBody } from "../../shared/event.ts";
+import type { ExpectedVersion } from "../../shared/expected-version.ts";
+import { entriesOf } from "../bundles.ts";
+import { allBundles, parkedEntries } from "../device-log.ts";
+import type { Kit } from "./kit.ts";
 
 /** A confirmed event, or a commit that is not confirmed: pending, or parked with the reason. */
 export type Exported =
@@ -18,7 +19,7 @@ export type Exported =
     };
 
 /** The commits that are not confirmed, oldest first: the pending ones, then the parked ones. */
-export async function* exportOutbox(database: Database): AsyncGenerator<Exported, void, undefined> {
+export async function* exportOutbox({ database }: Kit): AsyncGenerator<Exported, void, undefined> {
   const pending = await database.run(allBundles);
   const parked = await database.run((db) => parkedEntries(db.transaction(["parked"], "readonly")));
   for (const entry of [...pending.flatMap((bundle) => entriesOf(bundle)), ...parked]) {

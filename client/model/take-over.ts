@@ -1,12 +1,12 @@
 /** A store that lived on the device alone, opened with `sync` for the first time. */
 import type { IDBPDatabase } from "idb";
-import type { ConfirmedEvent, EventBody } from "../shared/event.ts";
-import { NEW_HISTORY } from "../shared/history.ts";
-import type { NewEntry } from "../shared/outbox.ts";
-import type { StreamId } from "../shared/stream-id.ts";
-import type { Schema } from "./database.ts";
-import { addToOutbox, historyOf, isSegment, pagesAfter, readHistory, type WriteTx, whole } from "./device-log.ts";
-import { eventsOfPages } from "./segments.ts";
+import type { ConfirmedEvent, EventBody } from "../../shared/event.ts";
+import { NEW_HISTORY } from "../../shared/history.ts";
+import type { NewEntry } from "../../shared/outbox.ts";
+import type { StreamId } from "../../shared/stream-id.ts";
+import type { Schema } from "../database.ts";
+import { addToOutbox, historyOf, isSegment, pagesAfter, type WriteTx, whole } from "../device-log.ts";
+import { eventsOfPages } from "../segments.ts";
 
 /** What the edge takes as one commit, whatever the events are: 15 of the largest make less than 1 MiB. */
 const COMMIT_EVENTS = 15;
@@ -17,13 +17,12 @@ const COMMIT_EVENTS = 15;
  * a store that the edge orders already is left as it is.
  */
 export async function takeOverDeviceHistory(db: IDBPDatabase<Schema>): Promise<void> {
-  if ((await readHistory(db)).authority === "edge") return;
-  const tx: WriteTx = db.transaction(["events", "meta"], "readwrite", { durability: "strict" });
+  const tx: WriteTx = db.transaction(["events", "meta", "snapshots"], "readwrite", { durability: "strict" });
   await whole(tx, async () => {
     if ((await historyOf(tx)).authority === "edge") return; // another tab was faster
     const store = tx.objectStore("events");
     const events = eventsOfPages((await store.getAll(pagesAfter(0))).filter(isSegment));
-    await Promise.all([store.delete(pagesAfter(0)), ...addToOutbox(tx, entriesOfRuns(events))]);
+    await Promise.all([store.delete(pagesAfter(0)), tx.objectStore("snapshots").clear(), ...addToOutbox(tx, entriesOfRuns(events))]);
     await tx.objectStore("meta").put({ ...NEW_HISTORY, authority: "edge" }, "history");
   });
 }

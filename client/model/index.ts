@@ -1,0 +1,99 @@
+/** Modelling over a device's store: what of a store is loaded when it is first needed. */
+
+import type { AnyDecider, DecidedEvent, Decider } from "../../shared/decider.ts";
+import { InvalidRequestError } from "../../shared/errors.ts";
+import type { ConfirmedEvent } from "../../shared/event.ts";
+import type { AnyProjection, Projection } from "../../shared/projection.ts";
+import type { Resolve } from "../../shared/resolution.ts";
+import { type Aggregate, Aggregates, type FoldOptions } from "./aggregates.ts";
+import { type Conflict, readConflicts } from "./conflicts.ts";
+import { type Exported, exportOutbox } from "./export.ts";
+import { type Handled, type HandleOptions, handleCommand } from "./handle.ts";
+import type { Kit } from "./kit.ts";
+import { type LiveState, watchStream } from "./live-state.ts";
+import { Projector } from "./projector.ts";
+import { resetHistory } from "./reset.ts";
+import { resolveParked } from "./resolve-parked.ts";
+import { createResolver } from "./resolver.ts";
+import { type Handler, type SubscribeOptions, Subscriber, SubscriptionKeeper } from "./subscriber.ts";
+import { Table } from "./table.ts";
+import { takeOverDeviceHistory } from "./take-over.ts";
+
+export class Model {
+  readonly #kit: Kit;
+  readonly #aggregates: Aggregates;
+  readonly #projectors = new Map<string, { readonly projection: AnyProjection; readonly projector: Promise<Projector> }>();
+  /** What becomes of a commit whose expectation others have overtaken. */
+  readonly resolve: Resolve<ConfirmedEvent>;
+
+  constructor(kit: Kit) {
+    this.#kit = kit;
+    this.#aggregates = new Aggregates(this.#kit);
+    this.resolve = createResolver(this.#kit);
+  }
+
+  aggregateStream<State>(streamId: string, decider: StateOf<State>, options: FoldOptions = {}): Promise<Aggregate<State>> {
+    return this.#aggregates.read(streamId, decider, options);
+  }
+
+  handle<State, Command, Event extends DecidedEvent>(
+    streamId: string,
+    decider: Decider<State, Command, Event, never>,
+    command: Command,
+    options: HandleOptions,
+  ): Promise<Handled<State, Event>> {
+    return handleCommand(this.#kit, this.#aggregates, streamId, decider, command, options);
+  }
+
+  async project<Row, Event>(projection: Projection<Row, Event>): Promise<Table<Row>> {
+    const { name, version } = projection;
+    const known = this.#projectors.get(name);
+    if (known !== undefined && known.projection !== projection) {
+      throw new InvalidRequestError(`Two projections are named ${name}.`, { field: "projection.name" });
+    }
+    if (!/^[A-Za-z0-9._-]+$/.test(name) || !Number.isSafeInteger(version) || version < 1) {
+      const message = "A projection has a name of A-Z a-z 0-9 . _ - and a version from 1.";
+      throw new InvalidRequestError(message, { field: "projection" });
+    }
+    const projector = known?.projector ?? Projector.open(this.#kit, projection);
+    this.#projectors.set(name, { projection, projector });
+    return new Table<Row>(this.#kit, projection, await projector);
+  }
+
+  subscribe(handler: Handler, options: SubscribeOptions): () => void {
+    const subscriber = new Subscriber(this.#kit, handler, options);
+    return () => subscriber.end();
+  }
+
+  subscription(name: string): SubscriptionKeeper {
+    return new SubscriptionKeeper(this.#kit, name);
+  }
+
+  watchStream<State>(streamId: string, decider: StateOf<State>, set: (value: LiveState<State>) => void): () => void {
+    return watchStream(this.#kit, this.#aggregates, streamId, decider, set);
+  }
+
+  readConflicts(resolve: (seq: number, isRebase: boolean) => Promise<void>): Promise<Conflict[]> {
+    return readConflicts(this.#kit, resolve);
+  }
+
+  resolveParked(seq: number, isRebase: boolean): Promise<void> {
+    return resolveParked(this.#kit, seq, isRebase, this.resolve);
+  }
+
+  exportOutbox(): AsyncGenerator<Exported, void, undefined> {
+    return exportOutbox(this.#kit);
+  }
+
+  resetHistory(keepPending: boolean): Promise<void> {
+    return this.#kit.database.run((db) => resetHistory(db, keepPending));
+  }
+
+  takeOverDeviceHistory(): Promise<void> {
+    return this.#kit.database.run((db) => takeOverDeviceHistory(db));
+  }
+}
+
+/** A decider as far as it folds. */
+export type StateOf<State> = Pick<Decider<State, never, DecidedEvent, never>, "name" | "version" | "initialState" | "evolve"> &
+  Pick<AnyDecider, "evolve">;

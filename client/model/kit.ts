@@ -1,0 +1,34 @@
+/** What modelling is given of the device's store, besides what it imports itself. */
+
+import type { DecidedEvent } from "../../shared/decider.ts";
+import type { EventBody } from "../../shared/event.ts";
+import type { Limits } from "../../shared/limits.ts";
+import type { AppendRequest } from "../appender.ts";
+import type { Database } from "../database.ts";
+import type { AppendOptions, AppendResult } from "../event-store.ts";
+import type { ConflictRules, Deciders } from "../rules.ts";
+
+export interface Kit {
+  /** Of the database. */
+  readonly name: string;
+  readonly database: Database;
+  readonly limits: Limits;
+  /** By their names: the ones that the app has named, and the ones that were used. */
+  readonly deciders: Deciders;
+  readonly rules: ConflictRules;
+  /** The store is closed, or a newer version has taken the database over. */
+  readonly ending: AbortSignal;
+  /** As the store's own, with the command that the events were decided for. */
+  readonly append: (
+    streamId: string,
+    events: readonly DecidedEvent[],
+    options: AppendOptions,
+    command: AppendRequest["command"],
+  ) => Promise<AppendResult>;
+  /** Waits until a stream that the device did not follow is here. @throws UnavailableError where it can't be fetched */
+  readonly fetched: (streamId: string) => Promise<void>;
+  /** An event as the app reads it. */
+  readonly read: <E extends EventBody>(event: E) => E;
+  /** Calls `listener` after each change of what the device holds, by any tab. @returns ends it */
+  readonly watch: (listener: () => void) => () => void;
+}

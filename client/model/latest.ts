@@ -1,0 +1,29 @@
+/** Work done anew after each change of what the device holds; changes that come during it share the next round. */
+import type { Kit } from "./kit.ts";
+
+/**
+ * @param work asks `isWanted` before it tells of anything
+ * @returns ends it
+ */
+export function latest({ watch, ending }: Pick<Kit, "watch" | "ending">, work: (isWanted: () => boolean) => Promise<void>): () => void {
+  let isEnded = false;
+  let isRunning = false;
+  let isDue = false;
+  const isWanted = () => !isEnded && !ending.aborted;
+  const run = async () => {
+    isDue = true;
+    if (isRunning) return;
+    isRunning = true;
+    while (isDue && isWanted()) {
+      isDue = false;
+      await work(isWanted);
+    }
+    isRunning = false;
+  };
+  const unwatch = watch(() => void run());
+  void run();
+  return () => {
+    isEnded = true;
+    unwatch();
+  };
+}

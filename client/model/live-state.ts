@@ -1,0 +1,54 @@
+/** A stream's state as it changes. Of many changes at once one is told: a page of the feed is one, not one for each event. */
+import { readHistory } from "../device-log.ts";
+import type { Aggregate, Aggregates, Base } from "./aggregates.ts";
+import type { StateOf } from "./index.ts";
+import type { Kit } from "./kit.ts";
+import { latest } from "./latest.ts";
+
+export interface LiveState<State> extends Aggregate<State> {
+  /** `loading` until it was read the first time. */
+  readonly status: "loading" | "ready" | "failed";
+  /** Why it can't be read; the state is the last that was. */
+  readonly error: unknown;
+}
+
+export function watchStream<State>(
+  kit: Kit,
+  aggregates: Aggregates,
+  streamId: string,
+  decider: StateOf<State>,
+  set: (value: LiveState<State>) => void,
+): () => void {
+  let base: Base<State> | undefined;
+  let shown: LiveState<State> = {
+    streamId,
+    state: decider.initialState,
+    version: 0,
+    pending: 0,
+    status: "loading",
+    error: undefined,
+  };
+  let log: string | null | undefined;
+  let unconfirmed: string | undefined;
+  return latest(kit, async (isWanted) => {
+    let next: LiveState<State>;
+    try {
+      const history = await kit.database.run(readHistory);
+      // Of another history nothing is known.
+      if (history.log !== log) base = undefined;
+      log = history.log;
+      const read = await aggregates.readFrom(streamId, decider, base);
+      base = read.base;
+      // Confirmed events stay as they are, and events of other streams change nothing here.
+      const isSame = shown.status === "ready" && shown.version === read.aggregate.version && unconfirmed === read.unconfirmed;
+      unconfirmed = read.unconfirmed;
+      if (isSame) return;
+      next = { ...read.aggregate, status: "ready", error: undefined };
+    } catch (error) {
+      next = { ...shown, status: "failed", error };
+    }
+    if (!isWanted()) return;
+    shown = next;
+    set(next);
+  });
+}

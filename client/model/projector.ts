@@ -1,0 +1,255 @@
+/**
+ * Keeps a projection's rows in step with the feed, and answers queries of them.
+ *
+ *     feed ──► a page ──► rows and checkpoint, one transaction ──► the next page … in step ──► waits for a change
+ *     query ──► stored rows ──► confirmed events behind the checkpoint, pending events: folded over them in memory ──► answer
+ *
+ * One tab folds, by a Web Lock where there are some; without, the checkpoint tells who was faster. While a new version is built, the
+ * rows of the one before answer as they were left. Another history, or another part of the store, and all is built anew: rows of
+ * events that came to the device later stand where they would have stood.
+ */
+
+import { InvalidRequestError } from "../../shared/errors.ts";
+import type { RecordedEvent } from "../../shared/event.ts";
+import { readerFilter } from "../../shared/feed-filter.ts";
+import type { History } from "../../shared/history.ts";
+import { type AnyProjection, type FoundRow, foldRows, keysOfAll, overlaid, type RowQuery } from "../../shared/projection.ts";
+import { entriesOf } from "../bundles.ts";
+import { allBundles, pagesFrom, pendingEvents, readHistory } from "../device-log.ts";
+import type { StreamEvent } from "../event-store.ts";
+import { eventsOfPages } from "../segments.ts";
+import type { Kit } from "./kit.ts";
+import { latest } from "./latest.ts";
+import { type Checkpoint, RowDatabase, rowsName, UNFOLDED } from "./row-database.ts";
+
+export interface ProjectionStatus {
+  /** `building`: there are no rows yet; `rebuilding`: rows of the version before answer; `failed`: `error` says why. */
+  readonly state: "building" | "rebuilding" | "ready" | "failed";
+  /** Up to where the feed is folded in. */
+  readonly position: number;
+  /** Up to where the device holds it. */
+  readonly head: number;
+  readonly error: unknown;
+}
+
+/** Confirmed events behind the checkpoint that a query folds in by itself; where there are more, it answers without. */
+const BEHIND = 1000;
+
+export class Projector {
+  readonly #kit: Kit;
+  readonly #projection: AnyProjection;
+  readonly #filter: ReturnType<typeof readerFilter>;
+  readonly #rows: RowDatabase;
+  /** Of the version before, while it answers. */
+  #before: RowDatabase | undefined;
+  #status: ProjectionStatus = { state: "building", position: 0, head: 0, error: undefined };
+  readonly #listeners = new Set<() => void>();
+  readonly #ended = new AbortController();
+  /** Tells the other tabs that more is folded. A hint: what is not heard is seen at the next change. */
+  readonly #tabs: BroadcastChannel | undefined;
+
+  private constructor(kit: Kit, projection: AnyProjection, rows: RowDatabase, before: RowDatabase | undefined) {
+    this.#kit = kit;
+    this.#projection = projection;
+    const { category, type } = projection;
+    this.#filter = readerFilter({ ...(category !== undefined && { category }), ...(type !== undefined && { type }) });
+    this.#rows = rows;
+    this.#before = before;
+    if (typeof BroadcastChannel !== "undefined") {
+      this.#tabs = new BroadcastChannel(`headwater:${rowsName(kit.name, projection.name, projection.version)}`);
+      this.#tabs.onmessage = () => void this.#look().catch((error: unknown) => this.#fail(error));
+    }
+    kit.ending.addEventListener("abort", () => this.close(), { once: true, signal: this.#ended.signal });
+  }
+
+  static async open(kit: Kit, projection: AnyProjection): Promise<Projector> {
+    const rows = await RowDatabase.open(kit, projection);
+    const { isReady } = await rows.checkpoint();
+    const before = isReady ? undefined : await openBefore(kit, projection);
+    const projector = new Projector(kit, projection, rows, before);
+    void projector.#elected();
+    return projector;
+  }
+
+  get status(): ProjectionStatus {
+    return this.#status;
+  }
+
+  /** Told of each change: of the status, and of what queries answer. @returns ends it */
+  watch(listener: () => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  close(): void {
+    if (this.#ended.signal.aborted) return;
+    this.#ended.abort();
+    this.#tabs?.close();
+    this.#rows.close();
+    this.#before?.close();
+  }
+
+  /** Rows that a query finds, as the device sees them: pending events included. */
+  async query(query: RowQuery): Promise<FoundRow<unknown>[]> {
+    const { indexes = [] } = this.#projection;
+    if (query.index !== undefined && !indexes.includes(query.index)) {
+      throw new InvalidRequestError(`${this.#projection.name} has no index ${query.index}.`, { field: "index" });
+    }
+    if (this.#before !== undefined) return (await this.#before.find(query, 0)).found;
+    for (;;) {
+      const { position } = await this.#rows.checkpoint();
+      const events = await this.#notFolded(position);
+      const keys = keysOfAll(this.#projection, events);
+      const [{ found, checkpoint }, touched] = await Promise.all([this.#rows.find(query, keys.size), this.#rows.rowsOf(keys)]);
+      // A page was folded in meanwhile.
+      if (checkpoint.position !== position || touched.checkpoint.position !== position) continue;
+      return overlaid<unknown>(query, found, foldRows(this.#projection, touched.rows, events));
+    }
+  }
+
+  async caughtUp(): Promise<void> {
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    const look = () => {
+      const { state, position, head, error } = this.#status;
+      if (state === "failed") reject(error);
+      else if (state === "ready" && position >= head) resolve();
+    };
+    const unwatch = this.watch(look);
+    await this.#look();
+    look();
+    return promise.finally(unwatch);
+  }
+
+  /** Works until the store is closed, or the projection is. */
+  async #elected(): Promise<void> {
+    const { name } = this.#kit;
+    const work = () =>
+      new Promise<void>((resolve) => {
+        const stop = latest({ ...this.#kit, ending: this.#ended.signal }, (isWanted) => this.#catchUp(isWanted));
+        this.#ended.signal.addEventListener("abort", () => {
+          stop();
+          resolve();
+        });
+      });
+    // A tab that does not fold is told of what another one has folded by the change that led to it; it looks.
+    const looking = latest({ ...this.#kit, ending: this.#ended.signal }, () => this.#look().catch((error: unknown) => this.#fail(error)));
+    this.#ended.signal.addEventListener("abort", looking);
+    const { locks } = globalThis.navigator ?? {};
+    if (locks === undefined) return work();
+    const lock = `headwater:${name}/${this.#projection.name}`;
+    await locks.request(lock, { signal: this.#ended.signal }, work).catch((error: unknown) => {
+      if (!this.#ended.signal.aborted) throw error;
+    });
+  }
+
+  async #catchUp(isWanted: () => boolean): Promise<void> {
+    try {
+      while (isWanted() && (await this.#foldPage()));
+      await this.#look();
+    } catch (error) {
+      this.#fail(error);
+    }
+  }
+
+  #fail(error: unknown): void {
+    if (!this.#ended.signal.aborted) this.#show({ ...this.#status, state: "failed", error });
+  }
+
+  /** Folds the next page in. @returns whether there may be another */
+  async #foldPage(): Promise<boolean> {
+    const { database } = this.#kit;
+    const [checkpoint, history] = await Promise.all([this.#rows.checkpoint(), database.run(readHistory)]);
+    // What is filled in stands before what is there: it has to be folded first.
+    if (history.fills.length > 0) return false;
+    const start = isOf(checkpoint, history) ? checkpoint : { ...UNFOLDED, log: history.log, scope: history.scope };
+    if (start === checkpoint && checkpoint.isReady && checkpoint.position >= history.position) return false;
+    const { events, end } = await this.#pageAfter(start.position, history.position);
+    const isReady = start.isReady || end >= history.position;
+    const after: Checkpoint = { ...start, position: end, isReady };
+    const keys = keysOfAll(this.#projection, events);
+    await this.#rows.fold(checkpoint, after, keys, (rows) => foldRows(this.#projection, rows, events));
+    this.#show({ ...this.#status, position: end, head: history.position });
+    this.#tabs?.postMessage(null);
+    return true;
+  }
+
+  /** Confirmed events behind a position that the projection is folded from, some pages of them, and where they end. */
+  async #pageAfter(after: number, upTo: number): Promise<{ events: readonly RecordedEvent[]; end: number }> {
+    const { database } = this.#kit;
+    const segments = await database.run((db) => pagesFrom(db, after));
+    const last = segments.at(-1);
+    if (last === undefined) return { events: [], end: upTo };
+    const events = eventsOfPages(segments, this.#filter.stream).filter(
+      (event) => event.position > after && event.position <= upTo && (this.#filter.content?.(event) ?? true),
+    );
+    return { events, end: Math.min(last.key[0], upTo) };
+  }
+
+  /** What the device holds beyond the rows: confirmed events behind the checkpoint, then pending ones. */
+  async #notFolded(position: number): Promise<readonly RecordedEvent[]> {
+    const { database } = this.#kit;
+    // In this order: what is confirmed between the two is seen twice, and told apart by its id.
+    const bundles = await database.run(allBundles);
+    const history = await database.run(readHistory);
+    const behind: RecordedEvent[] = [];
+    for (let at = position; at < history.position && behind.length <= BEHIND; ) {
+      const { events, end } = await this.#pageAfter(at, history.position);
+      behind.push(...events);
+      at = end;
+    }
+    const confirmed = behind.length > BEHIND ? [] : behind;
+    const ids = new Set(behind.map(({ id }) => id));
+    const pending = bundles
+      .flatMap((bundle) => entriesOf(bundle, this.#filter.stream))
+      .flatMap((entry): StreamEvent[] => pendingEvents(entry))
+      .filter((event) => !ids.has(event.id) && (this.#filter.content?.(event) ?? true));
+    return [...confirmed, ...pending];
+  }
+
+  async #look(): Promise<void> {
+    const { database } = this.#kit;
+    const [checkpoint, history] = await Promise.all([this.#rows.checkpoint(), database.run(readHistory)]);
+    if (checkpoint.isReady && this.#before !== undefined) await this.#letGoOfBefore(this.#before);
+    const state = checkpoint.isReady ? "ready" : this.#before === undefined ? "building" : "rebuilding";
+    this.#show({ state, position: checkpoint.position, head: history.position, error: undefined });
+  }
+
+  async #letGoOfBefore(before: RowDatabase): Promise<void> {
+    this.#before = undefined;
+    before.close();
+    for (const name of await olderNames(this.#kit.name, this.#projection)) indexedDB.deleteDatabase(name);
+  }
+
+  #show(status: ProjectionStatus): void {
+    this.#status = status;
+    for (const listener of this.#listeners) listener();
+  }
+}
+
+function isOf({ log, scope }: Checkpoint, history: History): boolean {
+  return log === history.log && JSON.stringify(scope) === JSON.stringify(history.scope);
+}
+
+/** Databases of other versions of the projection; none where the browser can't tell. */
+async function olderNames(store: string, { name, version }: AnyProjection): Promise<string[]> {
+  const prefix = rowsName(store, name, 0).slice(0, -1);
+  const databases = (await indexedDB.databases?.()) ?? [];
+  const names = databases.flatMap((database) => (database.name?.startsWith(prefix) ? [database.name] : []));
+  return names.filter((other) => other !== rowsName(store, name, version)).sort((a, b) => versionOf(b) - versionOf(a));
+}
+
+function versionOf(name: string): number {
+  return Number(name.slice(name.lastIndexOf("@") + 1));
+}
+
+/** The latest version before that has caught up once. */
+async function openBefore(kit: Kit, projection: AnyProjection): Promise<RowDatabase | undefined> {
+  for (const name of await olderNames(kit.name, projection)) {
+    const version = versionOf(name);
+    if (!(version < projection.version)) continue;
+    const rows = await RowDatabase.open(kit, { ...projection, version });
+    if ((await rows.checkpoint()).isReady) return rows;
+    rows.close();
+  }
+  return undefined;
+}

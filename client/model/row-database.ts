@@ -1,0 +1,150 @@
+/**
+ * The rows of one version of a projection, in a database of their own: with indexes of its own, made and deleted without a word to the
+ * store's database.
+ *
+ *     rows   key: the row's     { key, row }, an index for each of the projection's, on the row's field
+ *     meta   `checkpoint`       up to where the feed is folded into them, written with the rows in one transaction
+ */
+
+import type { DBSchema, IDBPDatabase, IDBPTransaction } from "idb";
+import type { Scope } from "../../shared/history.ts";
+import type { AnyProjection, FoundRow, RowQuery } from "../../shared/projection.ts";
+import { whole } from "../device-log.ts";
+import { openDatabase } from "../idb.ts";
+import type { Kit } from "./kit.ts";
+
+export interface Checkpoint {
+  /** The history that it is folded from; null: of none. */
+  readonly log: string | null;
+  /** The part of the store that the device followed. */
+  readonly scope: Scope;
+  readonly position: number;
+  /** It has caught up once: it answers. */
+  readonly isReady: boolean;
+}
+
+export const UNFOLDED: Checkpoint = { log: null, scope: null, position: 0, isReady: false };
+
+interface Schema extends DBSchema {
+  rows: { key: string; value: FoundRow<unknown>; indexes: Record<string, string | number> };
+  meta: { key: "checkpoint"; value: Checkpoint };
+}
+
+type Tx = IDBPTransaction<Schema, ("rows" | "meta")[], "readwrite">;
+
+export class RowDatabase {
+  readonly #db: IDBPDatabase<Schema>;
+
+  private constructor(db: IDBPDatabase<Schema>) {
+    this.#db = db;
+  }
+
+  static async open({ name }: Pick<Kit, "name">, { name: projection, version, indexes = [] }: AnyProjection): Promise<RowDatabase> {
+    const db = await openDatabase<Schema>(rowsName(name, projection, version), 1, {
+      upgrade(database) {
+        const rows = database.createObjectStore("rows", { keyPath: "key" });
+        for (const index of indexes) rows.createIndex(index, `row.${index}`);
+        database.createObjectStore("meta");
+      },
+      blocked: () => undefined, // there is one version of it
+      blocking: (database) => database.close(),
+      terminated: () => undefined, // whoever asks next is told by the failing transaction
+    });
+    return new RowDatabase(db);
+  }
+
+  close(): void {
+    this.#db.close();
+  }
+
+  async checkpoint(): Promise<Checkpoint> {
+    const tx = this.#db.transaction(["meta"], "readonly");
+    return (await tx.objectStore("meta").get("checkpoint")) ?? UNFOLDED;
+  }
+
+  /**
+   * Writes what `fold` makes of rows, and the checkpoint, in one transaction.
+   *
+   * @param before the checkpoint that the work was begun at. @returns false where another tab has moved it meanwhile
+   * @param fold from the rows of these keys to the rows as they are then
+   */
+  async fold(
+    before: Checkpoint,
+    after: Checkpoint,
+    keys: ReadonlySet<string>,
+    fold: (rows: ReadonlyMap<string, unknown>) => ReadonlyMap<string, unknown>,
+  ): Promise<boolean> {
+    const tx: Tx = this.#db.transaction(["rows", "meta"], "readwrite", { durability: "relaxed" });
+    return whole(tx, async () => {
+      const rows = tx.objectStore("rows");
+      const [now, ...stored] = await Promise.all([
+        tx.objectStore("meta").get("checkpoint"),
+        ...[...keys].map(async (key) => [key, (await rows.get(key))?.row] as const),
+      ]);
+      if (JSON.stringify(now ?? UNFOLDED) !== JSON.stringify(before)) return false;
+      const isAnew = after.position < before.position || after.log !== before.log;
+      if (isAnew) await rows.clear();
+      const folded = fold(new Map(isAnew ? [] : stored));
+      const writes = [...folded].map(([key, row]) => (row === undefined ? rows.delete(key) : rows.put({ key, row })));
+      await Promise.all([...writes, tx.objectStore("meta").put(after, "checkpoint")]);
+      return true;
+    });
+  }
+
+  /** Rows and the checkpoint that they stand at. @param more rows beyond the limit, and by their keys where they are named */
+  async find(query: RowQuery, more: number): Promise<{ found: FoundRow<unknown>[]; checkpoint: Checkpoint }> {
+    const { index, direction, limit = Number.POSITIVE_INFINITY } = query;
+    const tx = this.#db.transaction(["rows", "meta"], "readonly");
+    const rows = tx.objectStore("rows");
+    const range = rangeOf(query);
+    const most = Number.isFinite(limit) ? limit + more : undefined;
+    const reading =
+      direction === "backwards"
+        ? readBackwards(index === undefined ? rows : rows.index(index), range, most)
+        : (index === undefined ? rows : rows.index(index)).getAll(range, most);
+    const [found, checkpoint] = await Promise.all([reading, tx.objectStore("meta").get("checkpoint")]);
+    return { found, checkpoint: checkpoint ?? UNFOLDED };
+  }
+
+  /** The rows of these keys as they are stored. */
+  async rowsOf(keys: ReadonlySet<string>): Promise<{ rows: Map<string, unknown>; checkpoint: Checkpoint }> {
+    const tx = this.#db.transaction(["rows", "meta"], "readonly");
+    const rows = tx.objectStore("rows");
+    const [checkpoint, ...stored] = await Promise.all([
+      tx.objectStore("meta").get("checkpoint"),
+      ...[...keys].map(async (key) => [key, (await rows.get(key))?.row] as const),
+    ]);
+    return { rows: new Map(stored), checkpoint: checkpoint ?? UNFOLDED };
+  }
+}
+
+export function rowsName(store: string, projection: string, version: number): string {
+  return `${store}/${projection}@${version}`;
+}
+
+function rangeOf({ equals, from, to }: RowQuery): IDBKeyRange | undefined {
+  if (equals !== undefined) return IDBKeyRange.only(equals);
+  if (from !== undefined && to !== undefined) return IDBKeyRange.bound(from, to);
+  if (from !== undefined) return IDBKeyRange.lowerBound(from);
+  return to === undefined ? undefined : IDBKeyRange.upperBound(to);
+}
+
+interface Readable {
+  openCursor(
+    range: IDBKeyRange | undefined,
+    direction: "prev",
+  ): Promise<{ readonly value: FoundRow<unknown>; continue(): Promise<unknown> } | null>;
+}
+
+async function readBackwards(
+  source: Readable,
+  range: IDBKeyRange | undefined,
+  most = Number.POSITIVE_INFINITY,
+): Promise<FoundRow<unknown>[]> {
+  const found: FoundRow<unknown>[] = [];
+  for (let cursor = await source.openCursor(range, "prev"); cursor !== null && found.length < most; ) {
+    found.push(cursor.value);
+    cursor = (await cursor.continue()) as typeof cursor;
+  }
+  return found;
+}

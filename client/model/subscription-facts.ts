@@ -1,0 +1,65 @@
+/** What is kept of a subscription on the device. */
+import { type History, NEW_HISTORY, type Scope, withScope } from "../../shared/history.ts";
+import { type Beginning, beginningOf, type Progress, startAt } from "../../shared/subscription.ts";
+
+/** An event that was refused too often. */
+export interface SetAside {
+  readonly id: string;
+  readonly streamId: string;
+  readonly version: number;
+  readonly position: number;
+  /** What its handler said last. */
+  readonly reason: string;
+  /** When, by the device's clock, ISO 8601. */
+  readonly at: string;
+}
+
+export interface Facts {
+  /** The log whose positions these are; null before the first contact. */
+  readonly log: string | null;
+  /** What the device followed when they were written. */
+  readonly scope: Scope;
+  /** Parts of the store in the order in which they are handed over: those that came later, up to where the feed stood, then the feed. */
+  readonly parts: readonly Part[];
+  /** What its handler said last; null where it took the event. */
+  readonly reason: string | null;
+  /** The device's clock, before which nothing is handed over. */
+  readonly notBefore: number;
+  readonly setAside: readonly SetAside[];
+  /** Positions of events that are to be handed over again. */
+  readonly replay: readonly number[];
+  /** How often somebody has asked for something: what is written by who did not know is not kept. */
+  readonly asked: number;
+}
+
+export interface Part {
+  readonly within: Scope;
+  /** What of it was handed over before. */
+  readonly without?: Scope;
+  /** Null: the feed, which goes on. */
+  readonly upTo: number | null;
+  readonly progress: Progress;
+}
+
+export function begun({ log, scope, position }: History, from: Beginning): Facts {
+  const start = beginningOf(from, { since: position, head: position });
+  return {
+    log,
+    scope,
+    parts: [{ within: null, upTo: null, progress: startAt(start) }],
+    reason: null,
+    notBefore: 0,
+    setAside: [],
+    replay: [],
+    asked: 0,
+  };
+}
+
+/** What the device follows besides since then is handed over first, up to where the feed was handed over. */
+export function partsWithin(facts: Facts, history: History): Facts {
+  const feed = facts.parts.at(-1);
+  if (feed === undefined || JSON.stringify(facts.scope) === JSON.stringify(history.scope)) return facts;
+  const { fills } = withScope({ ...NEW_HISTORY, scope: facts.scope, position: feed.progress.checkpoint }, history.scope);
+  const added = fills.map(({ within, upTo }): Part => ({ within, without: facts.scope, upTo, progress: startAt(0) }));
+  return { ...facts, scope: history.scope, parts: [...facts.parts.slice(0, -1), ...added, feed] };
+}

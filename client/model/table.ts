@@ -1,0 +1,112 @@
+/** A projection as an app uses it. */
+
+import { readerFilter } from "../../shared/feed-filter.ts";
+import { type AnyProjection, type FoundRow, foldRows, type Projection, type RowQuery } from "../../shared/projection.ts";
+import { pagesFrom } from "../device-log.ts";
+import { LiveValue } from "../live-value.ts";
+import { eventsOfPages } from "../segments.ts";
+import { type FoldOptions, isUpTo } from "./aggregates.ts";
+import type { Kit } from "./kit.ts";
+import { latest } from "./latest.ts";
+import type { ProjectionStatus, Projector } from "./projector.ts";
+
+export interface LiveRows<Row> {
+  readonly rows: readonly FoundRow<Row>[];
+  readonly status: "loading" | "ready" | "failed";
+  /** Why they can't be read; the rows are the last that were. */
+  readonly error: unknown;
+}
+
+export class Table<Row> {
+  readonly #kit: Kit;
+  readonly #projection: Projection<Row, never>;
+  readonly #projector: Projector;
+
+  /** @internal Use `store.project`. */
+  constructor(kit: Kit, projection: Projection<Row, never>, projector: Projector) {
+    this.#kit = kit;
+    this.#projection = projection;
+    this.#projector = projector;
+  }
+
+  /** How far it is folded. A new object after each change. */
+  get status(): ProjectionStatus {
+    return this.#projector.status;
+  }
+
+  /** Calls `listener` after each change of the status, and of what queries answer. @returns ends it */
+  watch(listener: () => void): () => void {
+    return this.#projector.watch(listener);
+  }
+
+  /** The row of a key, pending events included. */
+  async get(key: string): Promise<Row | undefined> {
+    return (await this.query({ equals: key }))[0]?.row;
+  }
+
+  /**
+   * Rows in the order of an index, or of their keys, pending events included.
+   *
+   * @throws InvalidRequestError where the projection has no such index
+   */
+  async query(query: RowQuery<Row> = {}): Promise<readonly FoundRow<Row>[]> {
+    // The rows of a projection are what its `evolve` answers.
+    return (await this.#projector.query(query as RowQuery)) as FoundRow<Row>[];
+  }
+
+  /** The same as it changes, for user interfaces: told once for many changes at once. */
+  live(query: RowQuery<Row> = {}): LiveValue<LiveRows<Row>> {
+    let shown: LiveRows<Row> = { rows: [], status: "loading", error: undefined };
+    return new LiveValue<LiveRows<Row>>(shown, (set) => {
+      const watch = (listener: () => void) => {
+        const ends = [this.#kit.watch(listener), this.#projector.watch(listener)];
+        return () => {
+          for (const end of ends) end();
+        };
+      };
+      return latest({ watch, ending: this.#kit.ending }, async (isWanted) => {
+        const next = await this.query(query).then(
+          (rows): LiveRows<Row> => ({ rows, status: "ready", error: undefined }),
+          (error: unknown): LiveRows<Row> => ({ ...shown, status: "failed", error }),
+        );
+        if (!isWanted() || (next.error === shown.error && JSON.stringify(next) === JSON.stringify(shown))) return;
+        shown = next;
+        set(next);
+      });
+    });
+  }
+
+  /** The rows as they were up to a position or a time of recording, inclusive: folded anew, in memory. */
+  upTo(end: { readonly position: number } | { readonly time: string }): Promise<ReadonlyMap<string, Row>> {
+    return rowsUpTo(this.#kit, this.#projection, end);
+  }
+
+  /** Resolves when all that the device holds is folded in. @throws why it can't be */
+  caughtUp(): Promise<void> {
+    return this.#projector.caughtUp();
+  }
+}
+
+async function rowsUpTo<Row>(
+  kit: Kit,
+  projection: Projection<Row, never>,
+  upTo: Exclude<NonNullable<FoldOptions["upTo"]>, { version: number }>,
+): Promise<Map<string, Row>> {
+  const { database } = kit;
+  const isWithin = isUpTo(upTo);
+  const { category, type } = projection;
+  const filter = readerFilter({ ...(category !== undefined && { category }), ...(type !== undefined && { type }) });
+  let rows = new Map<string, unknown>();
+  for (let after = 0; ; ) {
+    const from = after;
+    const segments = await database.run((db) => pagesFrom(db, from));
+    const last = segments.at(-1);
+    if (last === undefined) break;
+    const events = eventsOfPages(segments, filter.stream).filter(
+      (event) => event.position > from && (filter.content?.(event) ?? true) && isWithin({ ...event, pending: false }),
+    );
+    rows = foldRows(projection as AnyProjection, rows, events);
+    after = last.key[0];
+  }
+  return new Map([...rows].filter((entry): entry is [string, Row] => entry[1] !== undefined));
+}

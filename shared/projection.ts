@@ -1,0 +1,117 @@
+/**
+ * Projections: rows folded from the feed, each by events of its own.
+ *
+ *     event ──► keysOf ──► row of each key ──► evolve ──► row, or none
+ *
+ * A row depends on the events of its key alone, in their order. So confirmed events are folded into stored rows page by page, and pending
+ * ones over the few rows that they touch, in memory: whatever becomes of them, there is nothing stored to take back.
+ */
+import type { RecordedEvent } from "./event.ts";
+
+export interface Projection<Row, Event = RecordedEvent> {
+  /** Of `[A-Za-z0-9._-]`, unique in the app. */
+  readonly name: string;
+  /** A whole number from 1, raised when `key`, `evolve`, the filter or the indexes change: it is built anew then. */
+  readonly version: number;
+  /** Which events it is folded from. Default: all. */
+  readonly category?: string | readonly string[];
+  readonly type?: string | readonly string[];
+  /** Fields of a row by which rows are found: they hold texts or numbers; a row without one is not found by it. */
+  readonly indexes?: readonly (keyof Row & string)[];
+  /** The rows that an event has to do with. Default: one, by the id of its stream. */
+  key?(event: Event): string | readonly string[] | undefined;
+  /** The row with the event; nothing where there is no row with it. Pure, as a decider's. */
+  evolve(row: Row | undefined, event: Event): Row | undefined;
+}
+
+/** Any projection, where nothing is done with its types. */
+// biome-ignore lint/suspicious/noExplicitAny: the types of a projection stand on both sides of its functions
+export type AnyProjection = Projection<any, any>;
+
+export function keysOf(projection: AnyProjection, event: { readonly streamId: string }): readonly string[] {
+  if (projection.key === undefined) return [event.streamId];
+  const keys: string | readonly string[] | undefined = projection.key(event);
+  return keys === undefined ? [] : typeof keys === "string" ? [keys] : [...new Set(keys)];
+}
+
+/** The keys that events touch. */
+export function keysOfAll(projection: AnyProjection, events: Iterable<{ readonly streamId: string }>): Set<string> {
+  const keys = new Set<string>();
+  for (const event of events) for (const key of keysOf(projection, event)) keys.add(key);
+  return keys;
+}
+
+/**
+ * @param rows as they are stored, of all the keys that the events touch
+ * @returns the same keys, as they are with the events; undefined where there is no row
+ */
+export function foldRows<Row>(
+  projection: Projection<Row, never> & AnyProjection,
+  rows: ReadonlyMap<string, Row | undefined>,
+  events: Iterable<{ readonly streamId: string }>,
+): Map<string, Row | undefined> {
+  const folded = new Map(rows);
+  for (const event of events) {
+    for (const key of keysOf(projection, event)) folded.set(key, projection.evolve(folded.get(key), event));
+  }
+  return folded;
+}
+
+/** Which rows, in the order of an index and of their keys; all in the order of their keys where no index is named. */
+export interface RowQuery<Row = never> {
+  readonly index?: keyof Row & string;
+  readonly equals?: string | number;
+  /** Inclusive. */
+  readonly from?: string | number;
+  readonly to?: string | number;
+  readonly direction?: "forwards" | "backwards";
+  /** Default: all. */
+  readonly limit?: number;
+}
+
+export interface FoundRow<Row> {
+  readonly key: string;
+  readonly row: Row;
+}
+
+/** By what a row is ordered in a query; undefined where the query does not find it. */
+function placeOf({ key, row }: FoundRow<unknown>, { index, equals, from, to }: RowQuery): string | number | undefined {
+  const value: unknown = index === undefined ? key : (row as Readonly<Record<string, unknown>>)[index];
+  if (typeof value !== "string" && typeof value !== "number") return undefined;
+  if (equals !== undefined && value !== equals) return undefined;
+  if (from !== undefined && compare(value, from) < 0) return undefined;
+  if (to !== undefined && compare(value, to) > 0) return undefined;
+  return value;
+}
+
+/** As IndexedDB orders keys: numbers before texts, texts by their code units. */
+function compare(a: string | number, b: string | number): number {
+  if (typeof a !== typeof b) return typeof a === "number" ? -1 : 1;
+  return a < b ? -1 : a > b ? 1 : 0;
+}
+
+/**
+ * The rows that a query finds, with other rows in the place of some.
+ *
+ * @param stored what the query finds among the stored rows, in its order, at least as many as it wants and as there are others
+ * @param others rows that stand for the stored ones of their keys; undefined: there is none
+ */
+export function overlaid<Row>(
+  query: RowQuery,
+  stored: readonly FoundRow<Row>[],
+  others: ReadonlyMap<string, Row | undefined>,
+): FoundRow<Row>[] {
+  const { limit = Number.POSITIVE_INFINITY, direction } = query;
+  if (others.size === 0) return stored.slice(0, limit);
+  const kept = stored.filter(({ key }) => !others.has(key));
+  const laid = [...others].flatMap(([key, row]) => (row === undefined ? [] : [{ key, row }]));
+  const sign = direction === "backwards" ? -1 : 1;
+  return [...kept, ...laid]
+    .flatMap((found) => {
+      const place = placeOf(found, query);
+      return place === undefined ? [] : [{ found, place }];
+    })
+    .sort((a, b) => sign * (compare(a.place, b.place) || compare(a.found.key, b.found.key)))
+    .slice(0, limit)
+    .map(({ found }) => found);
+}

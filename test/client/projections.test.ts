@@ -1,0 +1,199 @@
+/** Projections on a device: rows folded from the feed, with pending events laid over them. */
+import "fake-indexeddb/auto";
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test, vi } from "vitest";
+import { openStore, type Projection, type RecordedEvent, type Store } from "../../client/index.ts";
+import { type Devices, devicesAt } from "../support/devices.ts";
+import { type EdgeProcess, startEdge } from "../support/edge.ts";
+
+let edge: EdgeProcess;
+let devices: Devices;
+beforeAll(async () => {
+  edge = await startEdge();
+});
+afterAll(() => edge.stop());
+beforeEach(() => {
+  devices = devicesAt(edge.url);
+});
+afterEach(() => devices.close());
+
+interface Permit {
+  readonly status: string;
+  readonly steps: number;
+}
+
+type PermitEvent = Pick<RecordedEvent, "streamId"> & { readonly type: string };
+
+const permits: Projection<Permit, PermitEvent> = {
+  name: "permits",
+  version: 1,
+  category: "Permit",
+  indexes: ["status", "steps"],
+  evolve: (row, { type }) => (type === "Withdrawn" ? undefined : { status: type, steps: (row?.steps ?? 0) + 1 }),
+};
+
+const step = (type: string) => ({ type, data: null });
+const openLocal = (name: string = crypto.randomUUID()) => openStore({ name });
+
+async function record(store: Store, ...steps: [key: number, type: string][]): Promise<void> {
+  for (const [key, type] of steps) await store.appendToStream(`Permit-${key}`, [step(type)]);
+}
+
+test("rows are folded from the events of the filter, found by key and by index, and let go of where evolve answers nothing", async () => {
+  const store = await openLocal();
+  await record(store, [1, "Asked"], [2, "Asked"], [3, "Asked"], [1, "Granted"], [2, "Withdrawn"]);
+  await store.appendToStream("Other-1", [step("Asked")]);
+  const table = await store.project(permits);
+  await table.caughtUp();
+  expect(table.status).toMatchObject({ state: "ready", position: 6, head: 6 });
+  expect(await table.get("Permit-1")).toEqual({ status: "Granted", steps: 2 });
+  expect(await table.get("Permit-2")).toBeUndefined();
+  expect(await table.query({ index: "status", equals: "Asked" })).toEqual([{ key: "Permit-3", row: { status: "Asked", steps: 1 } }]);
+  expect((await table.query()).map(({ key }) => key)).toEqual(["Permit-1", "Permit-3"]);
+  const bySteps = { index: "steps", from: 1, to: 2, limit: 1 } as const;
+  expect((await table.query(bySteps)).map(({ key }) => key)).toEqual(["Permit-3"]);
+  expect((await table.query({ ...bySteps, direction: "backwards" })).map(({ key }) => key)).toEqual(["Permit-1"]);
+  await expect(table.query({ index: "nothing" as "status" })).rejects.toMatchObject({ code: "invalid-request", field: "index" });
+  expect(await store.project(permits)).toEqual(table);
+  await expect(store.project({ ...permits })).rejects.toThrow("Two projections are named permits.");
+  await store.close();
+});
+
+test("rows are kept in step with what is appended, also by another tab, and a live query is told once for a page", async () => {
+  const a = await devices.open("A");
+  const b = await devices.open("B");
+  const live = (await a.project(permits)).live({ index: "status", equals: "Asked" });
+  const seen: number[] = [];
+  const off = live.subscribe(({ rows }) => seen.push(rows.length));
+  await vi.waitFor(() => expect(live.getSnapshot().status).toBe("ready"));
+  await b.appendToStream("Permit-0", [step("Asked")]);
+  await Promise.all(Array.from({ length: 100 }, (_, i) => b.appendToStream(`Permit-${i}`, [step("Asked")])));
+  await b.sync();
+  await a.sync();
+  await vi.waitFor(() => expect(live.getSnapshot().rows).toHaveLength(100));
+  expect(seen).toEqual([0, 0, 100]);
+  off();
+  const again = await a.project(permits);
+  await again.caughtUp();
+  expect(again.status).toMatchObject({ state: "ready", position: 101 });
+});
+
+test("pending events are laid over the rows in memory; when they are decided otherwise, nothing of them is left", async () => {
+  const a = await devices.open("A");
+  const b = await devices.open("B", { onConflict: () => "discard" });
+  await record(a, [1, "Asked"], [2, "Asked"], [3, "Asked"]);
+  await a.sync();
+  await b.sync();
+  const table = await b.project(permits);
+  await table.caughtUp();
+  await b.appendToStream("Permit-2", [step("Refused")], { expectedVersion: 1 });
+  await b.appendToStream("Permit-4", [step("Asked")], { expectedVersion: 0 });
+  await b.appendToStream("Permit-3", [step("Withdrawn")], { expectedVersion: 1 });
+  expect((await table.query({ index: "status", equals: "Asked" })).map(({ key }) => key)).toEqual(["Permit-1", "Permit-4"]);
+  expect((await table.query({ index: "status", equals: "Asked", limit: 1, direction: "backwards" })).map(({ key }) => key)).toEqual([
+    "Permit-4",
+  ]);
+  expect(await table.get("Permit-2")).toEqual({ status: "Refused", steps: 2 });
+  await record(a, [2, "Granted"], [3, "Granted"]);
+  await a.sync();
+  await b.sync();
+  expect(b.status).toMatchObject({ pending: 0, conflicts: 0 });
+  const expected = [
+    { key: "Permit-1", row: { status: "Asked", steps: 1 } },
+    { key: "Permit-2", row: { status: "Granted", steps: 2 } },
+    { key: "Permit-3", row: { status: "Granted", steps: 2 } },
+    { key: "Permit-4", row: { status: "Asked", steps: 1 } },
+  ];
+  expect(await table.query()).toEqual(expected);
+  await table.caughtUp();
+  expect(await table.query()).toEqual(expected);
+});
+
+test("rows as they were up to a position or a time", async () => {
+  const store = await openLocal();
+  await record(store, [1, "Asked"], [2, "Asked"], [1, "Granted"]);
+  const table = await store.project(permits);
+  expect([...(await table.upTo({ position: 2 }))]).toEqual([
+    ["Permit-1", { status: "Asked", steps: 1 }],
+    ["Permit-2", { status: "Asked", steps: 1 }],
+  ]);
+  expect((await table.upTo({ time: new Date().toISOString() })).get("Permit-1")).toEqual({ status: "Granted", steps: 2 });
+  expect((await table.upTo({ time: "2020-01-01T00:00:00Z" })).size).toBe(0);
+  await store.close();
+});
+
+test("a new version is built anew, and the one before answers until it is there; then its rows are gone", async () => {
+  const name = crypto.randomUUID();
+  const before = await openLocal(name);
+  await record(before, [1, "Asked"], [2, "Asked"]);
+  await (await before.project(permits)).caughtUp();
+  await before.close();
+
+  const after = await openLocal(name);
+  await record(after, [3, "Asked"]);
+  let isHeld = true;
+  const held = vi.fn<(row: Permit | undefined, event: PermitEvent) => Permit>((row, event) => {
+    if (isHeld) throw new Error("not yet");
+    return { status: `${event.type}!`, steps: (row?.steps ?? 0) + 10 };
+  });
+  const next: Projection<Permit, PermitEvent> = { ...permits, version: 2, evolve: held };
+  const table = await after.project(next);
+  await vi.waitFor(() => expect(table.status.state).toBe("failed"));
+  expect(await table.query()).toEqual([
+    { key: "Permit-1", row: { status: "Asked", steps: 1 } },
+    { key: "Permit-2", row: { status: "Asked", steps: 1 } },
+  ]);
+  isHeld = false;
+  await record(after, [4, "Asked"]);
+  await vi.waitFor(() => expect(table.status.state).toBe("ready"));
+  expect(await table.query()).toHaveLength(4);
+  expect(await table.get("Permit-1")).toEqual({ status: "Asked!", steps: 10 });
+  await vi.waitFor(async () => {
+    const names = (await indexedDB.databases()).map((database) => database.name);
+    expect(names.filter((database) => database?.startsWith(`${name}/`))).toEqual([`${name}/permits@2`]);
+  });
+  await after.close();
+});
+
+test("another history, and a part of the store that came later, have the rows built anew", async () => {
+  const a = await devices.open("A");
+  await record(a, [1, "Asked"], [2, "Asked"]);
+  await a.appendToStream("Permit-1", [step("Granted")]);
+  await a.sync();
+  const b = await devices.open("B", { sync: { filter: { streams: ["Permit-2"] } } });
+  await b.sync();
+  const part = await b.project(permits);
+  await part.caughtUp();
+  expect((await part.query()).map(({ key }) => key)).toEqual(["Permit-2"]);
+  await b.close();
+  const whole = await devices.open("B");
+  await whole.sync();
+  const table = await whole.project(permits);
+  await vi.waitFor(async () => expect((await table.query()).map(({ key }) => key)).toEqual(["Permit-1", "Permit-2"]));
+  await whole.reset();
+  await vi.waitFor(async () => expect(await table.query()).toEqual([]));
+  await whole.sync();
+  await vi.waitFor(async () => expect(await table.get("Permit-1")).toEqual({ status: "Granted", steps: 2 }));
+});
+
+test("several rows of one event, and rows of several streams", async () => {
+  const store = await openLocal();
+  const words: Projection<{ count: number }, { streamId: string; data: unknown }> = {
+    name: "words",
+    version: 1,
+    key: ({ data }) => String(data).split(" "),
+    evolve: (row) => ({ count: (row?.count ?? 0) + 1 }),
+  };
+  await store.appendToStream("A-1", [{ type: "Said", data: "to be or not to be" }]);
+  await store.appendToStream("A-2", [{ type: "Said", data: "let it be" }]);
+  const table = await store.project(words);
+  await table.caughtUp();
+  expect((await table.query()).map(({ key, row }) => [key, row.count])).toEqual([
+    ["be", 2],
+    ["it", 1],
+    ["let", 1],
+    ["not", 1],
+    ["or", 1],
+    ["to", 1],
+  ]);
+  await store.close();
+});
