@@ -15,6 +15,6 @@ const ALL = 100_000;
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
   const edge = await startEdge();
   project.provide("edgeUrl", edge.url);
-  project.provide("lines", { permits: ALL, tickets: Number(process.env["TICKETS"] ?? 6000) });
+  project.provide("lines", { permits: ALL, tickets: Number(process.env["TICKETS"] ?? 4000) });
   return () => edge.stop();
 }
