@@ -117,6 +117,8 @@ export class Store implements EventStore {
   readonly #refresh = coalesced(() => this.#read());
   /** Of a store that nobody syncs: a syncer has its own. */
   readonly #tabs: Tabs | undefined;
+  /** Whoever looks again when the device may hold something else. */
+  readonly #changes = new Set<() => void>();
   readonly #kit: Kit;
   #model: Promise<Model> | undefined;
 
@@ -132,6 +134,7 @@ export class Store implements EventStore {
       if (history !== undefined) {
         this.#board.update(progressOf(history));
         this.#tabs?.tell({ kind: "changed" });
+        this.#changed();
       }
       if (commits > 0) this.#syncer?.appended();
       if (isParkedChanged) void this.#refreshQuietly();
@@ -146,7 +149,10 @@ export class Store implements EventStore {
       append: (streamId, events, given, command) => this.#append(streamId, events, given, command),
       fetched: (streamId) => this.#follow({ streamId: parseStreamId(streamId), expectedVersion: "stream-exists" }),
       read: (event) => event,
-      watch: (listener) => this.#board.watch(listener),
+      watch: (listener) => {
+        this.#changes.add(listener);
+        return () => this.#changes.delete(listener);
+      },
     };
     if (sync === undefined) {
       this.#tabs = new Tabs(name, () => void this.#refreshQuietly());
@@ -417,6 +423,7 @@ export class Store implements EventStore {
     this.#conflicts = conflicts;
     this.#board.update({ pending, conflicts: parked, ...progressOf(history) });
     if (this.#scope !== undefined) this.#scope = history.scope;
+    this.#changed();
   }
 
   /** What can't be loaded now is told of as soon as it can; that there are some the status says. */
@@ -438,12 +445,18 @@ export class Store implements EventStore {
 
   #onWritten({ left, isParkedChanged }: OutboxChange, history: History | undefined): void {
     this.#count(-left.length);
+    this.#changed();
     if (history !== undefined) this.#board.update(progressOf(history));
     if (isParkedChanged) void this.#refreshQuietly();
   }
 
+  #changed(): void {
+    for (const listener of this.#changes) listener();
+  }
+
   #count(commits: number): void {
     if (commits === 0) return;
+    this.#changed();
     this.#counted++;
     this.#board.update({ pending: Math.max(0, this.#board.current.pending + commits) });
   }

@@ -72,6 +72,8 @@ export class Subscriber {
   readonly #ended = new AbortController();
   /** Of one without a name. */
   #own: Facts | undefined;
+  /** The device holds the history that the checkpoint is of. */
+  #isSure = false;
 
   constructor(kit: Kit, handler: Handler, options: SubscribeOptions) {
     this.#kit = kit;
@@ -165,9 +167,10 @@ export class Subscriber {
       case "hand-over": {
         const refusal = await this.#handOver(event);
         if (this.#ended.signal.aborted && refusal !== undefined) return false;
-        if (refusal === undefined)
-          await this.#write({ ...facts, reason: null }, [{ ...part, progress: afterHandled(part.progress, batch) }, ...rest]);
-        else {
+        if (refusal === undefined) {
+          const handled = { ...part, progress: afterHandled(part.progress, batch) };
+          await this.#write({ ...facts, reason: null, last: event }, [handled, ...rest]);
+        } else {
           const progress = afterRefused(part.progress, batch);
           const notBefore = Date.now() + waitAfter(progress, this.#policy, Math.random());
           await this.#write({ ...facts, reason: refusal, notBefore }, [{ ...part, progress }, ...rest]);
@@ -176,7 +179,7 @@ export class Subscriber {
       }
       case "set-aside": {
         const setAside = [...facts.setAside, setAsideOf(event, facts.reason)];
-        await this.#write({ ...facts, setAside }, [{ ...part, progress: step.progress }, ...rest]);
+        await this.#write({ ...facts, setAside, last: event }, [{ ...part, progress: step.progress }, ...rest]);
         return true;
       }
       case "take-apart":
@@ -234,7 +237,16 @@ export class Subscriber {
       return facts;
     }
     const facts = partsWithin(kept, history);
-    if (facts.log === history.log || facts.log === null) return { ...facts, log: history.log };
+    if (facts.log === null) return { ...facts, log: history.log };
+    const { last } = facts;
+    // After a reset the device holds less for a while.
+    if (history.log === null || (facts.log === history.log && last !== null && history.position < last.position)) {
+      this.#isSure = false;
+      return undefined;
+    }
+    this.#isSure &&= facts.log === history.log;
+    this.#isSure ||= facts.log === history.log && (last === null || (await this.#holds(last)));
+    if (this.#isSure) return facts;
     const [first, ...rest] = facts.parts;
     if (first !== undefined && !first.progress.isStopped) {
       await this.#write({ ...facts, reason: "The device follows another history; begin anew with reset()." }, [
@@ -243,6 +255,11 @@ export class Subscriber {
       ]);
     }
     return undefined;
+  }
+
+  async #holds({ id, position }: NonNullable<Facts["last"]>): Promise<boolean> {
+    const segments = await this.#kit.database.run((db) => pagesFrom(db, position - 1));
+    return eventsOfPages(segments).some((event) => event.position === position && event.id === id);
   }
 
   /** The position before the first event that was recorded at a time or later. */
@@ -263,7 +280,8 @@ export class Subscriber {
 
   async #write(facts: Facts, parts: Facts["parts"]): Promise<void> {
     const { name } = this.#options;
-    const next = { ...facts, parts };
+    const last = facts.last && { id: facts.last.id, position: facts.last.position };
+    const next = { ...facts, parts, last };
     if (name === undefined) this.#own = next;
     else await this.#kit.database.run((db) => changeFacts(db, name, (now) => merged(next, now)));
   }

@@ -19,6 +19,8 @@ export interface Facts {
   readonly log: string | null;
   /** What the device followed when they were written. */
   readonly scope: Scope;
+  /** The event that was dealt with last: a log that was restored from an older copy has another one there. */
+  readonly last: { readonly id: string; readonly position: number } | null;
   /** Parts of the store in the order in which they are handed over: those that came later, up to where the feed stood, then the feed. */
   readonly parts: readonly Part[];
   /** What its handler said last; null where it took the event. */
@@ -46,6 +48,7 @@ export function begun({ log, scope, position }: History, from: Beginning): Facts
   return {
     log,
     scope,
+    last: null,
     parts: [{ within: null, upTo: null, progress: startAt(start) }],
     reason: null,
     notBefore: 0,

@@ -4,6 +4,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, expect, test, vi } from "vi
 import { openStore, type Store } from "../../client/index.ts";
 import { type Devices, devicesAt, event, expectAgreement } from "../support/devices.ts";
 import { type EdgeProcess, startEdge } from "../support/edge.ts";
+import { eventually } from "../support/eventually.ts";
 import { type Stock, type StockEvent, stock } from "../support/stock.ts";
 
 let edge: EdgeProcess;
@@ -64,7 +65,7 @@ test("the state up to a version, a position or a time; pending events by their v
   const a = await devices.open("A");
   await a.handle("Stock-1", stock, { type: "Fill", units: 1 });
   await a.sync();
-  await vi.waitFor(async () => {
+  await eventually(async () => {
     await a.handle("Stock-2", stock, { type: "Fill", units: 1 });
     await a.sync();
     const [first, last] = [await a.readStream("Stock-1"), await a.readStream("Stock-2")];
@@ -183,7 +184,7 @@ test("a snapshot is taken when there is much to fold, is of confirmed events alo
   const counted = { ...stock, evolve: folds };
   expect(await a.aggregateStream("Stock-1", counted)).toMatchObject({ state: { left: 1150 }, version: 151, pending: 1 });
   expect(folds).toHaveBeenCalledTimes(151);
-  await vi.waitFor(async () => {
+  await eventually(async () => {
     folds.mockClear();
     expect(await a.aggregateStream("Stock-1", counted)).toMatchObject({ state: { left: 1150 }, version: 151, pending: 1 });
     expect(folds).toHaveBeenCalledTimes(1);
@@ -207,7 +208,7 @@ test("a live state is told at once, then once for each change, however many even
   const off = live.subscribe(({ state, version, status }) => seen.push({ state, version, status }));
   expect(seen).toEqual([{ state: stock.initialState, version: 0, status: "loading" }]);
   expect(live.getSnapshot()).toBe(live.getSnapshot());
-  await vi.waitFor(() => expect(live.getSnapshot().status).toBe("ready"));
+  await eventually(() => expect(live.getSnapshot().status).toBe("ready"));
   await a.appendToStream("Other-1", [event()]);
   await b.appendToStream(
     "Stock-1",
@@ -215,18 +216,18 @@ test("a live state is told at once, then once for each change, however many even
   );
   await b.sync();
   await a.sync();
-  await vi.waitFor(() => expect(live.getSnapshot()).toMatchObject({ state: { left: 100 }, version: 100, pending: 0 }));
+  await eventually(() => expect(live.getSnapshot()).toMatchObject({ state: { left: 100 }, version: 100, pending: 0 }));
   expect(seen.map(({ version }) => version)).toEqual([0, 0, 100]);
   await a.handle("Stock-1", stock, { type: "Take", by: "ann", wanted: 1 });
-  await vi.waitFor(() => expect(live.getSnapshot()).toMatchObject({ state: { left: 99 }, pending: 1 }));
+  await eventually(() => expect(live.getSnapshot()).toMatchObject({ state: { left: 99 }, pending: 1 }));
   await a.sync();
-  await vi.waitFor(() => expect(live.getSnapshot()).toMatchObject({ state: { left: 99 }, pending: 0 }));
+  await eventually(() => expect(live.getSnapshot()).toMatchObject({ state: { left: 99 }, pending: 0 }));
   off();
   const told = seen.length;
   await a.handle("Stock-1", stock, { type: "Take", by: "ann", wanted: 1 });
   const again: number[] = [];
   live.subscribe(({ state }) => again.push(state.left))();
-  await vi.waitFor(async () => expect((await a.aggregateStream("Stock-1", stock)).state.left).toBe(98));
+  await eventually(async () => expect((await a.aggregateStream("Stock-1", stock)).state.left).toBe(98));
   expect(seen).toHaveLength(told);
   expect(again).toEqual([99]);
 });
@@ -237,7 +238,7 @@ test("a live state hears of what another tab appends", async () => {
   const live = one.live("Stock-1", stock);
   const off = live.subscribe(() => undefined);
   await other.handle("Stock-1", stock, { type: "Fill", units: 7 });
-  await vi.waitFor(() => expect(live.getSnapshot()).toMatchObject({ state: { left: 7 }, version: 1 }));
+  await eventually(() => expect(live.getSnapshot()).toMatchObject({ state: { left: 7 }, version: 1 }));
   off();
   await one.close();
   await other.close();

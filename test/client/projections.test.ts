@@ -4,6 +4,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, expect, test, vi } from "vi
 import { openStore, type Projection, type RecordedEvent, type Store } from "../../client/index.ts";
 import { type Devices, devicesAt } from "../support/devices.ts";
 import { type EdgeProcess, startEdge } from "../support/edge.ts";
+import { eventually } from "../support/eventually.ts";
 
 let edge: EdgeProcess;
 let devices: Devices;
@@ -64,12 +65,12 @@ test("rows are kept in step with what is appended, also by another tab, and a li
   const live = (await a.project(permits)).live({ index: "status", equals: "Asked" });
   const seen: number[] = [];
   const off = live.subscribe(({ rows }) => seen.push(rows.length));
-  await vi.waitFor(() => expect(live.getSnapshot().status).toBe("ready"));
+  await eventually(() => expect(live.getSnapshot().status).toBe("ready"));
   await b.appendToStream("Permit-0", [step("Asked")]);
   await Promise.all(Array.from({ length: 100 }, (_, i) => b.appendToStream(`Permit-${i}`, [step("Asked")])));
   await b.sync();
   await a.sync();
-  await vi.waitFor(() => expect(live.getSnapshot().rows).toHaveLength(100));
+  await eventually(() => expect(live.getSnapshot().rows).toHaveLength(100));
   expect(seen).toEqual([0, 0, 100]);
   off();
   const again = await a.project(permits);
@@ -137,17 +138,17 @@ test("a new version is built anew, and the one before answers until it is there;
   });
   const next: Projection<Permit, PermitEvent> = { ...permits, version: 2, evolve: held };
   const table = await after.project(next);
-  await vi.waitFor(() => expect(table.status.state).toBe("failed"));
+  await eventually(() => expect(table.status.state).toBe("failed"));
   expect(await table.query()).toEqual([
     { key: "Permit-1", row: { status: "Asked", steps: 1 } },
     { key: "Permit-2", row: { status: "Asked", steps: 1 } },
   ]);
   isHeld = false;
   await record(after, [4, "Asked"]);
-  await vi.waitFor(() => expect(table.status.state).toBe("ready"));
+  await eventually(() => expect(table.status.state).toBe("ready"));
   expect(await table.query()).toHaveLength(4);
   expect(await table.get("Permit-1")).toEqual({ status: "Asked!", steps: 10 });
-  await vi.waitFor(async () => {
+  await eventually(async () => {
     const names = (await indexedDB.databases()).map((database) => database.name);
     expect(names.filter((database) => database?.startsWith(`${name}/`))).toEqual([`${name}/permits@2`]);
   });
@@ -168,11 +169,11 @@ test("another history, and a part of the store that came later, have the rows bu
   const whole = await devices.open("B");
   await whole.sync();
   const table = await whole.project(permits);
-  await vi.waitFor(async () => expect((await table.query()).map(({ key }) => key)).toEqual(["Permit-1", "Permit-2"]));
+  await eventually(async () => expect((await table.query()).map(({ key }) => key)).toEqual(["Permit-1", "Permit-2"]));
   await whole.reset();
-  await vi.waitFor(async () => expect(await table.query()).toEqual([]));
+  await eventually(async () => expect(await table.query()).toEqual([]));
   await whole.sync();
-  await vi.waitFor(async () => expect(await table.get("Permit-1")).toEqual({ status: "Granted", steps: 2 }));
+  await eventually(async () => expect(await table.get("Permit-1")).toEqual({ status: "Granted", steps: 2 }));
 });
 
 test("several rows of one event, and rows of several streams", async () => {
