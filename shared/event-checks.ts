@@ -48,7 +48,7 @@ function questionOf(types: EventTypes, { type, schemaVersion, data }: EventBody,
   const { version, schema } = known;
   if (schemaVersion > version || (schemaVersion < version && taken === "current")) {
     const remedy =
-      taken === "current" ? "hand over its data in that version, or leave schemaVersion out" : "deploy the edge before the app";
+      taken === "current" ? `hand it over as version ${version}, or leave schemaVersion out` : "deploy the edge before the app";
     const sentence = `${type} is at version ${version} here, and this event is of version ${schemaVersion}: ${remedy}.`;
     throw new InvalidRequestError(sentence, { field: `${place}.schemaVersion` });
   }

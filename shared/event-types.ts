@@ -173,8 +173,8 @@ export function isEventOf<T extends EventTypeDefinitions, E extends Pick<EventBo
 
 /** An upcaster failed. `field` names it, e.g. `eventTypes.PermitRequested.upcast[1]`: it is to be mended, and the event is as it was. */
 export class UpcastError extends InvalidRequestError {
-  /** As it is recorded. */
-  readonly event: EventBody;
+  /** As it is recorded: where it was read from a store, with its stream, version and position. */
+  readonly event: EventBody & Partial<RecordedEvent>;
   /** The version whose upcaster failed. */
   readonly schemaVersion: number;
 
