@@ -2,12 +2,15 @@
 import { withCause } from "../shared/causation.ts";
 import { type Commit, parseCommit } from "../shared/commit.ts";
 import { HeadwaterError, InvalidRequestError, LogMismatchError, remedyOf, StoreClosedError } from "../shared/errors.ts";
-import type { ConfirmedEvent, NewEvent } from "../shared/event.ts";
+import type { ConfirmedEvent, NewEvent, RecordedEvent } from "../shared/event.ts";
+import { completeVersions } from "../shared/event-checks.ts";
+import type { EventTypes } from "../shared/event-types.ts";
 import { completeLimits, type Limits, parseCount } from "../shared/limits.ts";
 import { isOrdinal } from "../shared/order.ts";
 import { parseStreamId } from "../shared/stream-id.ts";
 import { appendAnswer, type PushResult, type StoreHealth, type StreamList, storeHealth, streamList, streamPage } from "../shared/wire.ts";
 import { createEdgeCall, type EdgeCall, type EdgeOptions, pushCommits, queryOf, readFeed } from "./edge-call.ts";
+import { checkEvents, createReader, type EventTypeOptions } from "./event-checks.ts";
 import type {
   AppendOptions,
   AppendResult,
@@ -20,7 +23,7 @@ import type {
 import { newEvents } from "./options.ts";
 import { tailFeed } from "./tail.ts";
 
-export interface ConnectOptions {
+export interface ConnectOptions extends EventTypeOptions {
   /** The store at the edge, e.g. `https://events.example.com/v1/permits`. */
   readonly url: string;
   /** Asked for before each request. Leave out where the edge asks for none. */
@@ -44,43 +47,60 @@ export function connectStore(options: ConnectOptions): EdgeStore {
   return new EdgeStore(options);
 }
 
-/** Every call may throw UnauthenticatedError, ForbiddenError, and, its retries used up, UnavailableError. */
+/**
+ * Every call may throw UnauthenticatedError, ForbiddenError, and, its retries used up, UnavailableError; with event types, a call that
+ * reads events UpcastError.
+ */
 export class EdgeStore implements EventStore {
   readonly #edge: Omit<EdgeOptions, "signal">;
   readonly #call: EdgeCall;
   readonly #limits: Limits;
   readonly #retries: number;
+  readonly #eventTypes: EventTypes | undefined;
+  readonly #read: <E extends RecordedEvent>(event: E) => E;
   readonly #closing = new AbortController();
 
   /** @internal Use `connectStore`. */
-  constructor({ limits, retries = 5, ...edge }: ConnectOptions) {
+  constructor({ limits, retries = 5, eventTypes, onUnknownEvent, ...edge }: ConnectOptions) {
     this.#edge = edge;
     this.#call = createEdgeCall(edge);
     this.#limits = completeLimits(limits);
     this.#retries = retries;
+    this.#eventTypes = eventTypes;
+    this.#read = eventTypes === undefined ? (event) => event : createReader(eventTypes, onUnknownEvent);
   }
 
   async appendToStream(streamId: string, events: readonly NewEvent[], options: AppendOptions = {}): Promise<AppendResult> {
-    const { expectedVersion, events: complete } = this.prepare(streamId, events, options);
+    const checked = this.#eventTypes === undefined ? events : await checkEvents(this.#eventTypes, events, { limits: this.#limits });
+    const { expectedVersion, events: complete } = this.prepare(streamId, checked, options);
     const answer = await this.#send((call) => call(`/streams/${streamId}`, appendAnswer, { expectedVersion, events: complete }));
     return { ...answer, pending: false };
   }
 
   /**
-   * A commit, checked and complete with its event ids: sent again, it is the same commit.
+   * A commit, complete with its event ids: sent again, it is the same commit. Its form is checked; schemas, which may take their time,
+   * are asked when it is pushed.
    *
    * @throws InvalidRequestError, PayloadTooLargeError
    */
   prepare(streamId: string, events: readonly NewEvent[], { expectedVersion = "any", causedBy }: AppendOptions = {}): Commit {
-    return parseCommit({ streamId, expectedVersion, events: withCause(events, causedBy) }, newEvents(), this.#limits);
+    const caused = withCause(events, causedBy);
+    const given = this.#eventTypes === undefined ? caused : completeVersions(this.#eventTypes, caused);
+    return parseCommit({ streamId, expectedVersion, events: given }, newEvents(), this.#limits);
   }
 
   /**
    * Pushes commits of at most `limits.pushStreams` streams; each is answered on its own, in order.
    *
-   * @throws PayloadTooLargeError when it is too much for one request
+   * @throws PayloadTooLargeError when it is too much for one request; InvalidRequestError, and nothing is sent, for a commit that the event
+   *   types refuse
    */
   async push(commits: readonly Commit[]): Promise<readonly PushResult[]> {
+    if (this.#eventTypes !== undefined) {
+      for (const [i, { events }] of commits.entries()) {
+        await checkEvents(this.#eventTypes, events, { limits: this.#limits, field: `commits[${i}].` });
+      }
+    }
     const { results } = await this.#send((call) => pushCommits(call, commits));
     return results;
   }
@@ -95,7 +115,7 @@ export class EdgeStore implements EventStore {
       const limit = Math.min(left, this.#limits.pageEvents);
       const query = queryOf({ from, limit, direction });
       const page = await this.#send((call) => call(`/streams/${id}${query}`, streamPage));
-      for (const event of page.events) events.push({ ...event, pending: false });
+      for (const event of page.events) events.push(this.#read({ ...event, pending: false }));
       left -= page.events.length;
       const last = page.events.at(-1)?.version;
       if (last === undefined || left <= 0 || last === (direction === "forwards" ? page.version : 1))
@@ -120,7 +140,7 @@ export class EdgeStore implements EventStore {
       for (const event of page.events) {
         if (event.position > end) return;
         left--;
-        yield event;
+        yield this.#read(event);
       }
       if (page.position === position) return;
       position = page.position;
@@ -138,7 +158,7 @@ export class EdgeStore implements EventStore {
     const { after = 0 } = query;
     if (!isOrdinal(after)) throw new InvalidRequestError("A position is a whole number from 0.", { field: "after" });
     const ended = AbortSignal.any([this.#closing.signal, ...(signal === undefined ? [] : [signal])]);
-    yield* tailFeed({ ...this.#edge, signal: ended }, query);
+    for await (const event of tailFeed({ ...this.#edge, signal: ended }, query)) yield this.#read(event);
   }
 
   /** Streams in the order of their ids, `limit` at most after the id `after`. */

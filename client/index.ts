@@ -27,6 +27,7 @@ export { DEFAULT_LIMITS, type Limits } from "../shared/limits.ts";
 export type { Position, Version } from "../shared/order.ts";
 export type { AnyProjection, FoundRow, Projection, RowQuery } from "../shared/projection.ts";
 export type { CommutingPair, Contested } from "../shared/resolution.ts";
+export type { EventTypeOptions } from "./event-checks.ts";
 export type {
   AppendOptions,
   AppendResult,

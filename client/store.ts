@@ -14,6 +14,7 @@ import { parseStreamId, type StreamId } from "../shared/stream-id.ts";
 import { Appender } from "./appender.ts";
 import { Database, OUTDATED, unlessStorage } from "./database.ts";
 import { pagesFrom, pendingCommits, type ReadTx, readHistory, streamEvents, versionOf } from "./device-log.ts";
+import type { EventTypeOptions } from "./event-checks.ts";
 import type { AppendOptions, AppendResult, EventStore, ReadAllOptions, ReadStreamOptions, StreamSlice } from "./event-store.ts";
 import { follow, setScope } from "./history.ts";
 import { LiveValue } from "./live-value.ts";
@@ -22,7 +23,7 @@ import type { Conflict } from "./model/conflicts.ts";
 import type { Exported } from "./model/export.ts";
 import type { Handled, HandleOptions } from "./model/handle.ts";
 import type { Model, StateOf } from "./model/index.ts";
-import type { Kit } from "./model/kit.ts";
+import type { Kit, Opened } from "./model/kit.ts";
 import type { LiveState } from "./model/live-state.ts";
 import type { Handler, SubscribeOptions, SubscriptionKeeper } from "./model/subscriber.ts";
 import type { Table } from "./model/table.ts";
@@ -64,7 +65,7 @@ export interface SyncOptions {
   readonly filter?: { readonly categories?: readonly string[]; readonly streams?: readonly string[] };
 }
 
-export interface StoreOptions extends ConflictRules {
+export interface StoreOptions extends ConflictRules, EventTypeOptions {
   /** The IndexedDB database. */
   readonly name: string;
   /** Leave out for a store that lives on this device alone. */
@@ -114,16 +115,18 @@ export class Store implements EventStore {
   #isClosed = false;
   /** Everything in the background ends: the store is closed, or a newer version has taken the database over. */
   readonly #ending = new AbortController();
-  readonly #refresh = coalesced(() => this.#read());
+  readonly #refresh = coalesced(() => this.#look());
   /** Of a store that nobody syncs: a syncer has its own. */
   readonly #tabs: Tabs | undefined;
   /** Whoever looks again when the device may hold something else. */
   readonly #changes = new Set<() => void>();
-  readonly #kit: Kit;
+  readonly #kit: Opened;
   #model: Promise<Model> | undefined;
+  /** An event as the app reads it. */
+  #read: Kit["read"] = (event) => event;
 
   /** @internal Use `openStore`. */
-  constructor({ name, sync, durability = "strict", limits, deciders = [], ...rules }: StoreOptions) {
+  constructor({ name, sync, durability = "strict", limits, deciders = [], eventTypes, onUnknownEvent, ...rules }: StoreOptions) {
     this.#limits = completeLimits(limits);
     this.#deciders = new Map(deciders.map((decider) => [decider.name, decider]));
     this.#filter = scopeOf(sync?.filter);
@@ -134,7 +137,6 @@ export class Store implements EventStore {
       if (history !== undefined) {
         this.#board.update(progressOf(history));
         this.#tabs?.tell({ kind: "changed" });
-        this.#changed();
       }
       if (commits > 0) this.#syncer?.appended();
       if (isParkedChanged) void this.#refreshQuietly();
@@ -148,7 +150,8 @@ export class Store implements EventStore {
       ending: this.#ending.signal,
       append: (streamId, events, given, command) => this.#append(streamId, events, given, command),
       fetched: (streamId) => this.#follow({ streamId: parseStreamId(streamId), expectedVersion: "stream-exists" }),
-      read: (event) => event,
+      eventTypes,
+      onUnknownEvent,
       watch: (listener) => {
         this.#changes.add(listener);
         return () => this.#changes.delete(listener);
@@ -193,6 +196,8 @@ export class Store implements EventStore {
       }
       this.#scope = history.scope;
     }
+    // Each tab loads it with its start, as it loads the app.
+    if (this.#kit.eventTypes !== undefined) this.#read = (await this.#load()).read;
     await this.#refresh();
     this.#syncer?.start();
     void this.#askToPersist();
@@ -223,7 +228,9 @@ export class Store implements EventStore {
     command?: CommandNote,
   ): Promise<AppendResult> {
     this.#throwIfClosed();
-    const commit = parseCommit({ streamId, expectedVersion, events: withCause(events, causedBy) }, newEvents(), this.#limits);
+    const caused = withCause(events, causedBy);
+    const checked = this.#kit.eventTypes === undefined ? caused : await (await this.#load()).checkEvents(caused);
+    const commit = parseCommit({ streamId, expectedVersion, events: checked }, newEvents(), this.#limits);
     await this.#follow(commit);
     return this.#appender.append({ commit, mayRepeat: events.some((event) => event.id !== undefined), command });
   }
@@ -262,12 +269,12 @@ export class Store implements EventStore {
         const events = await streamEvents(tx, id, from ?? 1, (from ?? 1) + limit - 1);
         // Read to its end, a stream tells its version by its last event: two requests less.
         const last = limit === Number.POSITIVE_INFINITY ? events.at(-1)?.version : undefined;
-        return { streamId: id, version: last ?? (await existingVersion(tx, id)), events };
+        return { streamId: id, version: last ?? (await existingVersion(tx, id)), events: events.map(this.#read) };
       }
       const version = await existingVersion(tx, id);
       const upper = Math.min(from ?? version, version);
       const events = await streamEvents(tx, id, Math.max(1, upper - limit + 1), upper);
-      return { streamId: id, version, events: events.reverse() };
+      return { streamId: id, version, events: events.reverse().map(this.#read) };
     });
   }
 
@@ -287,7 +294,7 @@ export class Store implements EventStore {
       for (const event of eventsOfPages(segments, filter.stream)) {
         if (event.position <= after || event.position > end || !(filter.content?.(event) ?? true)) continue;
         if (left-- <= 0) return;
-        yield event;
+        yield this.#read(event);
       }
       after = last.key[0];
     }
@@ -398,7 +405,7 @@ export class Store implements EventStore {
       ({ Model }) => new Model(this.#kit),
       (cause) => {
         this.#model = undefined;
-        throw new UnavailableError("A part of the app is not on this device and can't be loaded.", {}, { cause });
+        throw new UnavailableError("A part of the app can't be loaded.", {}, { cause });
       },
     );
     return this.#model;
@@ -410,7 +417,7 @@ export class Store implements EventStore {
     return this.#syncer;
   }
 
-  async #read(tries = 5): Promise<void> {
+  async #look(tries = 5): Promise<void> {
     const before = this.#counted;
     const [history, pending, parked] = await Promise.all([
       this.#database.run(readHistory),
@@ -419,7 +426,7 @@ export class Store implements EventStore {
     ]);
     const conflicts = parked === 0 ? [] : await this.#readConflicts();
     // What changed while it was counted may be counted or not; who changes it without a pause is counted next time.
-    if (this.#counted !== before && tries > 0) return this.#read(tries - 1);
+    if (this.#counted !== before && tries > 0) return this.#look(tries - 1);
     this.#conflicts = conflicts;
     this.#board.update({ pending, conflicts: parked, ...progressOf(history) });
     if (this.#scope !== undefined) this.#scope = history.scope;
@@ -445,7 +452,6 @@ export class Store implements EventStore {
 
   #onWritten({ left, isParkedChanged }: OutboxChange, history: History | undefined): void {
     this.#count(-left.length);
-    this.#changed();
     if (history !== undefined) this.#board.update(progressOf(history));
     if (isParkedChanged) void this.#refreshQuietly();
   }
@@ -454,9 +460,10 @@ export class Store implements EventStore {
     for (const listener of this.#changes) listener();
   }
 
+  /** Something was written; so many commits more are pending. */
   #count(commits: number): void {
-    if (commits === 0) return;
     this.#changed();
+    if (commits === 0) return;
     this.#counted++;
     this.#board.update({ pending: Math.max(0, this.#board.current.pending + commits) });
   }
@@ -480,7 +487,7 @@ export class Store implements EventStore {
 }
 
 function loading<State>(streamId: string, state: State): LiveState<State> {
-  return { streamId, state, version: 0, pending: 0, status: "loading", error: undefined };
+  return { streamId, state, version: 0, pending: 0, status: "loading" };
 }
 
 /** Starts something when what it needs is there. @returns ends it, also before */

@@ -67,7 +67,13 @@ export function parseCommit(
   return { streamId, expectedVersion, events };
 }
 
-function parseEvent(input: unknown, defaults: EventDefaults, limits: Limits, field: string): { event: EventBody; bytes: number } {
+/** @param field how the event is named to the caller, e.g. `events[0]` */
+export function parseEvent(
+  input: unknown,
+  defaults: EventDefaults,
+  limits: Limits,
+  field: string,
+): { readonly event: EventBody; readonly bytes: number } {
   if (typeof input !== "object" || input === null || Array.isArray(input)) {
     throw new InvalidRequestError("An event is an object with a type and data.", { field });
   }

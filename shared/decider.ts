@@ -75,25 +75,27 @@ export function decideCommand<State, Command, Event extends DecidedEvent>(
 export interface Again {
   readonly command?: CommandNote | undefined;
   /** Confirmed, in version order: all of the stream. */
-  readonly recorded: Iterable<unknown>;
+  readonly recorded: readonly EventBody[];
   /** Pending, behind those. */
-  readonly ahead: Iterable<unknown>;
+  readonly ahead: readonly EventBody[];
 }
 
 /**
  * A command whose stream has moved under it, decided on the stream as it is.
  *
+ * @param read gives an event as the decider knows it. @throws where it can't
  * @param complete makes events of what was decided. @throws for what can't be recorded
  */
 export function decideAgain(
   deciders: ReadonlyMap<string, AnyDecider>,
   { command, recorded, ahead }: Again,
+  read: (event: EventBody) => unknown,
   complete: (events: readonly DecidedEvent[]) => readonly EventBody[],
 ): Resolution {
   const decider = deciders.get(command?.decider ?? "");
   if (decider === undefined) return { kind: "park", why: `Open the store with the decider ${command?.decider} to have it decided again.` };
   try {
-    const state = fold(decider, fold(decider, decider.initialState, recorded), ahead);
+    const state = fold(decider, decider.initialState, [...recorded, ...ahead].map(read));
     const events = decideCommand(decider, command?.command, state);
     return events.length > 0 ? { kind: "rebase", events: complete(events) } : { kind: "park", why: "Decided again, it changes nothing." };
   } catch (error) {

@@ -19,7 +19,7 @@ export interface NewEvent {
   readonly data: unknown;
   /** An object. Default: `{}`. */
   readonly metadata?: EventMetadata | undefined;
-  /** A whole number from 1. Default: 1. */
+  /** A whole number from 1. Default: the type's current version where there are event types, else 1. */
   readonly schemaVersion?: number;
   /** ISO 8601 in UTC, ending in `Z`. Default: now, by the device's clock. */
   readonly occurredAt?: string;

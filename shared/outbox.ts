@@ -116,7 +116,7 @@ export function reconcile<E extends ArrivedEvent>(
   const left = arrivals.map(({ entry, arrival }) => (arrival.kind === "begun" ? entry.events.length - arrival.confirmed : 0));
   let next = toVersion(confirmed + 1 + Math.max(0, ...left));
   let parked: ParkReason | undefined;
-  const ahead: ArrivedEvent[] = [];
+  const ahead: (EventBody & { readonly version: Version })[] = [];
   const keep = (entry: PendingEntry, before: PendingEntry) => {
     next = toVersion(lastVersionOf(entry) + 1);
     ahead.push(...numbered(entry));
@@ -158,7 +158,7 @@ export function reconcile<E extends ArrivedEvent>(
   return { settled, changed, discarded };
 }
 
-function numbered({ events, firstVersion }: Pick<PendingEntry, "events" | "firstVersion">): ArrivedEvent[] {
+function numbered({ events, firstVersion }: Pick<PendingEntry, "events" | "firstVersion">): (EventBody & { readonly version: Version })[] {
   return events.map((event, i) => ({ ...event, version: toVersion(firstVersion + i) }));
 }
 

@@ -23,7 +23,7 @@ export interface Contested<E> {
   readonly command?: CommandNote | undefined;
   readonly recorded: readonly E[];
   /** Pending events of the stream that stand before it. */
-  readonly ahead: readonly (Omit<EventBody, "occurredAt"> & { readonly version: Version })[];
+  readonly ahead: readonly (EventBody & { readonly version: Version })[];
 }
 
 export type Resolution =

@@ -27,8 +27,10 @@ export async function use(): Promise<number> {
 void use();
 `;
 const WORKER = `import { createEdge } from "headwater/edge";
+import { defineEventTypes } from "headwater/event-types";
 export { LogObject, StreamObject } from "headwater/edge";
-export default createEdge({ authenticate: () => ({ actor: "me", grants: [{ store: "*", streams: ["*"], can: ["read"] }] }) });
+const eventTypes = defineEventTypes({ Requested: { version: 2, upcast: { 1: (data: { via: string }) => ({ channel: data.via }) } } });
+export default createEdge({ eventTypes, authenticate: () => ({ actor: "me", grants: [{ store: "*", streams: ["*"], can: ["read"] }] }) });
 `;
 
 let folder: string;

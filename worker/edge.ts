@@ -1,7 +1,8 @@
 /** The HTTP interface: routes, and what happens on the way to an object. */
 import { Hono } from "hono";
-import { type Commit, type EventDefaults, parseCommit } from "../shared/commit.ts";
+import type { Commit, EventDefaults } from "../shared/commit.ts";
 import { errorOf, HeadwaterError, InvalidRequestError } from "../shared/errors.ts";
+import type { EventTypes } from "../shared/event-types.ts";
 import { assertCommitFitsRow, completeLimits, type Limits } from "../shared/limits.ts";
 import { parseStoreId, parseStreamId } from "../shared/stream-id.ts";
 import { type AppendAnswer, type PushResult, parseAppendRequest, parsePushRequest } from "../shared/wire.ts";
@@ -18,6 +19,7 @@ import {
 import { readJson } from "./body.ts";
 import { callObject } from "./call-object.ts";
 import type { EdgeEnv } from "./env.ts";
+import { checkEvents, readCommit } from "./event-checks.ts";
 import { logRequest } from "./journal.ts";
 import { eventStream, isUpgrade, openSocket, wantsEventStream, withToken } from "./live-connection.ts";
 import { CHECK_EVERY } from "./live-feed.ts";
@@ -34,6 +36,11 @@ export interface EdgeSettings<E extends EdgeEnv = EdgeEnv> {
   /** Who is asking. Default: by the settings of the deployment, see `AUTH`. */
   readonly authenticate?: Authenticate<E>;
   readonly limits?: Partial<Limits>;
+  /**
+   * Which events are taken: of these types, accepted by their schemas, or of an older version, which is taken as it is. What is read is
+   * what was recorded. Default: every event.
+   */
+  readonly eventTypes?: EventTypes;
   /** Milliseconds after which a live connection's credentials are asked about again before anything is sent to it. Default, and at most: 60,000. */
   readonly checkEvery?: number;
 }
@@ -54,6 +61,7 @@ type Bindings<E> = {
 export function createEdge<E extends EdgeEnv = EdgeEnv>({
   authenticate = authenticateBySettings,
   limits: given,
+  eventTypes,
   checkEvery = CHECK_EVERY,
 }: EdgeSettings<E> = {}): Edge<E> {
   if (!(checkEvery >= 0 && checkEvery <= CHECK_EVERY)) {
@@ -116,7 +124,9 @@ export function createEdge<E extends EdgeEnv = EdgeEnv>({
     const streamId = parseStreamId(context.req.param("streamId"));
     assertMay(principal, "append", store, streamId);
     const request = parseAppendRequest(await readJson(context.req.raw, limits.bodyBytes));
-    const commit = parseCommit({ ...request, streamId }, eventDefaults(), limits);
+    const rules = { eventTypes, limits, defaults: eventDefaults() };
+    const commit = readCommit({ ...request, streamId }, rules);
+    await checkEvents(commit, rules);
     const result = await appendOne(context.env, store, commit, principal.actor);
     return context.json(toAnswer(result), result.status === "duplicate" ? 200 : 201);
   });
@@ -158,7 +168,7 @@ export function createEdge<E extends EdgeEnv = EdgeEnv>({
   app.post("/v1/:store/commits", async (context) => {
     const { store, principal } = context.var;
     const request = parsePushRequest(await readJson(context.req.raw, limits.bodyBytes));
-    return context.json(await push(request, { env: context.env, store, principal, limits, defaults: eventDefaults() }));
+    return context.json(await push(request, { env: context.env, store, principal, eventTypes, limits, defaults: eventDefaults() }));
   });
 
   app.get("/v1/:store/feed", async (context) => {

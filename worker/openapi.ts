@@ -35,7 +35,11 @@ const EVENTS = {
     properties: {
       id: { type: "string", format: "uuid", description: "The idempotency key. Default: a new one, so that sending again appends anew." },
       type: { type: "string", minLength: 1, maxLength: NAME_LENGTH, description: "Printable characters." },
-      schemaVersion: { type: "integer", minimum: 1, default: 1 },
+      schemaVersion: {
+        type: "integer",
+        minimum: 1,
+        description: "Default: the type's current version where the edge knows event types, else 1.",
+      },
       data: { description: `Any JSON of at most ${DEFAULT_LIMITS.eventBytes} bytes, metadata included.` },
       metadata: { type: "object", properties: { correlationId: { type: "string" }, causationId: { type: "string" } } },
       occurredAt: { type: "string", format: "date-time", description: "In UTC. Default: the edge's time." },

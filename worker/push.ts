@@ -3,14 +3,14 @@
  * reaches the log as one publication, since the log is what all streams of a store share.
  */
 import { assert } from "../shared/assert.ts";
-import { type Commit, type EventDefaults, parseCommit } from "../shared/commit.ts";
+import type { Commit } from "../shared/commit.ts";
 import { sentenceOf } from "../shared/error-titles.ts";
 import { HeadwaterError, InvalidRequestError, PayloadTooLargeError } from "../shared/errors.ts";
-import type { Limits } from "../shared/limits.ts";
 import type { PushAnswer, PushRequest, PushResult } from "../shared/wire.ts";
 import { assertMay, type Principal } from "./access.ts";
 import { callObject, isOverloaded, type Retries } from "./call-object.ts";
 import type { EdgeEnv } from "./env.ts";
+import { type CommitRules, checkEvents, readCommit } from "./event-checks.ts";
 import { eachInFlight } from "./in-flight.ts";
 import { logFault } from "./journal.ts";
 import type { Followed, LogObject, PublicationAnswer } from "./log-object.ts";
@@ -24,12 +24,10 @@ import type { AppendOutcome } from "./stream-object.ts";
  */
 const RETRIES = 4;
 
-export interface PushContext {
+export interface PushContext extends CommitRules {
   readonly env: EdgeEnv;
   readonly store: string;
   readonly principal: Principal;
-  readonly limits: Limits;
-  readonly defaults: EventDefaults;
 }
 
 interface StreamPart {
@@ -47,7 +45,7 @@ export async function push(request: PushRequest, context: PushContext): Promise<
     throw new PayloadTooLargeError(`A push has at most ${limits.pushCommits} commits.`, { field: "commits" });
   }
   const results = new Array<PushResult | undefined>(request.commits.length);
-  const parts = divide(request, context, results);
+  const parts = await divide(request, context, results);
   if (parts.length > limits.pushStreams) {
     throw new PayloadTooLargeError(`A push names at most ${limits.pushStreams} streams; this one names ${parts.length}.`, {
       field: "commits",
@@ -103,36 +101,42 @@ function withPosition(result: PushResult, answer: PublicationAnswer | undefined)
 }
 
 /** The commits by stream; those that no stream need look at are answered at once. */
-function divide(
-  { commits }: PushRequest,
-  { store, principal, limits, defaults }: PushContext,
-  results: (PushResult | undefined)[],
-): StreamPart[] {
+async function divide({ commits }: PushRequest, context: PushContext, results: (PushResult | undefined)[]): Promise<StreamPart[]> {
   const parts = new Map<string, StreamPart>();
   const refused = new Set<string>();
-  for (const [place, given] of commits.entries()) {
-    const streamId = typeof given.streamId === "string" ? given.streamId : "";
+  // Side by side: a schema may wait for something.
+  const readings = await Promise.allSettled(commits.map((given, place) => readAllowed(given, context, `commits[${place}].`)));
+  for (const [place, reading] of readings.entries()) {
+    const given = commits[place]?.streamId;
+    const streamId = typeof given === "string" ? given : "";
     if (refused.has(streamId)) {
       results[place] = { status: "skipped", streamId };
       continue;
     }
-    try {
-      const commit = parseCommit(given, defaults, limits, `commits[${place}].`);
-      assertMay(principal, "append", store, commit.streamId);
-      let part = parts.get(streamId);
-      if (part === undefined) {
-        part = { streamId, commits: [], places: [] };
-        parts.set(streamId, part);
-      }
-      part.commits.push(commit);
-      part.places.push(place);
-    } catch (error) {
+    if (reading.status === "rejected") {
+      const error: unknown = reading.reason;
       if (!(error instanceof HeadwaterError)) throw error;
       refused.add(streamId);
       results[place] = { status: "rejected", streamId, code: error.code, detail: sentenceOf(error), field: error.details.field };
+      continue;
     }
+    let part = parts.get(streamId);
+    if (part === undefined) {
+      part = { streamId, commits: [], places: [] };
+      parts.set(streamId, part);
+    }
+    part.commits.push(reading.value);
+    part.places.push(place);
   }
   return [...parts.values()];
+}
+
+/** Who may not append to a stream learns nothing of what its events have to be. */
+async function readAllowed(given: PushRequest["commits"][number], context: PushContext, field: string): Promise<Commit> {
+  const commit = readCommit(given, context, field);
+  assertMay(context.principal, "append", context.store, commit.streamId);
+  await checkEvents(commit, context, field);
+  return commit;
 }
 
 /** A device that follows a log must not have its commits taken into another one. Null where it says nothing of what it follows. */

@@ -78,12 +78,13 @@ export class Aggregates {
     return { aggregate, base, unconfirmed: pending.map(({ id }) => id).join() };
   }
 
-  #events(streamId: string, from: number): Promise<StreamEvent[]> {
-    const { database } = this.#kit;
-    return database.run((db) => {
+  async #events(streamId: string, from: number): Promise<StreamEvent[]> {
+    const { database, read } = this.#kit;
+    const events = await database.run((db) => {
       const tx: ReadTx = db.transaction(["events"], "readonly");
       return streamEvents(tx, streamId, from, Number.POSITIVE_INFINITY);
     });
+    return events.map(read);
   }
 
   async #snapshot<State>(streamId: string, decider: StateOf<State>): Promise<Base<State> | undefined> {

@@ -37,25 +37,32 @@ export interface Conflict {
 }
 
 /** All parked commits, oldest first. */
-export async function readConflicts({ database }: Kit, resolve: (seq: number, isRebase: boolean) => Promise<void>): Promise<Conflict[]> {
+export async function readConflicts(
+  { database, read }: Kit,
+  resolve: (seq: number, isRebase: boolean) => Promise<void>,
+): Promise<Conflict[]> {
   return database.run(async (db) => {
     const tx: ReadTx = db.transaction(["parked", "events"], "readonly");
     const entries = await parkedEntries(tx);
-    const read = [...Map.groupBy(entries, ({ streamId }) => streamId)].map(async ([streamId, parked]) => {
+    const reading = [...Map.groupBy(entries, ({ streamId }) => streamId)].map(async ([streamId, parked]) => {
       const base = Math.min(...parked.map((entry) => believedVersion(entry)));
       return [streamId, await confirmedEvents(tx, streamId, base + 1)] as const;
     });
-    const arrived = new Map(await Promise.all(read));
+    const arrived = new Map(await Promise.all(reading));
     return entries.map(({ seq, streamId, events, expectedVersion, reason, command }): Conflict => {
       return {
         streamId,
-        events,
+        events: events.map((event) => read(event)),
         expectedVersion,
         actualVersion: reason.actualVersion,
         code: reason.code,
         command,
         reason: reason.message,
-        theirs: arrived.get(streamId)?.filter(({ id }) => events.every((own) => own.id !== id)) ?? [],
+        theirs:
+          arrived
+            .get(streamId)
+            ?.filter(({ id }) => events.every((own) => own.id !== id))
+            .map((event) => read(event)) ?? [],
         rebase: () => resolve(seq, true),
         discard: () => resolve(seq, false),
       };

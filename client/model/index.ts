@@ -2,14 +2,15 @@
 
 import type { AnyDecider, DecidedEvent, Decider } from "../../shared/decider.ts";
 import { InvalidRequestError } from "../../shared/errors.ts";
-import type { ConfirmedEvent } from "../../shared/event.ts";
+import type { ConfirmedEvent, NewEvent } from "../../shared/event.ts";
 import type { AnyProjection, Projection } from "../../shared/projection.ts";
 import type { Resolve } from "../../shared/resolution.ts";
+import { checkEvents, createReader } from "../event-checks.ts";
 import { type Aggregate, Aggregates, type FoldOptions } from "./aggregates.ts";
 import { type Conflict, readConflicts } from "./conflicts.ts";
 import { type Exported, exportOutbox } from "./export.ts";
 import { type Handled, type HandleOptions, handleCommand } from "./handle.ts";
-import type { Kit } from "./kit.ts";
+import type { Kit, Opened } from "./kit.ts";
 import { type LiveState, watchStream } from "./live-state.ts";
 import { Projector } from "./projector.ts";
 import { resetHistory } from "./reset.ts";
@@ -23,11 +24,14 @@ export class Model {
   readonly #kit: Kit;
   readonly #aggregates: Aggregates;
   readonly #projectors = new Map<string, { readonly projection: AnyProjection; readonly projector: Promise<Projector> }>();
+  readonly read: Kit["read"];
   /** What becomes of a commit whose expectation others have overtaken. */
   readonly resolve: Resolve<ConfirmedEvent>;
 
-  constructor(kit: Kit) {
-    this.#kit = kit;
+  constructor(opened: Opened) {
+    const { eventTypes, onUnknownEvent } = opened;
+    this.read = eventTypes === undefined ? (event) => event : createReader(eventTypes, onUnknownEvent);
+    this.#kit = { ...opened, read: this.read };
     this.#aggregates = new Aggregates(this.#kit);
     this.resolve = createResolver(this.#kit);
   }
@@ -58,6 +62,12 @@ export class Model {
     const projector = known?.projector ?? Projector.open(this.#kit, projection);
     this.#projectors.set(name, { projection, projector });
     return new Table<Row>(this.#kit, projection, await projector);
+  }
+
+  /** Events that are to be appended, complete. @throws InvalidRequestError where they are none that the app knows */
+  async checkEvents(events: readonly NewEvent[]): Promise<readonly NewEvent[]> {
+    const { eventTypes, limits } = this.#kit;
+    return eventTypes === undefined ? events : checkEvents(eventTypes, events, { limits });
   }
 
   subscribe(handler: Handler, options: SubscribeOptions): () => void {

@@ -5,10 +5,11 @@ import type { EventBody } from "../../shared/event.ts";
 import type { Limits } from "../../shared/limits.ts";
 import type { AppendRequest } from "../appender.ts";
 import type { Database } from "../database.ts";
+import type { EventTypeOptions } from "../event-checks.ts";
 import type { AppendOptions, AppendResult } from "../event-store.ts";
 import type { ConflictRules, Deciders } from "../rules.ts";
 
-export interface Kit {
+export interface Opened extends EventTypeOptions {
   /** Of the database. */
   readonly name: string;
   readonly database: Database;
@@ -27,8 +28,12 @@ export interface Kit {
   ) => Promise<AppendResult>;
   /** Waits until a stream that the device did not follow is here. @throws UnavailableError where it can't be fetched */
   readonly fetched: (streamId: string) => Promise<void>;
-  /** An event as the app reads it. */
-  readonly read: <E extends EventBody>(event: E) => E;
   /** Calls `listener` after each change of what the device holds, by any tab. @returns ends it */
   readonly watch: (listener: () => void) => () => void;
+}
+
+/** The same, and what the model adds to it. */
+export interface Kit extends Opened {
+  /** An event as the app reads it. @throws UpcastError where an upcaster fails */
+  readonly read: <E extends EventBody>(event: E) => E;
 }

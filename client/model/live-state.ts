@@ -8,8 +8,8 @@ import { latest } from "./latest.ts";
 export interface LiveState<State> extends Aggregate<State> {
   /** `loading` until it was read the first time. */
   readonly status: "loading" | "ready" | "failed";
-  /** Why it can't be read; the state is the last that was. */
-  readonly error: unknown;
+  /** Why it can't be read, where it can't; the state is the last that was. */
+  readonly error?: unknown;
 }
 
 export function watchStream<State>(
@@ -26,7 +26,6 @@ export function watchStream<State>(
     version: 0,
     pending: 0,
     status: "loading",
-    error: undefined,
   };
   let log: string | null | undefined;
   let unconfirmed: string | undefined;
@@ -43,7 +42,7 @@ export function watchStream<State>(
       const isSame = shown.status === "ready" && shown.version === read.aggregate.version && unconfirmed === read.unconfirmed;
       unconfirmed = read.unconfirmed;
       if (isSame) return;
-      next = { ...read.aggregate, status: "ready", error: undefined };
+      next = { ...read.aggregate, status: "ready" };
     } catch (error) {
       next = { ...shown, status: "failed", error };
     }

@@ -182,7 +182,7 @@ export class Projector {
     const events = eventsOfPages(segments, this.#filter.stream).filter(
       (event) => event.position > after && event.position <= upTo && (this.#filter.content?.(event) ?? true),
     );
-    return { events, end: Math.min(last.key[0], upTo) };
+    return { events: events.map((event) => this.#kit.read(event)), end: Math.min(last.key[0], upTo) };
   }
 
   /** What the device holds beyond the rows: confirmed events behind the checkpoint, then pending ones. */
@@ -202,7 +202,8 @@ export class Projector {
     const pending = bundles
       .flatMap((bundle) => entriesOf(bundle, this.#filter.stream))
       .flatMap((entry): StreamEvent[] => pendingEvents(entry))
-      .filter((event) => !ids.has(event.id) && (this.#filter.content?.(event) ?? true));
+      .filter((event) => !ids.has(event.id) && (this.#filter.content?.(event) ?? true))
+      .map((event) => this.#kit.read(event));
     return [...confirmed, ...pending];
   }
 

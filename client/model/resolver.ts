@@ -3,20 +3,21 @@ import { parseCommit } from "../../shared/commit.ts";
 import { decideAgain } from "../../shared/decider.ts";
 import { InvalidRequestError } from "../../shared/errors.ts";
 import type { ConfirmedEvent, EventBody } from "../../shared/event.ts";
+import { assertAccepted, completeVersions, questionsOf } from "../../shared/event-checks.ts";
 import { byCommutation, type Contested, type Resolution, type Resolve } from "../../shared/resolution.ts";
 import { newEvents } from "../options.ts";
 import type { ConflictAnswer } from "../rules.ts";
 import type { Kit } from "./kit.ts";
 
 export function createResolver(kit: Kit): Resolve<ConfirmedEvent> {
-  const { deciders } = kit;
+  const { deciders, read } = kit;
   const { onConflict, commuting = [] } = kit.rules;
   return (contested) => {
     if (contested.command !== undefined) {
-      return decideAgain(deciders, contested, (events) => completed(kit, contested.streamId, events, "decide."));
+      return decideAgain(deciders, contested, read, (events) => completed(kit, contested.streamId, events, "decide."));
     }
     try {
-      const answer = onConflict?.(contested);
+      const answer = onConflict?.({ ...contested, theirs: contested.theirs.map((event) => read(event)) });
       return (
         (answer === undefined ? undefined : toResolution(kit, answer, contested)) ?? byCommutation(commuting, contested) ?? { kind: "park" }
       );
@@ -35,7 +36,19 @@ function toResolution(kit: Kit, answer: NonNullable<ConflictAnswer>, { streamId 
   return { kind: "rebase", events: completed(kit, streamId, answer, "onConflict.") };
 }
 
-/** @throws InvalidRequestError, PayloadTooLargeError */
-function completed({ limits }: Kit, streamId: string, events: readonly unknown[], field: string): readonly EventBody[] {
-  return parseCommit({ streamId, expectedVersion: "any", events }, newEvents(), limits, field).events;
+/**
+ * Schemas that answer later are not waited for, within a transaction: the edge asks them.
+ *
+ * @throws InvalidRequestError, PayloadTooLargeError
+ */
+function completed({ limits, eventTypes }: Kit, streamId: string, given: readonly unknown[], field: string): readonly EventBody[] {
+  const versioned = eventTypes === undefined ? given : completeVersions(eventTypes, given);
+  const { events } = parseCommit({ streamId, expectedVersion: "any", events: versioned }, newEvents(), limits, field);
+  if (eventTypes === undefined) return events;
+  const answers = questionsOf(eventTypes, events, "current", field).map((ask): PromiseSettledResult<unknown> => {
+    const value = ask();
+    return { status: "fulfilled", value: value instanceof Promise ? {} : value };
+  });
+  assertAccepted(answers, events, field);
+  return events;
 }

@@ -105,7 +105,11 @@ async function rowsUpTo<Row>(
     const events = eventsOfPages(segments, filter.stream).filter(
       (event) => event.position > from && (filter.content?.(event) ?? true) && isWithin({ ...event, pending: false }),
     );
-    rows = foldRows(projection as AnyProjection, rows, events);
+    rows = foldRows(
+      projection as AnyProjection,
+      rows,
+      events.map((event) => kit.read(event)),
+    );
     after = last.key[0];
   }
   return new Map([...rows].filter((entry): entry is [string, Row] => entry[1] !== undefined));
