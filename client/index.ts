@@ -1,5 +1,6 @@
 /** `headwater`: the store in a browser. */
 
+export type { DecidedEvent, Decider } from "../shared/decider.ts";
 export {
   type ErrorCode,
   type ErrorDetails,

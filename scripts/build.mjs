@@ -11,7 +11,7 @@ const external = [...Object.keys(dependencies), "cloudflare:*", "node:*"];
 
 rmSync("dist", { recursive: true, force: true });
 await build({
-  entryPoints: ["client/index.ts", "client/http.ts", "worker/index.ts", "cli/main.ts"],
+  entryPoints: ["client/index.ts", "client/http.ts", "client/testing/index.ts", "worker/index.ts", "cli/main.ts"],
   outdir: "dist",
   outbase: ".",
   bundle: true,
