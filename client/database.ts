@@ -18,7 +18,7 @@ import type { Lease } from "../shared/leadership.ts";
 import type { ParkReason } from "../shared/outbox.ts";
 import type { StreamId } from "../shared/stream-id.ts";
 import type { Bundle } from "./bundles.ts";
-import { openDatabase, renewLog } from "./idb.ts";
+import { openDatabase, type Platform, renewLog } from "./idb.ts";
 import type { Segment, SegmentKey } from "./segments.ts";
 
 export interface ParkedRecord {
@@ -48,6 +48,7 @@ export const OUTDATED = "A newer version of this app has upgraded the store; rel
 
 /** A connection that comes back by itself once, where the browser has closed it. */
 export class Database {
+  readonly #platform: Platform;
   readonly #name: string;
   readonly #onOutdated: () => void;
   #connection: Promise<IDBPDatabase<Schema>> | undefined;
@@ -55,7 +56,8 @@ export class Database {
   #closed: "no" | "closed" | "outdated" = "no";
 
   /** @param onOutdated told when a newer version of the app has taken the database over */
-  constructor(name: string, onOutdated: () => void) {
+  constructor(platform: Platform, name: string, onOutdated: () => void) {
+    this.#platform = platform;
     this.#name = name;
     this.#onOutdated = onOutdated;
   }
@@ -102,15 +104,14 @@ export class Database {
   }
 
   async #connect(): Promise<IDBPDatabase<Schema>> {
-    if (typeof indexedDB === "undefined") {
-      throw new StorageFailedError("There is no IndexedDB here: use headwater/http.");
-    }
+    const { indexedDB, IDBKeyRange } = this.#platform;
+    if (!indexedDB) throw new StorageFailedError("There is no IndexedDB here: use headwater/http.");
     // Before the first write. Where even that fails, opening says why.
-    this.#renewal ??= renewLog(`${this.#name}~`).catch(() => undefined);
+    this.#renewal ??= renewLog(indexedDB, `${this.#name}~`).catch(() => undefined);
     await this.#renewal;
     return new Promise((resolve, reject) => {
       let waiting: ReturnType<typeof setTimeout> | undefined;
-      const opening = openDatabase<Schema>(this.#name, DATABASE_VERSION, {
+      const opening = openDatabase<Schema>(indexedDB, IDBKeyRange, this.#name, DATABASE_VERSION, {
         upgrade(db, from) {
           if (from < 1) {
             db.createObjectStore("events", { keyPath: "key", autoIncrement: true }).createIndex("streams", "streams", { multiEntry: true });

@@ -15,6 +15,7 @@ import { pagesFrom, pendingCommits, type ReadTx, readHistory, streamEvents, vers
 import type { AppendOptions, AppendResult, EventStore, ReadAllOptions, ReadStreamOptions, StreamSlice } from "./event-store.ts";
 import { type Exported, exportOutbox } from "./export.ts";
 import { follow, resetHistory, setScope } from "./history.ts";
+import type { Platform } from "./idb.ts";
 import { newEvents } from "./options.ts";
 import type { OutboxChange } from "./page.ts";
 import { type ConflictRules, createResolver } from "./resolver.ts";
@@ -64,6 +65,8 @@ export interface StoreOptions extends ConflictRules {
    */
   readonly durability?: "strict" | "relaxed";
   readonly limits?: Partial<Limits>;
+  /** The IndexedDB that holds the database. Default: the browser's. For tests there is `openMemoryStore` of `headwater/testing`. */
+  readonly platform?: Platform;
 }
 
 /**
@@ -103,11 +106,11 @@ export class Store implements EventStore {
   readonly #refresh = coalesced(() => this.#read());
 
   /** @internal Use `openStore`. */
-  constructor({ name, sync, durability = "strict", limits, ...rules }: StoreOptions) {
+  constructor({ name, platform = globalThis, sync, durability = "strict", limits, ...rules }: StoreOptions) {
     this.#limits = completeLimits(limits);
     this.#filter = scopeOf(sync?.filter);
     this.#board = new StatusBoard(sync === undefined ? "local" : "offline");
-    this.#database = new Database(name, () => this.#onOutdated());
+    this.#database = new Database(platform, name, () => this.#onOutdated());
     this.#appender = new Appender(this.#database, durability, (commits, isParkedChanged) => {
       this.#count(commits);
       if (commits > 0) this.#syncer?.appended();
