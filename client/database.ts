@@ -48,17 +48,17 @@ export const OUTDATED = "A newer version of this app has upgraded the store; rel
 
 /** A connection that comes back by itself once, where the browser has closed it. */
 export class Database {
-  readonly #platform: Platform;
   readonly #name: string;
+  readonly #platform: Platform;
   readonly #onOutdated: () => void;
   #connection: Promise<IDBPDatabase<Schema>> | undefined;
   #renewal: Promise<void> | undefined;
   #closed: "no" | "closed" | "outdated" = "no";
 
   /** @param onOutdated told when a newer version of the app has taken the database over */
-  constructor(platform: Platform, name: string, onOutdated: () => void) {
-    this.#platform = platform;
+  constructor(name: string, platform: Platform, onOutdated: () => void) {
     this.#name = name;
+    this.#platform = platform;
     this.#onOutdated = onOutdated;
   }
 
@@ -105,7 +105,7 @@ export class Database {
 
   async #connect(): Promise<IDBPDatabase<Schema>> {
     const { indexedDB, IDBKeyRange } = this.#platform;
-    if (!indexedDB) throw new StorageFailedError("There is no IndexedDB here: use headwater/http.");
+    if (indexedDB === undefined) throw new StorageFailedError("There is no IndexedDB here: use headwater/http.");
     // Before the first write. Where even that fails, opening says why.
     this.#renewal ??= renewLog(indexedDB, `${this.#name}~`).catch(() => undefined);
     await this.#renewal;

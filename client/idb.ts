@@ -88,10 +88,10 @@ interface Ending<T> extends EventTarget {
   readonly error: DOMException | null;
 }
 
-/** Where a request of a transaction has failed, the transaction follows. */
+/** Where a request of a transaction has failed, the transaction follows. A cursor's request succeeds once for each step. */
 function outcome<T>(of: Ending<T>, good = "success", bad = "error"): Promise<T> {
   return new Promise((resolve, reject) => {
-    of.addEventListener(good, () => resolve(of.result as T)); // what a transaction comes to is nothing
-    of.addEventListener(bad, () => reject(of.error ?? new DOMException("The transaction was aborted.")));
+    of.addEventListener(good, () => resolve(of.result as T), { once: true }); // what a transaction comes to is nothing
+    of.addEventListener(bad, () => reject(of.error ?? new DOMException("The transaction was aborted.")), { once: true });
   });
 }

@@ -110,7 +110,7 @@ export class Store implements EventStore {
     this.#limits = completeLimits(limits);
     this.#filter = scopeOf(sync?.filter);
     this.#board = new StatusBoard(sync === undefined ? "local" : "offline");
-    this.#database = new Database(platform, name, () => this.#onOutdated());
+    this.#database = new Database(name, platform, () => this.#onOutdated());
     this.#appender = new Appender(this.#database, durability, (commits, isParkedChanged) => {
       this.#count(commits);
       if (commits > 0) this.#syncer?.appended();
