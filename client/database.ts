@@ -21,7 +21,7 @@ import type { Lease } from "../shared/leadership.ts";
 import type { ParkReason } from "../shared/outbox.ts";
 import type { StreamId } from "../shared/stream-id.ts";
 import type { Bundle } from "./bundles.ts";
-import { openDatabase, renewLog } from "./idb.ts";
+import { openDatabase, type Platform, renewLog } from "./idb.ts";
 import type { Facts } from "./model/subscription-facts.ts";
 import type { Segment, SegmentKey } from "./segments.ts";
 
@@ -67,14 +67,16 @@ export const OUTDATED = "A newer version of this app has upgraded the store; rel
 /** A connection that comes back by itself once, where the browser has closed it. */
 export class Database {
   readonly #name: string;
+  readonly #platform: Platform;
   readonly #onOutdated: () => void;
   #connection: Promise<IDBPDatabase<Schema>> | undefined;
   #renewal: Promise<void> | undefined;
   #closed: "no" | "closed" | "outdated" = "no";
 
   /** @param onOutdated told when a newer version of the app has taken the database over */
-  constructor(name: string, onOutdated: () => void) {
+  constructor(name: string, platform: Platform, onOutdated: () => void) {
     this.#name = name;
+    this.#platform = platform;
     this.#onOutdated = onOutdated;
   }
 
@@ -120,15 +122,14 @@ export class Database {
   }
 
   async #connect(): Promise<IDBPDatabase<Schema>> {
-    if (typeof indexedDB === "undefined") {
-      throw new StorageFailedError("There is no IndexedDB here: use headwater/http.");
-    }
+    const { indexedDB, IDBKeyRange } = this.#platform;
+    if (indexedDB === undefined) throw new StorageFailedError("There is no IndexedDB here: use headwater/http.");
     // Before the first write. Where even that fails, opening says why.
-    this.#renewal ??= renewLog(`${this.#name}~`).catch(() => undefined);
+    this.#renewal ??= renewLog(indexedDB, `${this.#name}~`).catch(() => undefined);
     await this.#renewal;
     return new Promise((resolve, reject) => {
       let waiting: ReturnType<typeof setTimeout> | undefined;
-      const opening = openDatabase<Schema>(this.#name, DATABASE_VERSION, {
+      const opening = openDatabase<Schema>(indexedDB, IDBKeyRange, this.#name, DATABASE_VERSION, {
         upgrade(db, from) {
           if (from < 1) {
             db.createObjectStore("events", { keyPath: "key", autoIncrement: true }).createIndex("streams", "streams", { multiEntry: true });

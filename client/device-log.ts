@@ -9,6 +9,7 @@ import type { NewEntry, ParkedEntry, PendingEntry } from "../shared/outbox.ts";
 import { type Bundle, bundleKeyOf, entriesOf, rebundle, type StoredBundle, toBundles } from "./bundles.ts";
 import type { ParkedRecord, Schema, StoreName } from "./database.ts";
 import type { StreamEvent } from "./event-store.ts";
+import { between } from "./idb.ts";
 import { eventsOf, type Segment, type SegmentKey } from "./segments.ts";
 
 type Tx<M extends IDBTransactionMode> = IDBPTransaction<Schema, StoreName[], M>;
@@ -37,6 +38,8 @@ export async function whole<T>(tx: Pick<WriteTx, "done" | "abort">, work: () => 
 }
 
 const LAST_NUMBER = Number.POSITIVE_INFINITY;
+/** After all keys. */
+const END = [LAST_NUMBER, LAST_NUMBER];
 
 /** What the device knows of the log. An older version of this code kept less of it. */
 export async function historyOf(tx: ReadTx): Promise<History> {
@@ -47,24 +50,24 @@ export async function readHistory(db: IDBPDatabase<Schema>): Promise<History> {
   return historyOf(db.transaction(["meta"], "readonly"));
 }
 
-/** Records that hold one of the stream's versions from `from` on. */
-function versionsOf(streamId: string, from: number): IDBKeyRange {
-  return IDBKeyRange.bound([streamId, from], [streamId, LAST_NUMBER]);
+/** Keys `[first, n]` with an n from `from` on: of records that hold such a version of a stream, or of a page's segments. */
+export function numbersOf(first: string | number, from: number): IDBKeyRange {
+  return between([first, from], [first, LAST_NUMBER]);
 }
 
 /** Keys of the outbox from this bundle on. Numbers stand before arrays in the order of IndexedDB's keys. */
 export function outboxFrom(key: number): IDBKeyRange {
-  return IDBKeyRange.bound(key, LAST_NUMBER);
+  return between(key, LAST_NUMBER);
 }
 
 /** Keys of the confirmed log from the first page that holds something after this position. */
 export function pagesAfter(position: number): IDBKeyRange {
-  return IDBKeyRange.bound([position + 1, 0], [LAST_NUMBER, LAST_NUMBER]);
+  return between([position + 1, 0], END);
 }
 
 /** The first key of all, confirmed or pending; undefined where the device holds no event. */
 export function firstKey(tx: ReadTx): Promise<SegmentKey | number | undefined> {
-  return tx.objectStore("events").getKey(IDBKeyRange.lowerBound(Number.NEGATIVE_INFINITY));
+  return tx.objectStore("events").getKey(between(Number.NEGATIVE_INFINITY, END));
 }
 
 export function isBundle(record: Segment | Bundle): record is StoredBundle {
@@ -82,13 +85,13 @@ function byStream(tx: ReadTx) {
 
 /** The stream's version as an append sees it: the last pending event's, else the last confirmed one's, else 0. */
 export async function versionOf(tx: ReadTx, streamId: string): Promise<Version> {
-  const last = await byStream(tx).openKeyCursor(versionsOf(streamId, 0), "prev");
+  const last = await byStream(tx).openKeyCursor(numbersOf(streamId, 0), "prev");
   return toVersion(last?.key[1] ?? 0);
 }
 
 /** The version of the stream's last confirmed event; 0 where there is none. */
 export async function confirmedVersionOf(tx: ReadTx, streamId: string): Promise<Version> {
-  let cursor = await byStream(tx).openKeyCursor(versionsOf(streamId, 0), "prev");
+  let cursor = await byStream(tx).openKeyCursor(numbersOf(streamId, 0), "prev");
   while (cursor !== null && typeof cursor.primaryKey === "number") cursor = await cursor.continue();
   return toVersion(cursor?.key[1] ?? 0);
 }
@@ -97,7 +100,7 @@ export async function confirmedVersionOf(tx: ReadTx, streamId: string): Promise<
 export async function streamEvents(tx: ReadTx, streamId: string, from: number, to: number): Promise<StreamEvent[]> {
   // A record that holds the stream holds at least one of its events, so as many records as events are enough.
   const most = Number.isFinite(to) ? to - from + 1 : undefined;
-  const records = await byStream(tx).getAll(versionsOf(streamId, from), most);
+  const records = await byStream(tx).getAll(numbersOf(streamId, from), most);
   const isOurs = (id: string) => id === streamId;
   const events = records.flatMap((record): StreamEvent[] =>
     isBundle(record)
@@ -130,7 +133,8 @@ export async function pagesFrom(db: IDBPDatabase<Schema>, position: number): Pro
   const records = await events.getAll(pagesAfter(position), SEGMENTS_AT_ONCE);
   const last = records.at(-1);
   if (records.length === SEGMENTS_AT_ONCE && last !== undefined && isSegment(last)) {
-    records.push(...(await events.getAll(IDBKeyRange.bound(last.key, [last.key[0], LAST_NUMBER], true))));
+    const [page, n] = last.key;
+    records.push(...(await events.getAll(numbersOf(page, n + 1))));
   }
   return records.filter(isSegment);
 }
@@ -205,7 +209,7 @@ export class OutboxPart {
     const events = tx.objectStore("events");
     const first = await events.getAll(outboxFrom(0), BUNDLES_AT_ONCE);
     if (first.length < BUNDLES_AT_ONCE) return new OutboxPart(first);
-    const keys = await Promise.all([...streamIds].map((streamId) => byStream(tx).getAllKeys(versionsOf(streamId, 0))));
+    const keys = await Promise.all([...streamIds].map((streamId) => byStream(tx).getAllKeys(numbersOf(streamId, 0))));
     const wanted = [...new Set(keys.flat())].filter((key) => typeof key === "number").sort((a, b) => a - b);
     return new OutboxPart(await Promise.all(wanted.map((key) => events.get(key))));
   }

@@ -1,6 +1,6 @@
 /** Event types put to use: checking what an app appends, and bringing what it reads to the current version. */
 import { parseEvent } from "../shared/commit.ts";
-import type { EventBody, NewEvent } from "../shared/event.ts";
+import type { NewEvent, RecordedEvent } from "../shared/event.ts";
 import { assertAccepted, completeVersions, questionsOf } from "../shared/event-checks.ts";
 import { type EventTypes, upcastEvent } from "../shared/event-types.ts";
 import { DEFAULT_LIMITS, type Limits } from "../shared/limits.ts";
@@ -10,7 +10,7 @@ export interface EventTypeOptions {
   /** Which events the app knows: what it appends is checked, and what it reads is brought to the current version. Default: nothing of it. */
   readonly eventTypes?: EventTypes | undefined;
   /** Told of each event that is read as it was recorded, since `eventTypes` does not know its type or its version. */
-  readonly onUnknownEvent?: ((event: EventBody) => void) | undefined;
+  readonly onUnknownEvent?: ((event: RecordedEvent) => void) | undefined;
 }
 
 export interface CheckOptions {
@@ -46,7 +46,10 @@ export async function checkEvents(
  *
  * @param onUnknownEvent see `EventTypeOptions`
  */
-export function createReader(types: EventTypes, onUnknownEvent?: EventTypeOptions["onUnknownEvent"]): <E extends EventBody>(event: E) => E {
+export function createReader(
+  types: EventTypes,
+  onUnknownEvent?: EventTypeOptions["onUnknownEvent"],
+): <E extends RecordedEvent>(event: E) => E {
   return (recorded) => {
     const { event, isKnown } = upcastEvent(types, recorded);
     if (!isKnown) onUnknownEvent?.(event);

@@ -4,6 +4,12 @@
  */
 import type { DBSchema, IDBPDatabase } from "idb";
 
+/** An IndexedDB: the browser's, or one that is handed in. */
+export interface Platform {
+  readonly indexedDB: IDBFactory;
+  readonly IDBKeyRange: typeof IDBKeyRange;
+}
+
 export interface OpenHandlers {
   /** A new or older database is open for changes; `from` is its version, 0 for a new one. */
   readonly upgrade: (db: IDBDatabase, from: number) => void;
@@ -15,14 +21,20 @@ export interface OpenHandlers {
   readonly terminated: () => void;
 }
 
-export async function openDatabase<S extends DBSchema>(name: string, version: number, handlers: OpenHandlers): Promise<IDBPDatabase<S>> {
+export async function openDatabase<S extends DBSchema>(
+  indexedDB: IDBFactory,
+  ranges: typeof IDBKeyRange,
+  name: string,
+  version: number,
+  handlers: OpenHandlers,
+): Promise<IDBPDatabase<S>> {
   const request = indexedDB.open(name, version);
   request.addEventListener("upgradeneeded", ({ oldVersion }) => handlers.upgrade(request.result, oldVersion));
   request.addEventListener("blocked", handlers.blocked);
   const db = await outcome(request);
-  request.result.addEventListener("versionchange", () => handlers.blocking(request.result));
-  request.result.addEventListener("close", handlers.terminated);
-  return db as IDBPDatabase<S>; // what a request's result is wrapped in has the library's interface, as far as it is used
+  db.addEventListener("versionchange", () => handlers.blocking(db));
+  db.addEventListener("close", handlers.terminated);
+  return wrapper(ranges)(db) as IDBPDatabase<S>; // it has the library's interface, as far as it is used
 }
 
 /**
@@ -30,48 +42,56 @@ export async function openDatabase<S extends DBSchema>(name: string, version: nu
  * start after that takes it for corrupt: it deletes all databases of the site, however durably they were written. Deleting a database
  * ends the log, so this makes one and deletes it.
  */
-export async function renewLog(name: string): Promise<void> {
-  const scratch = indexedDB.open(name);
-  await outcome(scratch);
-  scratch.result.close();
+export async function renewLog(indexedDB: IDBFactory, name: string): Promise<void> {
+  (await outcome(indexedDB.open(name))).close();
   await outcome(indexedDB.deleteDatabase(name));
 }
 
-/** Of transactions, from when they were begun. */
-const ends = new WeakMap<object, Promise<void>>();
-
-function wrap(value: unknown): unknown {
-  if (value instanceof IDBRequest) return outcome(value);
-  if (value instanceof IDBTransaction) ends.set(value, end(value));
-  return [IDBDatabase, IDBTransaction, IDBObjectStore, IDBIndex, IDBCursor].some((kind) => value instanceof kind)
-    ? new Proxy(value as object, traps)
-    : value;
+/** A range of keys, made by the IndexedDB that is asked with it: no other takes it. Inclusive. */
+export function between(lower: IDBValidKey, upper: IDBValidKey): IDBKeyRange {
+  const make = (ranges: typeof IDBKeyRange) => ranges.bound(lower, upper);
+  return make as unknown as IDBKeyRange; // which every call on a store or an index makes of it
 }
 
-const traps: ProxyHandler<object> = {
-  get(target, key) {
-    if (key === "done") return ends.get(target);
-    const value: unknown = Reflect.get(target, key);
-    if (typeof value !== "function") return value;
-    return (...given: unknown[]) => {
-      const answer: unknown = value.apply(target, given);
-      // A cursor goes on by the request that it came from.
-      return target instanceof IDBCursor ? outcome(target.request) : wrap(answer);
-    };
-  },
-};
+/** Wraps what a database of these ranges answers. */
+function wrapper(ranges: typeof IDBKeyRange): (value: unknown) => unknown {
+  const traps: ProxyHandler<Record<PropertyKey, unknown>> = {
+    get(target, key) {
+      const value: unknown = target[key];
+      if (typeof value !== "function") return value;
+      return (...given: unknown[]) => {
+        const answer: unknown = value.apply(
+          target,
+          given.map((one) => (typeof one === "function" ? one(ranges) : one)),
+        );
+        // A cursor goes on by the request that it came from.
+        return wrap(answer ?? target["request"]);
+      };
+    },
+  };
 
-function outcome(request: IDBRequest): Promise<unknown> {
-  return new Promise((resolve, reject) => {
-    request.addEventListener("success", () => resolve(wrap(request.result)), { once: true });
-    request.addEventListener("error", () => reject(request.error), { once: true });
-  });
+  function wrap(value: unknown): unknown {
+    if (is<IDBRequest>(value, /Request/)) return outcome(value).then(wrap);
+    if (is<IDBTransaction>(value, /Transaction/)) Object.assign(value, { done: outcome(value, "complete", "abort") });
+    return is<Record<PropertyKey, unknown>>(value, /IDB/) ? new Proxy(value, traps) : value;
+  }
+  return wrap;
 }
 
-function end(tx: IDBTransaction): Promise<void> {
+/** By its name, since an IndexedDB that is handed in brings classes of its own. */
+function is<T>(value: unknown, kind: RegExp): value is T {
+  return kind.test(Object(value)[Symbol.toStringTag]);
+}
+
+interface Ending<T> extends EventTarget {
+  readonly result?: T;
+  readonly error: DOMException | null;
+}
+
+/** Where a request of a transaction has failed, the transaction follows. A cursor's request succeeds once for each step. */
+function outcome<T>(of: Ending<T>, good = "success", bad = "error"): Promise<T> {
   return new Promise((resolve, reject) => {
-    tx.addEventListener("complete", () => resolve());
-    // Where a request has failed, this follows.
-    tx.addEventListener("abort", () => reject(tx.error ?? new DOMException("The transaction was aborted.", "AbortError")));
+    of.addEventListener(good, () => resolve(of.result as T), { once: true }); // what a transaction comes to is nothing
+    of.addEventListener(bad, () => reject(of.error ?? new DOMException("The transaction was aborted.")), { once: true });
   });
 }

@@ -14,6 +14,7 @@ import {
   historyOf,
   isSegment,
   leaseOf,
+  numbersOf,
   OutboxPart,
   pagesAfter,
   parkedEntries,
@@ -110,7 +111,7 @@ async function fillIn(tx: WriteTx, events: readonly ConfirmedEvent[]): Promise<P
   for (const [page, arrived] of Map.groupBy(events, ({ position }) => pages.find((end) => end >= position))) {
     let all = arrived;
     if (page !== undefined) {
-      const range = IDBKeyRange.bound([page, 0], [page, Number.POSITIVE_INFINITY]);
+      const range = numbersOf(page, 0);
       const before: Segment[] = (await store.getAll(range)).filter(isSegment);
       const byPosition = new Map([...eventsOfPages(before), ...arrived].map((event) => [event.position, event]));
       all = [...byPosition.values()].sort((a, b) => a.position - b.position);

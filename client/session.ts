@@ -20,9 +20,8 @@ export interface SessionContext {
   readonly database: Database;
   readonly edge: Omit<EdgeOptions, "signal">;
   readonly settings: SyncSettings;
-  /** What becomes of contested commits, when it is there. */
-  readonly resolve: () => Promise<Resolve<ConfirmedEvent>>;
-  readonly pageDurability: () => IDBTransactionDurability;
+  /** What becomes of contested commits, and how it is written. */
+  readonly rules: () => Promise<{ readonly resolve: Resolve<ConfirmedEvent>; readonly durability: IDBTransactionDurability }>;
   /** The machine has taken a step. */
   onStep(state: SyncState): void;
   /** The database tells something else than it did. */
@@ -113,7 +112,7 @@ export class Session {
 
   /** Does what is asked for; what went wrong is an input too. */
   async #input(effect: Exclude<SyncEffect, { kind: "wait" | "settled" | "failed" | "listen" }>): Promise<SyncInput> {
-    const { database, resolve, pageDurability } = this.#context;
+    const { database, rules } = this.#context;
     const { request } = effect;
     try {
       switch (effect.kind) {
@@ -122,8 +121,8 @@ export class Session {
         case "push":
           return { kind: "push-answered", request, answer: await pushCommits(this.#edge, effect.batch, effect.history) };
         case "apply": {
-          const rule = await resolve();
-          const applied = await database.run((db) => applyPage(db, effect.page, effect.asked, this.#term, rule, pageDurability()));
+          const { resolve, durability } = await rules();
+          const applied = await database.run((db) => applyPage(db, effect.page, effect.asked, this.#term, resolve, durability));
           const { history } = applied;
           if (applied.kind === "stale") return { kind: "page-stale", request, history };
           this.#context.onWritten(applied, history);

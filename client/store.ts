@@ -17,6 +17,7 @@ import { pagesFrom, pendingCommits, type ReadTx, readHistory, streamEvents, vers
 import type { EventTypeOptions } from "./event-checks.ts";
 import type { AppendOptions, AppendResult, EventStore, ReadAllOptions, ReadStreamOptions, StreamSlice } from "./event-store.ts";
 import { follow, setScope } from "./history.ts";
+import type { Platform } from "./idb.ts";
 import { LiveValue } from "./live-value.ts";
 import type { Aggregate, FoldOptions } from "./model/aggregates.ts";
 import type { Conflict } from "./model/conflicts.ts";
@@ -78,6 +79,8 @@ export interface StoreOptions extends ConflictRules, EventTypeOptions {
   readonly limits?: Partial<Limits>;
   /** The deciders whose commands are decided again where others' events came first: functions can't be stored, so each tab names them. */
   readonly deciders?: readonly AnyDecider[];
+  /** The IndexedDB that holds the database. Default: the browser's. For tests there is `openMemoryStore` of `headwater/testing`. */
+  readonly platform?: Platform;
 }
 
 /**
@@ -126,12 +129,22 @@ export class Store implements EventStore {
   #read: Kit["read"] = (event) => event;
 
   /** @internal Use `openStore`. */
-  constructor({ name, sync, durability = "strict", limits, deciders = [], eventTypes, onUnknownEvent, ...rules }: StoreOptions) {
+  constructor({
+    name,
+    platform = globalThis,
+    sync,
+    durability = "strict",
+    limits,
+    deciders = [],
+    eventTypes,
+    onUnknownEvent,
+    ...rules
+  }: StoreOptions) {
     this.#limits = completeLimits(limits);
     this.#deciders = new Map(deciders.map((decider) => [decider.name, decider]));
     this.#filter = scopeOf(sync?.filter);
     this.#board = new StatusBoard(sync === undefined ? "local" : "offline");
-    this.#database = new Database(name, () => this.#onOutdated());
+    this.#database = new Database(name, platform, () => this.#onOutdated());
     this.#appender = new Appender(this.#database, durability, (commits, isParkedChanged, history) => {
       this.#count(commits);
       if (history !== undefined) {
@@ -143,6 +156,7 @@ export class Store implements EventStore {
     });
     this.#kit = {
       name,
+      platform,
       database: this.#database,
       limits: this.#limits,
       deciders: this.#deciders,
@@ -152,10 +166,7 @@ export class Store implements EventStore {
       fetched: (streamId) => this.#follow({ streamId: parseStreamId(streamId), expectedVersion: "stream-exists" }),
       eventTypes,
       onUnknownEvent,
-      watch: (listener) => {
-        this.#changes.add(listener);
-        return () => this.#changes.delete(listener);
-      },
+      changes: this.#changes,
     };
     if (sync === undefined) {
       this.#tabs = new Tabs(name, () => void this.#refreshQuietly());
@@ -163,7 +174,6 @@ export class Store implements EventStore {
     }
     const { automatic = true, pollEvery = 5_000, live = sync.fetch === undefined, ...edge } = sync;
     const { pageEvents, pushCommits, pushStreams, bodyBytes } = this.#limits;
-    const hasRules = () => this.#deciders.size > 0 || Object.keys(rules).length > 0;
     this.#syncer = new Syncer({
       name,
       database: this.#database,
@@ -175,9 +185,11 @@ export class Store implements EventStore {
         pollEvery: parseCount(pollEvery, "sync.pollEvery") ?? pollEvery,
         live: automatic && live,
       },
-      resolve: async () => (hasRules() ? (await this.#load()).resolve : () => ({ kind: "park" })),
       // Events that a rule puts in a commit's place exist here alone.
-      pageDurability: () => (hasRules() ? "strict" : "relaxed"),
+      rules: async () =>
+        this.#deciders.size > 0 || Object.keys(rules).length > 0
+          ? { resolve: (await this.#load()).resolve, durability: "strict" }
+          : { resolve: () => ({ kind: "park" }), durability: "relaxed" },
       board: this.#board,
       ending: this.#ending.signal,
       refresh: () => this.#refreshQuietly(),
@@ -405,7 +417,7 @@ export class Store implements EventStore {
       ({ Model }) => new Model(this.#kit),
       (cause) => {
         this.#model = undefined;
-        throw new UnavailableError("A part of the app can't be loaded.", {}, { cause });
+        throw new UnavailableError("A part of the app is missing; reload the page.", {}, { cause });
       },
     );
     return this.#model;
@@ -430,7 +442,7 @@ export class Store implements EventStore {
     this.#conflicts = conflicts;
     this.#board.update({ pending, conflicts: parked, ...progressOf(history) });
     if (this.#scope !== undefined) this.#scope = history.scope;
-    this.#changed();
+    for (const listener of this.#changes) listener();
   }
 
   /** What can't be loaded now is told of as soon as it can; that there are some the status says. */
@@ -456,13 +468,9 @@ export class Store implements EventStore {
     if (isParkedChanged) void this.#refreshQuietly();
   }
 
-  #changed(): void {
-    for (const listener of this.#changes) listener();
-  }
-
   /** Something was written; so many commits more are pending. */
   #count(commits: number): void {
-    this.#changed();
+    for (const listener of this.#changes) listener();
     if (commits === 0) return;
     this.#counted++;
     this.#board.update({ pending: Math.max(0, this.#board.current.pending + commits) });
@@ -492,15 +500,8 @@ function loading<State>(streamId: string, state: State): LiveState<State> {
 
 /** Starts something when what it needs is there. @returns ends it, also before */
 function later<T>(needed: Promise<T>, start: (needed: T) => () => void): () => void {
-  let isEnded = false;
-  let stop: (() => void) | undefined;
-  void needed.then((value) => {
-    if (!isEnded) stop = start(value);
-  });
-  return () => {
-    isEnded = true;
-    stop?.();
-  };
+  const started = needed.then(start);
+  return () => void started.then((stop) => stop());
 }
 
 function progressOf({ log, position, head }: History): Pick<Status, "cursor" | "head"> {

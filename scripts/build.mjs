@@ -6,12 +6,12 @@ import { build } from "esbuild";
 import { buildDemo } from "../demo/build.mjs";
 
 process.chdir(fileURLToPath(new URL("..", import.meta.url)));
-const { dependencies } = JSON.parse(readFileSync("package.json", "utf8"));
-const external = [...Object.keys(dependencies), "cloudflare:*", "node:*"];
+const { dependencies, peerDependencies } = JSON.parse(readFileSync("package.json", "utf8"));
+const external = [...Object.keys({ ...dependencies, ...peerDependencies }), "cloudflare:*", "node:*"];
 
 rmSync("dist", { recursive: true, force: true });
 await build({
-  entryPoints: ["shared/event-types.ts", "client/index.ts", "client/http.ts", "worker/index.ts", "cli/main.ts"],
+  entryPoints: ["shared/event-types.ts", "client/index.ts", "client/http.ts", "client/testing/index.ts", "worker/index.ts", "cli/main.ts"],
   outdir: "dist",
   outbase: ".",
   bundle: true,

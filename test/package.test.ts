@@ -92,6 +92,17 @@ test("a consumer's types are checked against it", async () => {
   await expect(check("wrong.ts", "es2024,dom", ["--types", ""])).rejects.toMatchObject({ stdout: expect.stringContaining("'nam'") });
 });
 
+test("given, when and then need nothing else, and the store in memory says what it needs", async () => {
+  const code = `import { given, openMemoryStore } from "headwater/testing";
+const noted = { type: "Noted", data: {} };
+given({ name: "notes", version: 1, initialState: null, evolve: () => null, decide: () => noted }).when({}).then(noted);
+console.log(await openMemoryStore().catch((error) => error.message));
+`;
+  await writeFile(join(folder, "testing.mjs"), code);
+  const { stdout } = await run(process.execPath, ["testing.mjs"], { cwd: folder });
+  expect(stdout).toBe("openMemoryStore needs fake-indexeddb: npm install --save-dev fake-indexeddb\n");
+});
+
 test("its command line runs", async () => {
   const { stdout } = await run(process.execPath, [join(folder, "node_modules/.bin/headwater"), "--help"], { cwd: folder });
   expect(stdout).toContain("import");

@@ -52,7 +52,7 @@ export async function readConflicts(
     return entries.map(({ seq, streamId, events, expectedVersion, reason, command }): Conflict => {
       return {
         streamId,
-        events: events.map((event) => read(event)),
+        events,
         expectedVersion,
         actualVersion: reason.actualVersion,
         code: reason.code,

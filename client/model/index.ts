@@ -31,7 +31,7 @@ export class Model {
   constructor(opened: Opened) {
     const { eventTypes, onUnknownEvent } = opened;
     this.read = eventTypes === undefined ? (event) => event : createReader(eventTypes, onUnknownEvent);
-    this.#kit = { ...opened, read: this.read };
+    this.#kit = { ...opened, read: this.read, watch: (listener) => watched(opened.changes, listener) };
     this.#aggregates = new Aggregates(this.#kit);
     this.resolve = createResolver(this.#kit);
   }
@@ -107,3 +107,8 @@ export class Model {
 /** A decider as far as it folds. */
 export type StateOf<State> = Pick<Decider<State, never, DecidedEvent, never>, "name" | "version" | "initialState" | "evolve"> &
   Pick<AnyDecider, "evolve">;
+
+function watched(changes: Set<() => void>, listener: () => void): () => void {
+  changes.add(listener);
+  return () => changes.delete(listener);
+}

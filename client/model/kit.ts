@@ -1,17 +1,19 @@
 /** What modelling is given of the device's store, besides what it imports itself. */
 
 import type { DecidedEvent } from "../../shared/decider.ts";
-import type { EventBody } from "../../shared/event.ts";
+import type { RecordedEvent } from "../../shared/event.ts";
 import type { Limits } from "../../shared/limits.ts";
 import type { AppendRequest } from "../appender.ts";
 import type { Database } from "../database.ts";
 import type { EventTypeOptions } from "../event-checks.ts";
 import type { AppendOptions, AppendResult } from "../event-store.ts";
+import type { Platform } from "../idb.ts";
 import type { ConflictRules, Deciders } from "../rules.ts";
 
 export interface Opened extends EventTypeOptions {
   /** Of the database. */
   readonly name: string;
+  readonly platform: Platform;
   readonly database: Database;
   readonly limits: Limits;
   /** By their names: the ones that the app has named, and the ones that were used. */
@@ -28,12 +30,14 @@ export interface Opened extends EventTypeOptions {
   ) => Promise<AppendResult>;
   /** Waits until a stream that the device did not follow is here. @throws UnavailableError where it can't be fetched */
   readonly fetched: (streamId: string) => Promise<void>;
-  /** Calls `listener` after each change of what the device holds, by any tab. @returns ends it */
-  readonly watch: (listener: () => void) => () => void;
+  /** Called after each change of what the device holds, by any tab. */
+  readonly changes: Set<() => void>;
 }
 
 /** The same, and what the model adds to it. */
 export interface Kit extends Opened {
   /** An event as the app reads it. @throws UpcastError where an upcaster fails */
-  readonly read: <E extends EventBody>(event: E) => E;
+  readonly read: <E extends RecordedEvent>(event: E) => E;
+  /** Calls `listener` after each change. @returns ends it */
+  readonly watch: (listener: () => void) => () => void;
 }

@@ -218,7 +218,7 @@ export class Projector {
   async #letGoOfBefore(before: RowDatabase): Promise<void> {
     this.#before = undefined;
     before.close();
-    for (const name of await olderNames(this.#kit.name, this.#projection)) indexedDB.deleteDatabase(name);
+    for (const name of await olderNames(this.#kit, this.#projection)) this.#kit.platform.indexedDB.deleteDatabase(name);
   }
 
   #show(status: ProjectionStatus): void {
@@ -232,9 +232,9 @@ function isOf({ log, scope }: Checkpoint, history: History): boolean {
 }
 
 /** Databases of other versions of the projection; none where the browser can't tell. */
-async function olderNames(store: string, { name, version }: AnyProjection): Promise<string[]> {
+async function olderNames({ name: store, platform }: Kit, { name, version }: AnyProjection): Promise<string[]> {
   const prefix = rowsName(store, name, 0).slice(0, -1);
-  const databases = (await indexedDB.databases?.()) ?? [];
+  const databases = (await platform.indexedDB.databases?.()) ?? [];
   const names = databases.flatMap((database) => (database.name?.startsWith(prefix) ? [database.name] : []));
   return names.filter((other) => other !== rowsName(store, name, version)).sort((a, b) => versionOf(b) - versionOf(a));
 }
@@ -245,7 +245,7 @@ function versionOf(name: string): number {
 
 /** The latest version before that has caught up once. */
 async function openBefore(kit: Kit, projection: AnyProjection): Promise<RowDatabase | undefined> {
-  for (const name of await olderNames(kit.name, projection)) {
+  for (const name of await olderNames(kit, projection)) {
     const version = versionOf(name);
     if (!(version < projection.version)) continue;
     const rows = await RowDatabase.open(kit, { ...projection, version });

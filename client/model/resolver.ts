@@ -4,17 +4,19 @@ import { decideAgain } from "../../shared/decider.ts";
 import { InvalidRequestError } from "../../shared/errors.ts";
 import type { ConfirmedEvent, EventBody } from "../../shared/event.ts";
 import { assertAccepted, completeVersions, questionsOf } from "../../shared/event-checks.ts";
+import { upcastEvent } from "../../shared/event-types.ts";
 import { byCommutation, type Contested, type Resolution, type Resolve } from "../../shared/resolution.ts";
 import { newEvents } from "../options.ts";
 import type { ConflictAnswer } from "../rules.ts";
 import type { Kit } from "./kit.ts";
 
 export function createResolver(kit: Kit): Resolve<ConfirmedEvent> {
-  const { deciders, read } = kit;
+  const { deciders, eventTypes, read } = kit;
+  const known = (event: EventBody) => (eventTypes === undefined ? event : upcastEvent(eventTypes, event).event);
   const { onConflict, commuting = [] } = kit.rules;
   return (contested) => {
     if (contested.command !== undefined) {
-      return decideAgain(deciders, contested, read, (events) => completed(kit, contested.streamId, events, "decide."));
+      return decideAgain(deciders, contested, known, (events) => completed(kit, contested.streamId, events, "decide."));
     }
     try {
       const answer = onConflict?.({ ...contested, theirs: contested.theirs.map((event) => read(event)) });

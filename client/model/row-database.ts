@@ -10,7 +10,7 @@ import type { DBSchema, IDBPDatabase, IDBPTransaction } from "idb";
 import type { Scope } from "../../shared/history.ts";
 import type { AnyProjection, FoundRow, RowQuery } from "../../shared/projection.ts";
 import { whole } from "../device-log.ts";
-import { openDatabase } from "../idb.ts";
+import { between, openDatabase } from "../idb.ts";
 import type { Kit } from "./kit.ts";
 
 export interface Checkpoint {
@@ -39,8 +39,11 @@ export class RowDatabase {
     this.#db = db;
   }
 
-  static async open({ name }: Pick<Kit, "name">, { name: projection, version, indexes = [] }: AnyProjection): Promise<RowDatabase> {
-    const db = await openDatabase<Schema>(rowsName(name, projection, version), 1, {
+  static async open(
+    { name, platform }: Pick<Kit, "name" | "platform">,
+    { name: projection, version, indexes = [] }: AnyProjection,
+  ): Promise<RowDatabase> {
+    const db = await openDatabase<Schema>(platform.indexedDB, platform.IDBKeyRange, rowsName(name, projection, version), 1, {
       upgrade(database) {
         const rows = database.createObjectStore("rows", { keyPath: "key" });
         for (const index of indexes) rows.createIndex(index, `row.${index}`);
@@ -123,10 +126,9 @@ export function rowsName(store: string, projection: string, version: number): st
 }
 
 function rangeOf({ equals, from, to }: RowQuery): IDBKeyRange | undefined {
-  if (equals !== undefined) return IDBKeyRange.only(equals);
-  if (from !== undefined && to !== undefined) return IDBKeyRange.bound(from, to);
-  if (from !== undefined) return IDBKeyRange.lowerBound(from);
-  return to === undefined ? undefined : IDBKeyRange.upperBound(to);
+  if (equals !== undefined) return between(equals, equals);
+  // Numbers stand before texts, and texts before lists.
+  return from === undefined && to === undefined ? undefined : between(from ?? Number.NEGATIVE_INFINITY, to ?? []);
 }
 
 interface Readable {

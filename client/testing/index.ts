@@ -1,0 +1,4 @@
+/** `headwater/testing`: what an app's own tests need, under any runner or none. */
+export { type Given, given, type When } from "./given.ts";
+export { type MemoryStoreOptions, openMemoryStore } from "./memory-store.ts";
+export type { Refusal } from "./refusal.ts";

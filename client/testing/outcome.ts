@@ -1,0 +1,64 @@
+/** What became of a command: the events as a store would record them, or what was thrown. */
+import { type EventDefaults, parseCommit } from "../../shared/commit.ts";
+import { type DecidedEvent, type Decider, decideCommand, fold } from "../../shared/decider.ts";
+import { HeadwaterError } from "../../shared/errors.ts";
+import type { EventBody } from "../../shared/event.ts";
+import { type Json, sameJson } from "../../shared/json.ts";
+import { DEFAULT_LIMITS } from "../../shared/limits.ts";
+import { nameOf } from "./refusal.ts";
+
+export type Outcome = { readonly decided: readonly Json[] } | { readonly refusal: unknown };
+
+/** @throws TypeError where the events can't be recorded */
+export function outcomeOf<State, Command, Event extends DecidedEvent, Evolved>(
+  decider: Decider<State, Command, Event, Evolved>,
+  events: readonly Evolved[],
+  command: Command,
+): Outcome {
+  const state = fold(decider, decider.initialState, events);
+  let decided: readonly Event[];
+  try {
+    decided = decideCommand(decider, command, state);
+  } catch (refusal) {
+    return { refusal };
+  }
+  return { decided: recorded(decided, `${decider.name}: what was decided`) };
+}
+
+export function isSameOutcome(a: Outcome, b: Outcome): boolean {
+  if ("refusal" in a || "refusal" in b) return "refusal" in a && "refusal" in b && nameOf(a.refusal) === nameOf(b.refusal);
+  return sameJson(a.decided, b.decided);
+}
+
+const NO_ID = "00000000-0000-0000-0000-";
+const NO_TIME = "1970-01-01T00:00:00Z";
+
+/**
+ * Events as they would be recorded, without what is the same for all that say nothing of it.
+ *
+ * @param what names them where they can't be
+ */
+export function recorded(events: readonly DecidedEvent[], what: string): Json[] {
+  if (events.length === 0) return [];
+  let made = 0;
+  const defaults: EventDefaults = { newId: () => NO_ID + String(made++).padStart(12, "0"), occurredAt: NO_TIME };
+  try {
+    return parseCommit({ streamId: "Given", expectedVersion: "any", events }, defaults, DEFAULT_LIMITS).events.map(asTold);
+  } catch (error) {
+    if (!(error instanceof HeadwaterError)) throw error;
+    throw new TypeError(`${what} can't be recorded: ${error.message}`, { cause: error });
+  }
+}
+
+function asTold({ id, type, data, metadata, schemaVersion, occurredAt }: EventBody): Json {
+  return JSON.parse(
+    JSON.stringify({
+      type,
+      data,
+      metadata: Object.keys(metadata).length > 0 ? metadata : undefined,
+      schemaVersion: schemaVersion === 1 ? undefined : schemaVersion,
+      id: id.startsWith(NO_ID) ? undefined : id,
+      occurredAt: occurredAt === NO_TIME ? undefined : occurredAt,
+    }),
+  );
+}

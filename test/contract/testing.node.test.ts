@@ -1,0 +1,4 @@
+import { openMemoryStore } from "../../client/testing/index.ts";
+import { describeEventStore } from "./event-store-contract.ts";
+
+describeEventStore("openMemoryStore", () => openMemoryStore());
