@@ -2,3 +2,4 @@
 export { type Given, given, type When } from "./given.ts";
 export { type MemoryStoreOptions, openMemoryStore } from "./memory-store.ts";
 export type { Refusal } from "./refusal.ts";
+export { replaySamples } from "./upcasters.ts";
