@@ -1,0 +1,182 @@
+/**
+ * What a subscription does next. An app's handler is given the events of a filter in the order of their positions; a checkpoint says
+ * how far it has come.
+ *
+ *     read behind the checkpoint ──► handed over ──► handled ──────────────────────────────► checkpoint behind them
+ *          ▲                              └── refused ──► again, after a wait
+ *          │                                     └── too often: several ──► one at a time, to find which it is
+ *          └─────────────────────────────────────┘              one ──────► set aside, checkpoint behind it
+ *                                                                  └──────► or stopped, checkpoint before it
+ *
+ * Invariants it upholds (numbers of the design's section 9):
+ *  7. the checkpoint never passes an event that was neither handled nor set aside, and nothing is handed over that stands before it:
+ *     so each event is handled at least once, in order. Whoever keeps the list of what was set aside writes it together with the
+ *     checkpoint behind it;
+ *  7a. an event is set aside, or stops its subscription, only after it was refused by itself, so that no innocent neighbour is;
+ *  7b. what was refused is handed over again after a wait and not before, whoever wakes the subscription meanwhile.
+ *
+ * What it does not do: tell a handler that refuses one event from one that can do nothing at the moment. Many events in a row that
+ * are refused are taken for the latter, and stop the subscription instead of being set aside one after the other.
+ */
+import { assert } from "./assert.ts";
+import { type Backoff, backoff } from "./backoff.ts";
+import { HeadwaterError, InvalidRequestError } from "./errors.ts";
+import { parseCount } from "./limits.ts";
+import { isOrdinal } from "./order.ts";
+
+export interface SubscriptionPolicy {
+  /** Events that are handed over together, at most. */
+  readonly batchSize: number;
+  /** How often an event that was refused by itself is handed over again. */
+  readonly retries: number;
+  /** What becomes of an event that was refused once more: it is set aside and the others go on, or all wait behind it. */
+  readonly onFailure: "set-aside" | "stop";
+  /** After so many events in a row that were set aside the next one stops the subscription. */
+  readonly setAsideInARow: number;
+  readonly backoff: Backoff;
+}
+
+/** With these an event is tried for about half an hour before it is given up. */
+export const DEFAULT_POLICY: SubscriptionPolicy = {
+  batchSize: 100,
+  retries: 30,
+  onFailure: "stop",
+  setAsideInARow: 10,
+  backoff: { first: 2_000, longest: 300_000 },
+};
+
+const LARGEST_BATCH = 1000;
+
+/** Several events are handed over again so often before they are taken apart: most of them are innocent. */
+const RETRIES_TOGETHER = 2;
+
+/** Where a subscription stands. All of it is durable: it is read before each step and written after it. */
+export interface Progress {
+  /** Every event of the filter up to this position was handled, or set aside. */
+  readonly checkpoint: number;
+  /** How often what stands behind the checkpoint was refused, in a row. */
+  readonly failures: number;
+  /** Up to this position events are handed over one at a time; none are, where the checkpoint has passed it. */
+  readonly alone: number;
+  /** Events that were set aside in a row. */
+  readonly inARow: number;
+  readonly isStopped: boolean;
+}
+
+/** Events that stand behind the checkpoint without another one of the filter between. */
+export interface Batch {
+  /** One or more. */
+  readonly count: number;
+  /** There is no event of the filter from the last one's position up to here. */
+  readonly upTo: number;
+}
+
+export type SubscriptionStep =
+  | { readonly kind: "hand-over" }
+  /** Read again: one event at a time now. */
+  | { readonly kind: "take-apart"; readonly progress: Progress }
+  /** The batch's one event. To be written in one transaction with the event's place in the list. */
+  | { readonly kind: "set-aside"; readonly progress: Progress }
+  | { readonly kind: "stop"; readonly progress: Progress };
+
+/** Where a subscription begins: `now` is behind what there was when it was first known. */
+export type Beginning = "beginning" | "now" | number;
+
+/** @param facts the position where it was first known, and the log's head; a position beyond that is the head */
+export function beginningOf(from: Beginning, { since, head }: { readonly since: number; readonly head: number }): number {
+  if (from === "now") return since;
+  return from === "beginning" ? 0 : Math.min(from, head);
+}
+
+export function startAt(position: number): Progress {
+  assert(isOrdinal(position), "a checkpoint is a position");
+  return { checkpoint: position, failures: 0, alone: 0, inARow: 0, isStopped: false };
+}
+
+/** How many events are to be read. */
+export function sizeOfBatch({ checkpoint, alone }: Progress, { batchSize }: SubscriptionPolicy): number {
+  return checkpoint < alone ? 1 : batchSize;
+}
+
+/** What is to be done with the events that were read. */
+export function nextStep(progress: Progress, policy: SubscriptionPolicy, { count, upTo }: Batch): SubscriptionStep {
+  assert(!progress.isStopped, "a subscription that is stopped is handed nothing");
+  assert(count >= 1 && upTo > progress.checkpoint, "a batch has an event behind the checkpoint");
+  assert(count <= sizeOfBatch(progress, policy), "a batch is no larger than asked for");
+  const { failures, inARow } = progress;
+  if (failures <= (count > 1 ? Math.min(RETRIES_TOGETHER, policy.retries) : policy.retries)) return { kind: "hand-over" };
+  if (count > 1) return { kind: "take-apart", progress: { ...progress, failures: 0, alone: upTo } };
+  if (policy.onFailure === "stop" || inARow >= policy.setAsideInARow) return { kind: "stop", progress: { ...progress, isStopped: true } };
+  return { kind: "set-aside", progress: { ...progress, checkpoint: upTo, failures: 0, inARow: inARow + 1 } };
+}
+
+export function afterHandled(progress: Progress, { upTo }: Batch): Progress {
+  assert(upTo > progress.checkpoint, "a checkpoint moves forwards");
+  return { ...progress, checkpoint: upTo, failures: 0, inARow: 0 };
+}
+
+/** @param batch left out where it is not known any more: whoever held it was killed */
+export function afterRefused(progress: Progress, batch?: Batch): Progress {
+  // One that was refused by itself is tried by itself, whatever comes behind it meanwhile.
+  const alone = batch?.count === 1 ? batch.upTo : progress.alone;
+  return { ...progress, failures: progress.failures + 1, alone };
+}
+
+/** Nothing of the filter stands up to here. */
+export function afterPassed(progress: Progress, upTo: number): Progress {
+  assert(upTo >= progress.checkpoint, "a checkpoint moves forwards");
+  return { ...progress, checkpoint: upTo };
+}
+
+/** What is followed is not what it was: nothing is handed over until somebody has looked at it. */
+export function stopped(progress: Progress): Progress {
+  return { ...progress, isStopped: true };
+}
+
+/** Goes on where it stopped, as if nothing had been refused. */
+export function resumed(progress: Progress): Progress {
+  return { ...progress, failures: 0, inARow: 0, isStopped: false };
+}
+
+/** @param random from 0 to below 1 @returns milliseconds until what was refused is handed over again */
+export function waitAfter({ failures }: Progress, policy: SubscriptionPolicy, random: number): number {
+  assert(failures >= 1, "nothing waits that was not refused");
+  return backoff(policy.backoff, failures, random);
+}
+
+/** Thrown by a handler to say why it refuses, in a sentence that is shown to whoever looks after the subscription. */
+export class HandlerError extends Error {
+  override readonly name = "HandlerError";
+}
+
+const LONGEST_SENTENCE = 300;
+
+/**
+ * Why a handler refused, to be kept and shown. What an error says that was not meant for that may hold an event's data, as that of
+ * `JSON.parse` does: of such a one only the kind is told.
+ */
+export function sentenceOfRefusal(error: unknown): string {
+  if (error instanceof HandlerError || error instanceof HeadwaterError) {
+    return error.message.replaceAll(/[\p{Cc}\p{Zl}\p{Zp}]+/gu, " ").slice(0, LONGEST_SENTENCE);
+  }
+  const name = error instanceof Error && /^\w{1,60}$/.test(error.name) ? error.name : "something that is no error";
+  return `The handler threw ${name}.`;
+}
+
+/** The policy with defaults for what is left out. @throws InvalidRequestError naming the part that is not of its form */
+export function completePolicy(given: Partial<SubscriptionPolicy>, field: string): SubscriptionPolicy {
+  const policy = { ...DEFAULT_POLICY, ...given };
+  const { batchSize, retries, onFailure, setAsideInARow } = policy;
+  parseCount(batchSize, `${field}.batchSize`);
+  if (batchSize > LARGEST_BATCH) {
+    throw new InvalidRequestError(`${field}.batchSize is at most ${LARGEST_BATCH}.`, { field: `${field}.batchSize` });
+  }
+  if (!isOrdinal(retries)) throw new InvalidRequestError(`${field}.retries is a whole number from 0.`, { field: `${field}.retries` });
+  if (onFailure !== "set-aside" && onFailure !== "stop") {
+    throw new InvalidRequestError(`${field}.onFailure is "set-aside" or "stop".`, { field: `${field}.onFailure` });
+  }
+  if (!isOrdinal(setAsideInARow)) {
+    throw new InvalidRequestError(`${field}.setAsideInARow is a whole number from 0.`, { field: `${field}.setAsideInARow` });
+  }
+  return policy;
+}
