@@ -49,7 +49,7 @@ export class Subscribers {
   readonly #host: SubscribersHost;
   #known: Known | undefined;
   readonly #told = new Map<string, number>();
-  readonly #telling = new Set<string>();
+  readonly #telling = new Map<string, Promise<void>>();
   #failures = 0;
 
   constructor(host: SubscribersHost) {
@@ -117,12 +117,18 @@ export class Subscribers {
   }
 
   /** Until it knows of all; joins a call under way. @throws where it can't be reached */
-  async #tell(name: string): Promise<void> {
-    if (this.#telling.has(name)) return;
-    this.#telling.add(name);
-    try {
+  #tell(name: string): Promise<void> {
+    let telling = this.#telling.get(name);
+    if (telling === undefined) {
       // Not in this turn: whoever published does not wait for it, and what else comes in this turn is told along.
-      await Promise.resolve();
+      telling = Promise.resolve().then(() => this.#tellUntilKnown(name));
+      this.#telling.set(name, telling);
+    }
+    return telling;
+  }
+
+  async #tellUntilKnown(name: string): Promise<void> {
+    try {
       for (let origin = this.#untold(name); origin !== undefined; origin = this.#untold(name)) {
         const told = origin;
         await callObject(
@@ -132,6 +138,7 @@ export class Subscribers {
         this.#told.set(name, told.head);
       }
     } finally {
+      // In the same turn as the last look: what is published from now on is told anew.
       this.#telling.delete(name);
     }
   }

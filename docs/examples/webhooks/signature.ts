@@ -1,6 +1,6 @@
 /**
  * The signature of a webhook, for both sides: HMAC by SHA-256 over id, time and body, in the form of https://www.standardwebhooks.com,
- * whose libraries verify it in many languages. It needs nothing but Web Crypto.
+ * whose libraries verify it in many languages; they are given the secret as `whsec_` and its Base64. It needs nothing but Web Crypto.
  */
 
 export interface Signed {
