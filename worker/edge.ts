@@ -113,7 +113,7 @@ export function createEdge<E extends EdgeEnv = EdgeEnv>({
   });
 
   app.get("/health", (context) => context.json({ status: "ok" }));
-  app.get("/openapi.json", (context) => context.json(openApi()));
+  app.get("/openapi.json", (context) => context.json(openApi(names.length > 0)));
 
   app.use("/v1/:store/*", async (context, next) => {
     // What is appended would be handed to nobody, and nobody would notice.

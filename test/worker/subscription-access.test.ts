@@ -82,3 +82,16 @@ test("an edge without subscriptions has none to tell of", async () => {
   expect(await (await call("/subscriptions")).json()).toEqual({ subscriptions: [] });
   expect((await call("/subscriptions/all")).status).toBe(404);
 });
+
+test("/openapi.json tells of subscriptions where there are some, and not of which", async () => {
+  const textOf = async (edge: { fetch: typeof subscribed.edge.fetch }) => {
+    const response = await edge.fetch(new Request("https://edge.example/openapi.json"), subscribed.envOf(env), createExecutionContext());
+    return response.text();
+  };
+  const paths = Object.keys(JSON.parse(await textOf(subscribed.edge)).paths).filter((path) => path.includes("subscriptions"));
+  expect(paths).toEqual(
+    ["", "/{name}", "/{name}/resume", "/{name}/reset", "/{name}/replay"].map((end) => `/v1/{store}/subscriptions${end}`),
+  );
+  expect(await textOf(subscribed.edge)).not.toContain("permits");
+  expect(await textOf(createEdge())).not.toContain("subscriptions");
+});
