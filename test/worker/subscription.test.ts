@@ -393,6 +393,23 @@ test("an event whose handler is killed each time is given up as one that is refu
   expect(calls).toEqual([]);
 });
 
+test("a handler that is killed in the middle of its work is called again, and the rest comes behind it", async () => {
+  const store = newSubscribedStore(subscribed);
+  let hangs = true;
+  const calls = watch(store, "all", () => (hangs ? new Promise(() => {}) : undefined));
+  await store.append("A-1", 0, event(), event());
+  await vi.waitFor(() => expect(calls).toHaveLength(1));
+  hangs = false;
+  const killed = runInDurableObject(store.subscription("all"), (_, state) => state.abort("killed"));
+  await expect(killed).rejects.toThrow("killed");
+  await store.append("A-1", 2, event());
+  await until(store, "all", { position: 3, state: "running", attempts: 0 });
+  expect([calls[0], calls.slice(1).flat()]).toEqual([
+    [1, 2],
+    [1, 2, 3],
+  ]);
+});
+
 async function shorten(store: SubscribedStore, head: number): Promise<void> {
   await runInDurableObject(store.log(), (_, { storage }) => {
     storage.sql.exec("DELETE FROM runs WHERE last_position > ?", head);
