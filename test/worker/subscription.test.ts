@@ -1,5 +1,12 @@
 /** Subscriptions at the edge: at least once, in order, whatever happens to the objects and whatever the handler does. */
-import { abortAllDurableObjects, env, evictDurableObject, runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
+import {
+  abortAllDurableObjects,
+  createExecutionContext,
+  env,
+  evictDurableObject,
+  runDurableObjectAlarm,
+  runInDurableObject,
+} from "cloudflare:test";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { HandlerError } from "../../shared/subscription.ts";
 import type { ConfirmedEvent, HandlerContext, Subscription } from "../../worker/index.ts";
@@ -7,7 +14,8 @@ import { createEdge, LogObject, SubscriptionObject } from "../../worker/index.ts
 import { Random } from "../support/random.ts";
 import { SEED } from "../support/seed.ts";
 import { event } from "./edge-calls.ts";
-import { handling, newSubscribedStore, type SubscribedStore, subscribed } from "./edges.ts";
+import { handling, newSubscribedStore, SUBSCRIPTIONS, type SubscribedStore, subscribed } from "./edges.ts";
+import { openLive } from "./live-socket.ts";
 
 beforeEach(() => {
   // What waits with backoff waits as short as it may.
@@ -197,6 +205,29 @@ test("the log's alarm never throws, and comes later each time, until all are tol
   await runDurableObjectAlarm(store.log());
   await vi.waitFor(() => expect(calls.flat()).toEqual([1]));
   expect(await alarmIn()).toBeLessThan(0);
+});
+
+test("the log's one alarm serves its subscriptions and its live readers: it goes off for the first, and is set again for the other", async () => {
+  const store = newSubscribedStore(subscribed);
+  const calls = watch(store, "all");
+  const expiresAt = Date.now() + 24 * 3_600_000;
+  const edge = createEdge({
+    subscriptions: SUBSCRIPTIONS,
+    authenticate: () => ({ actor: "ann", expiresAt, grants: [{ store: "*", streams: ["*"], can: ["read", "append"] }] }),
+  });
+  const send = async (url: string, init: RequestInit) =>
+    edge.fetch(new Request(url, init), subscribed.envOf(env), createExecutionContext());
+  const { socket } = await openLive(store.id, "/feed", {}, send);
+  const alarm = () => runInDurableObject(store.log(), (_, { storage }) => storage.getAlarm());
+  expect(await alarm()).toBe(expiresAt);
+  await store.append("A-1", 0, event());
+  expect(await alarm()).toBeLessThan(expiresAt);
+  await vi.waitFor(() => expect(calls.flat()).toEqual([1]));
+  expect(await runDurableObjectAlarm(store.log())).toBe(true);
+  expect(await alarm()).toBe(expiresAt);
+  vi.spyOn(Date, "now").mockReturnValue(expiresAt);
+  await runDurableObjectAlarm(store.log());
+  expect(await socket.closed).toBe(1008);
 });
 
 test("while the log can't be reached the subscription waits, and nothing counts as refused", async () => {
