@@ -1,4 +1,5 @@
 import { existsSync, statfsSync } from "node:fs";
+import { fileURLToPath } from "node:url";
 import { cloudflareTest } from "@cloudflare/vitest-plugin";
 import { playwright } from "@vitest/browser-playwright";
 import { defineConfig } from "vitest/config";
@@ -15,6 +16,15 @@ if (existsSync(MEMORY)) {
   const { bavail, bsize } = statfsSync(MEMORY);
   if (bavail * bsize > ROOM) process.env["TMPDIR"] = MEMORY;
 }
+
+/** Edges that have subscriptions, each with objects of its own: test/worker/main.ts exports them. */
+const SUBSCRIBED = { SUBSCRIBED: "Subscribed", READ_MODEL: "ReadModel", WEBHOOKS: "Webhooks" };
+const OBJECTS = { STREAMS: "Stream", LOGS: "Log", SUBSCRIPTIONS: "Subscription" };
+const durableObjects = Object.fromEntries(
+  Object.entries(SUBSCRIBED).flatMap(([prefix, edge]) =>
+    Object.entries(OBJECTS).map(([name, object]) => [`${prefix}_${name}`, { className: edge + object, useSQLite: true }]),
+  ),
+);
 
 export default defineConfig({
   test: {
@@ -40,10 +50,17 @@ export default defineConfig({
       {
         plugins: [
           cloudflareTest({
+            main: "./test/worker/main.ts",
             wrangler: { configPath: "./wrangler.toml" },
-            miniflare: { compatibilityFlags: ["nodejs_compat"], bindings: { AUTH: "open", LOG: "faults" } },
+            miniflare: {
+              compatibilityFlags: ["nodejs_compat"],
+              bindings: { AUTH: "open", LOG: "faults" },
+              durableObjects,
+              d1Databases: ["DB"],
+            },
           }),
         ],
+        resolve: { alias: { "headwater/edge": fileURLToPath(new URL("worker/index.ts", import.meta.url)) } },
         test: { name: "workerd", include: ["test/worker/**/*.test.ts", "test/contract/*.worker.test.ts"], testTimeout: 60_000 },
       },
       {

@@ -38,7 +38,7 @@ function toGrant(text: string): Grant {
   if (first <= 0 || last === first)
     throw new CommandError(`--grant is store:streams:actions, e.g. permits:Permit-*:read,append, not ${text}.`);
   const can = text.slice(last + 1).split(",");
-  const unknown = can.find((action) => action !== "read" && action !== "append");
-  if (unknown !== undefined) throw new CommandError(`--grant lets read and append, not ${unknown || "nothing"}.`);
+  const unknown = can.find((action) => !["read", "append", "admin"].includes(action));
+  if (unknown !== undefined) throw new CommandError(`--grant lets read, append and admin, not ${unknown || "nothing"}.`);
   return { store: text.slice(0, first), streams: text.slice(first + 1, last).split(","), can };
 }

@@ -5,7 +5,7 @@
 import { UnauthenticatedError } from "./errors.ts";
 import { Mismatch, match, type Shaped } from "./shape.ts";
 
-export type Action = "read" | "append";
+export type Action = "read" | "append" | "admin";
 
 /**
  * `store` is a store's id, or `*` for all; `streams` are stream ids, where a trailing `*` stands for any ending; unknown actions

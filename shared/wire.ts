@@ -131,6 +131,57 @@ export const storeHealth = {
   oldestUnpublishedAgeMs: "whole number",
 } as const;
 
+/** Where a subscription at the edge stands. */
+export const subscriptionStatus = {
+  name: "string",
+  /** `running`, `waiting` for the time to try again what was refused, or `stopped`. */
+  state: "string",
+  /** Every event of the filter up to here was handled, or set aside. */
+  position: "whole number",
+  /** The log's. */
+  head: "whole number",
+  /** Positions between the two. */
+  lag: "whole number",
+  /** How often in a row what comes next was refused. */
+  attempts: "whole number",
+  /** When it is tried again, ISO 8601 UTC; null where it need not wait. */
+  retryAt: "string|null",
+  /** Why it was refused, or why the subscription stopped. */
+  error: "string|null",
+  /** How many events are set aside. */
+  setAside: "whole number",
+} as const;
+
+/** `GET /v1/{store}/subscriptions` */
+export const subscriptionList = { subscriptions: [subscriptionStatus] } as const;
+
+/** `GET /v1/{store}/subscriptions/{name}` */
+export const subscriptionDetail = {
+  subscription: subscriptionStatus,
+  /** In the order of their positions. */
+  setAside: [
+    {
+      id: "string",
+      streamId: "string",
+      version: "whole number",
+      position: "whole number",
+      type: "string",
+      /** Why it was refused when it was last tried. */
+      error: "string",
+      /** When that was, ISO 8601 UTC. */
+      at: "string",
+    },
+  ],
+  /** What to give as `after` for the next page; null at the end. */
+  next: "whole number|null",
+} as const;
+
+/** `POST /v1/{store}/subscriptions/{name}/reset` */
+export const resetRequest = { position: "whole number" } as const;
+
+/** `POST /v1/{store}/subscriptions/{name}/replay`: all that is set aside, or the event at a position. */
+export const replayRequest = { position: "whole number?" } as const;
+
 /** RFC 9457, `application/problem+json`. */
 export const problemDocument = {
   type: "string?",
@@ -156,6 +207,9 @@ export type StreamPage = Shaped<typeof streamPage>;
 export type StreamList = Shaped<typeof streamList>;
 export type FeedPage = Shaped<typeof feedPage>;
 export type StoreHealth = Shaped<typeof storeHealth>;
+export type SubscriptionStatus = Shaped<typeof subscriptionStatus>;
+export type SubscriptionList = Shaped<typeof subscriptionList>;
+export type SubscriptionDetail = Shaped<typeof subscriptionDetail>;
 export type ProblemDocument = Shaped<typeof problemDocument>;
 
 /**

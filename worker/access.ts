@@ -23,7 +23,7 @@ export interface Principal {
  */
 export type Authenticate<E = EdgeEnv> = (request: Request, env: E) => Principal | null | Promise<Principal | null>;
 
-const EVERYONE: Principal = { actor: null, grants: [{ store: "*", streams: ["*"], can: ["read", "append"] }] };
+const EVERYONE: Principal = { actor: null, grants: [{ store: "*", streams: ["*"], can: ["read", "append", "admin"] }] };
 
 /** The default: `AUTH = "open"` knows everyone; unset, or `jwt`, bearer tokens; anything else nobody, so that a slip opens nothing. */
 export async function authenticateBySettings(request: Request, env: EdgeEnv): Promise<Principal | null> {
@@ -58,6 +58,11 @@ export function readable({ grants }: Principal, store: string): Reach {
 /** @throws ForbiddenError where a part of the store may not be read: counts tell of all of it */
 export function assertMayReadAll(principal: Principal, store: string): void {
   if (!isEverything(readable(principal, store))) throw new ForbiddenError();
+}
+
+/** @throws ForbiddenError unless all of the store may be looked after */
+export function assertMayAdminister({ grants }: Principal, store: string): void {
+  if (!isEverything(reachOf(grants, "admin", store))) throw new ForbiddenError();
 }
 
 /**

@@ -1,7 +1,7 @@
 /** The HTTP interface: routes, and what happens on the way to an object. */
 import { Hono } from "hono";
 import type { Commit, EventDefaults } from "../shared/commit.ts";
-import { errorOf, HeadwaterError, InvalidRequestError } from "../shared/errors.ts";
+import { errorOf, HeadwaterError, InvalidRequestError, UnavailableError } from "../shared/errors.ts";
 import type { EventTypes } from "../shared/event-types.ts";
 import { assertCommitFitsRow, completeLimits, type Limits } from "../shared/limits.ts";
 import { parseStoreId, parseStreamId } from "../shared/stream-id.ts";
@@ -20,7 +20,7 @@ import { readJson } from "./body.ts";
 import { callObject } from "./call-object.ts";
 import type { EdgeEnv } from "./env.ts";
 import { checkEvents, readCommit } from "./event-checks.ts";
-import { logRequest } from "./journal.ts";
+import { logFault, logRequest } from "./journal.ts";
 import { eventStream, isUpgrade, openSocket, wantsEventStream, withToken } from "./live-connection.ts";
 import { CHECK_EVERY } from "./live-feed.ts";
 import { LogObject, type LogSettings } from "./log-object.ts";
@@ -31,6 +31,10 @@ import { feedQuery, headerNumber, pageLimit, single, wholeNumber } from "./query
 import { countRequest } from "./rate-limit.ts";
 import { unwrap } from "./refused.ts";
 import { StreamObject } from "./stream-object.ts";
+import { UNBOUND } from "./subscribers.ts";
+import { completeSubscriptions, type Subscription, type Subscriptions } from "./subscription.ts";
+import { SubscriptionObject } from "./subscription-object.ts";
+import { subscriptionRoutes } from "./subscription-routes.ts";
 
 export interface EdgeSettings<E extends EdgeEnv = EdgeEnv> {
   /** Who is asking. Default: by the settings of the deployment, see `AUTH`. */
@@ -43,6 +47,8 @@ export interface EdgeSettings<E extends EdgeEnv = EdgeEnv> {
   readonly eventTypes?: EventTypes;
   /** Milliseconds after which a live connection's credentials are asked about again before anything is sent to it. Default, and at most: 60,000. */
   readonly checkEvery?: number;
+  /** Handlers that each store's events are handed to, by the subscription's name. */
+  readonly subscriptions?: Readonly<Record<string, Subscription<E>>>;
 }
 
 /** A Worker's handler, and the classes that it exports: what they know of this edge is in them. */
@@ -50,25 +56,34 @@ export interface Edge<E extends EdgeEnv = EdgeEnv> {
   fetch(request: Request, env: E, context?: ExecutionContext): Response | Promise<Response>;
   readonly LogObject: typeof LogObject<E>;
   readonly StreamObject: typeof StreamObject;
+  readonly SubscriptionObject: typeof SubscriptionObject<E>;
 }
 
-type Bindings<E> = {
+export type Bindings<E> = {
   Bindings: E;
   Variables: { principal: Principal; store: string; request: Request; requestId: string; code: string | undefined };
 };
 
-/** The edge. A Worker exports it as its default, exports its `StreamObject` and `LogObject` too, and binds them as STREAMS and LOGS. */
+/**
+ * The edge. A Worker exports it as its default, exports its `StreamObject` and `LogObject` too, and binds them as STREAMS and LOGS; where it
+ * has subscriptions, its `SubscriptionObject` as SUBSCRIPTIONS.
+ *
+ * @throws InvalidRequestError for settings that are not of their form; `field` says which
+ */
 export function createEdge<E extends EdgeEnv = EdgeEnv>({
   authenticate = authenticateBySettings,
   limits: given,
   eventTypes,
   checkEvery = CHECK_EVERY,
+  subscriptions: givenSubscriptions,
 }: EdgeSettings<E> = {}): Edge<E> {
   if (!(checkEvery >= 0 && checkEvery <= CHECK_EVERY)) {
     throw new InvalidRequestError(`checkEvery is a number of milliseconds up to ${CHECK_EVERY}.`, { field: "checkEvery" });
   }
   const limits = completeLimits(given);
   assertCommitFitsRow(limits);
+  const subscriptions = completeSubscriptions(givenSubscriptions);
+  const names = [...subscriptions.keys()];
   const app = new Hono<Bindings<E>>();
 
   app.onError((error, context) => {
@@ -106,9 +121,14 @@ export function createEdge<E extends EdgeEnv = EdgeEnv>({
   });
 
   app.get("/health", (context) => context.json({ status: "ok" }));
-  app.get("/openapi.json", (context) => context.json(openApi()));
+  app.get("/openapi.json", (context) => context.json(openApi(names.length > 0)));
 
   app.use("/v1/:store/*", async (context, next) => {
+    // What is appended would be handed to nobody, and nobody would notice.
+    if (names.length > 0 && context.env.SUBSCRIPTIONS === undefined) {
+      logFault("settings", new Error(UNBOUND));
+      throw new UnavailableError(UNBOUND);
+    }
     const request = withToken(context.req.raw);
     context.set("request", request);
     const principal = assertKnown(await authenticate(request, context.env));
@@ -200,12 +220,24 @@ export function createEdge<E extends EdgeEnv = EdgeEnv>({
     );
   });
 
+  subscriptionRoutes(app, { names, limits });
+
   class EdgeLog extends LogObject<E> {
     protected override settings(): LogSettings<E> {
-      return { authenticate, limits, checkEvery };
+      return { authenticate, limits, checkEvery, subscriptions: names };
     }
   }
-  return { fetch: (request, env, context) => app.fetch(request, env, context), LogObject: EdgeLog, StreamObject };
+  class EdgeSubscription extends SubscriptionObject<E> {
+    protected override settings(): Subscriptions<E> {
+      return subscriptions;
+    }
+  }
+  return {
+    fetch: (request, env, context) => app.fetch(request, env, context),
+    LogObject: EdgeLog,
+    StreamObject,
+    SubscriptionObject: EdgeSubscription,
+  };
 }
 
 type Taken = Extract<PushResult, { status: "committed" | "duplicate" }>;

@@ -2,10 +2,13 @@
 import type { JwtSettings } from "./jwt.ts";
 import type { LogObject } from "./log-object.ts";
 import type { StreamObject } from "./stream-object.ts";
+import type { SubscriptionObject } from "./subscription-object.ts";
 
 export interface EdgeEnv extends JwtSettings {
   readonly STREAMS: DurableObjectNamespace<StreamObject>;
   readonly LOGS: DurableObjectNamespace<LogObject>;
+  /** Where the edge has subscriptions. */
+  readonly SUBSCRIPTIONS?: DurableObjectNamespace<SubscriptionObject>;
   /** `open` allows everything to everyone; `jwt`, and nothing, asks for bearer tokens; anything else refuses every request. */
   readonly AUTH?: string;
   /** Origins, separated by commas, compared whole. */

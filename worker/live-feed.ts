@@ -21,6 +21,7 @@ import { eachInFlight } from "./in-flight.ts";
 import { logFault } from "./journal.ts";
 import { problemOfError } from "./problem.ts";
 import { type Refused, unwrap } from "./refused.ts";
+import type { SharedAlarm } from "./shared-alarm.ts";
 
 /** What a socket was opened with, and where its reader stands. */
 export interface LiveSession {
@@ -74,14 +75,16 @@ const INTERNAL = 1011;
 export class LiveFeed {
   readonly #state: DurableObjectState;
   readonly #log: LiveLog;
+  readonly #alarm: SharedAlarm;
   /** Of every socket, as its attachment has it; filled after a wake. */
   #sessions: Map<WebSocket, LiveSession> | undefined;
   /** Messages of the time since then. */
   readonly #counts = new WeakMap<WebSocket, { since: number; messages: number }>();
   #isDelivering = false;
 
-  constructor(state: DurableObjectState, log: LiveLog) {
+  constructor(state: DurableObjectState, alarm: SharedAlarm, log: LiveLog) {
     this.#state = state;
+    this.#alarm = alarm;
     this.#log = log;
     state.setWebSocketAutoResponse(new WebSocketRequestResponsePair(PING, PONG));
   }
@@ -107,7 +110,7 @@ export class LiveFeed {
     }
     this.#state.acceptWebSocket(server, [tag]);
     this.#keep(server, session);
-    await this.#armExpiry(session.expiresAt);
+    this.#armExpiry(session.expiresAt);
     return new Response(null, { status: 101, webSocket: client, headers: { "sec-websocket-protocol": LIVE_PROTOCOL } });
   }
 
@@ -156,7 +159,7 @@ export class LiveFeed {
   }
 
   /** Closes what has expired, and has the next one looked at in its time. */
-  async onAlarm(): Promise<void> {
+  onAlarm(): void {
     const now = Date.now();
     let next = Number.POSITIVE_INFINITY;
     for (const [socket, { expiresAt }] of this.#all()) {
@@ -164,7 +167,7 @@ export class LiveFeed {
       if (expiresAt > now) next = Math.min(next, expiresAt);
       else this.#close(socket, POLICY, new UnauthenticatedError("The token has expired."));
     }
-    await this.#armExpiry(Number.isFinite(next) ? next : null);
+    this.#armExpiry(Number.isFinite(next) ? next : null);
   }
 
   async #pull(socket: WebSocket, session: LiveSession, given: unknown): Promise<void> {
@@ -241,7 +244,7 @@ export class LiveFeed {
     // A pull that came in meanwhile stays open.
     const { pull } = now;
     this.#keep(socket, { ...renewed, pull });
-    await this.#armExpiry(renewed.expiresAt);
+    this.#armExpiry(renewed.expiresAt);
     send(socket, { renewed: { expiresAt: renewed.expiresAt } });
     await this.#offer(socket, { ...renewed, pull });
   }
@@ -283,10 +286,8 @@ export class LiveFeed {
   }
 
   /** One alarm, for whoever expires first. */
-  async #armExpiry(expiresAt: number | null): Promise<void> {
-    if (expiresAt === null) return;
-    const armed = await this.#state.storage.getAlarm();
-    if (armed === null || armed > expiresAt) await this.#state.storage.setAlarm(expiresAt);
+  #armExpiry(expiresAt: number | null): void {
+    if (expiresAt !== null) this.#alarm.arm(expiresAt);
   }
 }
 

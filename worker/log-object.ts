@@ -19,6 +19,8 @@ import { CHECK_EVERY, LiveFeed, type LiveSession } from "./live-feed.ts";
 import { problemResponse } from "./problem.ts";
 import { type Refused, toRefused } from "./refused.ts";
 import { idOf, linesOf, parseLine } from "./run-text.ts";
+import { SharedAlarm } from "./shared-alarm.ts";
+import { type Origin, Subscribers } from "./subscribers.ts";
 
 /** Contiguous versions of one stream, on their way into the log. */
 export interface PublishedRun {
@@ -73,6 +75,8 @@ export interface LogSettings<E extends EdgeEnv> {
   readonly authenticate: Authenticate<E>;
   readonly limits: Limits;
   readonly checkEvery: number;
+  /** Names of the edge's subscriptions. */
+  readonly subscriptions: readonly string[];
 }
 
 /** Carries a `LiveSession` from the Worker to the log, as JSON in percent-encoding. */
@@ -90,7 +94,10 @@ export class LogObject<E extends EdgeEnv = EdgeEnv> extends DurableObject<E> {
    */
   readonly #waiting = new Map<string, { readonly version: number; readonly since: number }>();
 
+  readonly #alarm: SharedAlarm;
   readonly #live: LiveFeed;
+  /** Undefined at an edge without subscriptions. */
+  readonly #subscribers: Subscribers | undefined;
 
   constructor(state: DurableObjectState, env: E) {
     super(state, env);
@@ -99,14 +106,22 @@ export class LogObject<E extends EdgeEnv = EdgeEnv> extends DurableObject<E> {
     const last = this.#rowBy(Number.MAX_SAFE_INTEGER);
     this.#head = last.last_position;
     this.#mark = last.mark;
-    this.#live = new LiveFeed(state, {
+    this.#alarm = new SharedAlarm(state.storage);
+    const { limits, checkEvery, subscriptions: names } = this.settings();
+    this.#live = new LiveFeed(state, this.#alarm, {
       authenticate: async (request) => this.settings().authenticate(request, env),
       check: (query) => this.#checkQuery(query),
       find: (query, reach) => readFeed(this.#sql, this.#head, query, reach),
       toPage: (found) => this.#toPage(found),
       head: () => this.#head,
-      limits: this.settings().limits,
-      checkEvery: this.settings().checkEvery,
+      limits,
+      checkEvery,
+    });
+    const { alarm, log, head } = { alarm: this.#alarm, log: this.#log, head: () => this.#head };
+    this.#subscribers = names.length === 0 ? undefined : new Subscribers({ state, env, alarm, names, log, head });
+    state.blockConcurrencyWhile(async () => {
+      await this.#alarm.load();
+      this.#subscribers?.woke(state.id.name);
     });
     // Whoever waited when the object went away may have missed something.
     this.#live.deliver();
@@ -114,7 +129,7 @@ export class LogObject<E extends EdgeEnv = EdgeEnv> extends DurableObject<E> {
 
   /** Of the edge that this is the log of; `createEdge` makes a class that has its own. */
   protected settings(): LogSettings<E> {
-    return { authenticate: authenticateBySettings, limits: DEFAULT_LIMITS, checkEvery: CHECK_EVERY };
+    return { authenticate: authenticateBySettings, limits: DEFAULT_LIMITS, checkEvery: CHECK_EVERY, subscriptions: [] };
   }
 
   /** The live feed. The Worker has let the request in, and says for whom. */
@@ -140,7 +155,9 @@ export class LogObject<E extends EdgeEnv = EdgeEnv> extends DurableObject<E> {
   }
 
   override async alarm(): Promise<void> {
-    await this.#live.onAlarm();
+    this.#alarm.wentOff();
+    this.#live.onAlarm();
+    await this.#subscribers?.onAlarm();
   }
 
   /** The log's id is made with its tables, at the first contact of any kind: a device may follow a log that is empty yet. */
@@ -197,17 +214,29 @@ export class LogObject<E extends EdgeEnv = EdgeEnv> extends DurableObject<E> {
     return markAfter(mark, lines.slice(0, position - last_position).map(idOf));
   }
 
-  /** Takes runs of any number of streams in one transaction. Sending a run again is always safe. */
-  publish(runs: readonly PublishedRun[]): Published {
+  /**
+   * Takes runs of any number of streams in one transaction. Sending a run again is always safe.
+   *
+   * @param store of the log; left out, the object's own name
+   */
+  publish(runs: readonly PublishedRun[], store = this.ctx.id.name): Published {
     const before = { head: this.#head, mark: this.#mark };
     try {
-      const answers = this.ctx.storage.transactionSync(() => runs.map((run) => this.#take(run)));
+      const answers = this.ctx.storage.transactionSync(() => {
+        this.#subscribers?.enroll(store);
+        return runs.map((run) => this.#take(run));
+      });
       for (const [i, run] of runs.entries()) this.#note(run, answers[i]);
-      if (this.#head > before.head) this.#live.deliver();
+      if (this.#head > before.head) {
+        this.#live.deliver();
+        // Without an await between, the alarm is part of the same write as the runs.
+        this.#subscribers?.published();
+      }
       return { log: this.#log, answers };
     } catch (error) {
       this.#head = before.head;
       this.#mark = before.mark;
+      this.#subscribers?.reload();
       for (const run of runs) this.#note(run);
       throw error;
     }
@@ -269,6 +298,12 @@ export class LogObject<E extends EdgeEnv = EdgeEnv> extends DurableObject<E> {
         lastVersion: row.last_version,
         firstPosition: row.last_position - (row.last_version - row.first_version),
       }));
+  }
+
+  /** What a subscription is told of the store, once it is known to the log; null for one that is not configured. */
+  originOf(store: string, name: string): Origin | null {
+    this.#subscribers?.enroll(store);
+    return this.#subscribers?.originOf(name) ?? null;
   }
 
   /** Where a stream's events from version `from` on stand, as far as the log has them. */

@@ -25,6 +25,22 @@ const STREAM: Parameter = {
   schema: { type: "string", pattern: "^[A-Za-z][A-Za-z0-9._:~-]{0,254}$" },
 };
 
+const SUBSCRIPTION: Parameter = {
+  name: "name",
+  in: "path",
+  required: true,
+  description: "The subscription's name.",
+  schema: { type: "string" },
+};
+const STATUS_SCHEMA = describing(jsonSchema(wire.subscriptionStatus), {
+  state: { type: "string", enum: ["running", "waiting", "stopped"] },
+});
+const NO_SUBSCRIPTION = {
+  description: "invalid-request: The edge has no subscription of this name.",
+  content: { "application/problem+json": { schema: jsonSchema(wire.problemDocument) } },
+};
+const ADMINISTRATORS = "For who has the action `admin` for all of the store.";
+
 /** What no shape says: `parseCommit` checks it. */
 const EVENTS = {
   type: "array",
@@ -53,10 +69,16 @@ const LIVE = `As a WebSocket, of the subprotocol \`${LIVE_PROTOCOL}\` with the t
 \`{"pull":{"after":17}}\` is answered by one page, and \`{"auth":{"token":"…"}}\` by \`{"renewed":{"expiresAt":…}}\`; what goes wrong is sent as
 \`{"problem":{…}}\`. As server-sent events, \`id\` is the position.`;
 
-let document: object | undefined;
+let document: ReturnType<typeof describe> | undefined;
 
-export function openApi(): object {
-  document ??= {
+/** @param hasSubscriptions what tells of them is left out where there are none; which there are is for administrators to know */
+export function openApi(hasSubscriptions: boolean): object {
+  document ??= describe();
+  return hasSubscriptions ? { ...document, paths: { ...document.paths, ...subscriptionPaths() } } : document;
+}
+
+function describe() {
+  return {
     openapi: "3.1.0",
     info: {
       title: "Headwater",
@@ -163,7 +185,65 @@ export function openApi(): object {
       },
     },
   };
-  return document;
+}
+
+function subscriptionPaths(): object {
+  return {
+    "/v1/{store}/subscriptions": {
+      parameters: [STORE],
+      get: {
+        summary: "Where the edge's subscriptions stand in this store.",
+        description: ADMINISTRATORS,
+        responses: {
+          200: answerOf(
+            "In the order of the edge's settings.",
+            describing(jsonSchema(wire.subscriptionList), {
+              subscriptions: { type: "array", items: STATUS_SCHEMA },
+            }),
+          ),
+          ...problems("invalid-request"),
+        },
+      },
+    },
+    "/v1/{store}/subscriptions/{name}": {
+      parameters: [STORE, SUBSCRIPTION],
+      get: {
+        summary: "Where a subscription stands, and what is set aside.",
+        description: ADMINISTRATORS,
+        parameters: [
+          { ...whole("after", "The position after which to go on."), schema: { type: "integer", minimum: 0 } },
+          whole("limit", "Events at most.", 1000),
+        ],
+        responses: {
+          200: answerOf("With a page of the list.", describing(jsonSchema(wire.subscriptionDetail), { subscription: STATUS_SCHEMA })),
+          ...problems("invalid-request"),
+          404: NO_SUBSCRIPTION,
+        },
+      },
+    },
+    "/v1/{store}/subscriptions/{name}/resume": subscriptionAction("Go on, where it stopped; where it waits, at once."),
+    "/v1/{store}/subscriptions/{name}/reset": subscriptionAction(
+      "Hand over again what stands behind a position, of the log that is there now.",
+      wire.resetRequest,
+      "position-ahead",
+    ),
+    "/v1/{store}/subscriptions/{name}/replay": subscriptionAction(
+      "Try events again that are set aside: the one at a position, or all.",
+      wire.replayRequest,
+    ),
+  };
+}
+
+function subscriptionAction(summary: string, request?: Shape, ...codes: ErrorCode[]): object {
+  return {
+    parameters: [STORE, SUBSCRIPTION],
+    post: {
+      summary,
+      description: ADMINISTRATORS,
+      ...(request === undefined ? {} : { requestBody: body(jsonSchema(request)) }),
+      responses: { 200: answerOf("Where it stands now.", STATUS_SCHEMA), ...problems("invalid-request", ...codes), 404: NO_SUBSCRIPTION },
+    },
+  };
 }
 
 function body(schema: object): object {
@@ -176,7 +256,11 @@ function describing(schema: { properties?: object }, properties: object): object
 }
 
 function answer(description: string, shape: Shape): object {
-  return { description, content: { "application/json": { schema: jsonSchema(shape) } } };
+  return answerOf(description, jsonSchema(shape));
+}
+
+function answerOf(description: string, schema: object): object {
+  return { description, content: { "application/json": { schema } } };
 }
 
 function problems(...codes: ErrorCode[]): Record<number, object> {

@@ -92,7 +92,7 @@ export class Publisher {
         const { store, run } = sent;
         const { answers } = await callObject(
           () => this.#logObject(store),
-          (log) => log.publish([run]),
+          (log) => log.publish([run], store),
         );
         const answer: PublicationAnswer | undefined = answers[0];
         if (answer === undefined) throw new Error("the log left a run unanswered");

@@ -65,7 +65,7 @@ export async function push(request: PushRequest, context: PushContext): Promise<
   let id: string | null;
   try {
     const runs = outcomes.flatMap((outcome) => outcome.value?.run ?? []);
-    const published = await publish(log, runs, known, retries);
+    const published = await publish(log, store, runs, known, retries);
     id = published.log;
     for (const [i, part] of parts.entries()) {
       const answer = published.answers.get(part.streamId);
@@ -165,13 +165,14 @@ interface Published {
 /** One publication for all; without runs the log is asked for its id alone, where that is not `known` yet. */
 async function publish(
   log: () => DurableObjectStub<LogObject>,
+  store: string,
   runs: Parameters<LogObject["publish"]>[0],
   known: string | null,
   retries: Retries,
 ): Promise<Published> {
   if (runs.length === 0 && known !== null) return { log: known, answers: new Map(), isTold: false };
   try {
-    const published = await callObject(log, (stub) => stub.publish(runs), retries);
+    const published = await callObject(log, (stub) => stub.publish(runs, store), retries);
     const answers = new Map(runs.map(({ streamId }, i) => [streamId, published.answers[i] ?? missing()]));
     return { log: published.log, answers, isTold: true };
   } catch (error) {

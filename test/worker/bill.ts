@@ -4,7 +4,7 @@
  */
 import { env, runInDurableObject } from "cloudflare:test";
 import { vi } from "vitest";
-import { LogObject, StreamObject } from "../../worker/index.ts";
+import { LogObject, StreamObject, SubscriptionObject } from "../../worker/index.ts";
 
 export interface Bill {
   /** An alarm that is set counts as one, and so does a value of the key-value store. */
@@ -52,7 +52,8 @@ export async function billOf(work: () => Promise<unknown>): Promise<Bill> {
       return setAlarm.call(this, Math.max(Number(time), Date.now() + HOUR));
     });
   });
-  for (const [name, prototype] of Object.entries({ stream: StreamObject.prototype, log: LogObject.prototype })) {
+  const prototypes = { stream: StreamObject.prototype, log: LogObject.prototype, subscription: SubscriptionObject.prototype };
+  for (const [name, prototype] of Object.entries(prototypes)) {
     const methods: Record<string, Method> = prototype as object as Record<string, Method>;
     for (const method of Object.getOwnPropertyNames(prototype)) {
       const original = methods[method];

@@ -31,9 +31,13 @@ export interface TestStore {
 }
 
 export function newStore(): TestStore {
+  return storeAt(env, (url, init) => SELF.fetch(url, init));
+}
+
+export function storeAt(own: EdgeEnv, fetch: (url: string, init?: RequestInit) => Promise<Response>): TestStore {
   const id = crypto.randomUUID();
   const request = async (path: string, init?: RequestInit): Promise<Answer> => {
-    const response = await SELF.fetch(`https://edge.example/v1/${id}${path}`, init);
+    const response = await fetch(`https://edge.example/v1/${id}${path}`, init);
     const text = await response.text();
     return { status: response.status, headers: response.headers, text, body: text === "" ? undefined : JSON.parse(text) };
   };
@@ -47,8 +51,8 @@ export function newStore(): TestStore {
       const { body } = await request("/feed");
       return body.events.map((event) => `#${event.position} ${event.streamId}@${event.version}`);
     },
-    stream: (streamId) => env.STREAMS.getByName(`${id}/${streamId}`),
-    log: () => env.LOGS.getByName(id),
+    stream: (streamId) => own.STREAMS.getByName(`${id}/${streamId}`),
+    log: () => own.LOGS.getByName(id),
   };
 }
 

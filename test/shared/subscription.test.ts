@@ -1,0 +1,261 @@
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { HeadwaterError, InvalidRequestError } from "../../shared/errors.ts";
+import {
+  afterHandled,
+  afterPassed,
+  afterRefused,
+  type Batch,
+  beginningOf,
+  completePolicy,
+  DEFAULT_POLICY,
+  HandlerError,
+  nextStep,
+  type Progress,
+  resumed,
+  type SubscriptionPolicy,
+  sentenceOfRefusal,
+  sizeOfBatch,
+  startAt,
+  stopped,
+  waitAfter,
+} from "../../shared/subscription.ts";
+import { SEED } from "../support/seed.ts";
+
+const POLICY: SubscriptionPolicy = { ...DEFAULT_POLICY, batchSize: 10, retries: 4, onFailure: "set-aside", setAsideInARow: 3 };
+
+function refusedTimes(progress: Progress, times: number, batch?: Batch): Progress {
+  return Array.from({ length: times }).reduce<Progress>((last) => afterRefused(last, batch), progress);
+}
+
+describe("what becomes of events that are refused", () => {
+  test("several are tried three times together, then one at a time as far as they went", () => {
+    const batch = { count: 3, upTo: 7 };
+    let progress = startAt(4);
+    for (let i = 0; i < 3; i++) {
+      expect(nextStep(progress, POLICY, batch)).toEqual({ kind: "hand-over" });
+      progress = afterRefused(progress, batch);
+    }
+    const step = nextStep(progress, POLICY, batch);
+    expect(step).toMatchObject({ kind: "take-apart", progress: { checkpoint: 4, failures: 0, alone: 7 } });
+    if (step.kind !== "take-apart") throw new Error(step.kind);
+    expect(sizeOfBatch(step.progress, POLICY)).toBe(1);
+    expect(sizeOfBatch(afterHandled(step.progress, { count: 1, upTo: 6 }), POLICY)).toBe(1);
+    expect(sizeOfBatch(afterHandled(step.progress, { count: 1, upTo: 7 }), POLICY)).toBe(10);
+  });
+
+  test("one that was refused by itself stays by itself, though others come behind it", () => {
+    const progress = afterRefused(startAt(0), { count: 1, upTo: 1 });
+    expect(sizeOfBatch(progress, POLICY)).toBe(1);
+  });
+
+  test("one is set aside after its retries, and the checkpoint is behind it", () => {
+    const one = { count: 1, upTo: 5 };
+    expect(nextStep(refusedTimes(startAt(4), 4, one), POLICY, one)).toEqual({ kind: "hand-over" });
+    expect(nextStep(refusedTimes(startAt(4), 5, one), POLICY, one)).toMatchObject({
+      kind: "set-aside",
+      progress: { checkpoint: 5, failures: 0, inARow: 1, isStopped: false },
+    });
+  });
+
+  test("or it stops the subscription, and the checkpoint is before it; resumed, it is tried as often again", () => {
+    const one = { count: 1, upTo: 5 };
+    const step = nextStep(refusedTimes(startAt(4), 5, one), { ...POLICY, onFailure: "stop" }, one);
+    expect(step).toMatchObject({ kind: "stop", progress: { checkpoint: 4, isStopped: true } });
+    if (step.kind !== "stop") throw new Error(step.kind);
+    expect(() => nextStep(step.progress, POLICY, one)).toThrow("Broken invariant");
+    expect(resumed(step.progress)).toMatchObject({ checkpoint: 4, failures: 0, isStopped: false });
+    expect(resumed(stopped(startAt(3)))).toEqual(startAt(3));
+  });
+
+  test("a handler that refuses everything stops its subscription, instead of having all set aside", () => {
+    let progress = startAt(0);
+    for (let position = 1; position <= 3; position++) {
+      const one = { count: 1, upTo: position };
+      const step = nextStep(refusedTimes(progress, 5, one), POLICY, one);
+      if (step.kind !== "set-aside") throw new Error(step.kind);
+      progress = step.progress;
+    }
+    const one = { count: 1, upTo: 4 };
+    expect(nextStep(refusedTimes(progress, 5, one), POLICY, one).kind).toBe("stop");
+    const between = afterHandled(progress, one);
+    expect(nextStep(refusedTimes(between, 5), POLICY, { count: 1, upTo: 5 }).kind).toBe("set-aside");
+  });
+
+  test("one whose handler was killed each time is given up too", () => {
+    const killed = refusedTimes(startAt(0), 5);
+    expect(nextStep(killed, POLICY, { count: 1, upTo: 1 }).kind).toBe("set-aside");
+    expect(nextStep(killed, POLICY, { count: 2, upTo: 2 }).kind).toBe("take-apart");
+  });
+
+  test("without retries a batch is taken apart at once, and one is given up at once", () => {
+    const policy = { ...POLICY, retries: 0 };
+    expect(nextStep(afterRefused(startAt(0)), policy, { count: 2, upTo: 2 }).kind).toBe("take-apart");
+    expect(nextStep(afterRefused(startAt(0)), policy, { count: 1, upTo: 1 }).kind).toBe("set-aside");
+  });
+
+  test("waits grow up to a bound, and are spread", () => {
+    const waits = [1, 5, 100].map((times) => waitAfter(refusedTimes(startAt(0), times), DEFAULT_POLICY, 0.999));
+    expect(waits).toEqual(waits.toSorted((a, b) => a - b));
+    expect(waits.at(-1)).toBeLessThanOrEqual(300_000);
+    expect(waitAfter(refusedTimes(startAt(0), 100), DEFAULT_POLICY, 0)).toBeLessThan(100);
+  });
+});
+
+/** A world of one subscription: a log, a filter, a handler with its faults, and a shell that is killed anywhere. */
+interface World {
+  /** Of each position: whether the filter lets it through, and how often its event is refused before it is handled. */
+  readonly events: readonly { readonly passes: boolean; readonly refusals: number }[];
+  /** Steps at which the shell is killed before it has written what became of it. */
+  readonly kills: ReadonlySet<number>;
+  readonly policy: SubscriptionPolicy;
+  readonly resumes: number;
+}
+
+const world: fc.Arbitrary<World> = fc.record({
+  events: fc.array(fc.record({ passes: fc.boolean(), refusals: fc.constantFrom(0, 0, 0, 0, 1, 2, 9, Number.POSITIVE_INFINITY) }), {
+    maxLength: 30,
+  }),
+  kills: fc.array(fc.nat(200), { maxLength: 20 }).map((steps) => new Set(steps)),
+  policy: fc.record({
+    batchSize: fc.integer({ min: 1, max: 8 }),
+    retries: fc.nat(5),
+    onFailure: fc.constantFrom("set-aside", "stop"),
+    setAsideInARow: fc.nat(4),
+    backoff: fc.constant(DEFAULT_POLICY.backoff),
+  }),
+  resumes: fc.nat(3),
+});
+
+interface Told {
+  readonly handed: number[][];
+  readonly handled: number[];
+  readonly aside: number[];
+  progress: Progress;
+}
+
+/** Runs until all is through, or the subscription stands still. Checks each step by what a user could see. */
+function run({ events, kills, policy, resumes }: World): Told {
+  const told: Told = { handed: [], handled: [], aside: [], progress: startAt(0) };
+  const left = events.map(({ refusals }) => refusals);
+  const alone = new Map<number, number>();
+  const isDone = (position: number) => told.handled.includes(position) || told.aside.includes(position);
+  const write = (progress: Progress) => {
+    for (const [i, { passes }] of events.entries()) {
+      if (passes && i + 1 <= progress.checkpoint) expect(isDone(i + 1)).toBe(true);
+    }
+    expect(progress.checkpoint).toBeGreaterThanOrEqual(told.progress.checkpoint);
+    told.progress = progress;
+  };
+  let toResume = resumes;
+  for (let step = 0; step < 5_000; step++) {
+    const { progress } = told;
+    if (progress.isStopped) {
+      if (toResume-- === 0) return told;
+      write(resumed(progress));
+      continue;
+    }
+    const size = sizeOfBatch(progress, policy);
+    const matching = events.flatMap(({ passes }, i) => (passes && i + 1 > progress.checkpoint ? [i + 1] : []));
+    const positions = matching.slice(0, size);
+    const upTo = positions.length < size ? events.length : (positions.at(-1) ?? 0);
+    if (positions.length === 0) {
+      write(afterPassed(progress, upTo));
+      return told;
+    }
+    const batch = { count: positions.length, upTo };
+    let after = progress;
+    let decided = nextStep(progress, policy, batch);
+    if (decided.kind === "hand-over") {
+      told.handed.push(positions);
+      const culprit = positions.find((position) => (left[position - 1] ?? 0) > 0);
+      if (culprit === undefined) {
+        told.handled.push(...positions);
+        if (!kills.has(step)) write(afterHandled(progress, batch));
+        else write(afterRefused(progress));
+        continue;
+      }
+      left[culprit - 1] = (left[culprit - 1] ?? 0) - 1;
+      if (batch.count === 1) alone.set(culprit, (alone.get(culprit) ?? 0) + 1);
+      after = afterRefused(progress, kills.has(step) ? undefined : batch);
+      decided = nextStep(after, policy, batch);
+      expect(waitAfter(after, policy, 0.5)).toBeGreaterThan(0);
+    }
+    if (decided.kind === "set-aside") {
+      // 7a: by itself. A kill counts too, though nobody saw which event it was.
+      if (kills.size === 0) expect(alone.get(positions[0] ?? 0)).toBeGreaterThanOrEqual(1);
+      expect(policy.onFailure).toBe("set-aside");
+      told.aside.push(...positions);
+    }
+    write(decided.kind === "hand-over" ? after : decided.progress);
+  }
+  throw new Error("the subscription never comes to an end");
+}
+
+test("whatever is refused and whoever is killed: at least once, in order, and the checkpoint passes nothing unhandled", () => {
+  fc.assert(
+    fc.property(world, (given) => {
+      const { handed, handled, aside, progress } = run(given);
+      for (const positions of handed) expect(positions).toEqual(positions.toSorted((a, b) => a - b));
+      // First handling is in order: whatever is handled for the first time stands behind all that was before.
+      const first = handled.filter((position, i) => handled.indexOf(position) === i);
+      expect(first).toEqual(first.toSorted((a, b) => a - b));
+      const all = given.events.flatMap(({ passes }, i) => (passes ? [i + 1] : []));
+      const done = new Set([...handled, ...aside]);
+      if (progress.isStopped) expect(all.filter((position) => position <= progress.checkpoint && !done.has(position))).toEqual([]);
+      else expect(all.filter((position) => !done.has(position))).toEqual([]);
+      expect([...handled, ...aside].every((position) => all.includes(position))).toBe(true);
+    }),
+    { seed: SEED, numRuns: 500 },
+  );
+});
+
+test("an event that can be handled is never set aside because of a neighbour", () => {
+  fc.assert(
+    fc.property(world, (given) => {
+      const { aside, handled } = run({ ...given, kills: new Set() });
+      for (const position of aside) {
+        expect(given.events[position - 1]?.refusals).toBeGreaterThan(given.policy.retries);
+        expect(handled).not.toContain(position);
+      }
+    }),
+    { seed: SEED, numRuns: 500 },
+  );
+});
+
+test("it begins where it was told to", () => {
+  const facts = { since: 7, head: 9 };
+  expect((["beginning", "now", 3, 20] as const).map((from) => beginningOf(from, facts))).toEqual([0, 7, 3, 9]);
+  expect(() => startAt(1.5)).toThrow("Broken invariant");
+  expect(() => afterPassed(startAt(3), 2)).toThrow("Broken invariant");
+  expect(() => afterHandled(startAt(3), { count: 1, upTo: 3 })).toThrow("Broken invariant");
+});
+
+test("what is kept of an error tells nothing of the data, unless its sentence was meant for that", () => {
+  const secret = '{"name":"Ann"}x';
+  let parseError: unknown;
+  try {
+    JSON.parse(secret);
+  } catch (error) {
+    parseError = error;
+  }
+  expect(sentenceOfRefusal(parseError)).toBe("The handler threw SyntaxError.");
+  expect(sentenceOfRefusal(secret)).toBe("The handler threw something that is no error.");
+  expect(sentenceOfRefusal(Object.assign(new Error("x"), { name: secret }))).toBe("The handler threw something that is no error.");
+  expect(sentenceOfRefusal(new HandlerError("The receiver\nanswered 503."))).toBe("The receiver answered 503.");
+  expect(sentenceOfRefusal(new HeadwaterError("unavailable", "Not now."))).toBe("Not now.");
+  expect(sentenceOfRefusal(new HandlerError("x".repeat(1000)))).toHaveLength(300);
+});
+
+test.each([
+  [{ batchSize: 0 }, "mailer.batchSize"],
+  [{ batchSize: 1001 }, "mailer.batchSize"],
+  [{ retries: -1 }, "mailer.retries"],
+  [{ onFailure: "skip" }, "mailer.onFailure"],
+  [{ setAsideInARow: 0.5 }, "mailer.setAsideInARow"],
+])("a policy that is none is refused by its part: %j", (given, field) => {
+  const refusal = expect.objectContaining({ field });
+  expect(() => completePolicy(given as object, "mailer")).toThrow(refusal);
+  expect(() => completePolicy(given as object, "mailer")).toThrow(InvalidRequestError);
+  expect(completePolicy({}, "mailer")).toEqual(DEFAULT_POLICY);
+});

@@ -1,0 +1,375 @@
+/**
+ * A subscription of one store: reads the log behind its checkpoint and hands the events of its filter to the app's handler.
+ *
+ *     log ── wake ──► alarm, now ──► read a page ──► handler ──► checkpoint written ──► next page …
+ *                        ▲                              │                                  │
+ *                        └── when it is time to try again: refused                        enough for one time
+ *
+ * What is next, the rules of `shared/subscription.ts` say. All work is done by the alarm, which the platform runs again where it was
+ * killed: so whoever woke the subscription has nothing more to see to. The handler of the alarm never throws for a handler's sake, since
+ * the platform gives up an alarm that threw six times; one that was killed counts as a refusal, so that an event which kills is given up
+ * as one that is refused. A log that is not the one that was followed stops the subscription.
+ */
+import { DurableObject } from "cloudflare:workers";
+import { unreachable } from "../shared/assert.ts";
+import { backoff } from "../shared/backoff.ts";
+import { InvalidRequestError, LogMismatchError, PositionAheadError } from "../shared/errors.ts";
+import type { ConfirmedEvent } from "../shared/event.ts";
+import { EVERYTHING } from "../shared/grants.ts";
+import { START_MARK } from "../shared/mark.ts";
+import {
+  afterHandled,
+  afterPassed,
+  afterRefused,
+  beginningOf,
+  HandlerError,
+  nextStep,
+  resumed,
+  type SubscriptionPolicy,
+  type SubscriptionStep,
+  sentenceOfRefusal,
+  sizeOfBatch,
+  startAt,
+  stopped,
+  waitAfter,
+} from "../shared/subscription.ts";
+import { type FeedPage, parseFeedPage, type SubscriptionDetail, type SubscriptionStatus } from "../shared/wire.ts";
+import { callObject } from "./call-object.ts";
+import type { EdgeEnv } from "./env.ts";
+import type { CompleteQuery } from "./feed-page.ts";
+import { logFault } from "./journal.ts";
+import { type Refused, toRefused, unwrap } from "./refused.ts";
+import { SharedAlarm } from "./shared-alarm.ts";
+import type { Origin } from "./subscribers.ts";
+import type { CompleteSubscription, Subscriptions } from "./subscription.ts";
+import { type Facts, type SetAside, SubscriptionFacts } from "./subscription-facts.ts";
+
+/** What one alarm does at most; the next one has the platform's limits for itself. Milliseconds are looked at between two batches. */
+const WORK_BATCHES = 20;
+const WORK_TIME = 30_000;
+/** Positions that are passed over where nothing matches before that is written down: reading them again costs less than a row for each. */
+const PASSED_OVER = 1_000;
+/** While the log can't be reached. */
+const LOG_BACKOFF = { first: 1_000, longest: 300_000 };
+const KILLED = "The handler was ended before it answered: it takes too long, or too much memory.";
+
+interface Looked {
+  readonly position: number;
+  readonly mark: string | null;
+}
+
+export class SubscriptionObject<E extends EdgeEnv = EdgeEnv> extends DurableObject<E> {
+  readonly #facts: SubscriptionFacts;
+  readonly #alarm: SharedAlarm;
+  /** Nothing of the filter stands between the checkpoint and here. */
+  #looked: Looked | undefined;
+  /** The furthest head that was told since the log was last asked. */
+  #heard = 0;
+  #isRunning = false;
+  /** How often in a row the log could not be reached. */
+  #failures = 0;
+
+  constructor(state: DurableObjectState, env: E) {
+    super(state, env);
+    this.#facts = new SubscriptionFacts(state.storage);
+    this.#alarm = new SharedAlarm(state.storage);
+    state.blockConcurrencyWhile(() => this.#alarm.load());
+  }
+
+  /** Those of the edge that this belongs to; `createEdge` makes a class that has its own. */
+  protected settings(): Subscriptions<E> {
+    return new Map();
+  }
+
+  /** The log has grown. Once this is answered, the subscription sees to it by itself. */
+  async wake(origin: Origin): Promise<void> {
+    const facts = this.#begin(origin);
+    this.#heard = Math.max(this.#heard, origin.head);
+    if (this.#isRunning || facts.progress.isStopped) return;
+    if (origin.log === facts.log && origin.head === this.#lookedOf(facts).position) return;
+    this.#alarm.arm(Math.max(Date.now(), facts.retryAt ?? 0));
+  }
+
+  override async alarm(info?: AlarmInvocationInfo): Promise<void> {
+    this.#alarm.wentOff();
+    const facts = this.#facts.now;
+    if (facts === undefined) return;
+    const { store, name } = facts;
+    const subscription = this.settings().get(name);
+    if (subscription === undefined) {
+      logFault("subscription", new Error("It is not configured any more; it waits where it is."), { store, name });
+      return;
+    }
+    this.#isRunning = true;
+    try {
+      if (info?.isRetry) this.#onKilled(facts, subscription);
+      await this.#work(subscription);
+      this.#failures = 0;
+    } catch (error) {
+      logFault("subscription", error, { store, name });
+      this.#failures++;
+      this.#alarm.arm(Date.now() + backoff(LOG_BACKOFF, this.#failures, Math.random()));
+    } finally {
+      this.#isRunning = false;
+    }
+  }
+
+  async status(origin: Origin): Promise<SubscriptionStatus> {
+    const facts = this.#begin(origin);
+    const isIdle = !this.#isRunning && !facts.progress.isStopped && this.#alarm.at === null;
+    if (isIdle) await this.#look(facts).catch((error: unknown) => logFault("subscription", error, { name: origin.name }));
+    return this.#statusOf(origin);
+  }
+
+  /** With a page of what was set aside, in the order of its positions. */
+  async detail(origin: Origin, after: number, limit: number): Promise<SubscriptionDetail> {
+    const subscription = await this.status(origin);
+    const events = this.#facts.list(after, limit + 1);
+    const hasMore = events.length > limit;
+    if (hasMore) events.pop();
+    return { subscription, setAside: events, next: hasMore ? (events.at(-1)?.position ?? null) : null };
+  }
+
+  /** Has it go on where it stopped, or at once where it waits. */
+  async resume(origin: Origin): Promise<SubscriptionStatus> {
+    const facts = this.#begin(origin);
+    this.#facts.write({ ...facts, progress: resumed(facts.progress), retryAt: null, error: null });
+    this.#alarm.arm(Date.now());
+    return this.#statusOf(origin);
+  }
+
+  /** Has it follow the log that is there now, from behind a position. */
+  async reset(origin: Origin, position: number): Promise<SubscriptionStatus | Refused> {
+    const { log, head } = origin;
+    if (position > head) return toRefused(new PositionAheadError(undefined, { log, head }));
+    const facts = this.#begin(origin);
+    const mark = position === 0 ? START_MARK : null;
+    this.#looked = undefined;
+    // What was set aside of another log is not there any more.
+    const kept = facts.log === log ? position : 0;
+    this.#facts.reset({ ...facts, log, mark, progress: startAt(position), retryAt: null, error: null }, kept);
+    this.#alarm.arm(Date.now());
+    return this.#statusOf(origin);
+  }
+
+  /** Has the handler try events again that were set aside: one, or all. */
+  async replay(origin: Origin, position: number | undefined): Promise<SubscriptionStatus | Refused> {
+    this.#begin(origin);
+    if (this.#facts.replay(position) === 0 && position !== undefined) {
+      return toRefused(new InvalidRequestError("No event at this position is set aside.", { field: "position" }));
+    }
+    this.#alarm.arm(Date.now());
+    return this.#statusOf(origin);
+  }
+
+  #begin(origin: Origin): Facts {
+    const known = this.#facts.now;
+    if (known !== undefined) return known;
+    const { store, name, log } = origin;
+    const subscription = this.settings().get(name);
+    if (subscription === undefined) throw new Error("The SubscriptionObject that is bound is not the one of this edge.");
+    const checkpoint = beginningOf(subscription.from, origin);
+    const mark = checkpoint === 0 ? START_MARK : null;
+    const facts = { store, name, log, mark, progress: startAt(checkpoint), retryAt: null, error: null, setAside: 0 };
+    this.#facts.write(facts);
+    return facts;
+  }
+
+  #statusOf({ name, head }: Origin): SubscriptionStatus {
+    const facts = this.#facts.now;
+    if (facts === undefined) throw new Error("a subscription that was asked has begun");
+    const { progress, retryAt, error, setAside } = facts;
+    const { position } = this.#lookedOf(facts);
+    return {
+      name,
+      position,
+      head,
+      lag: Math.max(0, head - position),
+      state: progress.isStopped ? "stopped" : retryAt === null ? "running" : "waiting",
+      attempts: progress.failures,
+      retryAt: retryAt === null ? null : new Date(retryAt).toISOString(),
+      error,
+      setAside,
+    };
+  }
+
+  #lookedOf({ progress: { checkpoint }, mark }: Facts): Looked {
+    return this.#looked !== undefined && this.#looked.position > checkpoint ? this.#looked : { position: checkpoint, mark };
+  }
+
+  async #work(subscription: CompleteSubscription<E>): Promise<void> {
+    const began = Date.now();
+    let left = WORK_BATCHES;
+    const isEnough = () => left-- <= 0 || Date.now() - began > WORK_TIME;
+    for (let due = this.#facts.due(); due !== undefined; due = this.#facts.due()) {
+      if (isEnough()) return this.#alarm.arm(Date.now());
+      await this.#replay(due, subscription);
+    }
+    for (let facts = this.#facts.now; facts !== undefined && !facts.progress.isStopped; facts = this.#facts.now) {
+      if (facts.retryAt !== null && facts.retryAt > Date.now()) return this.#alarm.arm(facts.retryAt);
+      if (isEnough()) return this.#alarm.arm(Date.now());
+      if (!(await this.#advance(facts, subscription))) return;
+    }
+  }
+
+  /** @returns whether there may be more */
+  async #advance(facts: Facts, subscription: CompleteSubscription<E>): Promise<boolean> {
+    this.#heard = 0;
+    const page = await this.#read(facts, subscription, sizeOfBatch(facts.progress, subscription.policy));
+    // Somebody has put it elsewhere meanwhile.
+    if (this.#facts.now !== facts) return true;
+    if (page instanceof Error) {
+      this.#facts.write({ ...facts, progress: stopped(facts.progress), retryAt: null, error: sentenceOfRefusal(page) });
+      logFault("subscription", page, { store: facts.store, name: facts.name });
+      return false;
+    }
+    if (page.events.length === 0) this.#pass(facts, page);
+    else await this.#handOver(facts, page, subscription);
+    const now = this.#facts.now;
+    return this.#heard > page.head || this.#lookedOf(now).position < page.head;
+  }
+
+  /** A page behind what was looked at; the error where the log is not the one that was followed. */
+  async #read(facts: Facts, { filter }: CompleteSubscription<E>, limit: number): Promise<FeedPage | LogMismatchError | PositionAheadError> {
+    const { position, mark } = this.#lookedOf(facts);
+    const query = { ...filter, after: position, limit, log: facts.log, ...(mark === null ? {} : { mark }) };
+    try {
+      return await this.#readLog(facts.store, query);
+    } catch (error) {
+      if (error instanceof LogMismatchError || error instanceof PositionAheadError) return error;
+      throw error;
+    }
+  }
+
+  async #readLog(store: string, query: CompleteQuery): Promise<FeedPage> {
+    const { page } = await callObject(
+      () => this.env.LOGS.getByName(store),
+      async (log) => unwrap(await log.readPage(query, EVERYTHING)),
+    );
+    return parseFeedPage(JSON.parse(page));
+  }
+
+  #pass(facts: Facts, page: FeedPage): void {
+    const { position } = page;
+    const mark = page.mark ?? null;
+    this.#looked = { position, mark };
+    if (position - facts.progress.checkpoint < PASSED_OVER) return;
+    this.#facts.write({ ...facts, mark, progress: afterPassed(facts.progress, position) });
+  }
+
+  async #handOver(facts: Facts, page: FeedPage, subscription: CompleteSubscription<E>): Promise<void> {
+    const { policy } = subscription;
+    const { events } = page;
+    const mark = page.mark ?? null;
+    const batch = { count: events.length, upTo: page.position };
+    let { progress, error } = facts;
+    let step = nextStep(progress, policy, batch);
+    if (step.kind === "hand-over") {
+      const refusal = await this.#call(facts, events, subscription, { failures: progress.failures, isReplay: false });
+      if (this.#facts.now !== facts) return;
+      if (refusal === null) {
+        this.#facts.write({ ...facts, mark, progress: afterHandled(progress, batch), retryAt: null, error: null });
+        return;
+      }
+      error = refusal;
+      progress = afterRefused(progress, batch);
+      step = nextStep(progress, policy, batch);
+    }
+    this.#settle(step, { ...facts, progress, error, retryAt: null }, page, policy);
+  }
+
+  /** What becomes of events that were refused. */
+  #settle(step: SubscriptionStep, facts: Facts, page: FeedPage, policy: SubscriptionPolicy): void {
+    const { store, name, progress } = facts;
+    const mark = page.mark ?? null;
+    switch (step.kind) {
+      case "hand-over":
+        return this.#facts.write({ ...facts, retryAt: Date.now() + waitAfter(progress, policy, Math.random()) });
+      case "take-apart":
+        return this.#facts.write({ ...facts, progress: step.progress });
+      case "stop":
+        logFault("subscription", new Error("It has stopped: its handler keeps refusing an event."), { store, name });
+        return this.#facts.write({ ...facts, progress: step.progress });
+      case "set-aside":
+        for (const event of page.events) {
+          logFault("subscription", new Error("An event was set aside: its handler keeps refusing it."), { store, name, id: event.id });
+          this.#facts.setAside(toSetAside(event, facts.error), { ...facts, mark, progress: step.progress, error: null });
+        }
+        return;
+      default:
+        return unreachable(step);
+    }
+  }
+
+  /** Null where it handled them, else why not. */
+  async #call(
+    { store, name }: Facts,
+    events: readonly ConfirmedEvent[],
+    { handle, timeout }: CompleteSubscription<E>,
+    told: { readonly failures: number; readonly isReplay: boolean },
+  ): Promise<string | null> {
+    const controller = new AbortController();
+    let timer: ReturnType<typeof setTimeout> | null = null;
+    const late = new Promise<never>((_, reject) => {
+      timer = setTimeout(() => {
+        const error = new HandlerError(`The handler did not answer within ${timeout} milliseconds.`);
+        controller.abort(error);
+        reject(error);
+      }, timeout);
+    });
+    const work = async () => handle(events, this.env, { store, subscription: name, signal: controller.signal, ...told });
+    try {
+      await Promise.race([work(), late]);
+      return null;
+    } catch (error) {
+      logFault("handler", error, { store, name, position: events[0]?.position });
+      return sentenceOfRefusal(error);
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  async #replay(event: SetAside, subscription: CompleteSubscription<E>): Promise<void> {
+    const facts = this.#facts.now;
+    if (facts === undefined) return;
+    const error = await this.#tryAgain(facts, event, subscription);
+    // It may have left the list meanwhile, and will come again by itself.
+    if (this.#facts.list(event.position - 1, 1)[0]?.id !== event.id) return;
+    this.#facts.tried(event, error, new Date().toISOString());
+  }
+
+  async #tryAgain(facts: Facts, { id, position }: SetAside, subscription: CompleteSubscription<E>): Promise<string | null> {
+    let page: FeedPage;
+    try {
+      page = await this.#readLog(facts.store, { after: position - 1, limit: 1, log: facts.log });
+    } catch (error) {
+      if (error instanceof LogMismatchError || error instanceof PositionAheadError) return sentenceOfRefusal(error);
+      throw error;
+    }
+    if (page.events[0]?.id !== id) return "The log does not have this event any more.";
+    return this.#call(facts, page.events, subscription, { failures: 0, isReplay: true });
+  }
+
+  /** What came of it is not known. */
+  #onKilled(facts: Facts, { policy }: CompleteSubscription<E>): void {
+    if (facts.progress.isStopped) return;
+    const progress = afterRefused(facts.progress);
+    this.#facts.write({ ...facts, progress, retryAt: Date.now() + waitAfter(progress, policy, Math.random()), error: KILLED });
+  }
+
+  /** Moves on past what does not match, so that the status tells what there is to do: after a wake it is not known any more. */
+  async #look(facts: Facts): Promise<void> {
+    const subscription = this.settings().get(facts.name);
+    for (let left = WORK_BATCHES; left > 0 && subscription !== undefined; left--) {
+      const page = await this.#read(facts, subscription, 1);
+      if (this.#isRunning || this.#facts.now !== facts) return;
+      if (page instanceof Error || page.events.length > 0) return this.#alarm.arm(Date.now());
+      this.#looked = { position: page.position, mark: page.mark ?? null };
+      if (page.position >= page.head) return;
+    }
+  }
+}
+
+function toSetAside({ id, streamId, version, position, type }: ConfirmedEvent, error: string | null): SetAside {
+  return { id, streamId, version, position, type, error: error ?? KILLED, at: new Date().toISOString() };
+}

@@ -1,0 +1,94 @@
+/** For administrators: where a store's subscriptions stand, and what to do about one. */
+import type { Hono } from "hono";
+import { InvalidRequestError } from "../shared/errors.ts";
+import type { Limits } from "../shared/limits.ts";
+import { parseMessage, replayRequest, resetRequest, type SubscriptionList } from "../shared/wire.ts";
+import { assertMayAdminister } from "./access.ts";
+import { readJson } from "./body.ts";
+import { callObject } from "./call-object.ts";
+import type { Bindings } from "./edge.ts";
+import type { EdgeEnv } from "./env.ts";
+import { eachInFlight } from "./in-flight.ts";
+import { problemResponse } from "./problem.ts";
+import { pageLimit, wholeNumber } from "./query.ts";
+import { unwrap } from "./refused.ts";
+import { type Origin, subscriptionsOf } from "./subscribers.ts";
+import type { SubscriptionObject } from "./subscription-object.ts";
+
+interface Settings {
+  readonly names: readonly string[];
+  readonly limits: Limits;
+}
+
+export function subscriptionRoutes<E extends EdgeEnv>(app: Hono<Bindings<E>>, { names, limits }: Settings): void {
+  // Before anything else is looked at: nobody else learns which subscriptions there are.
+  app.use("/v1/:store/subscriptions/*", async (context, next) => {
+    assertMayAdminister(context.var.principal, context.var.store);
+    await next();
+  });
+
+  app.get("/v1/:store/subscriptions", async (context) => {
+    const { store } = context.var;
+    const outcomes = await eachInFlight(names, (name) => call(context.env, store, name, async (object, origin) => object.status(origin)));
+    const failed = outcomes.find(({ error }) => error !== undefined);
+    if (failed !== undefined) throw failed.error;
+    const list: SubscriptionList = { subscriptions: outcomes.flatMap(({ value }) => value ?? []) };
+    return context.json(list);
+  });
+
+  app.use("/v1/:store/subscriptions/:name/*", async (context, next) => {
+    if (names.includes(context.req.param("name"))) return next();
+    const error = new InvalidRequestError("The edge has no subscription of this name.", { field: "name" });
+    context.set("code", error.code);
+    return problemResponse(error, {}, 404);
+  });
+
+  app.get("/v1/:store/subscriptions/:name", async (context) => {
+    const parameters = new URL(context.req.url).searchParams;
+    const after = wholeNumber(parameters, "after", 0) ?? 0;
+    const limit = pageLimit(parameters, 100, limits);
+    const { store } = context.var;
+    return context.json(
+      await call(context.env, store, context.req.param("name"), async (object, origin) => object.detail(origin, after, limit)),
+    );
+  });
+
+  app.post("/v1/:store/subscriptions/:name/resume", async (context) => {
+    const { store } = context.var;
+    return context.json(await call(context.env, store, context.req.param("name"), async (object, origin) => object.resume(origin)));
+  });
+
+  app.post("/v1/:store/subscriptions/:name/reset", async (context) => {
+    const { store } = context.var;
+    const { position } = parseMessage(resetRequest, await readJson(context.req.raw, limits.bodyBytes));
+    return context.json(
+      await call(context.env, store, context.req.param("name"), async (object, origin) => unwrap(await object.reset(origin, position))),
+    );
+  });
+
+  app.post("/v1/:store/subscriptions/:name/replay", async (context) => {
+    const { store } = context.var;
+    const { position } = parseMessage(replayRequest, await readJson(context.req.raw, limits.bodyBytes));
+    return context.json(
+      await call(context.env, store, context.req.param("name"), async (object, origin) => unwrap(await object.replay(origin, position))),
+    );
+  });
+}
+
+/** The log is asked first: it knows since when it has the subscription, and how far there is to go. */
+async function call<T>(
+  env: EdgeEnv,
+  store: string,
+  name: string,
+  work: (object: DurableObjectStub<SubscriptionObject>, origin: Origin) => Promise<T>,
+): Promise<T> {
+  const origin = await callObject(
+    () => env.LOGS.getByName(store),
+    async (log) => log.originOf(store, name),
+  );
+  if (origin === null) throw new Error("The LogObject that is bound is not the one of this edge.");
+  return callObject(
+    () => subscriptionsOf(env).getByName(`${store}/${name}`),
+    (object) => work(object, origin),
+  );
+}
