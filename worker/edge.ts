@@ -82,7 +82,7 @@ export function createEdge<E extends EdgeEnv = EdgeEnv>({
   }
   const limits = completeLimits(given);
   assertCommitFitsRow(limits);
-  const subscriptions = completeSubscriptions(givenSubscriptions);
+  const subscriptions = completeSubscriptions(givenSubscriptions, eventTypes);
   const names = [...subscriptions.keys()];
   const app = new Hono<Bindings<E>>();
 

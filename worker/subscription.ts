@@ -1,6 +1,7 @@
 /** What an app says of a subscription, complete and checked. */
 import { InvalidRequestError } from "../shared/errors.ts";
 import type { ConfirmedEvent } from "../shared/event.ts";
+import { type EventTypes, upcastEvents } from "../shared/event-types.ts";
 import { feedFilter } from "../shared/feed-filter.ts";
 import { parseCount } from "../shared/limits.ts";
 import { isOrdinal } from "../shared/order.ts";
@@ -61,12 +62,18 @@ const NAME = /^[A-Za-z][A-Za-z0-9._-]{0,62}$/;
 const LONGEST_TIMEOUT = 600_000;
 const TIMEOUT = 120_000;
 
-/** @throws InvalidRequestError naming the part that is not of its form */
-export function completeSubscriptions<E extends EdgeEnv>(given: Readonly<Record<string, Subscription<E>>> = {}): Subscriptions<E> {
-  return new Map(Object.entries(given).map(([name, subscription]) => [name, complete(name, subscription)]));
+/**
+ * @param eventTypes what handlers are given is brought to its current versions
+ * @throws InvalidRequestError naming the part that is not of its form
+ */
+export function completeSubscriptions<E extends EdgeEnv>(
+  given: Readonly<Record<string, Subscription<E>>> = {},
+  eventTypes?: EventTypes,
+): Subscriptions<E> {
+  return new Map(Object.entries(given).map(([name, subscription]) => [name, complete(name, subscription, eventTypes)]));
 }
 
-function complete<E extends EdgeEnv>(name: string, given: Subscription<E>): CompleteSubscription<E> {
+function complete<E extends EdgeEnv>(name: string, given: Subscription<E>, eventTypes: EventTypes | undefined): CompleteSubscription<E> {
   const field = `subscriptions.${name}`;
   if (!NAME.test(name)) {
     throw new InvalidRequestError("A subscription's name is 1 to 63 characters of A-Z a-z 0-9 . _ - and starts with a letter.", { field });
@@ -81,8 +88,9 @@ function complete<E extends EdgeEnv>(name: string, given: Subscription<E>): Comp
   if (timeout > LONGEST_TIMEOUT) {
     throw new InvalidRequestError(`${field}.timeout is at most ${LONGEST_TIMEOUT} milliseconds.`, { field: `${field}.timeout` });
   }
+  const read = (events: readonly ConfirmedEvent[]) => (eventTypes === undefined ? events : upcastEvents(eventTypes, events).events);
   const policy = completePolicy(definedOf({ batchSize, retries, onFailure, setAsideInARow }), field);
-  return { filter: definedOf(filter), policy, from, timeout, handle: (...args) => given.handle(...args) };
+  return { filter: definedOf(filter), policy, from, timeout, handle: (events, ...rest) => given.handle(read(events), ...rest) };
 }
 
 type Defined<T> = { [N in keyof T]?: Exclude<T[N], undefined> };
