@@ -125,7 +125,11 @@ export class EdgeStore implements EventStore {
   }
 
   /** @throws LogMismatchError when the store's history is replaced while it is read */
-  async *readAll({ after = 0, limit, ...filter }: ReadAllOptions = {}): AsyncGenerator<ConfirmedEvent, void, undefined> {
+  async *readAll({
+    after = 0,
+    limit,
+    ...filter
+  }: ReadAllOptions & { readonly correlation?: string } = {}): AsyncGenerator<ConfirmedEvent, void, undefined> {
     let left = parseCount(limit, "limit") ?? Number.POSITIVE_INFINITY;
     if (!isOrdinal(after)) throw new InvalidRequestError("A position is a whole number from 0.", { field: "after" });
     let position = after;

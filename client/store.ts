@@ -381,8 +381,7 @@ export class Store implements EventStore {
 
   /** All that the device holds: confirmed events in position order, then pending commits, then parked ones. */
   async *export(): AsyncGenerator<Exported, void, undefined> {
-    for await (const event of this.readAll()) yield { state: "confirmed", ...event };
-    yield* (await this.#load()).exportOutbox();
+    yield* (await this.#load()).exportAll();
   }
 
   /**

@@ -23,3 +23,35 @@ export function withCause<E extends { readonly metadata?: EventMetadata | undefi
 ): readonly E[] {
   return cause === undefined ? events : events.map((event) => ({ ...event, metadata: { ...causedBy(cause), ...event.metadata } }));
 }
+
+/** An event, and what it led to, in the order in which that is given. */
+export interface Caused<E extends Cause> {
+  readonly event: E;
+  readonly caused: readonly Caused<E>[];
+}
+
+/**
+ * The events of one correlation as trees. What began it stands at the top, and so does an event whose cause is not among them.
+ *
+ * @param events in the order in which they happened, as far as that is known
+ */
+export function causedTrees<E extends Cause>(events: readonly E[]): readonly Caused<E>[] {
+  const nodes = new Map(events.map((event) => [event.id, { event, caused: [] as Caused<E>[] }]));
+  const tops: Caused<E>[] = [];
+  for (const [id, node] of nodes) {
+    const { causationId } = node.event.metadata;
+    const cause = causationId === undefined || isWithin(nodes, id, causationId) ? undefined : nodes.get(causationId);
+    (cause?.caused ?? tops).push(node);
+  }
+  return tops;
+}
+
+/** Whether one event is a cause of its own cause: what somebody wrote into metadata may say so. */
+function isWithin(nodes: ReadonlyMap<string, { readonly event: Cause }>, id: string, causationId: string): boolean {
+  const seen = new Set<string>();
+  for (let at: string | undefined = causationId; at !== undefined && !seen.has(at); at = nodes.get(at)?.event.metadata.causationId) {
+    if (at === id) return true;
+    seen.add(at);
+  }
+  return false;
+}

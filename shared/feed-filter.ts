@@ -1,5 +1,6 @@
 /** Which events of the feed a reader wants. Parts that are left out let everything pass; those given must all agree. */
 
+import { correlationOf } from "./causation.ts";
 import { parseUtcTime } from "./commit.ts";
 import { InvalidRequestError } from "./errors.ts";
 import type { RecordedEvent } from "./event.ts";
@@ -10,7 +11,7 @@ export interface FeedFilter {
   /** By the stream alone: an event that this refuses needs no parsing. */
   readonly stream: (streamId: string) => boolean;
   /** By what the event itself says; undefined where nothing was asked of it. */
-  readonly content: ((event: Pick<RecordedEvent, "type" | "metadata" | "recordedAt">) => boolean) | undefined;
+  readonly content: ((event: Pick<RecordedEvent, "id" | "type" | "metadata" | "recordedAt">) => boolean) | undefined;
 }
 
 /** What a reader of one device's events can ask for. @throws InvalidRequestError naming the part that is not of its form */
@@ -39,7 +40,7 @@ export function feedFilter(query: Omit<FeedQuery, "after" | "limit" | "log" | "m
     content: asksContent
       ? (event) =>
           (reader.content?.(event) ?? true) &&
-          (correlation === undefined || event.metadata.correlationId === correlation) &&
+          (correlation === undefined || correlationOf(event) === correlation) &&
           (since === undefined || Date.parse(event.recordedAt ?? "") >= since) &&
           (until === undefined || Date.parse(event.recordedAt ?? "") <= until)
       : undefined,

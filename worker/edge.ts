@@ -42,7 +42,7 @@ export interface EdgeSettings<E extends EdgeEnv = EdgeEnv> {
   readonly limits?: Partial<Limits>;
   /**
    * Which events are taken: of these types, accepted by their schemas, or of an older version, which is taken as it is. What is read is
-   * what was recorded. Default: every event.
+   * what was recorded; handlers of subscriptions are given it in the current versions. Default: every event.
    */
   readonly eventTypes?: EventTypes;
   /** Milliseconds after which a live connection's credentials are asked about again before anything is sent to it. Default, and at most: 60,000. */

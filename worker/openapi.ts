@@ -156,7 +156,7 @@ function describe() {
             several("category"),
             several("stream"),
             several("type"),
-            text("correlation", "Only events of this correlation id."),
+            text("correlation", "Only events of this correlation id, and the one whose id it is."),
             text("since", "Recorded at this time or later, ISO 8601 UTC."),
             text("until", "Recorded at this time or earlier, ISO 8601 UTC."),
             {

@@ -3,7 +3,8 @@
 import type { ConfirmedEvent, EventBody } from "../../shared/event.ts";
 import type { ExpectedVersion } from "../../shared/expected-version.ts";
 import { entriesOf } from "../bundles.ts";
-import { allBundles, parkedEntries } from "../device-log.ts";
+import { allBundles, pagesFrom, parkedEntries, readHistory } from "../device-log.ts";
+import { eventsOfPages } from "../segments.ts";
 import type { Kit } from "./kit.ts";
 
 /** A confirmed event, or a commit that is not confirmed: pending, or parked with the reason. */
@@ -18,8 +19,19 @@ export type Exported =
       readonly reason: string | undefined;
     };
 
-/** The commits that are not confirmed, oldest first: the pending ones, then the parked ones. */
-export async function* exportOutbox({ database }: Kit): AsyncGenerator<Exported, void, undefined> {
+/** Confirmed events in position order, as they were recorded; then the commits that are not, oldest first: the pending ones, then the parked ones. */
+export async function* exportAll({ database }: Kit): AsyncGenerator<Exported, void, undefined> {
+  const { position: end } = await database.run(readHistory);
+  for (let after = 0; after < end; ) {
+    const from = after;
+    const segments = await database.run((db) => pagesFrom(db, from));
+    const last = segments.at(-1);
+    if (last === undefined) break;
+    for (const event of eventsOfPages(segments)) {
+      if (event.position > from && event.position <= end) yield { state: "confirmed", ...event };
+    }
+    after = last.key[0];
+  }
   const pending = await database.run(allBundles);
   const parked = await database.run((db) => parkedEntries(db.transaction(["parked"], "readonly")));
   for (const entry of [...pending.flatMap((bundle) => entriesOf(bundle)), ...parked]) {

@@ -8,7 +8,7 @@ import type { Resolve } from "../../shared/resolution.ts";
 import { checkEvents, createReader } from "../event-checks.ts";
 import { type Aggregate, Aggregates, type FoldOptions } from "./aggregates.ts";
 import { type Conflict, readConflicts } from "./conflicts.ts";
-import { type Exported, exportOutbox } from "./export.ts";
+import { type Exported, exportAll } from "./export.ts";
 import { type Handled, type HandleOptions, handleCommand } from "./handle.ts";
 import type { Kit, Opened } from "./kit.ts";
 import { type LiveState, watchStream } from "./live-state.ts";
@@ -91,8 +91,8 @@ export class Model {
     return resolveParked(this.#kit, seq, isRebase, this.resolve);
   }
 
-  exportOutbox(): AsyncGenerator<Exported, void, undefined> {
-    return exportOutbox(this.#kit);
+  exportAll(): AsyncGenerator<Exported, void, undefined> {
+    return exportAll(this.#kit);
   }
 
   resetHistory(keepPending: boolean): Promise<void> {

@@ -2,9 +2,11 @@
 import { createExecutionContext, env } from "cloudflare:test";
 import { expect, test } from "vitest";
 import { connectStore } from "../../client/http.ts";
+import type { ConfirmedEvent } from "../../shared/event.ts";
 import { defineEventTypes, type EventTypes, type StandardSchema } from "../../shared/event-types.ts";
 import type { PushAnswer } from "../../shared/wire.ts";
 import { createEdge, type EdgeEnv, type EdgeSettings } from "../../worker/index.ts";
+import { completeSubscriptions } from "../../worker/subscription.ts";
 import { eventTypes, requested } from "../support/event-types.ts";
 
 /** A store at an edge with the event types, in the same objects as any other edge's. @param id default: a new one */
@@ -152,4 +154,19 @@ test("a schema that fails refuses its commit alone", async () => {
     { status: "rejected", code: "invalid-request", detail: expect.stringContaining("the schema failed: SyntaxError") },
     { status: "committed" },
   ]);
+});
+
+test("a subscription's handler is given the current versions, and what no upcaster can bring there is refused", () => {
+  const handed: unknown[] = [];
+  const handle = (events: readonly ConfirmedEvent[]) => void handed.push(...events.map(({ schemaVersion, data }) => [schemaVersion, data]));
+  const mailer = completeSubscriptions({ mailer: { handle } }, eventTypes).get("mailer");
+  const event = (data: ConfirmedEvent["data"], type = "PermitRequested") =>
+    ({ type, schemaVersion: 1, data, metadata: {} }) as ConfirmedEvent;
+  const context = { store: "s", subscription: "mailer", failures: 0, isReplay: false, signal: new AbortController().signal };
+  mailer?.handle([event({ via: "web" }), event(1, "Unheard")], env, context);
+  expect(handed).toEqual([
+    [3, { channel: "web", lines: [] }],
+    [1, 1],
+  ]);
+  expect(() => mailer?.handle([event(null)], env, context)).toThrow(expect.objectContaining({ code: "invalid-request" }));
 });
