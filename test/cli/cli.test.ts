@@ -280,7 +280,7 @@ test("token signs what the edge verifies", async () => {
     [[], {}, "JWT_SECRET is not set"],
     [[], { JWT_SECRET: "short" }, "32 or more"],
     [["--grant", "permits"], { JWT_SECRET }, "store:streams:actions"],
-    [["--grant", "permits:*:write"], { JWT_SECRET }, "read and append"],
+    [["--grant", "permits:*:write"], { JWT_SECRET }, "read, append and admin"],
     [["--expires", "soon"], { JWT_SECRET }, "15m"],
   ] as const) {
     const refused = await headwater(["token", ...args], undefined, environment);
