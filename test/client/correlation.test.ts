@@ -1,22 +1,13 @@
 /** What led to what: on a device and at the edge. */
 import "fake-indexeddb/auto";
-import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import { type Caused, type CorrelatedEvent, readCorrelation } from "../../client/correlation.ts";
 import { causedTrees } from "../../shared/causation.ts";
-import { type Devices, devicesAt, event } from "../support/devices.ts";
-import { type EdgeProcess, startEdge } from "../support/edge.ts";
+import { event } from "../support/devices.ts";
+import { edgeDevices } from "../support/edge-devices.ts";
 import { stock } from "../support/stock.ts";
 
-let edge: EdgeProcess;
-let devices: Devices;
-beforeAll(async () => {
-  edge = await startEdge();
-});
-afterAll(() => edge.stop());
-beforeEach(() => {
-  devices = devicesAt(edge.url);
-});
-afterEach(() => devices.close());
+const { devices } = edgeDevices();
 
 /** E.g. `asked(answered(filed), filed)`. */
 const drawn = (trees: readonly Caused<CorrelatedEvent>[]): string =>

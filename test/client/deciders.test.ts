@@ -1,22 +1,13 @@
 /** Deciders on a device: folded, decided, and decided again where another tab or another device was first. */
 import "fake-indexeddb/auto";
-import { afterAll, afterEach, beforeAll, beforeEach, expect, test, vi } from "vitest";
+import { expect, test, vi } from "vitest";
 import { openStore, type Store } from "../../client/index.ts";
-import { type Devices, devicesAt, event, expectAgreement } from "../support/devices.ts";
-import { type EdgeProcess, startEdge } from "../support/edge.ts";
+import { event, expectAgreement } from "../support/devices.ts";
+import { edgeDevices } from "../support/edge-devices.ts";
 import { eventually } from "../support/eventually.ts";
 import { type Stock, type StockEvent, stock } from "../support/stock.ts";
 
-let edge: EdgeProcess;
-let devices: Devices;
-beforeAll(async () => {
-  edge = await startEdge();
-});
-afterAll(() => edge.stop());
-beforeEach(() => {
-  devices = devicesAt(edge.url);
-});
-afterEach(() => devices.close());
+const { devices } = edgeDevices();
 
 const openLocal = () => openStore({ name: crypto.randomUUID() });
 

@@ -1,20 +1,11 @@
 /** Devices that follow a part of a store, or whose edge holds another history. */
 import "fake-indexeddb/auto";
-import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import { type Exported, LogMismatchError, type Store } from "../../client/index.ts";
-import { type Devices, dataOf, devicesAt, event, expectAgreement } from "../support/devices.ts";
-import { type EdgeProcess, startEdge } from "../support/edge.ts";
+import { dataOf, event, expectAgreement } from "../support/devices.ts";
+import { edgeDevices } from "../support/edge-devices.ts";
 
-let edge: EdgeProcess;
-let devices: Devices;
-beforeAll(async () => {
-  edge = await startEdge();
-});
-afterAll(() => edge.stop());
-beforeEach(() => {
-  devices = devicesAt(edge.url);
-});
-afterEach(() => devices.close());
+const { anotherStore, devices } = edgeDevices();
 
 async function feedOf(store: Pick<Store, "readAll">): Promise<string[]> {
   const lines: string[] = [];
@@ -122,7 +113,7 @@ test("offline, a commit outside of the filter goes ahead where it believes nothi
 });
 
 test("store wiped: the device stops, exports all that it holds, and after a reset brings what it had pending to the new history", async () => {
-  const other = devicesAt(edge.url);
+  const other = anotherStore();
   let isReplaced = false;
   const redirected: typeof fetch = (input, init) => {
     const request = new Request(input, init);

@@ -1,21 +1,11 @@
 /** Projections on a device: rows folded from the feed, with pending events laid over them. */
 import "fake-indexeddb/auto";
-import { afterAll, afterEach, beforeAll, beforeEach, expect, test, vi } from "vitest";
+import { expect, test, vi } from "vitest";
 import { openStore, type Projection, type RecordedEvent, type Store } from "../../client/index.ts";
-import { type Devices, devicesAt } from "../support/devices.ts";
-import { type EdgeProcess, startEdge } from "../support/edge.ts";
+import { edgeDevices } from "../support/edge-devices.ts";
 import { eventually } from "../support/eventually.ts";
 
-let edge: EdgeProcess;
-let devices: Devices;
-beforeAll(async () => {
-  edge = await startEdge();
-});
-afterAll(() => edge.stop());
-beforeEach(() => {
-  devices = devicesAt(edge.url);
-});
-afterEach(() => devices.close());
+const { devices } = edgeDevices();
 
 interface Permit {
   readonly status: string;

@@ -1,20 +1,11 @@
 /** Conflicts that the app has rules for. */
 import "fake-indexeddb/auto";
-import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import type { ConfirmedEvent, Contested, StoreOptions } from "../../client/index.ts";
-import { type Devices, dataOf, devicesAt, event, expectAgreement } from "../support/devices.ts";
-import { type EdgeProcess, startEdge } from "../support/edge.ts";
+import { dataOf, event, expectAgreement } from "../support/devices.ts";
+import { edgeDevices } from "../support/edge-devices.ts";
 
-let edge: EdgeProcess;
-let devices: Devices;
-beforeAll(async () => {
-  edge = await startEdge();
-});
-afterAll(() => edge.stop());
-beforeEach(() => {
-  devices = devicesAt(edge.url);
-});
-afterEach(() => devices.close());
+const { devices, renew } = edgeDevices();
 
 /** Two devices know one event; then each appends on it, and the other one is first. */
 async function contested(rules: Partial<StoreOptions>, mine: [data: unknown, type?: string][], theirs: [data: unknown, type?: string][]) {
@@ -90,7 +81,7 @@ test("where onConflict fails, or answers what it may not, the commit is parked w
     expect(a.conflicts()[0]).toMatchObject({ code: "version-conflict", reason: expect.stringMatching(reason) });
     expect(a.conflicts().map(({ events }) => events[0]?.data)).toEqual(["mine 1", "mine 2"]);
     await devices.close();
-    devices = devicesAt(edge.url);
+    renew();
   }
 });
 
@@ -110,6 +101,6 @@ test("event types that commute are rebased, others are parked; what onConflict l
     expect([mine, theirs, a.status.conflicts]).toEqual([mine, theirs, isRebased ? 0 : 1]);
     expect(await dataOf(devices.atEdge, "A-1")).toEqual(isRebased ? ["first", "theirs", "mine"] : ["first", "theirs"]);
     await devices.close();
-    devices = devicesAt(edge.url);
+    renew();
   }
 });

@@ -1,23 +1,14 @@
 /** IndexedDB as it really behaves: connections that are lost, room that runs out, other versions of the app. */
 import "fake-indexeddb/auto";
-import { afterAll, afterEach, beforeAll, beforeEach, expect, test, vi } from "vitest";
+import { afterEach, expect, test, vi } from "vitest";
 import { openStore, StorageFailedError, type Store, StoreClosedError, StoreFullError } from "../../client/index.ts";
-import { type Devices, dataOf, devicesAt, event, expectAgreement } from "../support/devices.ts";
-import { type EdgeProcess, startEdge } from "../support/edge.ts";
+import { dataOf, event, expectAgreement } from "../support/devices.ts";
+import { edgeDevices } from "../support/edge-devices.ts";
 
-let edge: EdgeProcess;
-let devices: Devices;
-beforeAll(async () => {
-  edge = await startEdge();
-});
-afterAll(() => edge.stop());
-beforeEach(() => {
-  devices = devicesAt(edge.url);
-});
-afterEach(async () => {
+const { devices } = edgeDevices();
+afterEach(() => {
   vi.restoreAllMocks();
   vi.unstubAllGlobals();
-  await devices.close();
 });
 
 const nowhere = { url: "http://127.0.0.1:9/v1/nowhere", automatic: false };

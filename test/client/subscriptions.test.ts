@@ -1,21 +1,12 @@
 /** Subscriptions on a device: at least once, in order, with a checkpoint that outlives the tab. */
 import "fake-indexeddb/auto";
-import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import { type ConfirmedEvent, openStore, type Store } from "../../client/index.ts";
-import { type Devices, devicesAt, event } from "../support/devices.ts";
-import { type EdgeProcess, startEdge } from "../support/edge.ts";
+import { event } from "../support/devices.ts";
+import { edgeDevices } from "../support/edge-devices.ts";
 import { eventually } from "../support/eventually.ts";
 
-let edge: EdgeProcess;
-let devices: Devices;
-beforeAll(async () => {
-  edge = await startEdge();
-});
-afterAll(() => edge.stop());
-beforeEach(() => {
-  devices = devicesAt(edge.url);
-});
-afterEach(() => devices.close());
+const { anotherStore, devices } = edgeDevices();
 
 const openLocal = (name: string = crypto.randomUUID()) => openStore({ name });
 /** Refusals are tried again at once. */
@@ -229,7 +220,7 @@ test("another history stops it, until it is told where to begin on that", async 
   a.subscribe(handler, { name: "mailer" });
   await eventually(() => expect(taken).toEqual([1, 2]));
   await a.close();
-  const other = devicesAt(edge.url);
+  const other = anotherStore();
   const before = await other.open("X");
   await note(before, 7, 8, 9);
   await before.sync();
