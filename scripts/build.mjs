@@ -4,6 +4,7 @@ import { chmodSync, readFileSync, rmSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
 import { buildDemo } from "../demo/build.mjs";
+import { ENTRIES } from "./entries.mjs";
 
 process.chdir(fileURLToPath(new URL("..", import.meta.url)));
 const { dependencies, peerDependencies } = JSON.parse(readFileSync("package.json", "utf8"));
@@ -11,7 +12,7 @@ const external = [...Object.keys({ ...dependencies, ...peerDependencies }), "clo
 
 rmSync("dist", { recursive: true, force: true });
 await build({
-  entryPoints: ["shared/event-types.ts", "client/index.ts", "client/http.ts", "client/testing/index.ts", "worker/index.ts", "cli/main.ts"],
+  entryPoints: ENTRIES,
   outdir: "dist",
   outbase: ".",
   bundle: true,

@@ -1,6 +1,6 @@
 /** What would be published, used as a stranger uses it: packed, installed into an empty folder, bundled, type-checked. */
 import { execFile } from "node:child_process";
-import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { access, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -53,6 +53,18 @@ afterAll(async () => {
 test("it holds what it needs and nothing else", async () => {
   const installed = await readdir(join(folder, "node_modules/headwater"));
   expect(installed.sort()).toEqual(["CHANGELOG.md", "LICENSE", "README.md", "dist", "package.json"]);
+});
+
+test("each of its entries is there, with its types", async () => {
+  const { exports } = JSON.parse(await readFile(join(folder, "node_modules/headwater/package.json"), "utf8"));
+  const code = Object.keys(exports).map((entry) => `import(${JSON.stringify(entry.replace(".", "headwater"))})`);
+  // A Worker's entry asks for the platform's own module; it is compiled below.
+  const loaded = code.filter((text) => !text.includes("headwater/edge"));
+  expect(loaded.length).toBeGreaterThan(3);
+  await writeFile(join(folder, "entries.mjs"), `await Promise.all([${loaded.join(", ")}]);\nconsole.log("loaded");\n`);
+  const { stdout } = await run(process.execPath, ["entries.mjs"], { cwd: folder });
+  expect(stdout).toBe("loaded\n");
+  for (const { types } of Object.values<{ types: string }>(exports)) await access(join(folder, "node_modules/headwater", types));
 });
 
 test("it is bundled for the browser by esbuild", async () => {

@@ -3,6 +3,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
+import { ENTRIES as PUBLIC } from "../scripts/entries.mjs";
 
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
 const FOLDERS = ["shared", "client", "worker", "cli", "demo", "test", "bench"];
@@ -17,15 +18,8 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
 /** What a pure function has no use for. */
 const IMPURE =
   /\b(Date\.now|new Date\(\)|Math\.random|crypto\b|performance\b|setTimeout|setInterval|Promise\b|async\b|await\b|fetch\(|document\b|window\b|indexedDB|console\b)/;
-const ENTRIES = [
-  "client/index.ts",
-  "client/correlation.ts",
-  "client/http.ts",
-  "client/testing/index.ts",
-  "worker/index.ts",
-  "worker/main.ts",
-  "cli/main.ts",
-];
+/** What nobody in the project need import: what the package makes public, and the Worker of its own deployment. */
+const ENTRIES = [...PUBLIC, "worker/main.ts"];
 
 function sources(): Map<string, string> {
   const paths = FOLDERS.flatMap((folder) =>
