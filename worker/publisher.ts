@@ -10,16 +10,13 @@
  * one is a duplicate. Positions are asked for once after a wake, when somebody reads.
  */
 
+import { alarmDelay } from "./alarm-delay.ts";
 import { callObject } from "./call-object.ts";
 import type { EdgeEnv } from "./env.ts";
 import { logFault } from "./journal.ts";
 import type { LogObject, PublicationAnswer, PublishedRun, Span } from "./log-object.ts";
 import { fitting, linesOf } from "./run-text.ts";
 import type { StreamRuns } from "./stream-runs.ts";
-
-/** Milliseconds from a burst's first commit to the alarm that looks whether the log has it. */
-const FIRST_ALARM = 10_000;
-const LONGEST_BACKOFF = 300_000;
 
 export class Publisher {
   readonly #state: DurableObjectState;
@@ -55,7 +52,7 @@ export class Publisher {
   }
 
   /** Makes sure that somebody will look. To be called in the same turn as the write of the runs. */
-  arm(delay = FIRST_ALARM): void {
+  arm(delay = alarmDelay(0)): void {
     if (this.#armed) return;
     this.#armed = true;
     this.#state.storage.setAlarm(Date.now() + delay).catch((error: unknown) => {
@@ -212,7 +209,6 @@ export class Publisher {
     if (!this.#certain) this.#doubt();
     await this.#attempt();
     if (this.#published >= this.#runs.version || this.#armed) return;
-    this.#failures++;
-    this.arm(Math.min(FIRST_ALARM * 2 ** this.#failures, LONGEST_BACKOFF));
+    this.arm(alarmDelay(++this.#failures));
   }
 }

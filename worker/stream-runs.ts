@@ -8,6 +8,7 @@
  * would take two bytes for each of its characters.
  */
 import { assert } from "../shared/assert.ts";
+import { ordinalKey } from "./ordinal-key.ts";
 
 export interface StoredRun {
   readonly lastVersion: number;
@@ -19,9 +20,6 @@ interface Value {
   readonly events: Uint8Array;
   readonly name?: string;
 }
-
-/** As long as the longest version. */
-const DIGITS = String(Number.MAX_SAFE_INTEGER).length;
 
 export class StreamRuns {
   readonly #storage: DurableObjectStorage;
@@ -61,18 +59,18 @@ export class StreamRuns {
 
   /** The runs from the one that holds `version` on, or of all that there are; each is read when it is its turn. */
   *from(version = 1): Generator<StoredRun> {
-    for (const entry of this.#storage.kv.list<Value>({ start: keyOf(version) })) yield toRun(entry);
+    for (const entry of this.#storage.kv.list<Value>({ start: ordinalKey(version) })) yield toRun(entry);
   }
 
   /** The same the other way round: from the run that holds `version` down. */
   *downFrom(version: number): Generator<StoredRun> {
     yield this.holding(version);
-    for (const entry of this.#storage.kv.list<Value>({ end: keyOf(version), reverse: true })) yield toRun(entry);
+    for (const entry of this.#storage.kv.list<Value>({ end: ordinalKey(version), reverse: true })) yield toRun(entry);
   }
 
   /** The run that holds a version that the stream has. */
   holding(version: number): StoredRun {
-    const [run] = this.#storage.kv.list<Value>({ start: keyOf(version), limit: 1 });
+    const [run] = this.#storage.kv.list<Value>({ start: ordinalKey(version), limit: 1 });
     assert(run !== undefined, "a version that the stream has stands in a run");
     return toRun(run);
   }
@@ -92,7 +90,7 @@ export class StreamRuns {
   }
 
   #put(lastVersion: number, value: Value): void {
-    this.#storage.kv.put(keyOf(lastVersion), value);
+    this.#storage.kv.put(ordinalKey(lastVersion), value);
   }
 
   #readVersion(): number {
@@ -112,10 +110,6 @@ export class StreamRuns {
       sql.exec("DROP TABLE runs");
     });
   }
-}
-
-function keyOf(version: number): string {
-  return String(version).padStart(DIGITS, "0");
 }
 
 function toRun([key, { events }]: [string, Value]): StoredRun {

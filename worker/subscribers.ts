@@ -8,6 +8,7 @@
  * Who was told how far is kept in memory only: after a wake all are told once more, which costs a call and no row. A subscription
  * that was told sees to the rest by an alarm of its own.
  */
+import { alarmDelay } from "./alarm-delay.ts";
 import { callObject } from "./call-object.ts";
 import type { EdgeEnv } from "./env.ts";
 import { logFault } from "./journal.ts";
@@ -41,9 +42,6 @@ export interface SubscribersHost {
 }
 
 const KEY = "subscribers";
-/** Milliseconds from a burst's first publication to the alarm that looks whether all were told. */
-const FIRST_ALARM = 10_000;
-const LONGEST_BACKOFF = 300_000;
 
 export class Subscribers {
   readonly #host: SubscribersHost;
@@ -92,7 +90,7 @@ export class Subscribers {
   /** To be called in the same turn as the write of what was published. Nobody waits for it. */
   published(): void {
     if (this.#isAllTold()) return;
-    this.#host.alarm.arm(Date.now() + FIRST_ALARM);
+    this.#host.alarm.arm(Date.now() + alarmDelay(0));
     this.#host.state.waitUntil(this.#tellAll());
   }
 
@@ -100,8 +98,7 @@ export class Subscribers {
     if (this.#isAllTold()) return;
     await this.#tellAll();
     if (this.#isAllTold()) return;
-    this.#failures++;
-    this.#host.alarm.arm(Date.now() + Math.min(FIRST_ALARM * 2 ** this.#failures, LONGEST_BACKOFF));
+    this.#host.alarm.arm(Date.now() + alarmDelay(++this.#failures));
   }
 
   #isAllTold(): boolean {

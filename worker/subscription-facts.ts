@@ -6,6 +6,7 @@
  *     due/<position>      that it is to be tried again
  */
 import type { Progress } from "../shared/subscription.ts";
+import { ordinalKey } from "./ordinal-key.ts";
 
 export interface Facts {
   /** The object's name in two parts: an alarm may not know it otherwise. */
@@ -34,8 +35,6 @@ export interface SetAside {
   readonly at: string;
 }
 
-/** As long as the longest position. */
-const DIGITS = String(Number.MAX_SAFE_INTEGER).length;
 const FACTS = "facts";
 const ASIDE = "aside/";
 const DUE = "due/";
@@ -130,5 +129,5 @@ export class SubscriptionFacts {
 }
 
 function keyOf(prefix: string, position: number): string {
-  return prefix + String(position).padStart(DIGITS, "0");
+  return prefix + ordinalKey(position);
 }
