@@ -26,7 +26,8 @@ import type { Handled, HandleOptions } from "./model/handle.ts";
 import type { Model, StateOf } from "./model/index.ts";
 import type { Kit, Opened } from "./model/kit.ts";
 import type { LiveState } from "./model/live-state.ts";
-import type { Handler, SubscribeOptions, SubscriptionKeeper } from "./model/subscriber.ts";
+import type { Handler, SubscribeOptions } from "./model/subscriber.ts";
+import type { SubscriptionKeeper } from "./model/subscription-keeper.ts";
 import type { Table } from "./model/table.ts";
 import { newEvents } from "./options.ts";
 import type { OutboxChange } from "./page.ts";
@@ -334,9 +335,8 @@ export class Store implements EventStore {
 
   /** The stream's state as it changes, for user interfaces. */
   live<State>(streamId: string, decider: StateOf<State>): LiveValue<LiveState<State>> {
-    return new LiveValue<LiveState<State>>(loading(streamId, decider.initialState), (set) =>
-      later(this.#load(), (model) => model.watchStream(streamId, decider, set)),
-    );
+    const initial: LiveState<State> = { streamId, state: decider.initialState, version: 0, pending: 0, status: "loading" };
+    return new LiveValue(initial, (set) => later(this.#load(), (model) => model.watchStream(initial, decider, set)));
   }
 
   /**
@@ -491,10 +491,6 @@ export class Store implements EventStore {
     if (this.#isClosed) throw new StoreClosedError();
     if (this.#ending.signal.aborted) throw new StoreClosedError(OUTDATED);
   }
-}
-
-function loading<State>(streamId: string, state: State): LiveState<State> {
-  return { streamId, state, version: 0, pending: 0, status: "loading" };
 }
 
 /** Starts something when what it needs is there. @returns ends it, also before */

@@ -27,9 +27,8 @@ export class Tabs {
   readonly #channel: BroadcastChannel | undefined;
 
   constructor(name: string, onMessage: (message: TabMessage) => void) {
-    if (typeof BroadcastChannel === "undefined") return;
-    this.#channel = new BroadcastChannel(`headwater:${name}`);
-    this.#channel.onmessage = ({ data }: MessageEvent<TabMessage>) => onMessage(data);
+    this.#channel = openChannel(`headwater:${name}`);
+    if (this.#channel !== undefined) this.#channel.onmessage = ({ data }: MessageEvent<TabMessage>) => onMessage(data);
   }
 
   tell(message: TabMessage): void {
@@ -39,4 +38,9 @@ export class Tabs {
   close(): void {
     this.#channel?.close();
   }
+}
+
+/** Undefined where a browser has none. */
+export function openChannel(name: string): BroadcastChannel | undefined {
+  return typeof BroadcastChannel === "undefined" ? undefined : new BroadcastChannel(name);
 }

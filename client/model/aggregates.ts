@@ -9,7 +9,6 @@
  */
 
 import { fold } from "../../shared/decider.ts";
-import { InvalidRequestError } from "../../shared/errors.ts";
 import { isUsable, isWorthTaking, type SnapshotFacts } from "../../shared/snapshot.ts";
 import type { Snapshot } from "../database.ts";
 import type { ReadTx, WriteTx } from "../device-log.ts";
@@ -17,6 +16,7 @@ import { streamEvents, versionOf, whole } from "../device-log.ts";
 import type { StreamEvent } from "../event-store.ts";
 import type { StateOf } from "./index.ts";
 import type { Kit } from "./kit.ts";
+import { momentOf } from "./moment.ts";
 import { whenIdle } from "./when-idle.ts";
 
 export interface Aggregate<State> {
@@ -127,7 +127,6 @@ export class Aggregates {
 export function isUpTo(upTo: NonNullable<FoldOptions["upTo"]>): (event: StreamEvent) => boolean {
   if ("version" in upTo) return ({ version }) => version <= upTo.version;
   if ("position" in upTo) return ({ position }) => position !== null && position <= upTo.position;
-  const time = Date.parse(upTo.time);
-  if (Number.isNaN(time)) throw new InvalidRequestError("A time is ISO 8601, e.g. 2026-01-31T09:30:00Z.", { field: "upTo.time" });
+  const time = momentOf(upTo.time, "upTo.time");
   return ({ recordedAt }) => recordedAt !== null && Date.parse(recordedAt) <= time;
 }

@@ -3,8 +3,8 @@
 import type { ConfirmedEvent, EventBody } from "../../shared/event.ts";
 import type { ExpectedVersion } from "../../shared/expected-version.ts";
 import { entriesOf } from "../bundles.ts";
-import { allBundles, pagesFrom, parkedEntries, readHistory } from "../device-log.ts";
-import { eventsOfPages } from "../segments.ts";
+import { allBundles, parkedEntries, readHistory } from "../device-log.ts";
+import { EVERY_EVENT, stretches } from "./confirmed.ts";
 import type { Kit } from "./kit.ts";
 
 /** A confirmed event, or a commit that is not confirmed: pending, or parked with the reason. */
@@ -22,15 +22,8 @@ export type Exported =
 /** Confirmed events in position order, as they were recorded; then the commits that are not, oldest first: the pending ones, then the parked ones. */
 export async function* exportAll({ database }: Kit): AsyncGenerator<Exported, void, undefined> {
   const { position: end } = await database.run(readHistory);
-  for (let after = 0; after < end; ) {
-    const from = after;
-    const segments = await database.run((db) => pagesFrom(db, from));
-    const last = segments.at(-1);
-    if (last === undefined) break;
-    for (const event of eventsOfPages(segments)) {
-      if (event.position > from && event.position <= end) yield { state: "confirmed", ...event };
-    }
-    after = last.key[0];
+  for await (const events of stretches(database, 0, end, EVERY_EVENT)) {
+    for (const event of events) yield { state: "confirmed", ...event };
   }
   const pending = await database.run(allBundles);
   const parked = await database.run((db) => parkedEntries(db.transaction(["parked"], "readonly")));

@@ -16,7 +16,8 @@ import { Projector } from "./projector.ts";
 import { resetHistory } from "./reset.ts";
 import { resolveParked } from "./resolve-parked.ts";
 import { createResolver } from "./resolver.ts";
-import { type Handler, type SubscribeOptions, Subscriber, SubscriptionKeeper } from "./subscriber.ts";
+import { type Handler, type SubscribeOptions, Subscriber } from "./subscriber.ts";
+import { SubscriptionKeeper } from "./subscription-keeper.ts";
 import { Table } from "./table.ts";
 import { takeOverDeviceHistory } from "./take-over.ts";
 
@@ -79,8 +80,8 @@ export class Model {
     return new SubscriptionKeeper(this.#kit, name);
   }
 
-  watchStream<State>(streamId: string, decider: StateOf<State>, set: (value: LiveState<State>) => void): () => void {
-    return watchStream(this.#kit, this.#aggregates, streamId, decider, set);
+  watchStream<State>(initial: LiveState<State>, decider: StateOf<State>, set: (value: LiveState<State>) => void): () => void {
+    return watchStream(this.#kit, this.#aggregates, initial, decider, set);
   }
 
   readConflicts(resolve: (seq: number, isRebase: boolean) => Promise<void>): Promise<Conflict[]> {

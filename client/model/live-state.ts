@@ -15,18 +15,12 @@ export interface LiveState<State> extends Aggregate<State> {
 export function watchStream<State>(
   kit: Kit,
   aggregates: Aggregates,
-  streamId: string,
+  initial: LiveState<State>,
   decider: StateOf<State>,
   set: (value: LiveState<State>) => void,
 ): () => void {
   let base: Base<State> | undefined;
-  let shown: LiveState<State> = {
-    streamId,
-    state: decider.initialState,
-    version: 0,
-    pending: 0,
-    status: "loading",
-  };
+  let shown = initial;
   let log: string | null | undefined;
   let unconfirmed: string | undefined;
   return latest(kit, async (isWanted) => {
@@ -36,7 +30,7 @@ export function watchStream<State>(
       // Of another history nothing is known.
       if (history.log !== log) base = undefined;
       log = history.log;
-      const read = await aggregates.readFrom(streamId, decider, base);
+      const read = await aggregates.readFrom(initial.streamId, decider, base);
       base = read.base;
       // Confirmed events stay as they are, and events of other streams change nothing here.
       const isSame = shown.status === "ready" && shown.version === read.aggregate.version && unconfirmed === read.unconfirmed;

@@ -11,13 +11,15 @@
 
 import { InvalidRequestError } from "../../shared/errors.ts";
 import type { RecordedEvent } from "../../shared/event.ts";
-import { readerFilter } from "../../shared/feed-filter.ts";
+import { type FeedFilter, readerFilter } from "../../shared/feed-filter.ts";
 import type { History } from "../../shared/history.ts";
 import { type AnyProjection, type FoundRow, foldRows, keysOfAll, overlaid, type RowQuery } from "../../shared/projection.ts";
 import { entriesOf } from "../bundles.ts";
-import { allBundles, pagesFrom, pendingEvents, readHistory } from "../device-log.ts";
+import { allBundles, pendingEvents, readHistory } from "../device-log.ts";
 import type { StreamEvent } from "../event-store.ts";
-import { eventsOfPages } from "../segments.ts";
+import { openChannel } from "../tabs.ts";
+import { stretchAfter, stretches } from "./confirmed.ts";
+import { whileElected } from "./elected.ts";
 import type { Kit } from "./kit.ts";
 import { latest } from "./latest.ts";
 import { type Checkpoint, RowDatabase, rowsName, UNFOLDED } from "./row-database.ts";
@@ -38,7 +40,7 @@ const BEHIND = 1000;
 export class Projector {
   readonly #kit: Kit;
   readonly #projection: AnyProjection;
-  readonly #filter: ReturnType<typeof readerFilter>;
+  readonly #filter: FeedFilter;
   readonly #rows: RowDatabase;
   /** Of the version before, while it answers. */
   #before: RowDatabase | undefined;
@@ -51,14 +53,11 @@ export class Projector {
   private constructor(kit: Kit, projection: AnyProjection, rows: RowDatabase, before: RowDatabase | undefined) {
     this.#kit = kit;
     this.#projection = projection;
-    const { category, type } = projection;
-    this.#filter = readerFilter({ ...(category !== undefined && { category }), ...(type !== undefined && { type }) });
+    this.#filter = readerFilter(projection);
     this.#rows = rows;
     this.#before = before;
-    if (typeof BroadcastChannel !== "undefined") {
-      this.#tabs = new BroadcastChannel(`headwater:${rowsName(kit.name, projection.name, projection.version)}`);
-      this.#tabs.onmessage = () => void this.#look().catch((error: unknown) => this.#fail(error));
-    }
+    this.#tabs = openChannel(`headwater:${rowsName(kit.name, projection.name, projection.version)}`);
+    if (this.#tabs !== undefined) this.#tabs.onmessage = () => void this.#lookQuietly();
     kit.ending.addEventListener("abort", () => this.close(), { once: true, signal: this.#ended.signal });
   }
 
@@ -122,23 +121,14 @@ export class Projector {
 
   /** Works until the store is closed, or the projection is. */
   async #elected(): Promise<void> {
-    const { name } = this.#kit;
-    const work = () =>
-      new Promise<void>((resolve) => {
-        const stop = latest({ ...this.#kit, ending: this.#ended.signal }, (isWanted) => this.#catchUp(isWanted));
-        this.#ended.signal.addEventListener("abort", () => {
-          stop();
-          resolve();
-        });
-      });
+    const { name, watch } = this.#kit;
+    const ending = this.#ended.signal;
     // A tab that does not fold is told of what another one has folded by the change that led to it; it looks.
-    const looking = latest({ ...this.#kit, ending: this.#ended.signal }, () => this.#look().catch((error: unknown) => this.#fail(error)));
-    this.#ended.signal.addEventListener("abort", looking);
-    const { locks } = globalThis.navigator ?? {};
-    if (locks === undefined) return work();
-    const lock = `headwater:${name}/${this.#projection.name}`;
-    await locks.request(lock, { signal: this.#ended.signal }, work).catch((error: unknown) => {
-      if (!this.#ended.signal.aborted) throw error;
+    const looking = latest({ watch, ending }, () => this.#lookQuietly());
+    ending.addEventListener("abort", looking);
+    await whileElected(`headwater:${name}/${this.#projection.name}`, ending, () => {
+      looking();
+      return latest({ watch, ending }, (isWanted) => this.#catchUp(isWanted));
     });
   }
 
@@ -161,28 +151,18 @@ export class Projector {
     const [checkpoint, history] = await Promise.all([this.#rows.checkpoint(), database.run(readHistory)]);
     // What is filled in stands before what is there: it has to be folded first.
     if (history.fills.length > 0) return false;
-    const start = isOf(checkpoint, history) ? checkpoint : { ...UNFOLDED, log: history.log, scope: history.scope };
-    if (start === checkpoint && checkpoint.isReady && checkpoint.position >= history.position) return false;
-    const { events, end } = await this.#pageAfter(start.position, history.position);
+    const isAnew = !isOf(checkpoint, history);
+    const start = isAnew ? { ...UNFOLDED, log: history.log, scope: history.scope } : checkpoint;
+    if (!isAnew && checkpoint.isReady && checkpoint.position >= history.position) return false;
+    const { events: recorded, end } = await stretchAfter(database, start.position, history.position, this.#filter);
+    const events = recorded.map((event) => this.#kit.read(event));
     const isReady = start.isReady || end >= history.position;
     const after: Checkpoint = { ...start, position: end, isReady };
     const keys = keysOfAll(this.#projection, events);
-    await this.#rows.fold(checkpoint, after, keys, (rows) => foldRows(this.#projection, rows, events));
+    await this.#rows.fold({ before: checkpoint, after, isAnew }, keys, (rows) => foldRows(this.#projection, rows, events));
     this.#show({ ...this.#status, position: end, head: history.position });
     this.#tabs?.postMessage(null);
     return true;
-  }
-
-  /** Confirmed events behind a position that the projection is folded from, some pages of them, and where they end. */
-  async #pageAfter(after: number, upTo: number): Promise<{ events: readonly RecordedEvent[]; end: number }> {
-    const { database } = this.#kit;
-    const segments = await database.run((db) => pagesFrom(db, after));
-    const last = segments.at(-1);
-    if (last === undefined) return { events: [], end: upTo };
-    const events = eventsOfPages(segments, this.#filter.stream).filter(
-      (event) => event.position > after && event.position <= upTo && (this.#filter.content?.(event) ?? true),
-    );
-    return { events: events.map((event) => this.#kit.read(event)), end: Math.min(last.key[0], upTo) };
   }
 
   /** What the device holds beyond the rows: confirmed events behind the checkpoint, then pending ones. */
@@ -192,19 +172,21 @@ export class Projector {
     const bundles = await database.run(allBundles);
     const history = await database.run(readHistory);
     const behind: RecordedEvent[] = [];
-    for (let at = position; at < history.position && behind.length <= BEHIND; ) {
-      const { events, end } = await this.#pageAfter(at, history.position);
+    for await (const events of stretches(database, position, history.position, this.#filter)) {
       behind.push(...events);
-      at = end;
+      if (behind.length > BEHIND) break;
     }
     const confirmed = behind.length > BEHIND ? [] : behind;
     const ids = new Set(behind.map(({ id }) => id));
     const pending = bundles
       .flatMap((bundle) => entriesOf(bundle, this.#filter.stream))
       .flatMap((entry): StreamEvent[] => pendingEvents(entry))
-      .filter((event) => !ids.has(event.id) && (this.#filter.content?.(event) ?? true))
-      .map((event) => this.#kit.read(event));
-    return [...confirmed, ...pending];
+      .filter((event) => !ids.has(event.id) && (this.#filter.content?.(event) ?? true));
+    return [...confirmed, ...pending].map((event) => this.#kit.read(event));
+  }
+
+  async #lookQuietly(): Promise<void> {
+    await this.#look().catch((error: unknown) => this.#fail(error));
   }
 
   async #look(): Promise<void> {

@@ -30,7 +30,21 @@ interface Schema extends DBSchema {
   meta: { key: "checkpoint"; value: Checkpoint };
 }
 
-type Tx = IDBPTransaction<Schema, ("rows" | "meta")[], "readwrite">;
+type Tx<M extends IDBTransactionMode> = IDBPTransaction<Schema, ("rows" | "meta")[], M>;
+
+interface FoldedPage {
+  /** The checkpoint that the work was begun at. */
+  readonly before: Checkpoint;
+  readonly after: Checkpoint;
+  /** What is stored is of another history, or of another part of the store: it is let go of. */
+  readonly isAnew: boolean;
+}
+
+interface StoredRows {
+  readonly rows: Map<string, unknown>;
+  /** Where they stand. */
+  readonly checkpoint: Checkpoint;
+}
 
 export class RowDatabase {
   readonly #db: IDBPDatabase<Schema>;
@@ -68,27 +82,21 @@ export class RowDatabase {
   /**
    * Writes what `fold` makes of rows, and the checkpoint, in one transaction.
    *
-   * @param before the checkpoint that the work was begun at. @returns false where another tab has moved it meanwhile
    * @param fold from the rows of these keys to the rows as they are then
+   * @returns false where another tab has moved the checkpoint meanwhile
    */
   async fold(
-    before: Checkpoint,
-    after: Checkpoint,
+    { before, after, isAnew }: FoldedPage,
     keys: ReadonlySet<string>,
     fold: (rows: ReadonlyMap<string, unknown>) => ReadonlyMap<string, unknown>,
   ): Promise<boolean> {
-    const tx: Tx = this.#db.transaction(["rows", "meta"], "readwrite", { durability: "relaxed" });
+    const tx: Tx<"readwrite"> = this.#db.transaction(["rows", "meta"], "readwrite", { durability: "relaxed" });
     return whole(tx, async () => {
+      const { rows: stored, checkpoint } = await readRows(tx, isAnew ? [] : keys);
+      if (JSON.stringify(checkpoint) !== JSON.stringify(before)) return false;
       const rows = tx.objectStore("rows");
-      const [now, ...stored] = await Promise.all([
-        tx.objectStore("meta").get("checkpoint"),
-        ...[...keys].map(async (key) => [key, (await rows.get(key))?.row] as const),
-      ]);
-      if (JSON.stringify(now ?? UNFOLDED) !== JSON.stringify(before)) return false;
-      const isAnew = after.position < before.position || after.log !== before.log;
       if (isAnew) await rows.clear();
-      const folded = fold(new Map(isAnew ? [] : stored));
-      const writes = [...folded].map(([key, row]) => (row === undefined ? rows.delete(key) : rows.put({ key, row })));
+      const writes = [...fold(stored)].map(([key, row]) => (row === undefined ? rows.delete(key) : rows.put({ key, row })));
       await Promise.all([...writes, tx.objectStore("meta").put(after, "checkpoint")]);
       return true;
     });
@@ -99,26 +107,27 @@ export class RowDatabase {
     const { index, direction, limit = Number.POSITIVE_INFINITY } = query;
     const tx = this.#db.transaction(["rows", "meta"], "readonly");
     const rows = tx.objectStore("rows");
+    const source = index === undefined ? rows : rows.index(index);
     const range = rangeOf(query);
     const most = Number.isFinite(limit) ? limit + more : undefined;
-    const reading =
-      direction === "backwards"
-        ? readBackwards(index === undefined ? rows : rows.index(index), range, most)
-        : (index === undefined ? rows : rows.index(index)).getAll(range, most);
+    const reading = direction === "backwards" ? readBackwards(source, range, most) : source.getAll(range, most);
     const [found, checkpoint] = await Promise.all([reading, tx.objectStore("meta").get("checkpoint")]);
     return { found, checkpoint: checkpoint ?? UNFOLDED };
   }
 
   /** The rows of these keys as they are stored. */
-  async rowsOf(keys: ReadonlySet<string>): Promise<{ rows: Map<string, unknown>; checkpoint: Checkpoint }> {
-    const tx = this.#db.transaction(["rows", "meta"], "readonly");
-    const rows = tx.objectStore("rows");
-    const [checkpoint, ...stored] = await Promise.all([
-      tx.objectStore("meta").get("checkpoint"),
-      ...[...keys].map(async (key) => [key, (await rows.get(key))?.row] as const),
-    ]);
-    return { rows: new Map(stored), checkpoint: checkpoint ?? UNFOLDED };
+  async rowsOf(keys: ReadonlySet<string>): Promise<StoredRows> {
+    return readRows(this.#db.transaction(["rows", "meta"], "readonly"), keys);
   }
+}
+
+async function readRows(tx: Tx<IDBTransactionMode>, keys: Iterable<string>): Promise<StoredRows> {
+  const rows = tx.objectStore("rows");
+  const [checkpoint, ...stored] = await Promise.all([
+    tx.objectStore("meta").get("checkpoint"),
+    ...[...keys].map(async (key) => [key, (await rows.get(key))?.row] as const),
+  ]);
+  return { rows: new Map(stored), checkpoint: checkpoint ?? UNFOLDED };
 }
 
 export function rowsName(store: string, projection: string, version: number): string {

@@ -1,6 +1,11 @@
-/** What is kept of a subscription on the device. */
+/** What is kept of a subscription on the device, and how its tabs find each other. */
+import type { IDBPDatabase } from "idb";
 import { type History, NEW_HISTORY, type Scope, withScope } from "../../shared/history.ts";
 import { type Beginning, beginningOf, type Progress, startAt } from "../../shared/subscription.ts";
+import type { Schema } from "../database.ts";
+import { whole } from "../device-log.ts";
+import { openChannel } from "../tabs.ts";
+import type { Kit } from "./kit.ts";
 
 /** An event that was refused too often. */
 export interface SetAside {
@@ -65,4 +70,26 @@ export function partsWithin(facts: Facts, history: History): Facts {
   const { fills } = withScope({ ...NEW_HISTORY, scope: facts.scope, position: feed.progress.checkpoint }, history.scope);
   const added = fills.map(({ within, upTo }): Part => ({ within, without: facts.scope, upTo, progress: startAt(0) }));
   return { ...facts, scope: history.scope, parts: [...facts.parts.slice(0, -1), ...added, feed] };
+}
+
+/** Whoever asks something of a subscription tells the tab that runs it; what is not heard is seen at the next change. */
+export function askingChannel(kit: Kit, subscription: string): BroadcastChannel | undefined {
+  return openChannel(lockOf(kit, subscription));
+}
+
+export function lockOf({ name }: Kit, subscription: string): string {
+  return `headwater:${name}:subscription:${subscription}`;
+}
+
+export async function readFacts(db: IDBPDatabase<Schema>, name: string): Promise<Facts | undefined> {
+  return db.transaction(["checkpoints"], "readonly").objectStore("checkpoints").get(name);
+}
+
+export async function changeFacts(db: IDBPDatabase<Schema>, name: string, change: (now: Facts | undefined) => Facts): Promise<Facts> {
+  const tx = db.transaction(["checkpoints"], "readwrite", { durability: "relaxed" });
+  return whole(tx, async () => {
+    const facts = change(await tx.objectStore("checkpoints").get(name));
+    await tx.objectStore("checkpoints").put(facts, name);
+    return facts;
+  });
 }

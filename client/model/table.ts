@@ -2,10 +2,9 @@
 
 import { readerFilter } from "../../shared/feed-filter.ts";
 import { type AnyProjection, type FoundRow, foldRows, type Projection, type RowQuery } from "../../shared/projection.ts";
-import { pagesFrom } from "../device-log.ts";
 import { LiveValue } from "../live-value.ts";
-import { eventsOfPages } from "../segments.ts";
 import { type FoldOptions, isUpTo } from "./aggregates.ts";
+import { stretches } from "./confirmed.ts";
 import type { Kit } from "./kit.ts";
 import { latest } from "./latest.ts";
 import type { ProjectionStatus, Projector } from "./projector.ts";
@@ -92,25 +91,11 @@ async function rowsUpTo<Row>(
   projection: Projection<Row, never>,
   upTo: Exclude<NonNullable<FoldOptions["upTo"]>, { version: number }>,
 ): Promise<Map<string, Row>> {
-  const { database } = kit;
   const isWithin = isUpTo(upTo);
-  const { category, type } = projection;
-  const filter = readerFilter({ ...(category !== undefined && { category }), ...(type !== undefined && { type }) });
   let rows = new Map<string, unknown>();
-  for (let after = 0; ; ) {
-    const from = after;
-    const segments = await database.run((db) => pagesFrom(db, from));
-    const last = segments.at(-1);
-    if (last === undefined) break;
-    const events = eventsOfPages(segments, filter.stream).filter(
-      (event) => event.position > from && (filter.content?.(event) ?? true) && isWithin({ ...event, pending: false }),
-    );
-    rows = foldRows(
-      projection as AnyProjection,
-      rows,
-      events.map((event) => kit.read(event)),
-    );
-    after = last.key[0];
+  for await (const stretch of stretches(kit.database, 0, Number.POSITIVE_INFINITY, readerFilter(projection))) {
+    const events = stretch.filter((event) => isWithin({ ...event, pending: false })).map((event) => kit.read(event));
+    rows = foldRows(projection as AnyProjection, rows, events);
   }
   return new Map([...rows].filter((entry): entry is [string, Row] => entry[1] !== undefined));
 }

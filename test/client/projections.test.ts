@@ -160,6 +160,9 @@ test("another history, and a part of the store that came later, have the rows bu
   await whole.sync();
   const table = await whole.project(permits);
   await eventually(async () => expect((await table.query()).map(({ key }) => key)).toEqual(["Permit-1", "Permit-2"]));
+  // Also where one page brings all: what was folded before is not folded once more.
+  await table.caughtUp();
+  expect(await table.get("Permit-2")).toEqual({ status: "Asked", steps: 1 });
   await whole.reset();
   await eventually(async () => expect(await table.query()).toEqual([]));
   await whole.sync();
