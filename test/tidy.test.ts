@@ -17,7 +17,15 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
 /** What a pure function has no use for. */
 const IMPURE =
   /\b(Date\.now|new Date\(\)|Math\.random|crypto\b|performance\b|setTimeout|setInterval|Promise\b|async\b|await\b|fetch\(|document\b|window\b|indexedDB|console\b)/;
-const ENTRIES = ["client/index.ts", "client/http.ts", "client/testing/index.ts", "worker/index.ts", "worker/main.ts", "cli/main.ts"];
+const ENTRIES = [
+  "client/index.ts",
+  "client/http.ts",
+  "client/react.ts",
+  "client/testing/index.ts",
+  "worker/index.ts",
+  "worker/main.ts",
+  "cli/main.ts",
+];
 
 function sources(): Map<string, string> {
   const paths = FOLDERS.flatMap((folder) =>
