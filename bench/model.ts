@@ -21,11 +21,12 @@ interface State {
 }
 
 const FOLDED = 10_000;
-const PROJECTED = 100_000;
 const STREAMS = 2_000;
 const READS = 500;
 const CHANGES = 200;
+/** 100,000 events are projected. */
 const COMMIT = 50;
+const PAGE = 1_000;
 
 const data = { channel: "Internet", actor: "someone", text: "x".repeat(100) };
 const steps = (count: number) => Array.from({ length: count }, (_, i) => ({ type: `Step${i % 10}`, data: { ...data, number: i } }));
@@ -54,9 +55,9 @@ export async function measureModel(): Promise<ModelTimes> {
   const folds = await measureFolds();
   const name = "model-projection";
   let store = await open(name);
-  const round = Math.ceil(PROJECTED / STREAMS / COMMIT);
-  for (let i = 0; i < round; i++) {
-    const appends = Array.from({ length: STREAMS }, (_, stream) => store.appendToStream(`Step-${stream}`, steps(COMMIT)));
+  // As many at once as a page of the feed holds: what is appended at once is read at once.
+  for (let stream = 0; stream < STREAMS; stream += PAGE / COMMIT) {
+    const appends = Array.from({ length: PAGE / COMMIT }, (_, i) => store.appendToStream(`Step-${stream + i}`, steps(COMMIT)));
     await Promise.all(appends);
   }
   const measurements = [...folds, ...(await measureProjection(store))];
