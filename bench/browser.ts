@@ -35,6 +35,10 @@ export function measureLiveInBrowser(url: string, echoUrl: string, count: number
   );
 }
 
+export function measureModelInBrowser(): Promise<Page.ModelTimes> {
+  return withPage((page) => page.evaluate(() => globalThis.bench.measureModel()));
+}
+
 async function withPage<T>(work: (page: BrowserPage) => Promise<T>): Promise<T> {
   const executablePath = findChromium();
   if (executablePath === undefined) throw new Error("There is no Chromium here: `node scripts/chromium.mjs` brings one.");

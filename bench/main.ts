@@ -4,12 +4,12 @@ import { mkdir, writeFile } from "node:fs/promises";
 import { cpus } from "node:os";
 import { promisify } from "node:util";
 import { startEdge } from "../test/support/edge.ts";
-import { fileOf, measureInBrowser, measureLiveInBrowser } from "./browser.ts";
+import { fileOf, measureInBrowser, measureLiveInBrowser, measureModelInBrowser } from "./browser.ts";
 import { measureEdge } from "./edge.ts";
 import { type Measurement, median, quantile, ratio } from "./measure.ts";
 import { measureMemory } from "./memory.ts";
 
-const PARTS = ["edge", "browser", "live", "memory", "rows"] as const;
+const PARTS = ["edge", "browser", "live", "model", "memory", "rows"] as const;
 type Part = (typeof PARTS)[number];
 
 const run = promisify(execFile);
@@ -23,11 +23,18 @@ try {
   const measurements: Measurement[] = [];
   if (wants("edge")) measurements.push(...(await measureEdge(edge.url)));
   if (wants("browser")) measurements.push(...(await measureInBrowser(await fillStores())));
+  const modelled = wants("model") ? await measureModelInBrowser() : undefined;
+  measurements.push(...(modelled?.measurements ?? []));
   if (measurements.length > 0) print(measurements);
   const live = wants("live") ? await measureLive() : [];
   if (live.length > 0) {
     console.log("\nFrom an append on one device until another one reads it, both in Chromium; milliseconds");
     console.table(live);
+  }
+  const model = (modelled?.latencies ?? []).map(({ what, times }) => latencyOf(what, times));
+  if (model.length > 0) {
+    console.log("\nReads and live values, in Chromium; milliseconds");
+    console.table(model);
   }
   const memory = wants("memory") ? await measureMemory(edge.url) : [];
   if (memory.length > 0) {
@@ -41,24 +48,30 @@ try {
   if (given.length === 0) {
     await mkdir("bench/results", { recursive: true });
     const machine = { node: process.version, cpu: cpus()[0]?.model, cores: cpus().length };
-    await writeFile("bench/results/latest.json", `${JSON.stringify({ machine, measurements, live, memory, rows }, undefined, 2)}\n`);
+    await writeFile("bench/results/latest.json", `${JSON.stringify({ machine, measurements, live, model, memory, rows }, undefined, 2)}\n`);
   }
 } finally {
   await edge.stop();
 }
 
+interface Latency {
+  readonly what: string;
+  readonly events: number;
+  readonly p50: number;
+  readonly p99: number;
+}
+
+function latencyOf(what: string, times: readonly number[]): Latency {
+  const rounded = (part: number) => Number(quantile(times, part).toFixed(1));
+  return { what, events: times.length, p50: rounded(0.5), p99: rounded(0.99) };
+}
+
 /** An event at a time, each beside an echo on a bare WebSocket of the same runtime. */
-async function measureLive(): Promise<{ what: string; events: number; p50: number; p99: number }[]> {
+async function measureLive(): Promise<Latency[]> {
   const bare = await startEdge({}, "bench/bare/wrangler.toml");
   try {
     const { seen, echoed } = await measureLiveInBrowser(`${edge.url}/v1/live`, `${bare.url.replace("http", "ws")}/echo`, 500);
-    const row = (what: string, times: readonly number[]) => ({
-      what,
-      events: times.length,
-      p50: Number(quantile(times, 0.5).toFixed(1)),
-      p99: Number(quantile(times, 0.99).toFixed(1)),
-    });
-    return [row("ours", seen), row("a bare WebSocket's echo", echoed)];
+    return [latencyOf("ours", seen), latencyOf("a bare WebSocket's echo", echoed)];
   } finally {
     await bare.stop();
   }

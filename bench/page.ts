@@ -3,6 +3,8 @@ import { type IDBPDatabase, openDB } from "idb";
 import { openStore, type Store } from "../client/index.ts";
 import { compare, type Measurement, timed } from "./measure.ts";
 
+export { type ModelTimes, measureModel } from "./model.ts";
+
 interface Line {
   readonly stream: string;
   readonly type: string;

@@ -1,6 +1,6 @@
 /** What would be published, used as a stranger uses it: packed, installed into an empty folder, bundled, type-checked. */
 import { execFile } from "node:child_process";
-import { access, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { access, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -32,6 +32,13 @@ export { LogObject, StreamObject } from "headwater/edge";
 const eventTypes = defineEventTypes({ Requested: { version: 2, upcast: { 1: (data: { via: string }) => ({ channel: data.via }) } } });
 export default createEdge({ eventTypes, authenticate: () => ({ actor: "me", grants: [{ store: "*", streams: ["*"], can: ["read"] }] }) });
 `;
+const REACT = `import type { Decider, Store } from "headwater";
+import { useStreamState } from "headwater/react";
+const notes: Decider<number, null> = { name: "notes", version: 1, initialState: 0, evolve: (count) => count + 1, decide: () => [] };
+export function useCount(store: Store): number {
+  return useStreamState(store, "Note-1", notes).state;
+}
+`;
 
 let folder: string;
 
@@ -58,8 +65,8 @@ test("it holds what it needs and nothing else", async () => {
 test("each of its entries is there, with its types", async () => {
   const { exports } = JSON.parse(await readFile(join(folder, "node_modules/headwater/package.json"), "utf8"));
   const code = Object.keys(exports).map((entry) => `import(${JSON.stringify(entry.replace(".", "headwater"))})`);
-  // A Worker's entry asks for the platform's own module; it is compiled below.
-  const loaded = code.filter((text) => !text.includes("headwater/edge"));
+  // A Worker's entry asks for the platform's own module, the hooks for the app's React: both are compiled below.
+  const loaded = code.filter((text) => !/headwater\/(edge|react)/.test(text));
   expect(loaded.length).toBeGreaterThan(3);
   await writeFile(join(folder, "entries.mjs"), `await Promise.all([${loaded.join(", ")}]);\nconsole.log("loaded");\n`);
   const { stdout } = await run(process.execPath, ["entries.mjs"], { cwd: folder });
@@ -102,6 +109,37 @@ test("a consumer's types are checked against it", async () => {
   await check("worker.ts", "es2024,esnext.disposable", ["--typeRoots", join(ROOT, "node_modules/@cloudflare"), "--types", "workers-types"]);
   await writeFile(join(folder, "wrong.ts"), 'import { openStore } from "headwater";\nvoid openStore({ nam: "x" });\n');
   await expect(check("wrong.ts", "es2024,dom", ["--types", ""])).rejects.toMatchObject({ stdout: expect.stringContaining("'nam'") });
+});
+
+test("its hooks use the app's React, and are typed for it", async () => {
+  // It has to come with the app: the package alone brings none.
+  expect(await readdir(join(folder, "node_modules"))).not.toContain("react");
+  await mkdir(join(folder, "app/node_modules/@types"), { recursive: true });
+  for (const name of ["react", "@types/react", "csstype"])
+    await symlink(join(ROOT, "node_modules", name), join(folder, "app/node_modules", name));
+  await writeFile(join(folder, "app/react.ts"), REACT);
+  const options = ["--strict", "--noEmit", "--skipLibCheck", "--module", "esnext", "--moduleResolution", "bundler", "--target", "es2022"];
+  const tsc = [
+    join(ROOT, "node_modules/typescript/bin/tsc"),
+    ...options,
+    "--lib",
+    "es2024,dom,dom.iterable,dom.asynciterable",
+    "--types",
+    "",
+  ];
+  await run(process.execPath, [...tsc, "react.ts"], { cwd: join(folder, "app") });
+  const { outputFiles } = await esbuild({
+    absWorkingDir: join(folder, "app"),
+    entryPoints: ["react.ts"],
+    bundle: true,
+    format: "esm",
+    platform: "browser",
+    external: ["react"],
+    write: false,
+  });
+  // The hooks are thin: a store comes with `headwater`, not with them.
+  expect(outputFiles[0]?.text).toContain("useSyncExternalStore");
+  expect(outputFiles[0]?.text).not.toContain("indexedDB");
 });
 
 test("given, when and then need nothing else, and the store in memory says what it needs", async () => {
