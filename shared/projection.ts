@@ -7,6 +7,7 @@
  * ones over the few rows that they touch, in memory: whatever becomes of them, there is nothing stored to take back.
  */
 import type { RecordedEvent } from "./event.ts";
+import type { Scope } from "./history.ts";
 
 export interface Projection<Row, Event = RecordedEvent> {
   /** Of `[A-Za-z0-9._-]`, unique in the app. */
@@ -27,6 +28,28 @@ export interface Projection<Row, Event = RecordedEvent> {
 /** Any projection, where nothing is done with its types. */
 // biome-ignore lint/suspicious/noExplicitAny: the types of a projection stand on both sides of its functions
 export type AnyProjection = Projection<any, any>;
+
+/** How far the feed is folded into rows. */
+export interface Folded {
+  /** The history that it is folded from; null: of none. */
+  readonly log: string | null;
+  /** The part of the store that the device followed. */
+  readonly scope: Scope;
+  readonly position: number;
+  /** It has caught up once: it answers. */
+  readonly isReady: boolean;
+}
+
+export const UNFOLDED: Folded = { log: null, scope: null, position: 0, isReady: false };
+
+/**
+ * Where folding goes on. Of another history, or of another part of the store, no row is kept: what the device holds besides stands before
+ * what is folded already.
+ */
+export function foldFrom(folded: Folded, { log, scope }: Pick<Folded, "log" | "scope">): { start: Folded; isAnew: boolean } {
+  const isOf = folded.log === log && JSON.stringify(folded.scope) === JSON.stringify(scope);
+  return isOf ? { start: folded, isAnew: false } : { start: { ...UNFOLDED, log, scope }, isAnew: true };
+}
 
 export function keysOf(projection: AnyProjection, event: { readonly streamId: string }): readonly string[] {
   if (projection.key === undefined) return [event.streamId];

@@ -13,14 +13,24 @@ import { InvalidRequestError } from "../../shared/errors.ts";
 import type { RecordedEvent } from "../../shared/event.ts";
 import { readerFilter } from "../../shared/feed-filter.ts";
 import type { History } from "../../shared/history.ts";
-import { type AnyProjection, type FoundRow, foldRows, keysOfAll, overlaid, type RowQuery } from "../../shared/projection.ts";
+import {
+  type AnyProjection,
+  type Folded,
+  type FoundRow,
+  foldFrom,
+  foldRows,
+  keysOfAll,
+  overlaid,
+  type RowQuery,
+} from "../../shared/projection.ts";
 import { entriesOf } from "../bundles.ts";
-import { allBundles, pagesFrom, pendingEvents, readHistory } from "../device-log.ts";
+import { allBundles, pendingEvents, readHistory } from "../device-log.ts";
 import type { StreamEvent } from "../event-store.ts";
 import { eventsOfPages } from "../segments.ts";
 import type { Kit } from "./kit.ts";
 import { latest } from "./latest.ts";
-import { type Checkpoint, RowDatabase, rowsName, UNFOLDED } from "./row-database.ts";
+import { pagesOf } from "./pages.ts";
+import { RowDatabase, rowsName } from "./row-database.ts";
 
 export interface ProjectionStatus {
   /** `building`: there are no rows yet; `rebuilding`: rows of the version before answer; `failed`: `error` says why. */
@@ -161,22 +171,27 @@ export class Projector {
     const [checkpoint, history] = await Promise.all([this.#rows.checkpoint(), database.run(readHistory)]);
     // What is filled in stands before what is there: it has to be folded first.
     if (history.fills.length > 0) return false;
-    const start = isOf(checkpoint, history) ? checkpoint : { ...UNFOLDED, log: history.log, scope: history.scope };
-    if (start === checkpoint && checkpoint.isReady && checkpoint.position >= history.position) return false;
-    const { events, end } = await this.#pageAfter(start.position, history.position);
+    const { start, isAnew } = foldFrom(checkpoint, history);
+    if (!isAnew && checkpoint.isReady && checkpoint.position >= history.position) return false;
+    const page = await this.#pageAfter(history, start.position);
+    // Let go of meanwhile: there will be a change.
+    if (page === undefined) return false;
+    const { events, end } = page;
     const isReady = start.isReady || end >= history.position;
-    const after: Checkpoint = { ...start, position: end, isReady };
+    const after: Folded = { ...start, position: end, isReady };
     const keys = keysOfAll(this.#projection, events);
-    await this.#rows.fold(checkpoint, after, keys, (rows) => foldRows(this.#projection, rows, events));
+    await this.#rows.fold(checkpoint, { after, isAnew }, keys, (rows) => foldRows(this.#projection, rows, events));
     this.#show({ ...this.#status, position: end, head: history.position });
     this.#tabs?.postMessage(null);
     return true;
   }
 
   /** Confirmed events behind a position that the projection is folded from, some pages of them, and where they end. */
-  async #pageAfter(after: number, upTo: number): Promise<{ events: readonly RecordedEvent[]; end: number }> {
+  async #pageAfter(history: History, after: number): Promise<{ events: readonly RecordedEvent[]; end: number } | undefined> {
     const { database } = this.#kit;
-    const segments = await database.run((db) => pagesFrom(db, after));
+    const upTo = history.position;
+    const segments = await database.run((db) => pagesOf(db, history, after));
+    if (segments === undefined) return undefined;
     const last = segments.at(-1);
     if (last === undefined) return { events: [], end: upTo };
     const events = eventsOfPages(segments, this.#filter.stream).filter(
@@ -193,9 +208,10 @@ export class Projector {
     const history = await database.run(readHistory);
     const behind: RecordedEvent[] = [];
     for (let at = position; at < history.position && behind.length <= BEHIND; ) {
-      const { events, end } = await this.#pageAfter(at, history.position);
-      behind.push(...events);
-      at = end;
+      const page = await this.#pageAfter(history, at);
+      if (page === undefined) break;
+      behind.push(...page.events);
+      at = page.end;
     }
     const confirmed = behind.length > BEHIND ? [] : behind;
     const ids = new Set(behind.map(({ id }) => id));
@@ -225,10 +241,6 @@ export class Projector {
     this.#status = status;
     for (const listener of this.#listeners) listener();
   }
-}
-
-function isOf({ log, scope }: Checkpoint, history: History): boolean {
-  return log === history.log && JSON.stringify(scope) === JSON.stringify(history.scope);
 }
 
 /** Databases of other versions of the projection; none where the browser can't tell. */

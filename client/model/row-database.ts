@@ -7,27 +7,14 @@
  */
 
 import type { DBSchema, IDBPDatabase, IDBPTransaction } from "idb";
-import type { Scope } from "../../shared/history.ts";
-import type { AnyProjection, FoundRow, RowQuery } from "../../shared/projection.ts";
+import { type AnyProjection, type Folded, type FoundRow, type RowQuery, UNFOLDED } from "../../shared/projection.ts";
 import { whole } from "../device-log.ts";
 import { between, openDatabase } from "../idb.ts";
 import type { Kit } from "./kit.ts";
 
-export interface Checkpoint {
-  /** The history that it is folded from; null: of none. */
-  readonly log: string | null;
-  /** The part of the store that the device followed. */
-  readonly scope: Scope;
-  readonly position: number;
-  /** It has caught up once: it answers. */
-  readonly isReady: boolean;
-}
-
-export const UNFOLDED: Checkpoint = { log: null, scope: null, position: 0, isReady: false };
-
 interface Schema extends DBSchema {
   rows: { key: string; value: FoundRow<unknown>; indexes: Record<string, string | number> };
-  meta: { key: "checkpoint"; value: Checkpoint };
+  meta: { key: "checkpoint"; value: Folded };
 }
 
 type Tx = IDBPTransaction<Schema, ("rows" | "meta")[], "readwrite">;
@@ -60,7 +47,7 @@ export class RowDatabase {
     this.#db.close();
   }
 
-  async checkpoint(): Promise<Checkpoint> {
+  async checkpoint(): Promise<Folded> {
     const tx = this.#db.transaction(["meta"], "readonly");
     return (await tx.objectStore("meta").get("checkpoint")) ?? UNFOLDED;
   }
@@ -69,15 +56,17 @@ export class RowDatabase {
    * Writes what `fold` makes of rows, and the checkpoint, in one transaction.
    *
    * @param before the checkpoint that the work was begun at. @returns false where another tab has moved it meanwhile
+   * @param next the checkpoint then, and whether no row is kept
    * @param fold from the rows of these keys to the rows as they are then
    */
   async fold(
-    before: Checkpoint,
-    after: Checkpoint,
+    before: Folded,
+    next: { readonly after: Folded; readonly isAnew: boolean },
     keys: ReadonlySet<string>,
     fold: (rows: ReadonlyMap<string, unknown>) => ReadonlyMap<string, unknown>,
   ): Promise<boolean> {
     const tx: Tx = this.#db.transaction(["rows", "meta"], "readwrite", { durability: "relaxed" });
+    const { after, isAnew } = next;
     return whole(tx, async () => {
       const rows = tx.objectStore("rows");
       const [now, ...stored] = await Promise.all([
@@ -85,7 +74,6 @@ export class RowDatabase {
         ...[...keys].map(async (key) => [key, (await rows.get(key))?.row] as const),
       ]);
       if (JSON.stringify(now ?? UNFOLDED) !== JSON.stringify(before)) return false;
-      const isAnew = after.position < before.position || after.log !== before.log;
       if (isAnew) await rows.clear();
       const folded = fold(new Map(isAnew ? [] : stored));
       const writes = [...folded].map(([key, row]) => (row === undefined ? rows.delete(key) : rows.put({ key, row })));
@@ -95,7 +83,7 @@ export class RowDatabase {
   }
 
   /** Rows and the checkpoint that they stand at. @param more rows beyond the limit, and by their keys where they are named */
-  async find(query: RowQuery, more: number): Promise<{ found: FoundRow<unknown>[]; checkpoint: Checkpoint }> {
+  async find(query: RowQuery, more: number): Promise<{ found: FoundRow<unknown>[]; checkpoint: Folded }> {
     const { index, direction, limit = Number.POSITIVE_INFINITY } = query;
     const tx = this.#db.transaction(["rows", "meta"], "readonly");
     const rows = tx.objectStore("rows");
@@ -110,7 +98,7 @@ export class RowDatabase {
   }
 
   /** The rows of these keys as they are stored. */
-  async rowsOf(keys: ReadonlySet<string>): Promise<{ rows: Map<string, unknown>; checkpoint: Checkpoint }> {
+  async rowsOf(keys: ReadonlySet<string>): Promise<{ rows: Map<string, unknown>; checkpoint: Folded }> {
     const tx = this.#db.transaction(["rows", "meta"], "readonly");
     const rows = tx.objectStore("rows");
     const [checkpoint, ...stored] = await Promise.all([

@@ -25,6 +25,7 @@ import {
   sentenceOfRefusal,
   stopped,
   waitAfter,
+  waitLeft,
 } from "../../shared/subscription.ts";
 import type { Schema } from "../database.ts";
 import { pagesFrom, readHistory, whole } from "../device-log.ts";
@@ -33,6 +34,7 @@ import { pause } from "../pause.ts";
 import { eventsOfPages } from "../segments.ts";
 import type { Kit } from "./kit.ts";
 import { latest } from "./latest.ts";
+import { pagesOf } from "./pages.ts";
 import { begun, type Facts, type Part, partsWithin, type SetAside } from "./subscription-facts.ts";
 
 export interface SubscribeOptions
@@ -141,16 +143,16 @@ export class Subscriber {
     const facts = await this.#facts(history);
     if (facts === undefined) return false;
     const [replay] = facts.replay;
-    if (replay !== undefined) return this.#replay(facts, replay);
+    if (replay !== undefined) return this.#replay(history, facts, replay);
     const [part] = facts.parts;
     if (part === undefined || part.progress.isStopped) return false;
-    const wait = facts.notBefore - Date.now();
+    const wait = waitLeft(facts.notBefore, Date.now(), this.#policy);
     if (wait > 0) {
       await pause(wait, this.#ended.signal);
       return true;
     }
     const upTo = Math.min(part.upTo ?? history.position, history.position);
-    const { event, end } = await this.#due(part.progress.checkpoint, upTo, (streamId) => isIn(part, streamId));
+    const { event, end } = await this.#due(history, part.progress.checkpoint, upTo, (streamId) => isIn(part, streamId));
     const batch = { count: 1, upTo: event?.position ?? end };
     if (event === undefined) {
       const isOver = part.upTo !== null && end >= part.upTo;
@@ -192,8 +194,8 @@ export class Subscriber {
   }
 
   /** Hands an event that was set aside over again. It stays in the list where it is refused once more. */
-  async #replay(facts: Facts, position: number): Promise<boolean> {
-    const { event } = await this.#due(position - 1, position, () => true);
+  async #replay(history: History, facts: Facts, position: number): Promise<boolean> {
+    const { event } = await this.#due(history, position - 1, position, () => true);
     const refusal = event === undefined ? "The device holds it no more." : await this.#handOver(event);
     if (this.#ended.signal.aborted && refusal !== undefined) return false;
     const setAside = facts.setAside.flatMap((item) =>
@@ -214,9 +216,16 @@ export class Subscriber {
   }
 
   /** The first event of the filter behind a position; where there is none, how far was looked. */
-  async #due(after: number, upTo: number, isWithinPart: (streamId: string) => boolean): Promise<{ event?: ConfirmedEvent; end: number }> {
+  async #due(
+    history: History,
+    after: number,
+    upTo: number,
+    isWithinPart: (streamId: string) => boolean,
+  ): Promise<{ event?: ConfirmedEvent; end: number }> {
     if (after >= upTo) return { end: after };
-    const segments = await this.#kit.database.run((db) => pagesFrom(db, after));
+    const segments = await this.#kit.database.run((db) => pagesOf(db, history, after));
+    // Let go of meanwhile: there will be a change.
+    if (segments === undefined) return { end: after };
     const last = segments.at(-1);
     if (last === undefined) return { end: upTo };
     const event = eventsOfPages(segments, (streamId) => this.#isOfStream(streamId) && isWithinPart(streamId)).find(

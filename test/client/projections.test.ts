@@ -170,6 +170,7 @@ test("another history, and a part of the store that came later, have the rows bu
   await whole.sync();
   const table = await whole.project(permits);
   await eventually(async () => expect((await table.query()).map(({ key }) => key)).toEqual(["Permit-1", "Permit-2"]));
+  expect(await table.get("Permit-2"), "each event is folded once").toEqual({ status: "Asked", steps: 1 });
   await whole.reset();
   await eventually(async () => expect(await table.query()).toEqual([]));
   await whole.sync();
