@@ -6,6 +6,7 @@ import type { Resolve } from "../../shared/resolution.ts";
 import { type Answer, failure, type Reply } from "./answers.ts";
 import type { HeldToken, SeenConflict, SeenEvent } from "./checkers/observation.ts";
 import { type Ground, timeAt } from "./ground.ts";
+import { Derived } from "./models/derived.ts";
 import type { Party } from "./network.ts";
 import { type Content, type Durability, Storage } from "./storage.ts";
 import type { Hint, Tab } from "./tab.ts";
@@ -16,6 +17,8 @@ export class Device implements Party {
   readonly store: string;
   readonly storage = new Storage();
   readonly lock = new Lock();
+  /** What it derives from its events. */
+  readonly derived: Derived;
   /** What its app does with a commit that others were faster than. */
   readonly resolve: Resolve<ConfirmedEvent>;
   token: HeldToken;
@@ -34,6 +37,7 @@ export class Device implements Party {
     this.store = store;
     this.token = token;
     this.resolve = resolve;
+    this.derived = new Derived(ground, this);
   }
 
   get content(): Content {
@@ -139,7 +143,8 @@ export class Device implements Party {
     for (const tab of this.tabs) tab.die();
     this.tabs = [];
     this.#busyUntil = this.#ground.scheduler.now;
-    const lost = this.storage.crash(this.#ground.random);
+    const lost = this.storage.crash(this.#ground.random, this.#ground.beside.random);
+    this.derived.crash();
     this.#ground.tell(() => `${this.name}: crashes and loses ${lost} transactions`);
     this.#ground.observe({ kind: "crashed", device: this.name });
     return lost;

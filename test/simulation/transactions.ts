@@ -171,6 +171,7 @@ export function reset(content: Content, rules: Rules): void {
   content.set("history", { ...NEW_HISTORY, authority: "edge", scope });
   content.set("log", []);
   content.set("streams", new Map());
+  content.set("snapshots", rules.snapshotsAfterReset(content.get("snapshots")));
   content.set("checkpoint", { position: 0 });
   content.set("lease", rules.nextTerm(content.get("lease")));
 }

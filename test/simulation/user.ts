@@ -67,6 +67,7 @@ export class User {
     tab.open();
     app.start();
     if (this.#scope === null) new Consumer(tab).start();
+    device.derived.openIn(tab);
     return tab;
   }
 

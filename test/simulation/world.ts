@@ -45,6 +45,7 @@ export class World implements Ground {
   readonly random: Random;
   readonly faults: Faults;
   readonly rules: Rules;
+  readonly beside: Ground["beside"];
   readonly checkers: readonly Checker[] = allCheckers();
   /** What happened, by name. */
   readonly counts = new Map<string, number>();
@@ -64,6 +65,7 @@ export class World implements Ground {
     this.#story = story;
     this.random = new Random(params.seed, "world");
     this.faults = new Faults(params.faults, this.random.fork("faults"), this.scheduler, params.minutes * MINUTE);
+    this.beside = { random: this.random.fork("beside"), faults: this.faults.beside(this.random.fork("faults beside")) };
     this.edge = new Edge(this);
     this.#network = new Network(this);
     this.#budget = { left: params.actions };
@@ -142,6 +144,7 @@ export class World implements Ground {
   #heal(): void {
     this.tell(() => "the world heals");
     this.faults.stop();
+    this.beside.faults.stop();
     this.#budget.left = 0;
     this.#tenantBudget.left = 0;
     const store = this.edge.store(STORE);

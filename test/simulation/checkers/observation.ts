@@ -3,7 +3,9 @@ import type { Commit } from "../../../shared/commit.ts";
 import type { ErrorCode, HeadwaterError } from "../../../shared/errors.ts";
 import type { ConfirmedEvent, EventBody, RecordedEvent } from "../../../shared/event.ts";
 import type { Scope } from "../../../shared/history.ts";
+import type { FoundRow } from "../../../shared/projection.ts";
 import type { AppendAnswer, FeedPage } from "../../../shared/wire.ts";
+import type { Ledger, LedgerVersion } from "../models/ledger.ts";
 
 /** An event as a device's app reads it. */
 export interface SeenEvent {
@@ -69,6 +71,44 @@ export type Observation =
   /** The app's consumer on the device. */
   | { readonly kind: "handled"; readonly device: string; readonly event: ConfirmedEvent }
   | { readonly kind: "checkpoint"; readonly device: string; readonly position: number }
+  /** A stream's state as the app reads it, beside the stream. */
+  | {
+      readonly kind: "state";
+      readonly device: string;
+      readonly streamId: string;
+      readonly app: LedgerVersion;
+      readonly state: Ledger;
+      readonly version: number;
+      readonly events: readonly SeenEvent[];
+    }
+  /** All rows of a projection that has caught up, beside the events of the device. */
+  | {
+      readonly kind: "rows";
+      readonly device: string;
+      readonly rows: readonly FoundRow<Ledger>[];
+      readonly confirmed: readonly ConfirmedEvent[];
+      readonly pending: readonly (EventBody & { readonly streamId: string })[];
+    }
+  /** An event in a subscription's handler, which takes it or refuses, beside the events of the device. */
+  | {
+      readonly kind: "handed";
+      readonly device: string;
+      readonly event: ConfirmedEvent;
+      readonly isHandled: boolean;
+      /** It was set aside before. */
+      readonly isReplay: boolean;
+      readonly events: readonly ConfirmedEvent[];
+    }
+  /** A subscription's status, beside the events of the device. */
+  | {
+      readonly kind: "subscription";
+      readonly device: string;
+      readonly position: number;
+      readonly setAside: readonly string[];
+      readonly events: readonly ConfirmedEvent[];
+    }
+  /** Somebody had the subscription begin anew. */
+  | { readonly kind: "begun"; readonly device: string }
   /** At the edge, over HTTP. */
   | { readonly kind: "sent"; readonly store: string; readonly commit: Commit }
   | { readonly kind: "receipt"; readonly store: string; readonly commit: Commit; readonly answer: AppendAnswer; readonly sentAt: number }

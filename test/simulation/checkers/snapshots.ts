@@ -1,0 +1,29 @@
+/** A stream's state is the fold of its events from nothing, whatever it was read from. */
+import { fold } from "../../../shared/decider.ts";
+import { ledgerOf } from "../models/ledger.ts";
+import { Checker } from "./checker.ts";
+import type { Observation } from "./observation.ts";
+import { PutBack } from "./put-back.ts";
+
+export class SnapshotChecker extends Checker {
+  readonly name = "snapshots";
+  readonly #putBack = new PutBack();
+
+  see(observation: Observation): void {
+    this.#putBack.see(observation);
+    if (observation.kind !== "state" || this.#putBack.has(observation.device)) return;
+    const { device, streamId, app, state, version, events } = observation;
+    const decider = ledgerOf(app);
+    const expected = fold(
+      decider,
+      decider.initialState,
+      events.map(({ body }) => body),
+    );
+    const isSame = state.events === expected.events && state.digest === expected.digest && version === events.length;
+    this.demand(isSame, () => `${device}: ${streamId} is read as ${told(state)} at @${version}, and its events make ${told(expected)}`);
+  }
+}
+
+function told(state: unknown): string {
+  return JSON.stringify(state);
+}
