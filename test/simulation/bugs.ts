@@ -25,7 +25,7 @@ function machine(tamper: (state: SyncState, input: SyncInput, go: (input: SyncIn
   return { advance: (state, input, random) => tamper(state, input, (given) => RULES.advance(state, given, random)) };
 }
 
-const { decidePage, decidePublication, reconcile, withScope, isUsable, foldFrom, foldRows, afterRefused, partsWithin } = RULES;
+const { decideAgain, decidePage, decidePublication, reconcile, withScope, isUsable, foldFrom, foldRows, afterRefused, partsWithin } = RULES;
 
 function* twice<E>(events: Iterable<E>): Iterable<E> {
   for (const event of events) yield* [event, event];
@@ -289,6 +289,32 @@ export const BUGS: readonly Bug[] = [
     rules: { handlesFirst: () => false },
     within: 300,
     by: "7 consumer",
+  },
+  {
+    name: "a command is decided again without the pending events ahead of it",
+    rules: { decideAgain: (deciders, again, ...parts) => decideAgain(deciders, { ...again, ahead: [] }, ...parts) },
+    world: { hasStock: true, devices: 3, actions: 120 },
+    within: 300,
+    by: "stock",
+  },
+  {
+    name: "a command that was overtaken is moved as it is",
+    rules: { decideAgain: () => ({ kind: "rebase" }) },
+    world: { hasStock: true, devices: 3, actions: 120 },
+    within: 300,
+    by: "stock",
+  },
+  {
+    name: "a conflict forgets its command",
+    rules: {
+      reconcile: (...given) => {
+        const { changed, ...others } = reconcile(...given);
+        return { ...others, changed: changed.map((entry) => (entry.state === "parked" ? { ...entry, command: undefined } : entry)) };
+      },
+    },
+    world: { hasStock: true, devices: 3, actions: 120 },
+    within: 300,
+    by: "stock",
   },
   {
     name: "a snapshot is taken of what is pending",

@@ -5,6 +5,7 @@
 import { partsWithin, type SetAside } from "../../client/model/subscription-facts.ts";
 import { decideAppend } from "../../shared/append.ts";
 import { isContinued } from "../../shared/continued.ts";
+import { decideAgain } from "../../shared/decider.ts";
 import type { ConfirmedEvent } from "../../shared/event.ts";
 import { decidePage, type History, isWithin, withScope } from "../../shared/history.ts";
 import { isAbandoned, mayWrite, nextTerm } from "../../shared/leadership.ts";
@@ -18,7 +19,7 @@ import { advance, type Unsent } from "../../shared/sync.ts";
 import type { HeldToken } from "./checkers/observation.ts";
 import type { RowWrite } from "./models/projector.ts";
 import type { Snapshot } from "./models/snapshots.ts";
-import type { AppRule } from "./params.ts";
+import type { Params } from "./params.ts";
 import type { Durability } from "./storage.ts";
 
 export const RULES = {
@@ -32,6 +33,7 @@ export const RULES = {
   arrivedAfterAll,
   rebaseParked,
   detach,
+  decideAgain,
   withScope,
   isWithin,
   mayWrite,
@@ -44,8 +46,9 @@ export const RULES = {
 
   /** What exists on this device alone must not be lost once somebody has been told of it. */
   appendDurability: (): Durability => "strict",
-  /** Nor may events that a rule puts in others' place, since they are sent from then on. */
-  pageDurability: (rule: AppRule): Durability => (rule === "replace" || rule === "mixed" ? "strict" : "relaxed"),
+  /** Nor may events that a rule, or a decider, puts in others' place, since they are sent from then on. */
+  pageDurability: ({ rule, hasStock }: Pick<Params, "rule" | "hasStock">): Durability =>
+    rule === "replace" || rule === "mixed" || hasStock ? "strict" : "relaxed",
   /** What of a page is written in one transaction after the other: all of it in one. */
   pageTransactions: (history: History, events: readonly ConfirmedEvent[]): readonly PageWrite[] => [{ history, events }],
   /** What a push holds of an entry. */

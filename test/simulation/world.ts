@@ -17,6 +17,7 @@ import type { Observation } from "./checkers/observation.ts";
 import { Edge } from "./edge.ts";
 import { Faults } from "./faults.ts";
 import type { Ground } from "./ground.ts";
+import { SHELF } from "./models/stock-app.ts";
 import { Network } from "./network.ts";
 import { Operator } from "./operator.ts";
 import { Reader, Writer } from "./outside.ts";
@@ -56,6 +57,7 @@ export class World implements Ground {
   readonly #readers: readonly Reader[];
   readonly #streams: readonly string[];
   readonly #budget: Budget;
+  readonly #stockBudget: Budget;
   readonly #tenantBudget: Budget = { left: 10 };
   readonly #story: Story | undefined;
 
@@ -69,6 +71,7 @@ export class World implements Ground {
     this.edge = new Edge(this);
     this.#network = new Network(this);
     this.#budget = { left: params.actions };
+    this.#stockBudget = { left: Math.ceil(params.actions / 2) };
     this.#streams = Array.from({ length: params.streams }, (_, i) => `${i % 3 === 2 ? "Ticket" : "Permit"}-${i + 1}`);
     this.#operator = new Operator(this, this.edge, this.edge.store(STORE));
     const stores = params.hasTenant ? [STORE, TENANT] : [STORE];
@@ -146,6 +149,7 @@ export class World implements Ground {
     this.faults.stop();
     this.beside.faults.stop();
     this.#budget.left = 0;
+    this.#stockBudget.left = 0;
     this.#tenantBudget.left = 0;
     const store = this.edge.store(STORE);
     store.log.isOutOfReach = false;
@@ -192,7 +196,7 @@ export class World implements Ground {
       });
       for (const streamId of this.edge.streamIds(store)) this.#wait((done) => reader?.readStream(streamId, done));
     }
-    for (const { device } of this.users) device.lookAtAll(this.#streams);
+    for (const { device } of this.users) device.lookAtAll(this.params.hasStock ? [...this.#streams, SHELF] : this.#streams);
   }
 
   #wait(work: (done: () => void) => void): void {
@@ -212,7 +216,15 @@ export class World implements Ground {
     const { devices, hasTenant } = this.params;
     const store = hasTenant && devices > 1 && index === devices - 1 ? TENANT : STORE;
     const memory: Memory = { commits: [], made: 0 };
-    const parts = { ground: this, network: this.#network, edge: this.edge, budget: this.#budget, streams: this.#streams, memory };
+    const parts = {
+      ground: this,
+      network: this.#network,
+      edge: this.edge,
+      budget: this.#budget,
+      stockBudget: this.#stockBudget,
+      streams: this.#streams,
+      memory,
+    };
     return new User(String.fromCharCode(65 + index), store, parts);
   }
 

@@ -10,6 +10,7 @@ import { ImmutableChecker } from "./immutable.ts";
 import { OneHistoryChecker } from "./one-history.ts";
 import { ProjectionChecker } from "./projections.ts";
 import { SnapshotChecker } from "./snapshots.ts";
+import { StockChecker } from "./stock.ts";
 import { SubscriptionChecker } from "./subscriptions.ts";
 import { TenancyChecker } from "./tenancy.ts";
 import { UniqueIdsChecker } from "./unique-ids.ts";
@@ -25,6 +26,7 @@ export function allCheckers(): readonly Checker[] {
     new ConvergenceChecker(),
     new ConservationChecker(),
     new ConsumerChecker(),
+    new StockChecker(),
     new SnapshotChecker(),
     new ProjectionChecker(),
     new SubscriptionChecker(),

@@ -1,5 +1,6 @@
 /** What somebody could see from outside: the apps on the devices, readers and writers at the edge, and its operator. */
 import type { Commit } from "../../../shared/commit.ts";
+import type { CommandNote } from "../../../shared/decider.ts";
 import type { ErrorCode, HeadwaterError } from "../../../shared/errors.ts";
 import type { ConfirmedEvent, EventBody, RecordedEvent } from "../../../shared/event.ts";
 import type { Scope } from "../../../shared/history.ts";
@@ -21,6 +22,8 @@ export interface SeenConflict {
   readonly streamId: string;
   readonly events: readonly EventBody[];
   readonly code: ErrorCode;
+  readonly command: CommandNote | undefined;
+  readonly reason: string;
 }
 
 /** How long a token is good, as who holds it knows. */
@@ -33,6 +36,8 @@ export interface HeldToken {
 export type Observation =
   /** A device follows a store, or more or less of it than before. */
   | { readonly kind: "opened"; readonly device: string; readonly store: string; readonly scope: Scope }
+  /** What a commit that is asked for was decided for, by the id of its first event. */
+  | { readonly kind: "commanded"; readonly device: string; readonly id: string; readonly command: CommandNote }
   | { readonly kind: "asked"; readonly device: string; readonly commit: Commit }
   | {
       readonly kind: "accepted";

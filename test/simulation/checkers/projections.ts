@@ -1,9 +1,11 @@
 /**
  * The rows of a projection that has caught up are the fold of the feed from nothing, and of what the device has pending behind it.
  *
- * Where a device follows less than before, it keeps what it had, until it is reset: rows may then stay of what the reset has taken, since
- * the part and the position are the same again. That is not held against it.
+ * Where a device follows less than before, it keeps what it had. Rows may be without that, or hold it after a reset has taken it: where
+ * the part and the position are the same again before anybody has looked, they pass for the rows that are due. So rows are looked
+ * at while a device holds nothing beyond its filter, and no more once one whose filter has changed was reset.
  */
+import { isWithin, type Scope } from "../../../shared/history.ts";
 import { keysOf } from "../../../shared/projection.ts";
 import { type Ledger, OF_TURNOVER, TURNOVER } from "../models/ledger.ts";
 import { Checker } from "./checker.ts";
@@ -13,14 +15,18 @@ import { PutBack } from "./put-back.ts";
 export class ProjectionChecker extends Checker {
   readonly name = "projections";
   readonly #putBack = new PutBack();
-  readonly #scopes = new Map<string, number>();
-  readonly #excused = new Set<string>();
+  readonly #scopes = new Map<string, Scope>();
+  readonly #changed = new Set<string>();
+  readonly #reset = new Set<string>();
 
   see(observation: Observation): void {
     this.#putBack.see(observation);
-    if (observation.kind === "opened") this.#scopes.set(observation.device, (this.#scopes.get(observation.device) ?? 0) + 1);
-    if (observation.kind === "reset" && (this.#scopes.get(observation.device) ?? 0) > 1) this.#excused.add(observation.device);
-    if (observation.kind !== "rows" || this.#putBack.has(observation.device) || this.#excused.has(observation.device)) return;
+    if (observation.kind === "opened") {
+      if (this.#scopes.has(observation.device)) this.#changed.add(observation.device);
+      this.#scopes.set(observation.device, observation.scope);
+    }
+    if (observation.kind === "reset") this.#reset.add(observation.device);
+    if (observation.kind !== "rows" || this.#putBack.has(observation.device) || this.#isExcused(observation)) return;
     const { device, rows, confirmed, pending } = observation;
     const expected = new Map<string, Ledger>();
     for (const event of [...confirmed, ...pending]) {
@@ -37,5 +43,11 @@ export class ProjectionChecker extends Checker {
       () => `${device}: the row ${other?.key} counts ${other?.row.events}, not ${JSON.stringify(expected.get(other?.key ?? ""))}`,
     );
     this.demand(rows.length === expected.size, () => `${device}: there are ${rows.length} rows, and ${expected.size} are due`);
+  }
+
+  #isExcused({ device, confirmed }: Observation & { kind: "rows" }): boolean {
+    if (!this.#changed.has(device)) return false;
+    const scope = this.#scopes.get(device) ?? null;
+    return this.#reset.has(device) || confirmed.some(({ streamId }) => !isWithin(scope, streamId));
   }
 }

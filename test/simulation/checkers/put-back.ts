@@ -14,7 +14,11 @@ export class PutBack {
     else if (observation.kind === "replaced" && observation.copiedAt !== null) this.#putBack.add(observation.store);
   }
 
+  hasStore(store: string): boolean {
+    return this.#putBack.has(store);
+  }
+
   has(device: string): boolean {
-    return this.#putBack.has(this.#stores.get(device) ?? "");
+    return this.hasStore(this.#stores.get(device) ?? "");
   }
 }

@@ -20,6 +20,8 @@ export class Derived {
   subscriber: Tab | undefined;
   /** How often the subscription's handler has refused each event. */
   readonly refusals = new Map<string, number>();
+  /** Events that its commands were decided to. */
+  decided = 0;
   readonly #ground: Ground;
   readonly #device: Device;
 
