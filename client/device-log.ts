@@ -128,8 +128,8 @@ export async function confirmedEvents(tx: ReadTx, streamId: string, from: number
 const SEGMENTS_AT_ONCE = 64;
 
 /** Some whole pages of the confirmed log, from the first that holds something after this position. */
-export async function pagesFrom(db: IDBPDatabase<Schema>, position: number): Promise<Segment[]> {
-  const events = db.transaction(["events"], "readonly").objectStore("events");
+export async function pagesFrom(tx: ReadTx, position: number): Promise<Segment[]> {
+  const events = tx.objectStore("events");
   const records = await events.getAll(pagesAfter(position), SEGMENTS_AT_ONCE);
   const last = records.at(-1);
   if (records.length === SEGMENTS_AT_ONCE && last !== undefined && isSegment(last)) {

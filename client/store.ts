@@ -300,8 +300,7 @@ export class Store implements EventStore {
     const { position: end } = await this.#database.run(readHistory);
     while (after < end) {
       this.#throwIfClosed();
-      const from = after;
-      const segments = await this.#database.run((db) => pagesFrom(db, from));
+      const segments = await this.#database.run((db) => pagesFrom(db.transaction(["events"], "readonly"), after));
       const last = segments.at(-1);
       if (last === undefined) return;
       for (const event of eventsOfPages(segments, filter.stream)) {

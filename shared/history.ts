@@ -30,6 +30,8 @@ export interface History {
   readonly mark: string | null;
   /** The last position that the edge is known to have. */
   readonly head: number;
+  /** How often the device has let go of its copy of the log (`continued.ts`). */
+  readonly resets: number;
   /** What is followed. */
   readonly scope: Scope;
   /** Parts of the scope that came to it later, and are yet to be filled in. */
@@ -48,7 +50,7 @@ export interface Fill {
 /** Categories and streams, by their names; null: everything. */
 export type Scope = readonly string[] | null;
 
-export const NEW_HISTORY: History = { authority: "device", log: null, position: 0, mark: null, head: 0, scope: null, fills: [] };
+export const NEW_HISTORY: History = { authority: "device", log: null, position: 0, mark: null, head: 0, resets: 0, scope: null, fills: [] };
 
 /** What a page was asked for with. */
 export interface PageRequest {

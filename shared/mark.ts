@@ -40,6 +40,14 @@ export function markAfter(mark: string, eventIds: readonly string[]): string {
   return digits(high) + digits(low);
 }
 
+/** A digest of a set of events with one more: in whatever order they come, it is the same in the end. `NO_EVENTS` is that of none. */
+export function withEvent(digest: string, eventId: string): string {
+  const sum = BigInt(`0x${digest}`) ^ BigInt(`0x${nextMark(START_MARK, eventId)}`);
+  return sum.toString(16).padStart(16, "0");
+}
+
+export const NO_EVENTS = START_MARK;
+
 function rotated(bits: number, by: number): number {
   return (bits << by) | (bits >>> (32 - by));
 }

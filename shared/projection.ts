@@ -6,7 +6,9 @@
  * A row depends on the events of its key alone, in their order. So confirmed events are folded into stored rows page by page, and pending
  * ones over the few rows that they touch, in memory: whatever becomes of them, there is nothing stored to take back.
  */
+import { isContinued } from "./continued.ts";
 import type { RecordedEvent } from "./event.ts";
+import type { Scope } from "./history.ts";
 
 export interface Projection<Row, Event = RecordedEvent> {
   /** Of `[A-Za-z0-9._-]`, unique in the app. */
@@ -27,6 +29,36 @@ export interface Projection<Row, Event = RecordedEvent> {
 /** Any projection, where nothing is done with its types. */
 // biome-ignore lint/suspicious/noExplicitAny: the types of a projection stand on both sides of its functions
 export type AnyProjection = Projection<any, any>;
+
+/** How far the feed is folded into rows. */
+export interface Folded {
+  /** The log that it is folded from; null: of none, or of what the device orders itself. */
+  readonly log: string | null;
+  /** The device's copy of it. */
+  readonly resets: number;
+  /** The part of the store that the device followed: events of others, which it may hold still, are in no row. */
+  readonly scope: Scope;
+  readonly position: number;
+  /** It has caught up once: it answers. */
+  readonly isReady: boolean;
+}
+
+export const UNFOLDED: Folded = { log: null, resets: 0, scope: null, position: 0, isReady: false };
+
+/**
+ * Where folding goes on. Of another copy of the log, or of another part of the store, no row is kept: what the device holds besides stands
+ * before what is folded already.
+ */
+export function foldFrom(folded: Folded, { log, resets, scope }: Pick<Folded, "log" | "resets" | "scope">): FoldStart {
+  const isOf = folded.log === log && isContinued(folded, { resets }) && JSON.stringify(folded.scope) === JSON.stringify(scope);
+  return isOf ? { start: folded, isAnew: false } : { start: { ...UNFOLDED, log, resets, scope }, isAnew: true };
+}
+
+export interface FoldStart {
+  readonly start: Folded;
+  /** What is stored is of another history, or of another part of the store: it is let go of. */
+  readonly isAnew: boolean;
+}
 
 export function keysOf(projection: AnyProjection, event: { readonly streamId: string }): readonly string[] {
   if (projection.key === undefined) return [event.streamId];

@@ -144,6 +144,15 @@ export function waitAfter({ failures }: Progress, policy: SubscriptionPolicy, ra
   return backoff(policy.backoff, failures, random);
 }
 
+/**
+ * Milliseconds that are left of a wait. No wait is longer than the longest: where more is left, the clock was set back since, and nobody
+ * knows how long ago it began.
+ */
+export function waitLeft(notBefore: number, now: number, { backoff: { longest } }: SubscriptionPolicy): number {
+  const left = notBefore - now;
+  return left > longest ? 0 : Math.max(0, left);
+}
+
 /** Thrown by a handler to say why it refuses, in a sentence that is shown to whoever looks after the subscription. */
 export class HandlerError extends Error {
   override readonly name = "HandlerError";

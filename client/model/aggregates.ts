@@ -8,11 +8,12 @@
  * A snapshot holds confirmed events alone, which never change: whatever becomes of pending ones, there is nothing in it to take back.
  */
 
+import { isContinued } from "../../shared/continued.ts";
 import { fold } from "../../shared/decider.ts";
 import { isUsable, isWorthTaking, type SnapshotFacts } from "../../shared/snapshot.ts";
 import type { Snapshot } from "../database.ts";
 import type { ReadTx, WriteTx } from "../device-log.ts";
-import { streamEvents, versionOf, whole } from "../device-log.ts";
+import { historyOf, streamEvents, versionOf, whole } from "../device-log.ts";
 import type { StreamEvent } from "../event-store.ts";
 import type { StateOf } from "./index.ts";
 import type { Kit } from "./kit.ts";
@@ -37,6 +38,8 @@ export interface FoldOptions {
 export interface Base<State> {
   readonly state: State;
   readonly version: number;
+  /** The copy of the log that they are of. */
+  readonly resets: number;
 }
 
 export class Aggregates {
@@ -66,13 +69,12 @@ export class Aggregates {
     decider: StateOf<State>,
     known?: Base<State>,
   ): Promise<{ aggregate: Aggregate<State>; base: Base<State>; unconfirmed: string }> {
-    const snapshot = known === undefined ? await this.#snapshot(streamId, decider) : undefined;
-    const from = known ?? snapshot ?? { state: decider.initialState, version: 0 };
-    const events = await this.#events(streamId, from.version + 1);
+    const { from, events, history, isKnown } = await this.#stored(streamId, decider, known);
     const confirmed = events.filter(({ pending }) => !pending);
     const pending = events.slice(confirmed.length);
-    const base = { state: fold(decider, from.state, confirmed), version: confirmed.at(-1)?.version ?? from.version };
-    if (isWorthTaking(base.version, snapshot?.version ?? known?.version ?? 0)) this.#take(streamId, decider, base);
+    const version = confirmed.at(-1)?.version ?? from.version;
+    const base = { state: fold(decider, from.state, confirmed), version, resets: history.resets };
+    if (isWorthTaking(base.version, isKnown ? from.version : 0)) this.#take(streamId, decider, base);
     const state = fold(decider, base.state, pending);
     const aggregate = { streamId, state, version: base.version + pending.length, pending: pending.length };
     return { aggregate, base, unconfirmed: pending.map(({ id }) => id).join() };
@@ -87,33 +89,35 @@ export class Aggregates {
     return events.map(read);
   }
 
-  async #snapshot<State>(streamId: string, decider: StateOf<State>): Promise<Base<State> | undefined> {
-    const { database } = this.#kit;
+  /** A snapshot and the events behind it, in one transaction: a reset between two would put two histories together. */
+  async #stored<State>(streamId: string, decider: StateOf<State>, known: Base<State> | undefined) {
+    const { database, read } = this.#kit;
     return database.run(async (db) => {
-      const tx: ReadTx = db.transaction(["events", "snapshots"], "readonly");
-      const [snapshot, streamVersion] = await Promise.all([
-        tx.objectStore("snapshots").get([decider.name, streamId]),
-        versionOf(tx, streamId),
-      ]);
-      if (snapshot === undefined || !isUsable(snapshot, decider.version, streamVersion)) return undefined;
-      // Under this name and version this decider has folded it.
-      return { state: snapshot.state as State, version: snapshot.version };
+      const tx: ReadTx = db.transaction(["events", "snapshots", "meta"], "readonly");
+      const history = await historyOf(tx);
+      const isKept = known !== undefined && isContinued(known, history);
+      const kept = isKept ? known : await readSnapshot(tx, streamId, decider);
+      const from = kept ?? { state: decider.initialState, version: 0 };
+      const events = await streamEvents(tx, streamId, from.version + 1, Number.POSITIVE_INFINITY);
+      return { from, events: events.map(read), history, isKnown: kept !== undefined };
     });
   }
 
   /** Nobody waits for it, and nothing depends on it. */
-  #take<State>(streamId: string, decider: StateOf<State>, { state, version }: Base<State>): void {
+  #take<State>(streamId: string, decider: StateOf<State>, { state, version, resets }: Base<State>): void {
     const { database, ending } = this.#kit;
     const snapshot: Snapshot & SnapshotFacts = { decider: decider.name, streamId, deciderVersion: decider.version, version, state };
     whenIdle(ending, async () => {
       await database.run((db) => {
-        const tx: WriteTx = db.transaction(["events", "snapshots"], "readwrite", { durability: "relaxed" });
+        const tx: WriteTx = db.transaction(["events", "snapshots", "meta"], "readwrite", { durability: "relaxed" });
         return whole(tx, async () => {
-          const [before, streamVersion] = await Promise.all([
+          const [before, streamVersion, history] = await Promise.all([
             tx.objectStore("snapshots").get([decider.name, streamId]),
             versionOf(tx, streamId),
+            historyOf(tx),
           ]);
           // Meanwhile another tab may have taken a later one, and a reset may have let go of the history.
+          if (!isContinued({ resets }, history)) return;
           const isLater = before !== undefined && isUsable(before, decider.version, streamVersion) && before.version >= version;
           if (isLater || !isUsable(snapshot, decider.version, streamVersion)) return;
           await tx.objectStore("snapshots").put(snapshot);
@@ -121,6 +125,17 @@ export class Aggregates {
       });
     });
   }
+}
+
+async function readSnapshot<State>(
+  tx: ReadTx,
+  streamId: string,
+  decider: StateOf<State>,
+): Promise<Omit<Base<State>, "resets"> | undefined> {
+  const [snapshot, streamVersion] = await Promise.all([tx.objectStore("snapshots").get([decider.name, streamId]), versionOf(tx, streamId)]);
+  if (snapshot === undefined || !isUsable(snapshot, decider.version, streamVersion)) return undefined;
+  // Under this name and version this decider has folded it.
+  return { state: snapshot.state as State, version: snapshot.version };
 }
 
 /** @throws InvalidRequestError for a time that is none */

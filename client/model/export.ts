@@ -21,8 +21,8 @@ export type Exported =
 
 /** Confirmed events in position order, as they were recorded; then the commits that are not, oldest first: the pending ones, then the parked ones. */
 export async function* exportAll({ database }: Kit): AsyncGenerator<Exported, void, undefined> {
-  const { position: end } = await database.run(readHistory);
-  for await (const events of stretches(database, 0, end, EVERY_EVENT)) {
+  const history = await database.run(readHistory);
+  for await (const events of stretches(database, history, { after: 0 }, EVERY_EVENT)) {
     for (const event of events) yield { state: "confirmed", ...event };
   }
   const pending = await database.run(allBundles);

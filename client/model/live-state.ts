@@ -1,5 +1,4 @@
 /** A stream's state as it changes. Of many changes at once one is told: a page of the feed is one, not one for each event. */
-import { readHistory } from "../device-log.ts";
 import type { Aggregate, Aggregates, Base } from "./aggregates.ts";
 import type { StateOf } from "./index.ts";
 import type { Kit } from "./kit.ts";
@@ -21,15 +20,10 @@ export function watchStream<State>(
 ): () => void {
   let base: Base<State> | undefined;
   let shown = initial;
-  let log: string | null | undefined;
   let unconfirmed: string | undefined;
   return latest(kit, async (isWanted) => {
     let next: LiveState<State>;
     try {
-      const history = await kit.database.run(readHistory);
-      // Of another history nothing is known.
-      if (history.log !== log) base = undefined;
-      log = history.log;
       const read = await aggregates.readFrom(initial.streamId, decider, base);
       base = read.base;
       // Confirmed events stay as they are, and events of other streams change nothing here.

@@ -13,16 +13,26 @@ import { InvalidRequestError } from "../../shared/errors.ts";
 import type { RecordedEvent } from "../../shared/event.ts";
 import { type FeedFilter, readerFilter } from "../../shared/feed-filter.ts";
 import type { History } from "../../shared/history.ts";
-import { type AnyProjection, type FoundRow, foldRows, keysOfAll, overlaid, type RowQuery } from "../../shared/projection.ts";
+import {
+  type AnyProjection,
+  type Folded,
+  type FoundRow,
+  foldFrom,
+  foldRows,
+  keysOfAll,
+  overlaid,
+  type RowQuery,
+} from "../../shared/projection.ts";
 import { entriesOf } from "../bundles.ts";
 import { allBundles, pendingEvents, readHistory } from "../device-log.ts";
 import type { StreamEvent } from "../event-store.ts";
 import { openChannel } from "../tabs.ts";
-import { stretchAfter, stretches } from "./confirmed.ts";
+import { followed, stretchAfter } from "./confirmed.ts";
 import { whileElected } from "./elected.ts";
+import { flush } from "./flush.ts";
 import type { Kit } from "./kit.ts";
 import { latest } from "./latest.ts";
-import { type Checkpoint, RowDatabase, rowsName, UNFOLDED } from "./row-database.ts";
+import { RowDatabase, rowsName } from "./row-database.ts";
 
 export interface ProjectionStatus {
   /** `building`: there are no rows yet; `rebuilding`: rows of the version before answer; `failed`: `error` says why. */
@@ -49,6 +59,8 @@ export class Projector {
   readonly #ended = new AbortController();
   /** Tells the other tabs that more is folded. A hint: what is not heard is seen at the next change. */
   readonly #tabs: BroadcastChannel | undefined;
+  /** The history that is on the disk for certain. */
+  #flushed = "";
 
   private constructor(kit: Kit, projection: AnyProjection, rows: RowDatabase, before: RowDatabase | undefined) {
     this.#kit = kit;
@@ -98,6 +110,7 @@ export class Projector {
     for (;;) {
       const { position } = await this.#rows.checkpoint();
       const events = await this.#notFolded(position);
+      if (events === undefined) continue;
       const keys = keysOfAll(this.#projection, events);
       const [{ found, checkpoint }, touched] = await Promise.all([this.#rows.find(query, keys.size), this.#rows.rowsOf(keys)]);
       // A page was folded in meanwhile.
@@ -151,13 +164,15 @@ export class Projector {
     const [checkpoint, history] = await Promise.all([this.#rows.checkpoint(), database.run(readHistory)]);
     // What is filled in stands before what is there: it has to be folded first.
     if (history.fills.length > 0) return false;
-    const isAnew = !isOf(checkpoint, history);
-    const start = isAnew ? { ...UNFOLDED, log: history.log, scope: history.scope } : checkpoint;
+    const { start, isAnew } = foldFrom(checkpoint, history);
     if (!isAnew && checkpoint.isReady && checkpoint.position >= history.position) return false;
-    const { events: recorded, end } = await stretchAfter(database, start.position, history.position, this.#filter);
-    const events = recorded.map((event) => this.#kit.read(event));
+    await this.#flush(history);
+    const stretch = await stretchAfter(database, history, { after: start.position }, followed(this.#filter, history));
+    if (stretch === undefined) return false;
+    const events = stretch.events.map((event) => this.#kit.read(event));
+    const { end } = stretch;
     const isReady = start.isReady || end >= history.position;
-    const after: Checkpoint = { ...start, position: end, isReady };
+    const after: Folded = { ...start, position: end, isReady };
     const keys = keysOfAll(this.#projection, events);
     await this.#rows.fold({ before: checkpoint, after, isAnew }, keys, (rows) => foldRows(this.#projection, rows, events));
     this.#show({ ...this.#status, position: end, head: history.position });
@@ -165,16 +180,32 @@ export class Projector {
     return true;
   }
 
-  /** What the device holds beyond the rows: confirmed events behind the checkpoint, then pending ones. */
-  async #notFolded(position: number): Promise<readonly RecordedEvent[]> {
+  /**
+   * Rows stand in a database of their own. What they are folded from has to be on the disk before them: else a crash may take it, and
+   * leave rows of events that nobody has any more.
+   */
+  async #flush(history: History): Promise<void> {
+    const state = JSON.stringify(history);
+    if (this.#flushed === state) return;
+    await this.#kit.database.run(flush);
+    this.#flushed = state;
+  }
+
+  /**
+   * What the device holds beyond the rows: confirmed events behind the checkpoint, then pending ones; undefined where it has let go of them
+   * meanwhile.
+   */
+  async #notFolded(position: number): Promise<readonly RecordedEvent[] | undefined> {
     const { database } = this.#kit;
     // In this order: what is confirmed between the two is seen twice, and told apart by its id.
     const bundles = await database.run(allBundles);
     const history = await database.run(readHistory);
     const behind: RecordedEvent[] = [];
-    for await (const events of stretches(database, position, history.position, this.#filter)) {
-      behind.push(...events);
-      if (behind.length > BEHIND) break;
+    for (let after = position; after < history.position && behind.length <= BEHIND; ) {
+      const stretch = await stretchAfter(database, history, { after }, followed(this.#filter, history));
+      if (stretch === undefined) return undefined;
+      behind.push(...stretch.events);
+      after = stretch.end;
     }
     const confirmed = behind.length > BEHIND ? [] : behind;
     const ids = new Set(behind.map(({ id }) => id));
@@ -207,10 +238,6 @@ export class Projector {
     this.#status = status;
     for (const listener of this.#listeners) listener();
   }
-}
-
-function isOf({ log, scope }: Checkpoint, history: History): boolean {
-  return log === history.log && JSON.stringify(scope) === JSON.stringify(history.scope);
 }
 
 /** Databases of other versions of the projection; none where the browser can't tell. */

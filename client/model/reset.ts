@@ -1,7 +1,7 @@
 /** Letting go of the history that a device follows. */
 
 import type { IDBPDatabase } from "idb";
-import { NEW_HISTORY } from "../../shared/history.ts";
+import { begunAnew } from "../../shared/continued.ts";
 import { nextTerm } from "../../shared/leadership.ts";
 import { detach } from "../../shared/outbox.ts";
 import type { Schema } from "../database.ts";
@@ -18,7 +18,7 @@ import { changeOutbox } from "../page.ts";
 export async function resetHistory(db: IDBPDatabase<Schema>, keepPending: boolean): Promise<void> {
   const tx: WriteTx = db.transaction(["events", "parked", "meta", "lease", "snapshots"], "readwrite", { durability: "strict" });
   await whole(tx, async () => {
-    const { scope, authority } = await historyOf(tx);
+    const history = await historyOf(tx);
     const events = tx.objectStore("events");
     const writes: Promise<unknown>[] = [skipNumber(tx), events.delete(pagesAfter(0)), tx.objectStore("snapshots").clear()];
     if (keepPending) {
@@ -27,7 +27,7 @@ export async function resetHistory(db: IDBPDatabase<Schema>, keepPending: boolea
       writes.push(...changeOutbox(tx, outbox, detached).writes);
     } else writes.push(events.delete(outboxFrom(0)), tx.objectStore("parked").clear());
     writes.push(tx.objectStore("lease").put(nextTerm(await leaseOf(tx)), "leader"));
-    writes.push(tx.objectStore("meta").put({ ...NEW_HISTORY, authority, scope }, "history"));
+    writes.push(tx.objectStore("meta").put(begunAnew(history), "history"));
     await Promise.all(writes);
   });
 }

@@ -7,43 +7,28 @@
  */
 
 import type { DBSchema, IDBPDatabase, IDBPTransaction } from "idb";
-import type { Scope } from "../../shared/history.ts";
-import type { AnyProjection, FoundRow, RowQuery } from "../../shared/projection.ts";
+import { type AnyProjection, type Folded, type FoldStart, type FoundRow, type RowQuery, UNFOLDED } from "../../shared/projection.ts";
 import { whole } from "../device-log.ts";
 import { between, openDatabase } from "../idb.ts";
 import type { Kit } from "./kit.ts";
 
-export interface Checkpoint {
-  /** The history that it is folded from; null: of none. */
-  readonly log: string | null;
-  /** The part of the store that the device followed. */
-  readonly scope: Scope;
-  readonly position: number;
-  /** It has caught up once: it answers. */
-  readonly isReady: boolean;
-}
-
-export const UNFOLDED: Checkpoint = { log: null, scope: null, position: 0, isReady: false };
-
 interface Schema extends DBSchema {
   rows: { key: string; value: FoundRow<unknown>; indexes: Record<string, string | number> };
-  meta: { key: "checkpoint"; value: Checkpoint };
+  meta: { key: "checkpoint"; value: Folded };
 }
 
 type Tx<M extends IDBTransactionMode> = IDBPTransaction<Schema, ("rows" | "meta")[], M>;
 
-interface FoldedPage {
+interface FoldedPage extends Pick<FoldStart, "isAnew"> {
   /** The checkpoint that the work was begun at. */
-  readonly before: Checkpoint;
-  readonly after: Checkpoint;
-  /** What is stored is of another history, or of another part of the store: it is let go of. */
-  readonly isAnew: boolean;
+  readonly before: Folded;
+  readonly after: Folded;
 }
 
 interface StoredRows {
   readonly rows: Map<string, unknown>;
   /** Where they stand. */
-  readonly checkpoint: Checkpoint;
+  readonly checkpoint: Folded;
 }
 
 export class RowDatabase {
@@ -74,7 +59,7 @@ export class RowDatabase {
     this.#db.close();
   }
 
-  async checkpoint(): Promise<Checkpoint> {
+  async checkpoint(): Promise<Folded> {
     const tx = this.#db.transaction(["meta"], "readonly");
     return (await tx.objectStore("meta").get("checkpoint")) ?? UNFOLDED;
   }
@@ -103,7 +88,7 @@ export class RowDatabase {
   }
 
   /** Rows and the checkpoint that they stand at. @param more rows beyond the limit, and by their keys where they are named */
-  async find(query: RowQuery, more: number): Promise<{ found: FoundRow<unknown>[]; checkpoint: Checkpoint }> {
+  async find(query: RowQuery, more: number): Promise<{ found: FoundRow<unknown>[]; checkpoint: Folded }> {
     const { index, direction, limit = Number.POSITIVE_INFINITY } = query;
     const tx = this.#db.transaction(["rows", "meta"], "readonly");
     const rows = tx.objectStore("rows");

@@ -8,10 +8,12 @@
  * checkpoint of its own. Another history stops a subscription that began on one: its positions mean something else there.
  */
 import { type Cause, correlationOf } from "../../shared/causation.ts";
+import { isContinued } from "../../shared/continued.ts";
 import { HeadwaterError, InvalidRequestError } from "../../shared/errors.ts";
 import type { ConfirmedEvent } from "../../shared/event.ts";
 import { type FeedFilter, readerFilter } from "../../shared/feed-filter.ts";
 import { type History, isWithin } from "../../shared/history.ts";
+import { NO_EVENTS, withEvent } from "../../shared/mark.ts";
 import {
   afterHandled,
   afterPassed,
@@ -24,11 +26,12 @@ import {
   sentenceOfRefusal,
   stopped,
   waitAfter,
+  waitLeft,
 } from "../../shared/subscription.ts";
-import { readHistory } from "../device-log.ts";
+import { confirmedEvents, type ReadTx, readHistory } from "../device-log.ts";
 import type { ReadAllOptions } from "../event-store.ts";
 import { pause } from "../pause.ts";
-import { EVERY_EVENT, stretchAfter, stretches } from "./confirmed.ts";
+import { EVERY_EVENT, followed, type Range, type Stretch, stretchAfter, stretches } from "./confirmed.ts";
 import { whileElected } from "./elected.ts";
 import type { Kit } from "./kit.ts";
 import { latest } from "./latest.ts";
@@ -37,7 +40,10 @@ import {
   askingChannel,
   begun,
   changeFacts,
+  continuedIn,
   type Facts,
+  feedOf,
+  isFetching,
   lockOf,
   type Part,
   partsWithin,
@@ -60,6 +66,12 @@ export interface SubscribeOptions
 
 export type Handler = (event: ConfirmedEvent) => void | Promise<void>;
 
+interface Ahead extends Stretch {
+  readonly after: number;
+  /** The part, and what the device followed. */
+  readonly of: string;
+}
+
 export class Subscriber {
   readonly #kit: Kit;
   readonly #handler: Handler;
@@ -69,8 +81,8 @@ export class Subscriber {
   readonly #ended = new AbortController();
   /** Of one without a name. */
   #own: Facts | undefined;
-  /** The device holds the history that the checkpoint is of. */
-  #isSure = false;
+  /** What was read of the log and is not handed over yet. */
+  #ahead: Ahead | undefined;
 
   constructor(kit: Kit, handler: Handler, options: SubscribeOptions) {
     this.#kit = kit;
@@ -129,7 +141,7 @@ export class Subscriber {
     if (replay !== undefined) return this.#replay(facts, replay);
     const [part, ...rest] = facts.parts;
     if (part === undefined || part.progress.isStopped) return false;
-    const wait = facts.notBefore - Date.now();
+    const wait = waitLeft(facts.notBefore, Date.now(), this.#policy);
     if (wait > 0) {
       await pause(wait, this.#ended.signal);
       return true;
@@ -138,7 +150,7 @@ export class Subscriber {
       this.#write({ ...facts, ...told, parts: [{ ...part, progress }, ...rest] });
     const { progress } = part;
     const upTo = Math.min(part.upTo ?? history.position, history.position);
-    const { event, end } = await this.#due(progress.checkpoint, upTo, (streamId) => isIn(part, streamId));
+    const { event, end } = await this.#due(history, { after: progress.checkpoint, upTo }, part);
     if (event === undefined) {
       const isOver = part.upTo !== null && end >= part.upTo;
       if (!isOver && end === progress.checkpoint) return false;
@@ -151,7 +163,8 @@ export class Subscriber {
     switch (step.kind) {
       case "hand-over": {
         const refusal = await this.#handOver(event);
-        if (refusal === undefined) await proceed(afterHandled(progress, batch), { reason: null, last: placeOf(event) });
+        if (refusal === undefined)
+          await proceed(afterHandled(progress, batch), { reason: null, dealtWith: withEvent(facts.dealtWith, event.id) });
         else if (this.#ended.signal.aborted) return false;
         else {
           const refused = afterRefused(progress, batch);
@@ -160,7 +173,10 @@ export class Subscriber {
         return true;
       }
       case "set-aside":
-        await proceed(step.progress, { setAside: [...facts.setAside, setAsideOf(event, facts.reason)], last: placeOf(event) });
+        await proceed(step.progress, {
+          setAside: [...facts.setAside, setAsideOf(event, facts.reason)],
+          dealtWith: withEvent(facts.dealtWith, event.id),
+        });
         return true;
       case "take-apart":
       case "stop":
@@ -172,15 +188,22 @@ export class Subscriber {
   }
 
   /** Hands an event that was set aside over again. It stays in the list where it is refused once more. */
-  async #replay(facts: Facts, position: number): Promise<boolean> {
-    const { event } = await this.#due(position - 1, position, () => true);
+  async #replay(facts: Facts, id: string): Promise<boolean> {
+    const event = await this.#confirmed(id, facts.setAside.find((item) => item.id === id)?.streamId);
     const refusal = event === undefined ? "The device holds it no more." : await this.#handOver(event);
     if (this.#ended.signal.aborted && refusal !== undefined) return false;
     const setAside = facts.setAside.flatMap((item) =>
-      item.position !== position ? [item] : refusal === undefined ? [] : [{ ...item, reason: refusal }],
+      item.id !== id ? [item] : refusal === undefined ? [] : [{ ...item, reason: refusal }],
     );
     await this.#write({ ...facts, setAside, replay: facts.replay.slice(1) });
     return true;
+  }
+
+  async #confirmed(id: string, streamId = ""): Promise<ConfirmedEvent | undefined> {
+    return this.#kit.database.run(async (db) => {
+      const tx: ReadTx = db.transaction(["events"], "readonly");
+      return (await confirmedEvents(tx, streamId, 1)).find((event) => event.id === id);
+    });
   }
 
   async #handOver(event: ConfirmedEvent): Promise<string | undefined> {
@@ -194,13 +217,20 @@ export class Subscriber {
   }
 
   /** The first event of the filter behind a position; where there is none, how far was looked. */
-  async #due(after: number, upTo: number, isWithinPart: (streamId: string) => boolean): Promise<{ event?: ConfirmedEvent; end: number }> {
-    const stream = (streamId: string) => this.#filter.stream(streamId) && isWithinPart(streamId);
-    const {
-      events: [event],
-      end,
-    } = await stretchAfter(this.#kit.database, after, upTo, { ...this.#filter, stream });
-    return event === undefined ? { end } : { event, end: event.position };
+  async #due(history: History, { after, upTo }: Required<Range>, part: Part): Promise<{ event?: ConfirmedEvent; end: number }> {
+    const { within, without } = part;
+    const of = JSON.stringify([history.resets, history.scope, within, without]);
+    let ahead = this.#ahead;
+    if (ahead?.of !== of || after < ahead.after || after >= ahead.end) {
+      const isIn = (id: string) => isWithin(within, id) && (without === undefined || !isWithin(without, id));
+      const filter = { ...this.#filter, stream: (id: string) => this.#filter.stream(id) && isIn(id) };
+      const stretch = await stretchAfter(this.#kit.database, history, { after, upTo }, filter);
+      if (stretch === undefined) return { end: after };
+      ahead = { ...stretch, after, of };
+      this.#ahead = ahead;
+    }
+    const event = ahead.events.find(({ position }) => position > after && position <= upTo);
+    return event === undefined ? { end: Math.min(ahead.end, upTo) } : { event, end: event.position };
   }
 
   /** As they are now, or as they begin; undefined where it has to wait for what is filled in. */
@@ -209,21 +239,30 @@ export class Subscriber {
     if (history.fills.length > 0) return undefined;
     const kept = name === undefined ? this.#own : await this.#kit.database.run((db) => readFacts(db, name));
     if (kept === undefined) {
-      const since = typeof from === "object" ? await this.#positionBefore(from.time, history.position) : from;
+      const since = typeof from === "object" ? await this.#positionBefore(from.time, history) : from;
       const facts = begun(history, since);
       await this.#write(facts);
       return facts;
     }
-    const facts = partsWithin(kept, history);
-    if (facts.log === null) return { ...facts, log: history.log };
-    const { last } = facts;
-    // After a reset the device holds less for a while.
-    if (history.log === null || (facts.log === history.log && last !== null && history.position < last.position)) {
-      this.#isSure = false;
-      return undefined;
+    const facts = isContinued(kept, history) ? kept : await this.#inNewCopy(kept, history);
+    return facts && partsWithin(facts, history);
+  }
+
+  /** After a reset; undefined where it waits for what is fetched, or has to stop: what is at its positions now it was not given. */
+  async #inNewCopy(facts: Facts, history: History): Promise<Facts | undefined> {
+    if (isFetching(facts, history)) return undefined;
+    const { checkpoint } = feedOf(facts).progress;
+    const range = { after: facts.since, upTo: checkpoint };
+    let held = NO_EVENTS;
+    for await (const events of stretches(this.#kit.database, history, range, followed(this.#filter, facts)))
+      for (const { id } of events) held = withEvent(held, id);
+    const continued = continuedIn(facts, history, held);
+    if (continued !== undefined) {
+      await this.#write(continued);
+      return continued;
     }
-    this.#isSure = facts.log === history.log && (this.#isSure || last === null || (await this.#holds(last)));
-    if (this.#isSure) return facts;
+    // Nobody can look after one without a name: it goes on from where it is.
+    if (this.#options.name === undefined) return begun(history, checkpoint);
     const [first, ...rest] = facts.parts;
     if (first !== undefined && !first.progress.isStopped) {
       const reason = "The device follows another history; begin anew with reset().";
@@ -232,19 +271,14 @@ export class Subscriber {
     return undefined;
   }
 
-  async #holds({ id, position }: NonNullable<Facts["last"]>): Promise<boolean> {
-    const { events } = await stretchAfter(this.#kit.database, position - 1, position, EVERY_EVENT);
-    return events[0]?.id === id;
-  }
-
   /** The position before the first event that was recorded at a time or later. */
-  async #positionBefore(time: string, end: number): Promise<number> {
+  async #positionBefore(time: string, history: History): Promise<number> {
     const first = momentOf(time, "from.time");
-    for await (const events of stretches(this.#kit.database, 0, end, EVERY_EVENT)) {
+    for await (const events of stretches(this.#kit.database, history, { after: 0 }, EVERY_EVENT)) {
       const found = events.find(({ recordedAt }) => Date.parse(recordedAt) >= first);
       if (found !== undefined) return found.position - 1;
     }
-    return end;
+    return history.position;
   }
 
   async #write(facts: Facts): Promise<void> {
@@ -252,10 +286,6 @@ export class Subscriber {
     if (name === undefined) this.#own = facts;
     else await this.#kit.database.run((db) => changeFacts(db, name, (now) => merged(facts, now)));
   }
-}
-
-function placeOf({ id, position }: ConfirmedEvent): Facts["last"] {
-  return { id, position };
 }
 
 function setAsideOf({ id, streamId, version, position }: ConfirmedEvent, reason: string | null): SetAside {
@@ -266,8 +296,4 @@ function setAsideOf({ id, streamId, version, position }: ConfirmedEvent, reason:
 function merged(next: Facts, now: Facts | undefined): Facts {
   if (now === undefined || now.asked === next.asked) return next;
   return { ...now, setAside: next.setAside };
-}
-
-function isIn({ within, without }: Part, streamId: string): boolean {
-  return isWithin(within, streamId) && (without === undefined || !isWithin(without, streamId));
 }

@@ -1,6 +1,8 @@
 /** What is kept of a subscription on the device, and how its tabs find each other. */
 import type { IDBPDatabase } from "idb";
+import { assert } from "../../shared/assert.ts";
 import { type History, NEW_HISTORY, type Scope, withScope } from "../../shared/history.ts";
+import { NO_EVENTS } from "../../shared/mark.ts";
 import { type Beginning, beginningOf, type Progress, startAt } from "../../shared/subscription.ts";
 import type { Schema } from "../database.ts";
 import { whole } from "../device-log.ts";
@@ -12,6 +14,7 @@ export interface SetAside {
   readonly id: string;
   readonly streamId: string;
   readonly version: number;
+  /** Where it stood: a reset may bring it to another position. */
   readonly position: number;
   /** What its handler said last. */
   readonly reason: string;
@@ -20,12 +23,14 @@ export interface SetAside {
 }
 
 export interface Facts {
-  /** The log whose positions these are; null before the first contact. */
-  readonly log: string | null;
+  /** The device's copy of the log whose positions these are. */
+  readonly resets: number;
   /** What the device followed when they were written. */
   readonly scope: Scope;
-  /** The event that was dealt with last: a log that was restored from an older copy has another one there. */
-  readonly last: { readonly id: string; readonly position: number } | null;
+  /** The position behind which it began. */
+  readonly since: number;
+  /** A digest of the events that were dealt with since: by it another copy of the log is seen to hold the same (`withEvent`). */
+  readonly dealtWith: string;
   /** Parts of the store in the order in which they are handed over: those that came later, up to where the feed stood, then the feed. */
   readonly parts: readonly Part[];
   /** What its handler said last; null where it took the event. */
@@ -33,8 +38,8 @@ export interface Facts {
   /** The device's clock, before which nothing is handed over. */
   readonly notBefore: number;
   readonly setAside: readonly SetAside[];
-  /** Positions of events that are to be handed over again. */
-  readonly replay: readonly number[];
+  /** Ids of events that were set aside and are to be handed over again. */
+  readonly replay: readonly string[];
   /** How often somebody has asked for something: what is written by who did not know is not kept. */
   readonly asked: number;
 }
@@ -48,12 +53,13 @@ export interface Part {
   readonly progress: Progress;
 }
 
-export function begun({ log, scope, position }: History, from: Beginning): Facts {
+export function begun({ resets, scope, position }: History, from: Beginning): Facts {
   const start = beginningOf(from, { since: position, head: position });
   return {
-    log,
+    resets,
     scope,
-    last: null,
+    since: start,
+    dealtWith: NO_EVENTS,
     parts: [{ within: null, upTo: null, progress: startAt(start) }],
     reason: null,
     notBefore: 0,
@@ -63,10 +69,35 @@ export function begun({ log, scope, position }: History, from: Beginning): Facts
   };
 }
 
+/** The part that goes on for ever. */
+export function feedOf({ parts }: Facts): Part {
+  const feed = parts.at(-1);
+  assert(feed !== undefined, "a subscription has a part that goes on for ever");
+  return feed;
+}
+
+/** Whether the device is still fetching its new copy of the log: it holds less than was dealt with, and the edge more. */
+export function isFetching(facts: Facts, { log, position, head }: History): boolean {
+  return log === null || position < Math.min(feedOf(facts).progress.checkpoint, head);
+}
+
+/**
+ * A subscription in a copy of the log that was fetched after a reset: it goes on where that holds what was dealt with, and nothing else that
+ * was due; undefined where it can't.
+ *
+ * @param held the digest of its events that the new copy holds, within `scope`, behind `since` and up to the feed's checkpoint
+ */
+export function continuedIn(facts: Facts, { position, resets }: History, held: string): Facts | undefined {
+  if (held !== facts.dealtWith) return undefined;
+  const feed = feedOf(facts);
+  const progress = { ...feed.progress, checkpoint: Math.min(feed.progress.checkpoint, position) };
+  return { ...facts, resets, parts: [...facts.parts.slice(0, -1), { ...feed, progress }] };
+}
+
 /** What the device follows besides since then is handed over first, up to where the feed was handed over. */
 export function partsWithin(facts: Facts, history: History): Facts {
-  const feed = facts.parts.at(-1);
-  if (feed === undefined || JSON.stringify(facts.scope) === JSON.stringify(history.scope)) return facts;
+  if (JSON.stringify(facts.scope) === JSON.stringify(history.scope)) return facts;
+  const feed = feedOf(facts);
   const { fills } = withScope({ ...NEW_HISTORY, scope: facts.scope, position: feed.progress.checkpoint }, history.scope);
   const added = fills.map(({ within, upTo }): Part => ({ within, without: facts.scope, upTo, progress: startAt(0) }));
   return { ...facts, scope: history.scope, parts: [...facts.parts.slice(0, -1), ...added, feed] };

@@ -40,7 +40,7 @@ export class SubscriptionKeeper {
   async replay(ids?: readonly string[]): Promise<void> {
     await this.#ask((facts) => ({
       ...facts,
-      replay: facts.setAside.filter(({ id }) => ids?.includes(id) ?? true).map(({ position }) => position),
+      replay: facts.setAside.filter(({ id }) => ids?.includes(id) ?? true).map(({ id }) => id),
     }));
   }
 

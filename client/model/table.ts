@@ -2,9 +2,10 @@
 
 import { readerFilter } from "../../shared/feed-filter.ts";
 import { type AnyProjection, type FoundRow, foldRows, type Projection, type RowQuery } from "../../shared/projection.ts";
+import { readHistory } from "../device-log.ts";
 import { LiveValue } from "../live-value.ts";
 import { type FoldOptions, isUpTo } from "./aggregates.ts";
-import { stretches } from "./confirmed.ts";
+import { followed, stretches } from "./confirmed.ts";
 import type { Kit } from "./kit.ts";
 import { latest } from "./latest.ts";
 import type { ProjectionStatus, Projector } from "./projector.ts";
@@ -91,10 +92,11 @@ async function rowsUpTo<Row>(
   projection: Projection<Row, never>,
   upTo: Exclude<NonNullable<FoldOptions["upTo"]>, { version: number }>,
 ): Promise<Map<string, Row>> {
-  const isWithin = isUpTo(upTo);
+  const isWanted = isUpTo(upTo);
+  const history = await kit.database.run(readHistory);
   let rows = new Map<string, unknown>();
-  for await (const stretch of stretches(kit.database, 0, Number.POSITIVE_INFINITY, readerFilter(projection))) {
-    const events = stretch.filter((event) => isWithin({ ...event, pending: false })).map((event) => kit.read(event));
+  for await (const stretch of stretches(kit.database, history, { after: 0 }, followed(readerFilter(projection), history))) {
+    const events = stretch.filter((event) => isWanted({ ...event, pending: false })).map((event) => kit.read(event));
     rows = foldRows(projection as AnyProjection, rows, events);
   }
   return new Map([...rows].filter((entry): entry is [string, Row] => entry[1] !== undefined));

@@ -1,7 +1,7 @@
 /** A store that lived on the device alone, opened with `sync` for the first time. */
 import type { IDBPDatabase } from "idb";
+import { begunAnew } from "../../shared/continued.ts";
 import type { ConfirmedEvent, EventBody } from "../../shared/event.ts";
-import { NEW_HISTORY } from "../../shared/history.ts";
 import type { NewEntry } from "../../shared/outbox.ts";
 import type { StreamId } from "../../shared/stream-id.ts";
 import type { Schema } from "../database.ts";
@@ -19,11 +19,12 @@ const COMMIT_EVENTS = 15;
 export async function takeOverDeviceHistory(db: IDBPDatabase<Schema>): Promise<void> {
   const tx: WriteTx = db.transaction(["events", "meta", "snapshots"], "readwrite", { durability: "strict" });
   await whole(tx, async () => {
-    if ((await historyOf(tx)).authority === "edge") return; // another tab was faster
+    const history = await historyOf(tx);
+    if (history.authority === "edge") return; // another tab was faster
     const store = tx.objectStore("events");
     const events = eventsOfPages((await store.getAll(pagesAfter(0))).filter(isSegment));
     await Promise.all([store.delete(pagesAfter(0)), tx.objectStore("snapshots").clear(), ...addToOutbox(tx, entriesOfRuns(events))]);
-    await tx.objectStore("meta").put({ ...NEW_HISTORY, authority: "edge" }, "history");
+    await tx.objectStore("meta").put(begunAnew({ ...history, authority: "edge", scope: null }), "history");
   });
 }
 

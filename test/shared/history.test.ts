@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import { begunAnew, isContinued } from "../../shared/continued.ts";
 import { decidePage, type History, isWithin, NEW_HISTORY, nextPage, pageQuery, withScope } from "../../shared/history.ts";
 import { toPosition, toVersion } from "../../shared/order.ts";
 import type { FeedPage } from "../../shared/wire.ts";
@@ -81,4 +82,11 @@ test("a scope covers categories and streams by their names; narrower, or before 
   expect(withScope(at(7, { scope: ["A", "B"] }), ["A"])).toMatchObject({ scope: ["A"], fills: [] });
   expect(withScope(at(7), ["A"])).toMatchObject({ scope: ["A"], fills: [] });
   expect(withScope(at(7, { scope: ["A"] }), null)).toMatchObject({ scope: null, fills: [{ within: null, position: 0, upTo: 7 }] });
+});
+
+test("what was let go of is not continued, also where it is fetched again", () => {
+  const reset = begunAnew(at(5, { scope: ["A"] }));
+  expect(reset).toMatchObject({ log: null, position: 0, mark: null, scope: ["A"], authority: at(5).authority });
+  expect(isContinued(at(5), at(7))).toBe(true);
+  expect(isContinued(at(5), { ...at(7), resets: reset.resets })).toBe(false);
 });

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { markAfter, nextMark, START_MARK } from "../../shared/mark.ts";
+import { markAfter, NO_EVENTS, nextMark, START_MARK, withEvent } from "../../shared/mark.ts";
 import { SEED } from "../support/seed.ts";
 
 const FIRST = "018f3c5e-0000-7000-8000-000000000001";
@@ -53,6 +53,19 @@ test("two marks never fall together", () => {
   fc.assert(
     fc.property(marks, marks, fc.uuid(), (one, other, id) => {
       expect(nextMark(one, id) === nextMark(other, id)).toBe(one === other);
+    }),
+    { seed: SEED },
+  );
+});
+
+test("a digest of a set is the same in whatever order its events come, and another one with another event", () => {
+  const digestOf = (ids: readonly string[]) => ids.reduce(withEvent, NO_EVENTS);
+  fc.assert(
+    fc.property(fc.uniqueArray(fc.uuid(), { minLength: 1 }), ([first = "", ...rest]) => {
+      const digest = digestOf([first, ...rest]);
+      expect(digest).toMatch(/^[0-9a-f]{16}$/);
+      expect(digestOf([...rest, first])).toBe(digest);
+      expect(digestOf(rest)).not.toBe(digest);
     }),
     { seed: SEED },
   );

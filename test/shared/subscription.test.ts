@@ -19,6 +19,7 @@ import {
   startAt,
   stopped,
   waitAfter,
+  waitLeft,
 } from "../../shared/subscription.ts";
 import { SEED } from "../support/seed.ts";
 
@@ -258,4 +259,12 @@ test.each([
   expect(() => completePolicy(given as object, "mailer")).toThrow(refusal);
   expect(() => completePolicy(given as object, "mailer")).toThrow(InvalidRequestError);
   expect(completePolicy({}, "mailer")).toEqual(DEFAULT_POLICY);
+});
+
+test("a wait is as long as it was meant, and over where the clock was set back since", () => {
+  const { longest } = POLICY.backoff;
+  expect(waitLeft(5000, 2000, POLICY)).toBe(3000);
+  expect(waitLeft(5000, 9000, POLICY)).toBe(0);
+  expect(waitLeft(longest, 0, POLICY)).toBe(longest);
+  expect(waitLeft(longest + 1, 0, POLICY)).toBe(0);
 });

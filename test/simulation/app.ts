@@ -4,9 +4,9 @@ import type { EventBody } from "../../shared/event.ts";
 import type { ExpectedVersion } from "../../shared/expected-version.ts";
 import type { ParkedEntry } from "../../shared/outbox.ts";
 import { parseStreamId } from "../../shared/stream-id.ts";
-import type { SeenConflict } from "./checkers/observation.ts";
-import type { Device } from "./device.ts";
+import { type Device, seenConflict } from "./device.ts";
 import type { Ground } from "./ground.ts";
+import { SHELF } from "./models/stock-app.ts";
 import type { Tab } from "./tab.ts";
 import { append, bringIntoScope, changeScope, reset, resolveConflict } from "./transactions.ts";
 
@@ -170,13 +170,13 @@ export class App {
   resolve(entry: ParkedEntry, how: "rebase" | "discard"): void {
     const { name: device } = this.#device;
     if (how === "discard") forget(this.#memory, entry.events);
-    const conflict: SeenConflict = { streamId: entry.streamId, events: entry.events, code: entry.reason.code };
+    const conflict = seenConflict(entry);
     this.#ground.tell(() => `${this.#tab.name}: resolves ${entry.streamId} ${entry.events[0]?.id}: ${how}`);
     this.#ground.observe({ kind: "resolved", device, conflict, how, isDone: false });
     this.#device.write(
       this.#tab,
       "strict",
-      (content) => resolveConflict(content, entry, how, this.#ground.rules),
+      (content) => resolveConflict(content, entry, how, this.#ground.rules, this.#device.resolve),
       (answer) => {
         if ("error" in answer) return;
         this.#ground.count(`conflicts resolved: ${how}`);
@@ -202,7 +202,7 @@ export class App {
       (answer) => {
         if ("value" in answer) this.#tab.announce({ kind: "reset" });
       },
-      () => this.#streams,
+      () => (this.#ground.params.hasStock ? [...this.#streams, SHELF] : this.#streams),
     );
   }
 

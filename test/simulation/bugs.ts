@@ -25,7 +25,23 @@ function machine(tamper: (state: SyncState, input: SyncInput, go: (input: SyncIn
   return { advance: (state, input, random) => tamper(state, input, (given) => RULES.advance(state, given, random)) };
 }
 
-const { decidePage, decidePublication, reconcile, withScope } = RULES;
+const {
+  decideAgain,
+  decidePage,
+  decidePublication,
+  reconcile,
+  withScope,
+  isUsable,
+  foldFrom,
+  foldRows,
+  afterRefused,
+  continuedIn,
+  begunAnew,
+} = RULES;
+
+function* twice<E>(events: Iterable<E>): Iterable<E> {
+  for (const event of events) yield* [event, event];
+}
 
 /** Whatever the device's cursor says by now. */
 const wherever: Rules["decidePage"] = (history, page, asked) =>
@@ -285,6 +301,143 @@ export const BUGS: readonly Bug[] = [
     rules: { handlesFirst: () => false },
     within: 300,
     by: "7 consumer",
+  },
+  {
+    name: "a command is decided again without the pending events ahead of it",
+    rules: { decideAgain: (deciders, again, ...parts) => decideAgain(deciders, { ...again, ahead: [] }, ...parts) },
+    world: { hasStock: true, devices: 3, actions: 120 },
+    within: 300,
+    by: "stock",
+  },
+  {
+    name: "a command that was overtaken is moved as it is",
+    rules: { decideAgain: () => ({ kind: "rebase" }) },
+    world: { hasStock: true, devices: 3, actions: 120 },
+    within: 300,
+    by: "stock",
+  },
+  {
+    name: "a conflict forgets its command",
+    rules: {
+      reconcile: (...given) => {
+        const { changed, ...others } = reconcile(...given);
+        return { ...others, changed: changed.map((entry) => (entry.state === "parked" ? { ...entry, command: undefined } : entry)) };
+      },
+    },
+    world: { hasStock: true, devices: 3, actions: 120 },
+    within: 300,
+    by: "stock",
+  },
+  {
+    name: "a snapshot is taken of what is pending",
+    rules: { snapshotOf: (_, all) => all },
+    within: 300,
+    by: "snapshots",
+  },
+  {
+    name: "a snapshot of another version of the decider is believed",
+    rules: { isUsable: (facts, _, stream) => isUsable(facts, facts.deciderVersion, stream) },
+    within: 300,
+    by: "snapshots",
+  },
+  {
+    name: "snapshots outlive a reset",
+    rules: { snapshotsAfterReset: (snapshots) => snapshots },
+    world: { tabs: 1, streams: 2, faults: { "wipe-store": 1 } },
+    within: 300,
+    by: "snapshots",
+  },
+  {
+    name: "an event is folded into its rows twice",
+    rules: { foldRows: (projection, rows, events) => foldRows(projection, rows, twice(events)) },
+    within: 300,
+    by: "projections",
+  },
+  {
+    name: "the checkpoint of a projection is written before its rows",
+    rules: { rowWrites: (write) => [{ ...write, events: [] }, write] },
+    world: { faults: { "abort-write": 1 } },
+    within: 300,
+    by: "projections",
+  },
+  {
+    name: "rows of another history are kept",
+    rules: {
+      foldFrom: (folded, { log, resets, scope }) => foldFrom(folded, folded.log === null ? { log, resets, scope } : { ...folded, scope }),
+    },
+    world: { faults: { "wipe-store": 1 } },
+    within: 300,
+    by: "projections",
+  },
+  {
+    name: "rows are not built anew where the filter is widened",
+    rules: { foldFrom: (folded, history) => foldFrom(folded, folded.log === null ? history : { ...history, scope: folded.scope }) },
+    world: { scope: "changing" },
+    within: 300,
+    by: "projections",
+  },
+  {
+    name: "rows are folded from the beginning over those that stand there",
+    rules: { foldFrom: (folded, history) => ({ ...foldFrom(folded, history), isAnew: folded.log !== history.log }) },
+    world: { scope: "changing" },
+    within: 300,
+    by: "projections",
+  },
+  {
+    name: "the checkpoint of a subscription is written before its handler has the event",
+    rules: { subscriptionHandlesFirst: () => false },
+    world: { scope: "all", faults: { "crash-tab": 1, "close-tab": 1 } },
+    within: 300,
+    by: "7 subscription",
+  },
+  {
+    name: "what a subscription sets aside is not listed",
+    rules: { listed: (setAside) => setAside },
+    world: { scope: "all" },
+    within: 300,
+    by: "7 subscription",
+  },
+  {
+    name: "an event that is refused is taken for handled",
+    rules: { afterRefused: (progress, batch) => ({ ...afterRefused(progress, batch), checkpoint: batch?.upTo ?? 0 }) },
+    world: { scope: "all" },
+    within: 300,
+    by: "7 subscription",
+  },
+  {
+    name: "a subscription goes on in another history as if it was its own",
+    rules: { continuedIn: (facts, history) => continuedIn(facts, history, facts.dealtWith) },
+    world: { scope: "all", tabs: 1, faults: { "wipe-store": 1 } },
+    within: 300,
+    by: "7 subscription",
+  },
+  {
+    name: "what a wider filter brings is not handed over",
+    rules: { partsWithin: (facts, { scope }) => ({ ...facts, scope }) },
+    world: { scope: "changing", actions: 120 },
+    within: 300,
+    by: "7 subscription",
+  },
+  {
+    name: "a page that is missing after a reset passes for a part without events",
+    rules: { isContinued: () => true },
+    world: { scope: "all", actions: 120, faults: { reset: 1 } },
+    within: 300,
+    by: "7 subscription",
+  },
+  {
+    name: "a reset is not counted",
+    rules: { begunAnew: (history) => ({ ...begunAnew(history), resets: history.resets }) },
+    world: { scope: "all", tabs: 1, faults: { "restore-store": 1 } },
+    within: 300,
+    by: "projections",
+  },
+  {
+    name: "rows are folded from what is not on the disk yet",
+    rules: { flushesBeforeRows: () => false },
+    world: { scope: "all", actions: 120, faults: { "restore-log": 2, "restore-store": 2, "crash-device": 4 } },
+    within: 300,
+    by: "projections",
   },
   {
     name: "the time of recording is the time of reading",

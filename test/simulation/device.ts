@@ -2,10 +2,14 @@
 import { HeadwaterError } from "../../shared/errors.ts";
 import type { ConfirmedEvent } from "../../shared/event.ts";
 import { toVersion } from "../../shared/order.ts";
+import type { ParkedEntry } from "../../shared/outbox.ts";
 import type { Resolve } from "../../shared/resolution.ts";
 import { type Answer, failure, type Reply } from "./answers.ts";
 import type { HeldToken, SeenConflict, SeenEvent } from "./checkers/observation.ts";
 import { type Ground, timeAt } from "./ground.ts";
+import { decidingAgain } from "./models/again.ts";
+import { Derived } from "./models/derived.ts";
+import { completed } from "./models/stock-app.ts";
 import type { Party } from "./network.ts";
 import { type Content, type Durability, Storage } from "./storage.ts";
 import type { Hint, Tab } from "./tab.ts";
@@ -16,7 +20,9 @@ export class Device implements Party {
   readonly store: string;
   readonly storage = new Storage();
   readonly lock = new Lock();
-  /** What its app does with a commit that others were faster than. */
+  /** What it derives from its events. */
+  readonly derived: Derived;
+  /** What becomes of a commit that others were faster than. */
   readonly resolve: Resolve<ConfirmedEvent>;
   token: HeldToken;
   isOffline = false;
@@ -28,12 +34,13 @@ export class Device implements Party {
   readonly #ground: Ground;
   #busyUntil = 0;
 
-  constructor(ground: Ground, name: string, store: string, token: HeldToken, resolve: Resolve<ConfirmedEvent>) {
+  constructor(ground: Ground, name: string, store: string, token: HeldToken, others: Resolve<ConfirmedEvent>) {
     this.#ground = ground;
     this.name = name;
     this.store = store;
     this.token = token;
-    this.resolve = resolve;
+    this.resolve = decidingAgain(ground, name, (events) => completed(this, events), others);
+    this.derived = new Derived(ground, this);
   }
 
   get content(): Content {
@@ -99,7 +106,7 @@ export class Device implements Party {
   look(streamId: string): void {
     const { name: device } = this;
     const conflicts = this.content.get("parked").filter((entry) => entry.streamId === streamId);
-    const seen: SeenConflict[] = conflicts.map(({ events, reason }) => ({ streamId, events, code: reason.code }));
+    const seen: SeenConflict[] = conflicts.map((entry) => seenConflict(entry));
     this.#ground.observe({ kind: "stream", device, streamId, events: this.events(streamId), conflicts: seen });
   }
 
@@ -119,7 +126,8 @@ export class Device implements Party {
 
   lookAtAll(streamIds: Iterable<string>): void {
     for (const streamId of streamIds) this.look(streamId);
-    this.#ground.observe({ kind: "all", device: this.name, events: [...this.content.get("log")] });
+    const { scope } = this.content.get("history");
+    this.#ground.observe({ kind: "all", device: this.name, scope, events: [...this.content.get("log")] });
   }
 
   /** What one tab tells the others; nobody may rely on it. */
@@ -139,11 +147,16 @@ export class Device implements Party {
     for (const tab of this.tabs) tab.die();
     this.tabs = [];
     this.#busyUntil = this.#ground.scheduler.now;
-    const lost = this.storage.crash(this.#ground.random);
+    const lost = this.storage.crash(this.#ground.random, this.#ground.beside.random);
+    this.derived.crash();
     this.#ground.tell(() => `${this.name}: crashes and loses ${lost} transactions`);
     this.#ground.observe({ kind: "crashed", device: this.name });
     return lost;
   }
+}
+
+export function seenConflict({ streamId, events, command, reason: { code, message } }: ParkedEntry): SeenConflict {
+  return { streamId, events, code, command, reason: message };
 }
 
 function none(): readonly string[] {

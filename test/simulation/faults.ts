@@ -75,7 +75,7 @@ export type Strengths = Partial<Readonly<Record<Fault, number>>>;
 export const FAULT_NAMES = Object.keys(FAULTS) as readonly Fault[]; // the keys of a literal
 
 export class Faults {
-  readonly injected = new Map<Fault, number>();
+  readonly injected: Map<Fault, number>;
   readonly #strengths: Strengths;
   readonly #random: Random;
   readonly #scheduler: Scheduler;
@@ -84,11 +84,17 @@ export class Faults {
   /** Nothing goes wrong any more. */
   isOver = false;
 
-  constructor(strengths: Strengths, random: Random, scheduler: Scheduler, duration: number) {
+  constructor(strengths: Strengths, random: Random, scheduler: Scheduler, duration: number, injected = new Map<Fault, number>()) {
+    this.injected = injected;
     this.#strengths = strengths;
     this.#random = random;
     this.#scheduler = scheduler;
     this.#duration = duration;
+  }
+
+  /** The same faults, by another chance. */
+  beside(random: Random): Faults {
+    return new Faults(this.#strengths, random, this.#scheduler, this.#duration, this.injected);
   }
 
   stop(): void {

@@ -12,6 +12,8 @@ export interface Ground {
   readonly random: Random;
   readonly faults: Faults;
   readonly rules: Rules;
+  /** Chance and faults of what only derives from events: how it goes changes nothing for all others. */
+  readonly beside: { readonly random: Random; readonly faults: Faults };
   /** Tells the checkers. */
   observe(observation: Observation): void;
   /** A line of the world's story; put together only where somebody reads it. */

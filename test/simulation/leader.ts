@@ -167,7 +167,7 @@ export class Leader {
     const { device, ground } = this.#tab;
     device.write(
       this.#tab,
-      ground.rules.pageDurability(ground.params.rule),
+      ground.rules.pageDurability(ground.params),
       (content) => {
         const outcome = decide(content, this.term, page, asked, ground.rules);
         if (outcome.kind !== "write") return outcome;

@@ -39,6 +39,8 @@ export interface Params {
   readonly isLive: boolean;
   /** Whether another store lives at the same edge. */
   readonly hasTenant: boolean;
+  /** Whether apps fill a shelf and take from it by commands. */
+  readonly hasStock: boolean;
   readonly faults: Strengths;
 }
 
@@ -64,6 +66,7 @@ export function paramsOf(seed: number): Params {
     isAutomatic: random.chance(0.85),
     isLive: new Random(seed, "live").chance(0.5),
     hasTenant: random.chance(0.4),
+    hasStock: new Random(seed, "stock").chance(0.4),
     faults: strengths(random),
   };
 }

@@ -2,16 +2,24 @@
  * Everything that the world has from `shared/`, and the few decisions that `client/` and `worker/` take around it, in one
  * object: a deliberate bug (`bugs.ts`) is another value of one of these.
  */
+import { continuedIn, partsWithin, type SetAside } from "../../client/model/subscription-facts.ts";
 import { decideAppend } from "../../shared/append.ts";
+import { begunAnew, isContinued } from "../../shared/continued.ts";
+import { decideAgain } from "../../shared/decider.ts";
 import type { ConfirmedEvent } from "../../shared/event.ts";
 import { decidePage, type History, isWithin, withScope } from "../../shared/history.ts";
 import { isAbandoned, mayWrite, nextTerm } from "../../shared/leadership.ts";
 import { decidePublication } from "../../shared/log.ts";
 import { nextMark } from "../../shared/mark.ts";
 import { arrivedAfterAll, detach, type PendingEntry, parkFrom, rebaseParked, reconcile, supersede } from "../../shared/outbox.ts";
+import { foldFrom, foldRows } from "../../shared/projection.ts";
+import { isUsable, isWorthTaking } from "../../shared/snapshot.ts";
+import { afterHandled, afterPassed, afterRefused, nextStep, waitLeft } from "../../shared/subscription.ts";
 import { advance, type Unsent } from "../../shared/sync.ts";
 import type { HeldToken } from "./checkers/observation.ts";
-import type { AppRule } from "./params.ts";
+import type { RowWrite } from "./models/projector.ts";
+import type { Snapshot } from "./models/snapshots.ts";
+import type { Params } from "./params.ts";
 import type { Durability } from "./storage.ts";
 
 export const RULES = {
@@ -25,6 +33,7 @@ export const RULES = {
   arrivedAfterAll,
   rebaseParked,
   detach,
+  decideAgain,
   withScope,
   isWithin,
   mayWrite,
@@ -37,8 +46,9 @@ export const RULES = {
 
   /** What exists on this device alone must not be lost once somebody has been told of it. */
   appendDurability: (): Durability => "strict",
-  /** Nor may events that a rule puts in others' place, since they are sent from then on. */
-  pageDurability: (rule: AppRule): Durability => (rule === "replace" || rule === "mixed" ? "strict" : "relaxed"),
+  /** Nor may events that a rule, or a decider, puts in others' place, since they are sent from then on. */
+  pageDurability: ({ rule, hasStock }: Pick<Params, "rule" | "hasStock">): Durability =>
+    rule === "replace" || rule === "mixed" || hasStock ? "strict" : "relaxed",
   /** What of a page is written in one transaction after the other: all of it in one. */
   pageTransactions: (history: History, events: readonly ConfirmedEvent[]): readonly PageWrite[] => [{ history, events }],
   /** What a push holds of an entry. */
@@ -57,6 +67,34 @@ export const RULES = {
   keptByReset: (entries: readonly PendingEntry[]) => entries,
   /** Whether the app's consumer handles events before it notes that it has. */
   handlesFirst: () => true,
+
+  // What is derived from events.
+
+  isUsable,
+  /** Worlds are small: an event stands for many. */
+  isWorthTaking: (version: number, from: number): boolean => isWorthTaking(version * 40, from * 40),
+  /** What is worth a snapshot: what is confirmed. */
+  snapshotOf: (confirmed: Base, _all: Base): Base => confirmed,
+  snapshotsAfterReset: (_snapshots: Snapshots): Snapshots => new Map(),
+  foldFrom,
+  foldRows,
+  /** What of a page of rows is written in one transaction after the other: all of it in one. */
+  rowWrites: (write: RowWrite): readonly RowWrite[] => [write],
+  nextStep,
+  afterHandled,
+  afterRefused,
+  afterPassed,
+  waitLeft,
+  partsWithin,
+  /** Whether a subscription's events are handled before its checkpoint is written. */
+  subscriptionHandlesFirst: () => true,
+  /** The list of what was set aside, with one more. */
+  listed: (setAside: readonly SetAside[], one: SetAside): readonly SetAside[] => [...setAside, one],
+  isContinued,
+  begunAnew,
+  /** Whether what rows are folded from is on the disk before them. */
+  flushesBeforeRows: () => true,
+  continuedIn,
 
   // What the edge decides by itself.
 
@@ -78,6 +116,9 @@ export const RULES = {
 };
 
 export type Rules = typeof RULES;
+
+type Base = Pick<Snapshot, "state" | "version">;
+type Snapshots = ReadonlyMap<string, Snapshot>;
 
 export interface PageWrite {
   readonly history: History;

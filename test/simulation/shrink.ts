@@ -50,7 +50,7 @@ export function shrink(params: Params, by: string, rules: Rules = RULES, note = 
 }
 
 function smaller(params: Params): readonly Params[] {
-  const { faults, devices, tabs, streams, actions, minutes, hasTenant, scope, rule, isAutomatic, tooMany } = params;
+  const { faults, devices, tabs, streams, actions, minutes, hasTenant, hasStock, scope, rule, isAutomatic, tooMany } = params;
   const names = Object.keys(faults) as Fault[]; // the keys of a literal type
   const candidates: Partial<Params>[] = [
     { faults: {} },
@@ -59,6 +59,7 @@ function smaller(params: Params): readonly Params[] {
     ...(tabs > 1 ? [{ tabs: 1 }, { tabs: tabs - 1 }] : []),
     ...(streams > 1 ? [{ streams: 1 }, { streams: streams - 1 }] : []),
     ...(hasTenant ? [{ hasTenant: false }] : []),
+    ...(hasStock ? [{ hasStock: false }] : []),
     ...(scope === "all" ? [] : [{ scope: "all" as const }]),
     ...(rule === "park" ? [] : [{ rule: "park" as const }]),
     ...(isAutomatic ? [] : [{ isAutomatic: true }]),

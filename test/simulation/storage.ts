@@ -5,13 +5,19 @@
  *     strict │ relaxed │ strict │ relaxed │ relaxed │ relaxed
  *     ───────────────────────── safe ─┤    a crash may cut here or anywhere further right
  *
+ * What the device derives from its events (snapshots, how far a subscription is) is written beside: between two transactions of the
+ * log, each of its own, and lost by itself or with what stood before it.
+ *
  * Each change notes how it is undone, so that a transaction that fails, and a crash, cost no copy of the whole.
  */
+
+import type { Facts } from "../../client/model/subscription-facts.ts";
 import type { ConfirmedEvent } from "../../shared/event.ts";
 import { type History, NEW_HISTORY } from "../../shared/history.ts";
 import { type Lease, NO_LEASE } from "../../shared/leadership.ts";
 import { NO_STREAM, toVersion, type Version } from "../../shared/order.ts";
 import { lastVersionOf, type ParkedEntry, type PendingEntry } from "../../shared/outbox.ts";
+import type { Snapshot } from "./models/snapshots.ts";
 import type { Random } from "./random.ts";
 
 export type Durability = "strict" | "relaxed";
@@ -25,6 +31,10 @@ interface Fields {
   nextSeq: number;
   /** How far the app's own consumer has handled the feed. */
   checkpoint: { readonly position: number };
+  /** States that were folded once, by decider and stream. */
+  snapshots: ReadonlyMap<string, Snapshot>;
+  /** Undefined before the subscription has begun. */
+  subscription: { readonly facts: Facts | undefined };
   /** Confirmed events in the order of positions; what is filled in later goes between. */
   log: ConfirmedEvent[];
   /** The same by stream, in the order of versions. */
@@ -42,6 +52,8 @@ export class Content {
     parked: [],
     nextSeq: 1,
     checkpoint: { position: 0 },
+    snapshots: new Map(),
+    subscription: { facts: undefined },
     log: [],
     streams: new Map(),
   };
@@ -107,8 +119,8 @@ export class Content {
 
 export class Storage {
   readonly content = new Content();
-  /** Of the transactions behind the last strict one, the oldest first. */
-  #unflushed: Undo[][] = [];
+  /** The transactions behind the last strict one, the oldest first. */
+  #unflushed: { readonly undos: readonly Undo[]; readonly isBeside: boolean }[] = [];
 
   /** Where `work` throws, nothing of it is kept. */
   transact<T>(durability: Durability, work: (content: Content) => T): T {
@@ -116,7 +128,7 @@ export class Storage {
     try {
       const result = work(this.content);
       if (durability === "strict") this.#unflushed = [];
-      else if (this.content.undos.length > 0) this.#unflushed.push(this.content.undos);
+      else if (this.content.undos.length > 0) this.#unflushed.push({ undos: this.content.undos, isBeside: false });
       return result;
     } catch (error) {
       undo(this.content.undos);
@@ -124,14 +136,26 @@ export class Storage {
     }
   }
 
+  /** Relaxed, and of no weight to the others: a crash cuts among these by a chance of its own. */
+  beside(work: (content: Content) => void): void {
+    this.content.undos = [];
+    work(this.content);
+    if (this.content.undos.length > 0) this.#unflushed.push({ undos: this.content.undos, isBeside: true });
+  }
+
   /** Answers how many transactions were lost. */
-  crash(random: Random): number {
-    const kept = random.between(0, this.#unflushed.length);
-    const lost = this.#unflushed.slice(kept);
-    for (const undos of lost.reverse()) undo(undos);
+  crash(random: Random, beside: Random): number {
+    const isOwn = ({ isBeside }: { readonly isBeside: boolean }) => !isBeside;
+    const own = this.#unflushed.filter(isOwn).length;
+    const kept = random.between(0, own);
+    // The first that is lost of its own, and those written beside in front of it.
+    const places = this.#unflushed.flatMap(({ isBeside }, i) => (isBeside ? [] : [i]));
+    const [from, to] = [kept === 0 ? 0 : (places[kept - 1] ?? 0) + 1, places[kept] ?? this.#unflushed.length];
+    const lost = this.#unflushed.slice(beside.between(from, to));
+    for (const { undos } of lost.reverse()) undo(undos);
     // What the crash has left is on the disk.
     this.#unflushed = [];
-    return lost.length;
+    return own - kept;
   }
 }
 

@@ -1,9 +1,10 @@
 /** What a device does in one transaction each, as `client/` has it. */
 import type { AppendDecision, RecordedBody } from "../../shared/append.ts";
 import type { Commit } from "../../shared/commit.ts";
+import type { CommandNote } from "../../shared/decider.ts";
 import { EventIdReusedError, InvalidRequestError } from "../../shared/errors.ts";
 import type { ConfirmedEvent } from "../../shared/event.ts";
-import { type History, NEW_HISTORY, type PageRequest, type Scope } from "../../shared/history.ts";
+import type { History, PageRequest, Scope } from "../../shared/history.ts";
 import { toVersion } from "../../shared/order.ts";
 import type { OutboxEntry, ParkedEntry, PendingEntry } from "../../shared/outbox.ts";
 import type { Refused } from "../../shared/push.ts";
@@ -12,7 +13,7 @@ import type { FeedPage } from "../../shared/wire.ts";
 import type { PageWrite, Rules } from "./rules.ts";
 import type { Content } from "./storage.ts";
 
-export function append(content: Content, commit: Commit, rules: Rules): AppendDecision {
+export function append(content: Content, commit: Commit, rules: Rules, command?: CommandNote): AppendDecision {
   const { streamId } = commit;
   const facts = { version: content.version(streamId), recorded: recordedBodies(content, commit) };
   const decision = rules.appendOnDevice(facts, commit);
@@ -32,7 +33,7 @@ export function append(content: Content, commit: Commit, rules: Rules): AppendDe
   content.set("nextSeq", seq + 1);
   content.set("outbox", [
     ...content.get("outbox"),
-    { ...commit, seq, state: "pending", firstVersion: decision.firstVersion, confirmed: 0 },
+    { ...commit, command, seq, state: "pending", firstVersion: decision.firstVersion, confirmed: 0 },
   ]);
   return decision;
 }
@@ -88,7 +89,7 @@ export function writePage(content: Content, { history, events }: PageWrite, rule
     if (endParked(content, streamId, arrived, rules)) streams.add(streamId);
     const entries = content.pending(streamId);
     if (entries.length === 0) continue;
-    const reconciled = rules.reconcile(entries, arrived, content.confirmedVersion(streamId), resolve);
+    const reconciled = rules.reconcile(entries, arrived, content.confirmedVersion(streamId), resolve, content.confirmed(streamId));
     const gone = [...reconciled.settled, ...reconciled.discarded].map(({ seq }) => seq);
     const parked = reconciled.changed.filter((entry) => entry.state === "parked");
     left.push(...gone, ...parked.map(({ seq }) => seq));
@@ -138,15 +139,22 @@ export function recordRefusals(content: Content, term: number, refused: readonly
   return { kind: "recorded", left: parked.map(({ seq }) => seq), streams: new Set(parked.map(({ streamId }) => streamId)) };
 }
 
-/** @throws InvalidRequestError where it was resolved already, EventIdReusedError where the stream holds something else by its ids */
-export function resolveConflict(content: Content, { seq }: ParkedEntry, how: "rebase" | "discard", rules: Rules): void {
+/** @throws InvalidRequestError where it was resolved already, or its command is refused again, EventIdReusedError where the stream holds something else by its ids */
+export function resolveConflict(
+  content: Content,
+  { seq }: ParkedEntry,
+  how: "rebase" | "discard",
+  rules: Rules,
+  again: Resolve<ConfirmedEvent>,
+): void {
   const parked = content.get("parked");
   const entry = parked.find((item) => item.seq === seq);
   if (entry === undefined) throw new InvalidRequestError("This conflict was resolved already.", { field: "conflict" });
   const next = content.get("nextSeq");
   const { streamId } = entry;
   const facts = { version: content.version(streamId), recorded: recordedBodies(content, entry) };
-  const rebase = how === "rebase" ? rules.rebaseParked(entry, next, facts) : undefined;
+  const meant = how === "rebase" && facts.recorded.size === 0 ? decidedAgain(content, entry, again) : entry;
+  const rebase = how === "rebase" ? rules.rebaseParked(meant, next, facts) : undefined;
   if (rebase?.kind === "refused") throw new EventIdReusedError();
   content.set(
     "parked",
@@ -158,9 +166,23 @@ export function resolveConflict(content: Content, { seq }: ParkedEntry, how: "re
   content.set("outbox", [...content.get("outbox"), rebase.entry]);
 }
 
+/** A command that was made on a history that was let go of may be at the edge already: it is not made another one. */
+function decidedAgain(content: Content, parked: ParkedEntry, again: Resolve<ConfirmedEvent>): ParkedEntry {
+  const { streamId, command, reason } = parked;
+  if (command === undefined || reason.code === "log-mismatch") return { ...parked, command: undefined };
+  const pending = content
+    .pending(streamId)
+    .flatMap(({ events, confirmed, firstVersion }) =>
+      events.map((event, i) => ({ ...event, version: toVersion(firstVersion + i) })).slice(confirmed),
+    );
+  const ahead = [...content.confirmed(streamId), ...pending];
+  const resolution = again({ ...parked, actualVersion: reason.actualVersion, theirs: [], recorded: [], ahead });
+  if (resolution.kind !== "rebase") throw new InvalidRequestError(resolution.kind === "park" ? resolution.why : undefined);
+  return { ...parked, events: resolution.events ?? parked.events };
+}
+
 /** Lets go of the confirmed copy and of the history that it is of, but not of what only this device has. */
 export function reset(content: Content, rules: Rules): void {
-  const { scope } = content.get("history");
   const kept = rules.keptByReset(content.get("outbox"));
   const detached = [...Map.groupBy(kept, (entry) => entry.streamId).values()].flatMap((entries) => rules.detach(entries));
   content.set(
@@ -168,9 +190,10 @@ export function reset(content: Content, rules: Rules): void {
     detached.filter((entry) => entry.state === "pending").sort((a, b) => a.seq - b.seq),
   );
   content.set("parked", [...content.get("parked"), ...detached.filter((entry) => entry.state === "parked")]);
-  content.set("history", { ...NEW_HISTORY, authority: "edge", scope });
+  content.set("history", rules.begunAnew(content.get("history")));
   content.set("log", []);
   content.set("streams", new Map());
+  content.set("snapshots", rules.snapshotsAfterReset(content.get("snapshots")));
   content.set("checkpoint", { position: 0 });
   content.set("lease", rules.nextTerm(content.get("lease")));
 }

@@ -32,6 +32,7 @@ function onDevice(world: World, device: Device): readonly string[] {
   const { position } = device.content.get("checkpoint");
   if (history.scope === null && world.params.scope === "all" && position !== head)
     left.push(`has its consumer at #${position} of #${head}`);
+  left.push(...device.derived.unsettled());
   const stuck = new Set<string>();
   for (const entry of device.content.get("outbox")) {
     // The edge fails at this one for good, and what was made on top of it waits with it.

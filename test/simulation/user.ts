@@ -6,6 +6,7 @@ import { Device } from "./device.ts";
 import type { Edge } from "./edge.ts";
 import type { Fault } from "./faults.ts";
 import type { Ground } from "./ground.ts";
+import { StockApp } from "./models/stock-app.ts";
 import type { Network } from "./network.ts";
 import { ruleOf } from "./rule.ts";
 import { Tab } from "./tab.ts";
@@ -15,6 +16,7 @@ export interface UserParts {
   readonly network: Network;
   readonly edge: Edge;
   readonly budget: Budget;
+  readonly stockBudget: Budget;
   readonly streams: readonly string[];
   readonly memory: Memory;
 }
@@ -67,6 +69,8 @@ export class User {
     tab.open();
     app.start();
     if (this.#scope === null) new Consumer(tab).start();
+    device.derived.openIn(tab);
+    if (this.#ground.params.hasStock) new StockApp(tab, this.#parts.stockBudget, this.#pace * 2).start();
     return tab;
   }
 

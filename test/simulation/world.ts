@@ -17,6 +17,7 @@ import type { Observation } from "./checkers/observation.ts";
 import { Edge } from "./edge.ts";
 import { Faults } from "./faults.ts";
 import type { Ground } from "./ground.ts";
+import { SHELF } from "./models/stock-app.ts";
 import { Network } from "./network.ts";
 import { Operator } from "./operator.ts";
 import { Reader, Writer } from "./outside.ts";
@@ -45,6 +46,7 @@ export class World implements Ground {
   readonly random: Random;
   readonly faults: Faults;
   readonly rules: Rules;
+  readonly beside: Ground["beside"];
   readonly checkers: readonly Checker[] = allCheckers();
   /** What happened, by name. */
   readonly counts = new Map<string, number>();
@@ -55,6 +57,7 @@ export class World implements Ground {
   readonly #readers: readonly Reader[];
   readonly #streams: readonly string[];
   readonly #budget: Budget;
+  readonly #stockBudget: Budget;
   readonly #tenantBudget: Budget = { left: 10 };
   readonly #story: Story | undefined;
 
@@ -64,9 +67,11 @@ export class World implements Ground {
     this.#story = story;
     this.random = new Random(params.seed, "world");
     this.faults = new Faults(params.faults, this.random.fork("faults"), this.scheduler, params.minutes * MINUTE);
+    this.beside = { random: this.random.fork("beside"), faults: this.faults.beside(this.random.fork("faults beside")) };
     this.edge = new Edge(this);
     this.#network = new Network(this);
     this.#budget = { left: params.actions };
+    this.#stockBudget = { left: Math.ceil(params.actions / 2) };
     this.#streams = Array.from({ length: params.streams }, (_, i) => `${i % 3 === 2 ? "Ticket" : "Permit"}-${i + 1}`);
     this.#operator = new Operator(this, this.edge, this.edge.store(STORE));
     const stores = params.hasTenant ? [STORE, TENANT] : [STORE];
@@ -142,7 +147,9 @@ export class World implements Ground {
   #heal(): void {
     this.tell(() => "the world heals");
     this.faults.stop();
+    this.beside.faults.stop();
     this.#budget.left = 0;
+    this.#stockBudget.left = 0;
     this.#tenantBudget.left = 0;
     const store = this.edge.store(STORE);
     store.log.isOutOfReach = false;
@@ -189,7 +196,7 @@ export class World implements Ground {
       });
       for (const streamId of this.edge.streamIds(store)) this.#wait((done) => reader?.readStream(streamId, done));
     }
-    for (const { device } of this.users) device.lookAtAll(this.#streams);
+    for (const { device } of this.users) device.lookAtAll(this.params.hasStock ? [...this.#streams, SHELF] : this.#streams);
   }
 
   #wait(work: (done: () => void) => void): void {
@@ -209,7 +216,15 @@ export class World implements Ground {
     const { devices, hasTenant } = this.params;
     const store = hasTenant && devices > 1 && index === devices - 1 ? TENANT : STORE;
     const memory: Memory = { commits: [], made: 0 };
-    const parts = { ground: this, network: this.#network, edge: this.edge, budget: this.#budget, streams: this.#streams, memory };
+    const parts = {
+      ground: this,
+      network: this.#network,
+      edge: this.edge,
+      budget: this.#budget,
+      stockBudget: this.#stockBudget,
+      streams: this.#streams,
+      memory,
+    };
     return new User(String.fromCharCode(65 + index), store, parts);
   }
 

@@ -8,6 +8,10 @@ import { DenseChecker } from "./dense.ts";
 import { FeedOrderChecker } from "./feed-order.ts";
 import { ImmutableChecker } from "./immutable.ts";
 import { OneHistoryChecker } from "./one-history.ts";
+import { ProjectionChecker } from "./projections.ts";
+import { SnapshotChecker } from "./snapshots.ts";
+import { StockChecker } from "./stock.ts";
+import { SubscriptionChecker } from "./subscriptions.ts";
 import { TenancyChecker } from "./tenancy.ts";
 import { UniqueIdsChecker } from "./unique-ids.ts";
 
@@ -22,6 +26,10 @@ export function allCheckers(): readonly Checker[] {
     new ConvergenceChecker(),
     new ConservationChecker(),
     new ConsumerChecker(),
+    new StockChecker(),
+    new SnapshotChecker(),
+    new ProjectionChecker(),
+    new SubscriptionChecker(),
     new ImmutableChecker(),
     new TenancyChecker(),
   ];

@@ -1,9 +1,12 @@
 /** What somebody could see from outside: the apps on the devices, readers and writers at the edge, and its operator. */
 import type { Commit } from "../../../shared/commit.ts";
+import type { CommandNote } from "../../../shared/decider.ts";
 import type { ErrorCode, HeadwaterError } from "../../../shared/errors.ts";
 import type { ConfirmedEvent, EventBody, RecordedEvent } from "../../../shared/event.ts";
 import type { Scope } from "../../../shared/history.ts";
+import type { FoundRow } from "../../../shared/projection.ts";
 import type { AppendAnswer, FeedPage } from "../../../shared/wire.ts";
+import type { Ledger, LedgerVersion } from "../models/ledger.ts";
 
 /** An event as a device's app reads it. */
 export interface SeenEvent {
@@ -19,6 +22,8 @@ export interface SeenConflict {
   readonly streamId: string;
   readonly events: readonly EventBody[];
   readonly code: ErrorCode;
+  readonly command: CommandNote | undefined;
+  readonly reason: string;
 }
 
 /** How long a token is good, as who holds it knows. */
@@ -31,6 +36,8 @@ export interface HeldToken {
 export type Observation =
   /** A device follows a store, or more or less of it than before. */
   | { readonly kind: "opened"; readonly device: string; readonly store: string; readonly scope: Scope }
+  /** What a commit that is asked for was decided for, by the id of its first event. */
+  | { readonly kind: "commanded"; readonly device: string; readonly id: string; readonly command: CommandNote }
   | { readonly kind: "asked"; readonly device: string; readonly commit: Commit }
   | {
       readonly kind: "accepted";
@@ -49,8 +56,8 @@ export type Observation =
       readonly events: readonly SeenEvent[];
       readonly conflicts: readonly SeenConflict[];
     }
-  /** `readAll` of a device, from the beginning. */
-  | { readonly kind: "all"; readonly device: string; readonly events: readonly ConfirmedEvent[] }
+  /** `readAll` of a device, from the beginning, and what it follows: a tab may end before it learns what became of its wish. */
+  | { readonly kind: "all"; readonly device: string; readonly scope: Scope; readonly events: readonly ConfirmedEvent[] }
   /** The app gave a conflict an end; nobody knows whether it came to be until it is `isDone`. */
   | {
       readonly kind: "resolved";
@@ -69,6 +76,44 @@ export type Observation =
   /** The app's consumer on the device. */
   | { readonly kind: "handled"; readonly device: string; readonly event: ConfirmedEvent }
   | { readonly kind: "checkpoint"; readonly device: string; readonly position: number }
+  /** A stream's state as the app reads it, beside the stream. */
+  | {
+      readonly kind: "state";
+      readonly device: string;
+      readonly streamId: string;
+      readonly app: LedgerVersion;
+      readonly state: Ledger;
+      readonly version: number;
+      readonly events: readonly SeenEvent[];
+    }
+  /** All rows of a projection that has caught up, beside the events of the device. */
+  | {
+      readonly kind: "rows";
+      readonly device: string;
+      /** What the device follows. */
+      readonly scope: Scope;
+      readonly rows: readonly FoundRow<Ledger>[];
+      readonly confirmed: readonly ConfirmedEvent[];
+      readonly pending: readonly (EventBody & { readonly streamId: string })[];
+    }
+  /** An event in a subscription's handler, which takes it or refuses, beside the events of the device. */
+  | {
+      readonly kind: "handed";
+      readonly device: string;
+      readonly event: ConfirmedEvent;
+      readonly isHandled: boolean;
+      /** It was set aside before. */
+      readonly isReplay: boolean;
+      readonly events: readonly ConfirmedEvent[];
+    }
+  /** A subscription's status, beside the events of the device. */
+  | {
+      readonly kind: "subscription";
+      readonly device: string;
+      readonly position: number;
+      readonly setAside: readonly string[];
+      readonly events: readonly ConfirmedEvent[];
+    }
   /** At the edge, over HTTP. */
   | { readonly kind: "sent"; readonly store: string; readonly commit: Commit }
   | { readonly kind: "receipt"; readonly store: string; readonly commit: Commit; readonly answer: AppendAnswer; readonly sentAt: number }

@@ -1,0 +1,33 @@
+/**
+ * The rows of a projection that has caught up are the fold of the feed from nothing, as far as the device follows it, and of what the device
+ * has pending behind it.
+ */
+import { isWithin } from "../../../shared/history.ts";
+import { keysOf } from "../../../shared/projection.ts";
+import { type Ledger, OF_TURNOVER, TURNOVER } from "../models/ledger.ts";
+import { Checker } from "./checker.ts";
+import type { Observation } from "./observation.ts";
+
+export class ProjectionChecker extends Checker {
+  readonly name = "projections";
+
+  see(observation: Observation): void {
+    if (observation.kind !== "rows") return;
+    const { device, scope, rows, confirmed, pending } = observation;
+    const expected = new Map<string, Ledger>();
+    for (const event of [...confirmed.filter(({ streamId }) => isWithin(scope, streamId)), ...pending]) {
+      if (!OF_TURNOVER.stream(event.streamId)) continue;
+      for (const key of keysOf(TURNOVER, event)) {
+        const row = TURNOVER.evolve(expected.get(key), event);
+        if (row === undefined) expected.delete(key);
+        else expected.set(key, row);
+      }
+    }
+    const other = rows.find(({ key, row }) => row.digest !== expected.get(key)?.digest || row.events !== expected.get(key)?.events);
+    this.demand(
+      other === undefined,
+      () => `${device}: the row ${other?.key} counts ${other?.row.events}, not ${JSON.stringify(expected.get(other?.key ?? ""))}`,
+    );
+    this.demand(rows.length === expected.size, () => `${device}: there are ${rows.length} rows, and ${expected.size} are due`);
+  }
+}

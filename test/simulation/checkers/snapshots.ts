@@ -1,0 +1,26 @@
+/** A stream's state is the fold of its events from nothing, whatever it was read from. */
+import { fold } from "../../../shared/decider.ts";
+import { ledgerOf } from "../models/ledger.ts";
+import { Checker } from "./checker.ts";
+import type { Observation } from "./observation.ts";
+
+export class SnapshotChecker extends Checker {
+  readonly name = "snapshots";
+
+  see(observation: Observation): void {
+    if (observation.kind !== "state") return;
+    const { device, streamId, app, state, version, events } = observation;
+    const decider = ledgerOf(app);
+    const expected = fold(
+      decider,
+      decider.initialState,
+      events.map(({ body }) => body),
+    );
+    const isSame = state.events === expected.events && state.digest === expected.digest && version === events.length;
+    this.demand(isSame, () => `${device}: ${streamId} is read as ${told(state)} at @${version}, and its events make ${told(expected)}`);
+  }
+}
+
+function told(state: unknown): string {
+  return JSON.stringify(state);
+}

@@ -1,0 +1,83 @@
+/**
+ * A shelf that devices take from by commands is never taken below zero, in no stream that anybody reads, however often commands were
+ * overtaken; and a command that could not be carried out is shown with the conflict, and why.
+ *
+ * What was made on a history that was let go of may be at the edge already, so it is not decided again: whoever puts it behind
+ * everything else answers for it, and the shelf is not looked at any more. Where an older copy was put back, what was decided on the
+ * events that are gone may stand behind others.
+ */
+import type { EventBody } from "../../../shared/event.ts";
+import { Checker } from "./checker.ts";
+import type { Observation, SeenConflict } from "./observation.ts";
+import { PutBack } from "./put-back.ts";
+
+export class StockChecker extends Checker {
+  readonly name = "stock";
+  readonly #putBack = new PutBack();
+  readonly #stores = new Map<string, string>();
+  /** What each commit was decided for, by the device and the id of its first event. */
+  readonly #commands = new Map<string, string>();
+  /** Stores in which somebody has put behind everything else what nobody has decided on that. */
+  readonly #blind = new Set<string>();
+
+  see(observation: Observation): void {
+    this.#putBack.see(observation);
+    switch (observation.kind) {
+      case "opened":
+        this.#stores.set(observation.device, observation.store);
+        return;
+      case "commanded":
+        this.#commands.set(`${observation.device}/${observation.id}`, JSON.stringify(observation.command));
+        return;
+      case "ruled": {
+        const { device, events, by } = observation;
+        const command = this.#commands.get(`${device}/${events[0]?.id}`);
+        if (command !== undefined && by !== null) this.#commands.set(`${device}/${by[0]?.id}`, command);
+        return;
+      }
+      case "resolved": {
+        const { device, conflict, how } = observation;
+        const key = `${device}/${conflict.events[0]?.id}`;
+        if (!this.#commands.has(key) || how !== "rebase" || conflict.code !== "log-mismatch") return;
+        this.#commands.delete(key);
+        this.#blind.add(this.#stores.get(device) ?? "");
+        return;
+      }
+      case "stream": {
+        const { device, streamId, events, conflicts } = observation;
+        const bodies = events.map(({ body }) => body);
+        if (!this.#putBack.has(device)) this.#isEnough(this.#stores.get(device) ?? "", `${device}:${streamId}`, bodies);
+        for (const conflict of conflicts) this.#isExplained(device, conflict);
+        return;
+      }
+      case "edge-stream":
+        if (!this.#putBack.hasStore(observation.store))
+          this.#isEnough(observation.store, `${observation.store}/${observation.streamId}`, observation.events);
+        return;
+      default:
+    }
+  }
+
+  #isEnough(store: string, where: string, events: readonly EventBody[]): void {
+    if (this.#blind.has(store) || !events.some(({ type }) => type === "Taken")) return;
+    let left = 0;
+    for (const { id, type, data } of events) {
+      if (type !== "Filled" && type !== "Taken") continue;
+      left += (type === "Filled" ? 1 : -1) * unitsOf(data);
+      this.demand(left >= 0, () => `${where} is taken down to ${left} by ${id}`);
+    }
+  }
+
+  #isExplained(device: string, { events, command, reason }: SeenConflict): void {
+    const meant = this.#commands.get(`${device}/${events[0]?.id}`);
+    if (meant === undefined) return;
+    this.demand(
+      JSON.stringify(command) === meant && reason !== "",
+      () => `${device}: the conflict of ${events[0]?.id} does not tell of ${meant}`,
+    );
+  }
+}
+
+function unitsOf(data: unknown): number {
+  return typeof data === "object" && data !== null && "units" in data ? Number(data.units) : Number.NaN;
+}

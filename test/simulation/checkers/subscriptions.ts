@@ -1,0 +1,79 @@
+/**
+ * Invariant 7 for a subscription on a device: every event of its filter is handled at least once, in order, and the checkpoint
+ * passes none that was neither handled nor is listed as set aside. Where a device follows more than it did, the rest comes between, so that
+ * the order is held against devices that follow everything; that nothing was left out, against all.
+ */
+import type { ConfirmedEvent } from "../../../shared/event.ts";
+import { isWithin, type Scope } from "../../../shared/history.ts";
+import { OF_SUBSCRIPTION } from "../models/ledger.ts";
+import { Checker } from "./checker.ts";
+import type { Observation } from "./observation.ts";
+
+export class SubscriptionChecker extends Checker {
+  readonly name = "7 subscription";
+  readonly #scopes = new Map<string, Scope>();
+  readonly #changed = new Set<string>();
+  readonly #handled = new Map<string, Set<string>>();
+  readonly #setAside = new Map<string, readonly string[]>();
+  /** Where each stood when it was last seen, and the feed as it was then. */
+  readonly #seen = new Map<string, { readonly position: number; readonly events: readonly ConfirmedEvent[] }>();
+
+  see(observation: Observation): void {
+    switch (observation.kind) {
+      case "opened":
+        if (this.#scopes.has(observation.device)) this.#changed.add(observation.device);
+        this.#scopes.set(observation.device, observation.scope);
+        return;
+      case "handed":
+        if (!observation.isReplay) this.#isInOrder(observation);
+        if (observation.isHandled) this.#of(observation.device).add(observation.event.id);
+        return;
+      case "subscription": {
+        const { device, position, setAside, events } = observation;
+        this.#setAside.set(device, setAside);
+        this.#seen.set(device, { position, events: [...events] });
+        const passed = events.filter((event) => event.position <= position && OF_SUBSCRIPTION.stream(event.streamId));
+        if (this.#followsAll(device)) for (const event of passed.slice(-LOOKS)) this.#isDealtWith(device, event, position);
+        return;
+      }
+      default:
+    }
+  }
+
+  #isInOrder({ device, event, events }: Observation & { kind: "handed" }): void {
+    const before = events.findLast(({ position, streamId }) => position < event.position && OF_SUBSCRIPTION.stream(streamId));
+    if (before !== undefined && this.#followsAll(device)) this.#isDealtWith(device, before, event.position);
+  }
+
+  #isDealtWith(device: string, { id, position }: ConfirmedEvent, at: number): void {
+    const isListed = this.#setAside.get(device)?.includes(id) ?? false;
+    this.demand(
+      isListed || this.#of(device).has(id),
+      () => `${device}: ${id} at #${position} was neither handled nor set aside, and the subscription is at #${at}`,
+    );
+  }
+
+  override finish(): void {
+    for (const [device, { position, events }] of this.#seen) {
+      const scope = this.#scopes.get(device) ?? null;
+      const passed = events.filter((event) => event.position <= position && OF_SUBSCRIPTION.stream(event.streamId));
+      for (const event of passed) if (isWithin(scope, event.streamId)) this.#isDealtWith(device, event, position);
+    }
+  }
+
+  #followsAll(device: string): boolean {
+    return this.#scopes.get(device) === null && !this.#changed.has(device);
+  }
+
+  #of(device: string): Set<string> {
+    let ids = this.#handled.get(device);
+    if (ids === undefined) {
+      ids = new Set();
+      this.#handled.set(device, ids);
+    }
+    return ids;
+  }
+}
+
+/** The last that were passed; those before were looked at before. */
+const LOOKS = 5;
