@@ -1,30 +1,31 @@
-/** How much of the history a device follows. */
+/** Which history a device follows from when the app opens its store, as far as that needs nothing else: `model/scope.ts` has the rest. */
 import type { IDBPDatabase } from "idb";
-import { type History, isWithin, type Scope, withScope } from "../shared/history.ts";
+import type { History, Scope } from "../shared/history.ts";
 import type { Schema } from "./database.ts";
 import { historyOf, type WriteTx, whole } from "./device-log.ts";
 
-/** The app was opened with a filter. Single streams that were followed stay so. Answers the history as it is then. */
-export async function setScope(db: IDBPDatabase<Schema>, filter: Scope): Promise<History> {
-  return changeScope(db, (before) => filter && [...new Set([...filter, ...(before ?? []).filter((part) => part.includes("-"))])]);
-}
-
 /**
- * These streams are followed, whatever the filter: commits to them wait to be confirmed, and would wait for ever. Answers the
- * history as it is then.
+ * The history as the edge goes on with it; undefined where the device holds events that it ordered itself, or of another part of the
+ * store.
+ *
+ * @param filter what the app wants to follow
  */
-export async function follow(db: IDBPDatabase<Schema>, streamIds: readonly string[]): Promise<History> {
-  return changeScope(db, (before) => before && [...new Set([...before, ...streamIds.filter((id) => !isWithin(before, id))])]);
-}
-
-async function changeScope(db: IDBPDatabase<Schema>, change: (before: Scope) => Scope): Promise<History> {
+export async function beginHistory(db: IDBPDatabase<Schema>, filter: Scope): Promise<History | undefined> {
   const tx: WriteTx = db.transaction(["meta"], "readwrite", { durability: "relaxed" });
   return whole(tx, async () => {
     const before = await historyOf(tx);
+    const scope = scopeWith(before, filter);
+    const isSame = JSON.stringify(scope) === JSON.stringify(before.scope);
+    if (isSame && before.authority === "edge") return before;
+    if (before.position > 0) return undefined;
     // The edge orders what nothing was appended to yet.
-    const authority = before.position === 0 ? "edge" : before.authority;
-    const history = { ...withScope(before, change(before.scope)), authority };
+    const history = { ...before, scope, authority: "edge" } as const;
     await tx.objectStore("meta").put(history, "history");
     return history;
   });
+}
+
+/** Single streams that were followed stay so: commits to them may wait to be confirmed. */
+export function scopeWith({ scope }: Pick<History, "scope">, filter: Scope): Scope {
+  return filter && [...new Set([...filter, ...(scope ?? []).filter((part) => part.includes("-"))])];
 }

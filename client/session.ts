@@ -12,7 +12,6 @@ import { bundleKeyOf, entriesOf } from "./bundles.ts";
 import type { Database } from "./database.ts";
 import { bundlesFrom } from "./device-log.ts";
 import { createEdgeCall, type EdgeCall, type EdgeOptions, pushCommits, readFeed } from "./edge-call.ts";
-import { follow } from "./history.ts";
 import type { Listen, Live } from "./live.ts";
 import { applyPage, Fenced, type OutboxChange, recordRefusals } from "./page.ts";
 
@@ -22,6 +21,8 @@ export interface SessionContext {
   readonly settings: SyncSettings;
   /** What becomes of contested commits, and how it is written. */
   readonly rules: () => Promise<{ readonly resolve: Resolve<ConfirmedEvent>; readonly durability: IDBTransactionDurability }>;
+  /** Streams with pending commits are followed, whatever the filter. Answers the history as it is then. */
+  follow(streamIds: readonly string[]): Promise<History>;
   /** The machine has taken a step. */
   onStep(state: SyncState): void;
   /** The database tells something else than it did. */
@@ -152,7 +153,7 @@ export class Session {
     // A tab that knew of another filter has appended them, or the app put them back.
     const { scope } = this.#state.history;
     const strays = unsent.map(({ entry }) => entry.streamId).filter((streamId) => !isWithin(scope, streamId));
-    if (strays.length > 0) this.give({ kind: "scope-changed", history: await this.#context.database.run((db) => follow(db, strays)) });
+    if (strays.length > 0) this.give({ kind: "scope-changed", history: await this.#context.follow(strays) });
     return { unsent, isEnd: unsent.length === 0 };
   }
 

@@ -10,13 +10,14 @@ import { completeLimits, type Limits, parseCount } from "../shared/limits.ts";
 import { isOrdinal, type Version } from "../shared/order.ts";
 
 import type { Projection } from "../shared/projection.ts";
+import { parkUndecided } from "../shared/resolution.ts";
 import { parseStreamId, type StreamId } from "../shared/stream-id.ts";
 import { Appender } from "./appender.ts";
 import { Database, OUTDATED, unlessStorage } from "./database.ts";
 import { pagesFrom, pendingCommits, type ReadTx, readHistory, streamEvents, versionOf } from "./device-log.ts";
 import type { EventTypeOptions } from "./event-checks.ts";
 import type { AppendOptions, AppendResult, EventStore, ReadAllOptions, ReadStreamOptions, StreamSlice } from "./event-store.ts";
-import { follow, setScope } from "./history.ts";
+import { beginHistory } from "./history.ts";
 import type { Platform } from "./idb.ts";
 import { LiveValue } from "./live-value.ts";
 import type { Aggregate, FoldOptions } from "./model/aggregates.ts";
@@ -112,7 +113,7 @@ export class Store implements EventStore {
   readonly #deciders: Deciders;
   readonly #board: StatusBoard;
   /** What the device follows, as this tab knows it; undefined where it follows nothing. */
-  #scope: Scope | undefined;
+  #followed: Pick<History, "scope" | "fills"> | undefined;
   #conflicts: readonly Conflict[] = [];
   /** Changes of the outbox that this tab has counted. */
   #counted = 0;
@@ -190,10 +191,11 @@ export class Store implements EventStore {
       rules: async () =>
         this.#deciders.size > 0 || Object.keys(rules).length > 0
           ? { resolve: (await this.#load()).resolve, durability: "strict" }
-          : { resolve: () => ({ kind: "park" }), durability: "relaxed" },
+          : { resolve: parkUndecided, durability: "relaxed" },
       board: this.#board,
       ending: this.#ending.signal,
       refresh: () => this.#refreshQuietly(),
+      follow: (streamIds) => this.#followStreams(streamIds),
       onWritten: (change, history) => this.#onWritten(change, history),
     });
   }
@@ -201,13 +203,8 @@ export class Store implements EventStore {
   /** @internal */
   async open(): Promise<void> {
     if (this.#syncer !== undefined) {
-      const begin = () => this.#database.run((db) => setScope(db, this.#filter));
-      let history = await begin();
-      if (history.authority === "device") {
-        await (await this.#load()).takeOverDeviceHistory();
-        history = await begin();
-      }
-      this.#scope = history.scope;
+      const history = await this.#database.run((db) => beginHistory(db, this.#filter));
+      this.#followed = history ?? (await (await this.#load()).followFilter(this.#filter));
     }
     // Each tab loads it with its start, as it loads the app.
     if (this.#kit.eventTypes !== undefined) this.#read = (await this.#load()).read;
@@ -253,10 +250,13 @@ export class Store implements EventStore {
    * judged only when it is here; one that believes nothing, or that there is nothing, goes ahead without.
    */
   async #follow({ streamId, expectedVersion }: Omit<Commit, "events">): Promise<void> {
-    if (this.#scope === undefined || isWithin(this.#scope, streamId)) return;
-    this.#scope = (await this.#database.run((db) => follow(db, [streamId]))).scope;
-    await this.#syncer?.redirected(false);
-    if (expectedVersion === "any") return;
+    if (this.#followed === undefined) return;
+    if (!isWithin(this.#followed.scope, streamId)) {
+      this.#followed = await this.#followStreams([streamId]);
+      await this.#syncer?.redirected(false);
+    }
+    const isMissing = this.#followed.fills.some(({ within }) => within?.includes(streamId));
+    if (expectedVersion === "any" || !isMissing) return;
     try {
       await this.sync();
     } catch (error) {
@@ -265,6 +265,10 @@ export class Store implements EventStore {
       const message = `${streamId} is not on this device and can't be fetched: ${error.message}`;
       throw new UnavailableError(message, {}, { cause: error });
     }
+  }
+
+  async #followStreams(streamIds: readonly string[]): Promise<History> {
+    return (await this.#load()).followStreams(streamIds);
   }
 
   async readStream(streamId: string, options: ReadStreamOptions = {}): Promise<StreamSlice> {
@@ -335,17 +339,24 @@ export class Store implements EventStore {
   /** The stream's state as it changes, for user interfaces. */
   live<State>(streamId: string, decider: StateOf<State>): LiveValue<LiveState<State>> {
     const initial: LiveState<State> = { streamId, state: decider.initialState, version: 0, pending: 0, status: "loading" };
-    return new LiveValue(initial, (set) => later(this.#load(), (model) => model.watchStream(initial, decider, set)));
+    return new LiveValue(initial, (set) =>
+      later(
+        this.#load(),
+        (model) => model.watchStream(initial, decider, set),
+        (error) => set({ ...initial, status: "failed", error }),
+      ),
+    );
   }
 
   /**
    * Hands confirmed events to `handler`, in position order, at least once each, the next when it has handled the one before. With a name its
    * checkpoint is durable, and one tab of the device at a time handles.
    *
+   * @param options where they are wrong, or a part of the app is missing, `onError` is told; without it the error is nobody's: unhandled
    * @returns ends it
    */
   subscribe(handler: Handler, options: SubscribeOptions = {}): () => void {
-    return later(this.#load(), (model) => model.subscribe(handler, options));
+    return later(this.#load(), (model) => model.subscribe(handler, options), options.onError);
   }
 
   /** A named subscription of this device: how it stands, and what can be asked of it. */
@@ -439,7 +450,7 @@ export class Store implements EventStore {
     if (this.#counted !== before && tries > 0) return this.#look(tries - 1);
     this.#conflicts = conflicts;
     this.#board.update({ pending, conflicts: parked, ...progressOf(history) });
-    if (this.#scope !== undefined) this.#scope = history.scope;
+    if (this.#followed !== undefined) this.#followed = history;
     for (const listener of this.#changes) listener();
   }
 
@@ -462,7 +473,10 @@ export class Store implements EventStore {
 
   #onWritten({ left, isParkedChanged }: OutboxChange, history: History | undefined): void {
     this.#count(-left.length);
-    if (history !== undefined) this.#board.update(progressOf(history));
+    if (history !== undefined) {
+      this.#followed = history;
+      this.#board.update(progressOf(history));
+    }
     if (isParkedChanged) void this.#refreshQuietly();
   }
 
@@ -493,9 +507,18 @@ export class Store implements EventStore {
 }
 
 /** Starts something when what it needs is there. @returns ends it, also before */
-function later<T>(needed: Promise<T>, start: (needed: T) => () => void): () => void {
-  const started = needed.then(start);
-  return () => void started.then((stop) => stop());
+function later<T>(needed: Promise<T>, start: (needed: T) => () => void, failed?: (error: unknown) => void): () => void {
+  let isOver = false;
+  const started = needed.then((given) => (isOver ? undefined : start(given)));
+  // Without anybody to tell it stays an unhandled rejection, which the page's own handlers hear of.
+  void started.catch(failed);
+  return () => {
+    isOver = true;
+    void started.then(
+      (stop) => stop?.(),
+      () => undefined,
+    );
+  };
 }
 
 function progressOf({ log, position, head }: History): Pick<Status, "cursor" | "head"> {

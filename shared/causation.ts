@@ -24,6 +24,16 @@ export function withCause<E extends { readonly metadata?: EventMetadata | undefi
   return cause === undefined ? events : events.map((event) => ({ ...event, metadata: { ...causedBy(cause), ...event.metadata } }));
 }
 
+/** The same events, caused by what caused the one in whose place they are; what their own metadata says stands. */
+export function withCauseOf<E extends { readonly metadata?: EventMetadata | undefined }>(
+  events: readonly E[],
+  metadata: EventMetadata = {},
+): readonly E[] {
+  const { causationId, correlationId } = metadata;
+  const cause = { ...(causationId !== undefined && { causationId }), ...(correlationId !== undefined && { correlationId }) };
+  return events.map((event) => ({ ...event, metadata: { ...cause, ...event.metadata } }));
+}
+
 /** An event, and what it led to, in the order in which that is given. */
 export interface Caused<E extends Cause> {
   readonly event: E;

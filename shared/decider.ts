@@ -10,9 +10,10 @@
  *
  * The form is Jérémie Chassaing's: https://thinkbeforecoding.com/post/2021/12/17/functional-event-sourcing-decider.
  */
+import { withCauseOf } from "./causation.ts";
 import type { EventBody, EventMetadata } from "./event.ts";
 import type { Json } from "./json.ts";
-import type { Resolution } from "./resolution.ts";
+import { parkUndecided, type Resolution } from "./resolution.ts";
 
 /** What a decider makes of a command. */
 export interface DecidedEvent {
@@ -74,6 +75,8 @@ export function decideCommand<State, Command, Event extends DecidedEvent>(
 /** What a pending command is decided again on. */
 export interface Again {
   readonly command?: CommandNote | undefined;
+  /** What it was decided to before. */
+  readonly events: readonly EventBody[];
   /** Confirmed, in version order: all of the stream. */
   readonly recorded: readonly EventBody[];
   /** Pending, behind those. */
@@ -88,16 +91,18 @@ export interface Again {
  */
 export function decideAgain(
   deciders: ReadonlyMap<string, AnyDecider>,
-  { command, recorded, ahead }: Again,
+  { command, events: [before], recorded, ahead }: Again,
   read: (event: EventBody) => unknown,
   complete: (events: readonly DecidedEvent[]) => readonly EventBody[],
 ): Resolution {
   const decider = deciders.get(command?.decider ?? "");
-  if (decider === undefined) return { kind: "park", why: `Open the store with the decider ${command?.decider} to have it decided again.` };
+  if (decider === undefined) return parkUndecided({ command });
   try {
     const state = fold(decider, decider.initialState, [...recorded, ...ahead].map(read));
     const events = decideCommand(decider, command?.command, state);
-    return events.length > 0 ? { kind: "rebase", events: complete(events) } : { kind: "park", why: "Decided again, it changes nothing." };
+    return events.length > 0
+      ? { kind: "rebase", events: complete(withCauseOf(events, before?.metadata)) }
+      : { kind: "park", why: "Decided again, it changes nothing." };
   } catch (error) {
     return { kind: "park", why: `Decided again, it was refused: ${error instanceof Error ? error.message : error}` };
   }

@@ -16,13 +16,13 @@
  *
  * What it does not do: send, store or wait. `client/` does.
  */
-import { type AppendDecision, decideAppend, type Refusal, reusedMessage, type StreamFacts, sameContent } from "./append.ts";
+import { type Refusal, reusedMessage, sameContent } from "./append.ts";
 import { assert } from "./assert.ts";
 import type { CommandNote } from "./decider.ts";
 import type { ErrorCode } from "./errors.ts";
 import type { EventBody } from "./event.ts";
 import { conflictMessage, type ExpectedVersion, exactVersion } from "./expected-version.ts";
-import { NO_STREAM, toVersion, type Version } from "./order.ts";
+import { toVersion, type Version } from "./order.ts";
 import type { Resolve } from "./resolution.ts";
 import type { StreamId } from "./stream-id.ts";
 
@@ -162,7 +162,7 @@ function numbered({ events, firstVersion }: Pick<PendingEntry, "events" | "first
   return events.map((event, i) => ({ ...event, version: toVersion(firstVersion + i) }));
 }
 
-function placed(entry: PendingEntry, firstVersion: Version, confirmed: number): PendingEntry {
+export function placed(entry: PendingEntry, firstVersion: Version, confirmed: number): PendingEntry {
   return entry.firstVersion === firstVersion && entry.confirmed === confirmed ? entry : { ...entry, firstVersion, confirmed };
 }
 
@@ -235,7 +235,7 @@ export function parkFrom(
   return entries.filter(({ seq }) => seq >= sent.seq).map((entry) => park(entry, entry.seq === sent.seq ? reason : behind(reason)));
 }
 
-function park(entry: PendingEntry, reason: ParkReason): ParkedEntry {
+export function park(entry: PendingEntry, reason: ParkReason): ParkedEntry {
   const { seq, streamId, expectedVersion, events, command } = entry;
   return { state: "parked", seq, streamId, expectedVersion, events, command, reason };
 }
@@ -243,35 +243,15 @@ function park(entry: PendingEntry, reason: ParkReason): ParkedEntry {
 export function conflictReason(expected: ExpectedVersion, actual: Version): ParkReason {
   return {
     code: "version-conflict",
-    message: conflictMessage(expected, actual),
+    // The number may be the one that was expected, and others' events stand before it all the same.
+    message: expected === actual ? `Others appended first; the stream is at version ${actual}.` : conflictMessage(expected, actual),
     actualVersion: actual,
   };
 }
 
-function behind(reason: ParkReason): ParkReason {
+/** Of what was made on top of a commit that is parked. */
+export function behind(reason: ParkReason): ParkReason {
   return { ...reason, message: `An earlier commit to the stream is parked. ${reason.message}` };
-}
-
-/**
- * What becomes of a stream's pending entries when the device lets go of the history that they were made on: those that
- * build on nothing but each other stay as they are, those without an exact expectation move to the beginning, and the others are parked.
- *
- * @param entries all pending entries of the stream, in the order of `seq`
- */
-export function detach(entries: readonly PendingEntry[]): readonly OutboxEntry[] {
-  let next = NO_STREAM;
-  let parked: ParkReason | undefined;
-  return entries.map((entry) => {
-    const believed = exactVersion(entry.expectedVersion);
-    if (parked !== undefined) return park(entry, behind(parked));
-    if (believed !== undefined && believed !== next) {
-      parked = { code: "log-mismatch", message: "Its history was let go of.", actualVersion: NO_STREAM };
-      return park(entry, parked);
-    }
-    const moved = placed(entry, toVersion(next + 1), 0);
-    next = lastVersionOf(moved);
-    return moved;
-  });
 }
 
 /**
@@ -295,38 +275,4 @@ export function supersede(parked: readonly ParkedEntry[], events: readonly Event
 export interface Superseded {
   readonly kind: "superseded";
   readonly gone: readonly ParkedEntry[];
-}
-
-/** What becomes of a parked entry that the app wants to have behind everything its stream holds now. */
-export type Rebase =
-  | { readonly kind: "rebased"; readonly entry: PendingEntry }
-  /** The stream holds its events already; or something else by their ids, and it stays parked. */
-  | Exclude<AppendDecision, { kind: "append" }>;
-
-/**
- * A parked entry put behind everything its stream holds now: pending again, at the end of the outbox. One that `detach` has
- * parked may be at the edge already, before events that the device has yet to fetch: an exact expectation would have it decided
- * again on those, and other events of a rule in its place would be recorded beside it. So it goes behind whatever there is.
- *
- * @param seq the next free place of the outbox
- * @param facts of the stream, pending entries included
- */
-export function rebaseParked(entry: ParkedEntry, seq: number, facts: StreamFacts): Rebase {
-  const { streamId, events, expectedVersion, reason, command } = entry;
-  const decision = decideAppend(facts, { streamId, events, expectedVersion: "any" });
-  if (decision.kind !== "append") return decision;
-  const believed = exactVersion(expectedVersion) === undefined ? expectedVersion : facts.version;
-  return {
-    kind: "rebased",
-    entry: {
-      state: "pending",
-      seq,
-      streamId,
-      expectedVersion: reason.code === "log-mismatch" ? "any" : believed,
-      events,
-      command,
-      firstVersion: decision.firstVersion,
-      confirmed: 0,
-    },
-  };
 }

@@ -48,5 +48,9 @@ export function byCommutation(
   return events.every((mine) => theirs.every((other) => commute(mine.type, other.type))) ? { kind: "rebase" } : undefined;
 }
 
-/** The last rule. */
-export const parkIt = (): Resolution => ({ kind: "park" });
+/** The last rule, also where no other is known: a command needs its decider, which a tab may have been opened without. */
+export function parkUndecided({ command }: { readonly command?: CommandNote | undefined }): Resolution {
+  return command === undefined
+    ? { kind: "park" }
+    : { kind: "park", why: `Open the store with the decider ${command.decider} to have it decided again.` };
+}

@@ -39,7 +39,9 @@ export async function handleCommand<State, Command, Event extends DecidedEvent>(
   const { append, deciders, fetched, limits } = kit;
   const known = deciders.get(decider.name);
   if (known !== undefined && known !== decider) {
-    throw new InvalidRequestError(`Two deciders are named ${decider.name}.`, { field: "decider.name" });
+    throw new InvalidRequestError(`Two deciders are named ${decider.name}; reload the page where one was changed.`, {
+      field: "decider.name",
+    });
   }
   deciders.set(decider.name, decider);
   // Decided on what will be kept, so that it is the same command whenever it is decided.

@@ -3,6 +3,7 @@
 import type { AnyDecider, DecidedEvent, Decider } from "../../shared/decider.ts";
 import { InvalidRequestError } from "../../shared/errors.ts";
 import type { ConfirmedEvent, NewEvent } from "../../shared/event.ts";
+import type { History, Scope } from "../../shared/history.ts";
 import type { AnyProjection, Projection } from "../../shared/projection.ts";
 import type { Resolve } from "../../shared/resolution.ts";
 import { checkEvents, createReader } from "../event-checks.ts";
@@ -16,6 +17,7 @@ import { Projector } from "./projector.ts";
 import { resetHistory } from "./reset.ts";
 import { resolveParked } from "./resolve-parked.ts";
 import { createResolver } from "./resolver.ts";
+import { followFilter, followStreams } from "./scope.ts";
 import { type Handler, type SubscribeOptions, Subscriber } from "./subscriber.ts";
 import { SubscriptionKeeper } from "./subscription-keeper.ts";
 import { Table } from "./table.ts";
@@ -53,14 +55,17 @@ export class Model {
   async project<Row, Event>(projection: Projection<Row, Event>): Promise<Table<Row>> {
     const { name, version } = projection;
     const known = this.#projectors.get(name);
-    if (known !== undefined && known.projection !== projection) {
+    const isSame = known?.projection === projection;
+    if (known?.projection.version === version && !isSame) {
       throw new InvalidRequestError(`Two projections are named ${name}.`, { field: "projection.name" });
     }
     if (!/^[A-Za-z0-9._-]+$/.test(name) || !Number.isSafeInteger(version) || version < 1) {
       const message = "A projection has a name of A-Z a-z 0-9 . _ - and a version from 1.";
       throw new InvalidRequestError(message, { field: "projection" });
     }
-    const projector = known?.projector ?? Projector.open(this.#kit, projection);
+    // Another version, e.g. of a module that was loaded anew, takes the place of the one before.
+    if (!isSame) (await known?.projector)?.close();
+    const projector = isSame ? known.projector : Projector.open(this.#kit, projection);
     this.#projectors.set(name, { projection, projector });
     return new Table<Row>(this.#kit, projection, await projector);
   }
@@ -100,8 +105,15 @@ export class Model {
     return this.#kit.database.run((db) => resetHistory(db, keepPending));
   }
 
-  takeOverDeviceHistory(): Promise<void> {
-    return this.#kit.database.run((db) => takeOverDeviceHistory(db));
+  /** The app was opened with another filter, or with an edge for the first time. Answers the history as it is then. */
+  async followFilter(filter: Scope): Promise<History> {
+    const { database } = this.#kit;
+    await database.run(takeOverDeviceHistory);
+    return database.run((db) => followFilter(db, filter));
+  }
+
+  followStreams(streamIds: readonly string[]): Promise<History> {
+    return this.#kit.database.run((db) => followStreams(db, streamIds));
   }
 }
 

@@ -9,7 +9,7 @@
  * events that came to the device later stand where they would have stood.
  */
 
-import { InvalidRequestError } from "../../shared/errors.ts";
+import { InvalidRequestError, StoreClosedError } from "../../shared/errors.ts";
 import type { RecordedEvent } from "../../shared/event.ts";
 import { type FeedFilter, readerFilter } from "../../shared/feed-filter.ts";
 import type { History } from "../../shared/history.ts";
@@ -102,6 +102,7 @@ export class Projector {
 
   /** Rows that a query finds, as the device sees them: pending events included. */
   async query(query: RowQuery): Promise<FoundRow<unknown>[]> {
+    if (this.#ended.signal.aborted) throw new StoreClosedError("The store is closed, or another version of the projection is open.");
     const { indexes = [] } = this.#projection;
     if (query.index !== undefined && !indexes.includes(query.index)) {
       throw new InvalidRequestError(`${this.#projection.name} has no index ${query.index}.`, { field: "index" });

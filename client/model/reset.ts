@@ -3,7 +3,7 @@
 import type { IDBPDatabase } from "idb";
 import { begunAnew } from "../../shared/continued.ts";
 import { nextTerm } from "../../shared/leadership.ts";
-import { detach } from "../../shared/outbox.ts";
+import { detach } from "../../shared/parked.ts";
 import type { Schema } from "../database.ts";
 import type { WriteTx } from "../device-log.ts";
 import { historyOf, leaseOf, OutboxPart, outboxFrom, pagesAfter, skipNumber, whole } from "../device-log.ts";

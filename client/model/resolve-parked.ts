@@ -3,7 +3,7 @@ import { refusalError } from "../../shared/append.ts";
 import { InvalidRequestError } from "../../shared/errors.ts";
 import type { ConfirmedEvent } from "../../shared/event.ts";
 import type { ParkedEntry } from "../../shared/outbox.ts";
-import { rebaseParked } from "../../shared/outbox.ts";
+import { rebaseParked } from "../../shared/parked.ts";
 import type { Resolve } from "../../shared/resolution.ts";
 import type { WriteTx } from "../device-log.ts";
 import { addToOutbox, recordedEvents, streamEvents, toParkedEntry, versionOf, whole } from "../device-log.ts";

@@ -7,6 +7,7 @@
  */
 
 import type { DBSchema, IDBPDatabase, IDBPTransaction } from "idb";
+import { UnavailableError } from "../../shared/errors.ts";
 import { type AnyProjection, type Folded, type FoldStart, type FoundRow, type RowQuery, UNFOLDED } from "../../shared/projection.ts";
 import { whole } from "../device-log.ts";
 import { between, openDatabase } from "../idb.ts";
@@ -92,6 +93,9 @@ export class RowDatabase {
     const { index, direction, limit = Number.POSITIVE_INFINITY } = query;
     const tx = this.#db.transaction(["rows", "meta"], "readonly");
     const rows = tx.objectStore("rows");
+    if (index !== undefined && !rows.indexNames.contains(index)) {
+      throw new UnavailableError(`Rows of the version before answer, and have no index ${index}; ask again when it is rebuilt.`);
+    }
     const source = index === undefined ? rows : rows.index(index);
     const range = rangeOf(query);
     const most = Number.isFinite(limit) ? limit + more : undefined;

@@ -60,8 +60,8 @@ export interface SubscribeOptions
   readonly correlation?: string;
   /** Where it begins the first time. Default: `beginning` with a name, `now` without. A time is one of recording, ISO 8601. */
   readonly from?: Beginning | { readonly time: string };
-  /** Told of each refusal, with the event; the subscription goes on by its policy. */
-  readonly onError?: (error: unknown, event: ConfirmedEvent) => void;
+  /** Told of each refusal, with the event, and the subscription goes on by its policy; without an event: of why it can't begin. */
+  readonly onError?: (error: unknown, event?: ConfirmedEvent) => void;
 }
 
 export type Handler = (event: ConfirmedEvent) => void | Promise<void>;
@@ -92,7 +92,7 @@ export class Subscriber {
     if (name === "") throw new InvalidRequestError("Name the subscription.", { field: "name" });
     this.#policy = { ...completePolicy(policy, "subscribe"), batchSize: 1 };
     const filter = readerFilter({ category, stream, type });
-    const isOfCorrelation = (event: Cause) => correlation === undefined || event.id === correlation || correlationOf(event) === correlation;
+    const isOfCorrelation = (event: Cause) => correlation === undefined || correlationOf(event) === correlation;
     this.#filter = { stream: filter.stream, content: (event) => (filter.content?.(event) ?? true) && isOfCorrelation(event) };
     kit.ending.addEventListener("abort", () => this.#ended.abort(), { signal: this.#ended.signal });
     void this.#run();

@@ -1,8 +1,9 @@
 /** What is kept of a subscription on the device, and how its tabs find each other. */
 import type { IDBPDatabase } from "idb";
 import { assert } from "../../shared/assert.ts";
-import { type History, NEW_HISTORY, type Scope, withScope } from "../../shared/history.ts";
+import { type History, NEW_HISTORY, type Scope } from "../../shared/history.ts";
 import { NO_EVENTS } from "../../shared/mark.ts";
+import { withScope } from "../../shared/scope.ts";
 import { type Beginning, beginningOf, type Progress, startAt } from "../../shared/subscription.ts";
 import type { Schema } from "../database.ts";
 import { whole } from "../device-log.ts";

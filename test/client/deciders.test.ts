@@ -47,7 +47,7 @@ test("a command that JSON can't carry is refused before it is decided, and so ar
   const store = await openLocal();
   await expect(store.handle("Stock-1", stock, { type: "Fill", units: Number.NaN })).rejects.toMatchObject({ code: "invalid-request" });
   await store.handle("Stock-1", stock, { type: "Fill", units: 1 });
-  await expect(store.handle("Stock-1", { ...stock }, { type: "Fill", units: 1 })).rejects.toThrow("Two deciders are named stock.");
+  await expect(store.handle("Stock-1", { ...stock }, { type: "Fill", units: 1 })).rejects.toThrow("Two deciders are named stock;");
   await expect(store.readStream("Stock-1")).resolves.toMatchObject({ version: 1 });
   await store.close();
 });
@@ -121,12 +121,18 @@ test("two devices offline, each taking the last unit: one has it, and the other'
 test("a reservation that can be decided again is, without anyone asked: with what is true then, and ids of its own", async () => {
   const { a, b } = await stocked(5);
   await a.handle("Stock-1", stock, { type: "Take", by: "ann", wanted: 3 });
-  await b.handle("Stock-1", stock, { type: "Take", by: "bob", wanted: 4, orFewer: true });
+  const asked = { id: crypto.randomUUID(), metadata: { correlationId: "order 7" } };
+  await b.handle("Stock-1", stock, { type: "Take", by: "bob", wanted: 4, orFewer: true }, { causedBy: asked });
   await b.handle("Stock-1", stock, { type: "Take", by: "bea", wanted: 1 }).catch((error: Error) => expect(error.message).toBe("never"));
   await a.sync();
   await b.sync();
   await a.sync();
   expect((await a.aggregateStream("Stock-1", stock)).state).toEqual({ left: 0, takenBy: ["ann", "bob"] });
+  const { events } = await a.readStream("Stock-1");
+  expect(events.at(-1)?.metadata, "what caused the command caused what it was decided to again").toEqual({
+    correlationId: "order 7",
+    causationId: asked.id,
+  });
   // What was decided on what bob had left is decided on what he has left now.
   expect(b.status).toMatchObject({ pending: 0, conflicts: 1 });
   expect(b.conflicts()[0]?.reason).toContain("bea wants 1, and 0 are left");
@@ -139,7 +145,7 @@ test("the command outlives the tab: opened again with its decider, it is decided
   await b.handle("Stock-1", stock, { type: "Take", by: "bob", wanted: 4, orFewer: true });
   await a.sync();
   await b.close();
-  const without = await devices.open("B", { onConflict: () => "park" });
+  const without = await devices.open("B");
   await without.sync();
   expect(without.status).toMatchObject({ pending: 0, conflicts: 1 });
   expect(without.conflicts()[0]?.reason).toContain("Open the store with the decider stock");

@@ -116,7 +116,7 @@ test("a new version is built anew, and the one before answers until it is there;
   const name = crypto.randomUUID();
   const before = await openLocal(name);
   await record(before, [1, "Asked"], [2, "Asked"]);
-  await (await before.project(permits)).caughtUp();
+  await (await before.project({ ...permits, indexes: ["status"] })).caughtUp();
   await before.close();
 
   const after = await openLocal(name);
@@ -126,13 +126,14 @@ test("a new version is built anew, and the one before answers until it is there;
     if (isHeld) throw new Error("not yet");
     return { status: `${event.type}!`, steps: (row?.steps ?? 0) + 10 };
   });
-  const next: Projection<Permit, PermitEvent> = { ...permits, version: 2, evolve: held };
+  const next: Projection<Permit, PermitEvent> = { ...permits, version: 2, indexes: ["status", "steps"], evolve: held };
   const table = await after.project(next);
   await eventually(() => expect(table.status.state).toBe("failed"));
   expect(await table.query()).toEqual([
     { key: "Permit-1", row: { status: "Asked", steps: 1 } },
     { key: "Permit-2", row: { status: "Asked", steps: 1 } },
   ]);
+  await expect(table.query({ index: "steps" })).rejects.toMatchObject({ code: "unavailable" });
   isHeld = false;
   await record(after, [4, "Asked"]);
   await eventually(() => expect(table.status.state).toBe("ready"));
@@ -189,5 +190,18 @@ test("several rows of one event, and rows of several streams", async () => {
     ["or", 1],
     ["to", 1],
   ]);
+  await store.close();
+});
+
+test("in a store that stays open, another version of a projection takes the place of the one before", async () => {
+  const store = await openLocal();
+  await record(store, [1, "Asked"]);
+  const before = await store.project(permits);
+  await before.caughtUp();
+  await expect(store.project({ ...permits })).rejects.toThrow("Two projections are named");
+  const after = await store.project<Permit, PermitEvent>({ ...permits, version: 2, evolve: () => ({ status: "new", steps: 7 }) });
+  await after.caughtUp();
+  expect(await after.get("Permit-1")).toEqual({ status: "new", steps: 7 });
+  await expect(before.query()).rejects.toMatchObject({ code: "store-closed" });
   await store.close();
 });

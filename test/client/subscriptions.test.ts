@@ -238,3 +238,15 @@ test("another history stops it, until it is told where to begin on that", async 
   await eventually(() => expect(taken).toEqual([1, 2, 8, 9]));
   await other.close();
 });
+
+test("options that are wrong are told to onError, and nothing is handed over", async () => {
+  const store = await openLocal();
+  const errors: unknown[] = [];
+  const { taken, handler } = taking();
+  const off = store.subscribe(handler, { name: "", onError: (error) => errors.push(error) });
+  await eventually(() => expect(errors).toEqual([expect.objectContaining({ code: "invalid-request", field: "name" })]));
+  await note(store, 1);
+  off();
+  expect(taken).toEqual([]);
+  await store.close();
+});

@@ -1,7 +1,8 @@
 import { expect, test } from "vitest";
 import { begunAnew, isContinued } from "../../shared/continued.ts";
-import { decidePage, type History, isWithin, NEW_HISTORY, nextPage, pageQuery, withScope } from "../../shared/history.ts";
+import { decidePage, type History, isWithin, NEW_HISTORY, nextPage, pageQuery } from "../../shared/history.ts";
 import { toPosition, toVersion } from "../../shared/order.ts";
+import { withScope } from "../../shared/scope.ts";
 import type { FeedPage } from "../../shared/wire.ts";
 
 const event = (position: number, streamId: string) => ({

@@ -11,10 +11,10 @@ import {
   type ParkedEntry,
   type PendingEntry,
   parkFrom,
-  rebaseParked,
   reconcile as reconcileWith,
 } from "../../shared/outbox.ts";
-import { parkIt, type Resolve } from "../../shared/resolution.ts";
+import { rebaseParked } from "../../shared/parked.ts";
+import { parkUndecided, type Resolve } from "../../shared/resolution.ts";
 import { parseStreamId } from "../../shared/stream-id.ts";
 import { SEED } from "../support/seed.ts";
 
@@ -33,7 +33,7 @@ function pending(seq: number, firstVersion: number, ids: string[], expectedVersi
 }
 
 /** What a page of the feed does: it ends where the stream does. */
-function reconcile(entries: readonly PendingEntry[], arrived: readonly ArrivedEvent[], resolve: Resolve<ArrivedEvent> = parkIt) {
+function reconcile(entries: readonly PendingEntry[], arrived: readonly ArrivedEvent[], resolve: Resolve<ArrivedEvent> = parkUndecided) {
   return reconcileWith(entries, arrived, toVersion(arrived.at(-1)?.version ?? 0), resolve);
 }
 

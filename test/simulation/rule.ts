@@ -1,6 +1,6 @@
 /** The app's own rules for commits that others were faster than, as `onConflict` and the table of commuting types give them. */
 import type { ConfirmedEvent, EventBody } from "../../shared/event.ts";
-import { byCommutation, type CommutingPair, type Contested, parkIt, type Resolution, type Resolve } from "../../shared/resolution.ts";
+import { byCommutation, type CommutingPair, type Contested, type Resolution, type Resolve } from "../../shared/resolution.ts";
 import type { Ground } from "./ground.ts";
 import type { AppRule } from "./params.ts";
 
@@ -25,9 +25,9 @@ export function ruleOf(ground: Ground, device: string, onRuled: (events: readonl
 function decide(rule: AppRule, contested: Contested<ConfirmedEvent>): Resolution {
   switch (rule) {
     case "park":
-      return parkIt();
+      return { kind: "park" };
     case "commute":
-      return byCommutation(PAIRS, contested) ?? parkIt();
+      return byCommutation(PAIRS, contested) ?? { kind: "park" };
     case "rebase":
       return { kind: "rebase" };
     case "discard":
