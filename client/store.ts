@@ -14,7 +14,7 @@ import { parkUndecided } from "../shared/resolution.ts";
 import { parseStreamId, type StreamId } from "../shared/stream-id.ts";
 import { Appender } from "./appender.ts";
 import { Database, OUTDATED, unlessStorage } from "./database.ts";
-import { pagesFrom, pendingCommits, type ReadTx, readHistory, streamEvents, versionOf } from "./device-log.ts";
+import { historyOf, pagesFrom, pendingCommits, type ReadTx, readHistory, streamEvents, versionOf } from "./device-log.ts";
 import type { EventTypeOptions } from "./event-checks.ts";
 import type { AppendOptions, AppendResult, EventStore, ReadAllOptions, ReadStreamOptions, StreamSlice } from "./event-store.ts";
 import { beginHistory } from "./history.ts";
@@ -301,10 +301,14 @@ export class Store implements EventStore {
     let after = options.after ?? 0;
     if (!isOrdinal(after)) throw new InvalidRequestError("A position is a whole number from 0.", { field: "after" });
     this.#throwIfClosed();
-    const { position: end } = await this.#database.run(readHistory);
+    const { position: end, resets } = await this.#database.run(readHistory);
     while (after < end) {
       this.#throwIfClosed();
-      const segments = await this.#database.run((db) => pagesFrom(db.transaction(["events"], "readonly"), after));
+      const [segments, history] = await this.#database.run(async (db) => {
+        const tx: ReadTx = db.transaction(["events", "meta"], "readonly");
+        return Promise.all([pagesFrom(tx, after), historyOf(tx)]);
+      });
+      if (history.resets !== resets) throw new UnavailableError("The store was reset meanwhile; ask again.");
       const last = segments.at(-1);
       if (last === undefined) return;
       for (const event of eventsOfPages(segments, filter.stream)) {

@@ -109,13 +109,13 @@ export class Projector {
     }
     if (this.#before !== undefined) return (await this.#before.find(query, 0)).found;
     for (;;) {
-      const { position } = await this.#rows.checkpoint();
-      const events = await this.#notFolded(position);
+      const before = await this.#rows.checkpoint();
+      const events = await this.#notFolded(before.position);
       if (events === undefined) continue;
       const keys = keysOfAll(this.#projection, events);
       const [{ found, checkpoint }, touched] = await Promise.all([this.#rows.find(query, keys.size), this.#rows.rowsOf(keys)]);
       // A page was folded in meanwhile.
-      if (checkpoint.position !== position || touched.checkpoint.position !== position) continue;
+      if (![checkpoint, touched.checkpoint].every((now) => JSON.stringify(now) === JSON.stringify(before))) continue;
       return overlaid<unknown>(query, found, foldRows(this.#projection, touched.rows, events));
     }
   }
@@ -199,8 +199,7 @@ export class Projector {
   async #notFolded(position: number): Promise<readonly RecordedEvent[] | undefined> {
     const { database } = this.#kit;
     // In this order: what is confirmed between the two is seen twice, and told apart by its id.
-    const bundles = await database.run(allBundles);
-    const history = await database.run(readHistory);
+    const [bundles, history] = await Promise.all([database.run(allBundles), database.run(readHistory)]);
     const behind: RecordedEvent[] = [];
     for (let after = position; after < history.position && behind.length <= BEHIND; ) {
       const stretch = await stretchAfter(database, history, { after }, followed(this.#filter, history));

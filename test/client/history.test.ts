@@ -176,3 +176,17 @@ test("a reset that keeps nothing lets go of everything, and the device begins an
   expect(await dataOf(a, "A-1")).toEqual([1]);
   expect(await a.appendToStream("A-1", [event(3)], { expectedVersion: 1 })).toMatchObject({ version: 2 });
 });
+
+test("a reading that a reset overtakes fails, and is not cut short in silence", async () => {
+  const ten = Array.from({ length: 10 }, (_, i) => event(i));
+  for (let i = 0; i < 70; i++) await devices.atEdge.appendToStream(`Permit-${i}`, ten);
+  const a = await devices.open("A", { limits: { pageEvents: 10 } });
+  await a.sync();
+  const reading = a.readAll();
+  expect((await reading.next()).value).toMatchObject({ position: 1 });
+  await a.reset();
+  const rest = async () => {
+    for await (const _ of reading);
+  };
+  await expect(rest()).rejects.toMatchObject({ code: "unavailable" });
+});

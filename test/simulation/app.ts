@@ -210,11 +210,13 @@ export class App {
     this.#device.write(
       this.#tab,
       "strict",
-      (content) => changeScope(content, scope, this.#ground.rules),
-      (answer) => {
-        if ("error" in answer) return;
+      (content) => {
+        changeScope(content, scope, this.#ground.rules);
+        // The tab may end before it hears of it: the device follows it all the same.
         this.#ground.observe({ kind: "opened", device: this.#device.name, store: this.#device.store, scope });
-        this.#tab.announce({ kind: "scope" });
+      },
+      (answer) => {
+        if ("value" in answer) this.#tab.announce({ kind: "scope" });
       },
     );
   }

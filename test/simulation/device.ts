@@ -126,8 +126,7 @@ export class Device implements Party {
 
   lookAtAll(streamIds: Iterable<string>): void {
     for (const streamId of streamIds) this.look(streamId);
-    const { scope } = this.content.get("history");
-    this.#ground.observe({ kind: "all", device: this.name, scope, events: [...this.content.get("log")] });
+    this.#ground.observe({ kind: "all", device: this.name, events: [...this.content.get("log")] });
   }
 
   /** What one tab tells the others; nobody may rely on it. */

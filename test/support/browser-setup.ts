@@ -10,11 +10,9 @@ declare module "vitest" {
   }
 }
 
-const ALL = 100_000;
-
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
   const edge = await startEdge();
   project.provide("edgeUrl", edge.url);
-  project.provide("lines", { permits: ALL, tickets: Number(process.env["TICKETS"] ?? 4000) });
+  project.provide("lines", { permits: Number(process.env["PERMITS"] ?? 3000), tickets: Number(process.env["TICKETS"] ?? 3000) });
   return () => edge.stop();
 }

@@ -13,7 +13,7 @@ export class ConvergenceChecker extends Checker {
   readonly name = "5 convergence";
   readonly #lives = new Lives();
   readonly #commits = new Commits();
-  readonly #devices = new Map<string, { readonly store: string; readonly scope: Scope; readonly events: readonly ConfirmedEvent[] }>();
+  readonly #devices = new Map<string, { readonly store: string; readonly scope: Scope; events: readonly ConfirmedEvent[] }>();
   /** As each was read last. */
   readonly #streams = new Map<string, Map<string, { readonly sentAt: number; readonly events: readonly RecordedEvent[] }>>();
   readonly #pending = new Map<Tracked, number>();
@@ -28,7 +28,7 @@ export class ConvergenceChecker extends Checker {
         return;
       case "all": {
         const device = this.#devices.get(observation.device);
-        if (device !== undefined) this.#devices.set(observation.device, { ...device, ...observation });
+        if (device !== undefined) device.events = observation.events;
         return;
       }
       case "replaced":

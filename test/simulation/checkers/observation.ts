@@ -56,8 +56,8 @@ export type Observation =
       readonly events: readonly SeenEvent[];
       readonly conflicts: readonly SeenConflict[];
     }
-  /** `readAll` of a device, from the beginning, and what it follows: a tab may end before it learns what became of its wish. */
-  | { readonly kind: "all"; readonly device: string; readonly scope: Scope; readonly events: readonly ConfirmedEvent[] }
+  /** `readAll` of a device, from the beginning. */
+  | { readonly kind: "all"; readonly device: string; readonly events: readonly ConfirmedEvent[] }
   /** The app gave a conflict an end; nobody knows whether it came to be until it is `isDone`. */
   | {
       readonly kind: "resolved";
