@@ -11,7 +11,15 @@ const external = [...Object.keys({ ...dependencies, ...peerDependencies }), "clo
 
 rmSync("dist", { recursive: true, force: true });
 await build({
-  entryPoints: ["shared/event-types.ts", "client/index.ts", "client/http.ts", "client/testing/index.ts", "worker/index.ts", "cli/main.ts"],
+  entryPoints: [
+    "shared/event-types.ts",
+    "client/index.ts",
+    "client/correlation.ts",
+    "client/http.ts",
+    "client/testing/index.ts",
+    "worker/index.ts",
+    "cli/main.ts",
+  ],
   outdir: "dist",
   outbase: ".",
   bundle: true,
