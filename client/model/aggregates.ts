@@ -8,13 +8,12 @@
  * A snapshot holds confirmed events alone, which never change: whatever becomes of pending ones, there is nothing in it to take back.
  */
 
-import { fold } from "../../shared/decider.ts";
+import { type Folding, fold } from "../../shared/decider.ts";
 import { isUsable, isWorthTaking, type SnapshotFacts } from "../../shared/snapshot.ts";
 import type { Snapshot } from "../database.ts";
 import type { ReadTx, WriteTx } from "../device-log.ts";
 import { streamEvents, versionOf, whole } from "../device-log.ts";
 import type { StreamEvent } from "../event-store.ts";
-import type { StateOf } from "./index.ts";
 import type { Kit } from "./kit.ts";
 import { momentOf } from "./moment.ts";
 import { whenIdle } from "./when-idle.ts";
@@ -46,7 +45,7 @@ export class Aggregates {
     this.#kit = kit;
   }
 
-  async read<State>(streamId: string, decider: StateOf<State>, { upTo }: FoldOptions): Promise<Aggregate<State>> {
+  async read<State>(streamId: string, decider: Folding<State>, { upTo }: FoldOptions): Promise<Aggregate<State>> {
     if (upTo === undefined) return (await this.readFrom(streamId, decider)).aggregate;
     const events = (await this.#events(streamId, 1)).filter(isUpTo(upTo));
     return {
@@ -63,7 +62,7 @@ export class Aggregates {
    */
   async readFrom<State>(
     streamId: string,
-    decider: StateOf<State>,
+    decider: Folding<State>,
     known?: Base<State>,
   ): Promise<{ aggregate: Aggregate<State>; base: Base<State>; unconfirmed: string }> {
     const snapshot = known === undefined ? await this.#snapshot(streamId, decider) : undefined;
@@ -87,7 +86,7 @@ export class Aggregates {
     return events.map(read);
   }
 
-  async #snapshot<State>(streamId: string, decider: StateOf<State>): Promise<Base<State> | undefined> {
+  async #snapshot<State>(streamId: string, decider: Folding<State>): Promise<Base<State> | undefined> {
     const { database } = this.#kit;
     return database.run(async (db) => {
       const tx: ReadTx = db.transaction(["events", "snapshots"], "readonly");
@@ -102,7 +101,7 @@ export class Aggregates {
   }
 
   /** Nobody waits for it, and nothing depends on it. */
-  #take<State>(streamId: string, decider: StateOf<State>, { state, version }: Base<State>): void {
+  #take<State>(streamId: string, decider: Folding<State>, { state, version }: Base<State>): void {
     const { database, ending } = this.#kit;
     const snapshot: Snapshot & SnapshotFacts = { decider: decider.name, streamId, deciderVersion: decider.version, version, state };
     whenIdle(ending, async () => {
