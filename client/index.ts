@@ -1,6 +1,6 @@
 /** `headwater`: the store in a browser. */
 
-export type { AnyDecider, CommandNote, DecidedEvent, Decider } from "../shared/decider.ts";
+export type { AnyDecider, CommandNote, DecidedEvent, Decider, Folding } from "../shared/decider.ts";
 export {
   type ErrorCode,
   type ErrorDetails,
@@ -25,8 +25,9 @@ export type { ExpectedVersion } from "../shared/expected-version.ts";
 export type { Json } from "../shared/json.ts";
 export { DEFAULT_LIMITS, type Limits } from "../shared/limits.ts";
 export type { Position, Version } from "../shared/order.ts";
-export type { AnyProjection, FoundRow, Projection, RowQuery } from "../shared/projection.ts";
+export type { AnyProjection, FoundRow, IndexField, Projection, RowQuery } from "../shared/projection.ts";
 export type { CommutingPair, Contested } from "../shared/resolution.ts";
+export { HandlerError } from "../shared/subscription.ts";
 export type { EventTypeOptions } from "./event-checks.ts";
 export type {
   AppendOptions,

@@ -7,9 +7,9 @@
  * - What is asked for is compared by what it says, so it may be written where it is used, as a new object in each render.
  */
 import { useMemo, useSyncExternalStore } from "react";
-import type { RowQuery } from "../shared/projection.ts";
+import type { Folding } from "../shared/decider.ts";
+import type { IndexField, RowQuery } from "../shared/projection.ts";
 import type { LiveValue } from "./live-value.ts";
-import type { StateOf } from "./model/index.ts";
 import type { LiveState } from "./model/live-state.ts";
 import type { LiveRows, Table } from "./model/table.ts";
 import type { Store } from "./store.ts";
@@ -20,14 +20,17 @@ export function useLive<T>(live: Pick<LiveValue<T>, "subscribe" | "getSnapshot">
 }
 
 /** The stream's state as the decider folds it, pending events included. A decider is known by its name and version. */
-export function useStreamState<State>(store: Pick<Store, "live">, streamId: string, decider: StateOf<State>): LiveState<State> {
+export function useStreamState<State>(store: Pick<Store, "live">, streamId: string, decider: Folding<State>): LiveState<State> {
   const { name, version } = decider;
   // biome-ignore lint/correctness/useExhaustiveDependencies: a decider of the same name and version folds the same
   return useLive(useMemo(() => store.live(streamId, decider), [store, streamId, name, version]));
 }
 
 /** The rows that a query finds, pending events included. */
-export function useRows<Row>(table: Pick<Table<Row>, "live">, query: RowQuery<Row> = {}): LiveRows<Row> {
+export function useRows<Row, Index extends IndexField<Row>>(
+  table: Pick<Table<Row, Index>, "live">,
+  query: RowQuery<NoInfer<Index>> = {},
+): LiveRows<Row> {
   const { index, equals, from, to, direction, limit } = query;
   // biome-ignore lint/correctness/useExhaustiveDependencies: a query is all of its fields
   return useLive(useMemo(() => table.live(query), [table, index, equals, from, to, direction, limit]));

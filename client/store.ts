@@ -1,6 +1,6 @@
 import { withCause } from "../shared/causation.ts";
 import { type Commit, parseCommit } from "../shared/commit.ts";
-import type { AnyDecider, CommandNote, DecidedEvent, Decider } from "../shared/decider.ts";
+import type { AnyDecider, CommandNote, DecidedEvent, Decider, Folding } from "../shared/decider.ts";
 import { HeadwaterError, InvalidRequestError, StoreClosedError, StreamNotFoundError, UnavailableError } from "../shared/errors.ts";
 import type { ConfirmedEvent, NewEvent } from "../shared/event.ts";
 import { exactVersion } from "../shared/expected-version.ts";
@@ -9,7 +9,7 @@ import { type History, isWithin, type Scope } from "../shared/history.ts";
 import { completeLimits, type Limits, parseCount } from "../shared/limits.ts";
 import { isOrdinal, type Version } from "../shared/order.ts";
 
-import type { Projection } from "../shared/projection.ts";
+import type { IndexField, Projection } from "../shared/projection.ts";
 import { parkUndecided } from "../shared/resolution.ts";
 import { parseStreamId, type StreamId } from "../shared/stream-id.ts";
 import { Appender } from "./appender.ts";
@@ -24,7 +24,7 @@ import type { Aggregate, FoldOptions } from "./model/aggregates.ts";
 import type { Conflict } from "./model/conflicts.ts";
 import type { Exported } from "./model/export.ts";
 import type { Handled, HandleOptions } from "./model/handle.ts";
-import type { Model, StateOf } from "./model/index.ts";
+import type { Model } from "./model/index.ts";
 import type { Kit, Opened } from "./model/kit.ts";
 import type { LiveState } from "./model/live-state.ts";
 import type { Handler, SubscribeOptions } from "./model/subscriber.ts";
@@ -321,7 +321,7 @@ export class Store implements EventStore {
   }
 
   /** The stream's state as the decider folds it; its initial state where there is no such stream. */
-  async aggregateStream<State>(streamId: string, decider: StateOf<State>, options?: FoldOptions): Promise<Aggregate<State>> {
+  async aggregateStream<State>(streamId: string, decider: Folding<State>, options?: FoldOptions): Promise<Aggregate<State>> {
     return (await this.#load()).aggregateStream(streamId, decider, options);
   }
 
@@ -334,14 +334,14 @@ export class Store implements EventStore {
   async handle<State, Command, Event extends DecidedEvent>(
     streamId: string,
     decider: Decider<State, Command, Event, never>,
-    command: Command,
+    command: NoInfer<Command>,
     options: HandleOptions = {},
   ): Promise<Handled<State, Event>> {
     return (await this.#load()).handle(streamId, decider, command, options);
   }
 
   /** The stream's state as it changes, for user interfaces. */
-  live<State>(streamId: string, decider: StateOf<State>): LiveValue<LiveState<State>> {
+  live<State>(streamId: string, decider: Folding<State>): LiveValue<LiveState<State>> {
     const initial: LiveState<State> = { streamId, state: decider.initialState, version: 0, pending: 0, status: "loading" };
     return new LiveValue(initial, (set) =>
       later(
@@ -369,7 +369,7 @@ export class Store implements EventStore {
   }
 
   /** Rows folded from the feed, kept in step in the background. The same table for the same projection. */
-  async project<Row, Event>(projection: Projection<Row, Event>): Promise<Table<Row>> {
+  async project<Row, Event, Index extends IndexField<Row> = never>(projection: Projection<Row, Event, Index>): Promise<Table<Row, Index>> {
     return (await this.#load()).project(projection);
   }
 

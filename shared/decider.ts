@@ -44,6 +44,12 @@ export interface Decider<State, Command, Event extends DecidedEvent = DecidedEve
 // biome-ignore lint/suspicious/noExplicitAny: the types of a decider stand on both sides of its functions
 export type AnyDecider = Decider<any, any, any, any>;
 
+/** A decider as far as it folds a state of events. */
+export interface Folding<State> extends Pick<AnyDecider, "name" | "version"> {
+  readonly initialState: State;
+  evolve(state: State, event: never): State;
+}
+
 /** What is kept of the command with the pending commit that came from it. */
 export interface CommandNote {
   /** The decider's name. */

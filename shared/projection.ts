@@ -10,7 +10,13 @@ import { isContinued } from "./continued.ts";
 import type { RecordedEvent } from "./event.ts";
 import type { Scope } from "./history.ts";
 
-export interface Projection<Row, Event = RecordedEvent> {
+/** Fields of a row by which rows can be found: they may hold a text or a number. */
+export type IndexField<Row> = {
+  [Field in keyof Row & string]-?: [Extract<Row[Field], string | number>] extends [never] ? never : Field;
+}[keyof Row & string];
+
+/** `Index` narrows what queries may name: left out, any field that can be one. */
+export interface Projection<Row, Event = RecordedEvent, Index extends IndexField<Row> = IndexField<Row>> {
   /** Of `[A-Za-z0-9._-]`, unique in the app. */
   readonly name: string;
   /** A whole number from 1, raised when `key`, `evolve`, the filter or the indexes change: it is built anew then. */
@@ -19,7 +25,7 @@ export interface Projection<Row, Event = RecordedEvent> {
   readonly category?: string | readonly string[];
   readonly type?: string | readonly string[];
   /** Fields of a row by which rows are found: they hold texts or numbers; a row without one is not found by it. */
-  readonly indexes?: readonly (keyof Row & string)[];
+  readonly indexes?: readonly Index[];
   /** The rows that an event has to do with. Default: one, by the id of its stream. */
   key?(event: Event): string | readonly string[] | undefined;
   /** The row with the event; nothing where there is no row with it. Pure, as a decider's. */
@@ -28,7 +34,7 @@ export interface Projection<Row, Event = RecordedEvent> {
 
 /** Any projection, where nothing is done with its types. */
 // biome-ignore lint/suspicious/noExplicitAny: the types of a projection stand on both sides of its functions
-export type AnyProjection = Projection<any, any>;
+export type AnyProjection = Projection<any, any, any>;
 
 /** How far the feed is folded into rows. */
 export interface Folded {
@@ -90,8 +96,8 @@ export function foldRows<Row>(
 }
 
 /** Which rows, in the order of an index and of their keys; all in the order of their keys where no index is named. */
-export interface RowQuery<Row = never> {
-  readonly index?: keyof Row & string;
+export interface RowQuery<Index extends string = string> {
+  readonly index?: Index;
   readonly equals?: string | number;
   /** Inclusive. */
   readonly from?: string | number;

@@ -9,13 +9,12 @@
  */
 
 import { isContinued } from "../../shared/continued.ts";
-import { fold } from "../../shared/decider.ts";
+import { type Folding, fold } from "../../shared/decider.ts";
 import { isUsable, isWorthTaking, type SnapshotFacts } from "../../shared/snapshot.ts";
 import type { Snapshot } from "../database.ts";
 import type { ReadTx, WriteTx } from "../device-log.ts";
 import { historyOf, streamEvents, versionOf, whole } from "../device-log.ts";
 import type { StreamEvent } from "../event-store.ts";
-import type { StateOf } from "./index.ts";
 import type { Kit } from "./kit.ts";
 import { momentOf } from "./moment.ts";
 import { whenIdle } from "./when-idle.ts";
@@ -49,7 +48,7 @@ export class Aggregates {
     this.#kit = kit;
   }
 
-  async read<State>(streamId: string, decider: StateOf<State>, { upTo }: FoldOptions): Promise<Aggregate<State>> {
+  async read<State>(streamId: string, decider: Folding<State>, { upTo }: FoldOptions): Promise<Aggregate<State>> {
     if (upTo === undefined) return (await this.readFrom(streamId, decider)).aggregate;
     const events = (await this.#events(streamId, 1)).filter(isUpTo(upTo));
     return {
@@ -66,7 +65,7 @@ export class Aggregates {
    */
   async readFrom<State>(
     streamId: string,
-    decider: StateOf<State>,
+    decider: Folding<State>,
     known?: Base<State>,
   ): Promise<{ aggregate: Aggregate<State>; base: Base<State>; unconfirmed: string }> {
     const { from, events, history, isKnown } = await this.#stored(streamId, decider, known);
@@ -90,7 +89,7 @@ export class Aggregates {
   }
 
   /** A snapshot and the events behind it, in one transaction: a reset between two would put two histories together. */
-  async #stored<State>(streamId: string, decider: StateOf<State>, known: Base<State> | undefined) {
+  async #stored<State>(streamId: string, decider: Folding<State>, known: Base<State> | undefined) {
     const { database, read } = this.#kit;
     return database.run(async (db) => {
       const tx: ReadTx = db.transaction(["events", "snapshots", "meta"], "readonly");
@@ -104,7 +103,7 @@ export class Aggregates {
   }
 
   /** Nobody waits for it, and nothing depends on it. */
-  #take<State>(streamId: string, decider: StateOf<State>, { state, version, resets }: Base<State>): void {
+  #take<State>(streamId: string, decider: Folding<State>, { state, version, resets }: Base<State>): void {
     const { database, ending } = this.#kit;
     const snapshot: Snapshot & SnapshotFacts = { decider: decider.name, streamId, deciderVersion: decider.version, version, state };
     whenIdle(ending, async () => {
@@ -130,7 +129,7 @@ export class Aggregates {
 async function readSnapshot<State>(
   tx: ReadTx,
   streamId: string,
-  decider: StateOf<State>,
+  decider: Folding<State>,
 ): Promise<Omit<Base<State>, "resets"> | undefined> {
   const [snapshot, streamVersion] = await Promise.all([tx.objectStore("snapshots").get([decider.name, streamId]), versionOf(tx, streamId)]);
   if (snapshot === undefined || !isUsable(snapshot, decider.version, streamVersion)) return undefined;

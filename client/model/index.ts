@@ -1,10 +1,10 @@
 /** Modelling over a device's store: what of a store is loaded when it is first needed. */
 
-import type { AnyDecider, DecidedEvent, Decider } from "../../shared/decider.ts";
+import type { DecidedEvent, Decider, Folding } from "../../shared/decider.ts";
 import { InvalidRequestError } from "../../shared/errors.ts";
 import type { ConfirmedEvent, NewEvent } from "../../shared/event.ts";
 import type { History, Scope } from "../../shared/history.ts";
-import type { AnyProjection, Projection } from "../../shared/projection.ts";
+import type { AnyProjection, IndexField, Projection } from "../../shared/projection.ts";
 import type { Resolve } from "../../shared/resolution.ts";
 import { checkEvents, createReader } from "../event-checks.ts";
 import { type Aggregate, Aggregates, type FoldOptions } from "./aggregates.ts";
@@ -39,7 +39,7 @@ export class Model {
     this.resolve = createResolver(this.#kit);
   }
 
-  aggregateStream<State>(streamId: string, decider: StateOf<State>, options: FoldOptions = {}): Promise<Aggregate<State>> {
+  aggregateStream<State>(streamId: string, decider: Folding<State>, options: FoldOptions = {}): Promise<Aggregate<State>> {
     return this.#aggregates.read(streamId, decider, options);
   }
 
@@ -52,7 +52,7 @@ export class Model {
     return handleCommand(this.#kit, this.#aggregates, streamId, decider, command, options);
   }
 
-  async project<Row, Event>(projection: Projection<Row, Event>): Promise<Table<Row>> {
+  async project<Row, Event, Index extends IndexField<Row>>(projection: Projection<Row, Event, Index>): Promise<Table<Row, Index>> {
     const { name, version } = projection;
     const known = this.#projectors.get(name);
     const isSame = known?.projection === projection;
@@ -67,7 +67,7 @@ export class Model {
     if (!isSame) (await known?.projector)?.close();
     const projector = isSame ? known.projector : Projector.open(this.#kit, projection);
     this.#projectors.set(name, { projection, projector });
-    return new Table<Row>(this.#kit, projection, await projector);
+    return new Table<Row, Index>(this.#kit, projection, await projector);
   }
 
   /** Events that are to be appended, complete. @throws InvalidRequestError where they are none that the app knows */
@@ -85,7 +85,7 @@ export class Model {
     return new SubscriptionKeeper(this.#kit, name);
   }
 
-  watchStream<State>(initial: LiveState<State>, decider: StateOf<State>, set: (value: LiveState<State>) => void): () => void {
+  watchStream<State>(initial: LiveState<State>, decider: Folding<State>, set: (value: LiveState<State>) => void): () => void {
     return watchStream(this.#kit, this.#aggregates, initial, decider, set);
   }
 
@@ -116,10 +116,6 @@ export class Model {
     return this.#kit.database.run((db) => followStreams(db, streamIds));
   }
 }
-
-/** A decider as far as it folds. */
-export type StateOf<State> = Pick<Decider<State, never, DecidedEvent, never>, "name" | "version" | "initialState" | "evolve"> &
-  Pick<AnyDecider, "evolve">;
 
 function watched(changes: Set<() => void>, listener: () => void): () => void {
   changes.add(listener);

@@ -1,6 +1,6 @@
 /** A stream's state as it changes. Of many changes at once one is told: a page of the feed is one, not one for each event. */
+import type { Folding } from "../../shared/decider.ts";
 import type { Aggregate, Aggregates, Base } from "./aggregates.ts";
-import type { StateOf } from "./index.ts";
 import type { Kit } from "./kit.ts";
 import { latest } from "./latest.ts";
 
@@ -15,7 +15,7 @@ export function watchStream<State>(
   kit: Kit,
   aggregates: Aggregates,
   initial: LiveState<State>,
-  decider: StateOf<State>,
+  decider: Folding<State>,
   set: (value: LiveState<State>) => void,
 ): () => void {
   let base: Base<State> | undefined;

@@ -1,7 +1,7 @@
 /** A projection as an app uses it. */
 
 import { readerFilter } from "../../shared/feed-filter.ts";
-import { type AnyProjection, type FoundRow, foldRows, type Projection, type RowQuery } from "../../shared/projection.ts";
+import { type AnyProjection, type FoundRow, foldRows, type IndexField, type Projection, type RowQuery } from "../../shared/projection.ts";
 import { readHistory } from "../device-log.ts";
 import { LiveValue } from "../live-value.ts";
 import { type FoldOptions, isUpTo } from "./aggregates.ts";
@@ -17,13 +17,13 @@ export interface LiveRows<Row> {
   readonly error: unknown;
 }
 
-export class Table<Row> {
+export class Table<Row, Index extends IndexField<Row> = IndexField<Row>> {
   readonly #kit: Kit;
-  readonly #projection: Projection<Row, never>;
+  readonly #projection: Projection<Row, never, Index>;
   readonly #projector: Projector;
 
   /** @internal Use `store.project`. */
-  constructor(kit: Kit, projection: Projection<Row, never>, projector: Projector) {
+  constructor(kit: Kit, projection: Projection<Row, never, Index>, projector: Projector) {
     this.#kit = kit;
     this.#projection = projection;
     this.#projector = projector;
@@ -49,13 +49,13 @@ export class Table<Row> {
    *
    * @throws InvalidRequestError where the projection has no such index
    */
-  async query(query: RowQuery<Row> = {}): Promise<readonly FoundRow<Row>[]> {
+  async query(query: RowQuery<Index> = {}): Promise<readonly FoundRow<Row>[]> {
     // The rows of a projection are what its `evolve` answers.
-    return (await this.#projector.query(query as RowQuery)) as FoundRow<Row>[];
+    return (await this.#projector.query(query)) as FoundRow<Row>[];
   }
 
   /** The same as it changes, for user interfaces: told once for many changes at once. */
-  live(query: RowQuery<Row> = {}): LiveValue<LiveRows<Row>> {
+  live(query: RowQuery<Index> = {}): LiveValue<LiveRows<Row>> {
     let shown: LiveRows<Row> = { rows: [], status: "loading", error: undefined };
     return new LiveValue<LiveRows<Row>>(shown, (set) => {
       const watch = (listener: () => void) => {
@@ -87,9 +87,9 @@ export class Table<Row> {
   }
 }
 
-async function rowsUpTo<Row>(
+async function rowsUpTo<Row, Index extends IndexField<Row>>(
   kit: Kit,
-  projection: Projection<Row, never>,
+  projection: Projection<Row, never, Index>,
   upTo: Exclude<NonNullable<FoldOptions["upTo"]>, { version: number }>,
 ): Promise<Map<string, Row>> {
   const isWanted = isUpTo(upTo);

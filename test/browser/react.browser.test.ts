@@ -105,7 +105,7 @@ test("queries that differ in a bound alone are two", async () => {
   const store = await open();
   const table = await store.project(levels);
   await store.appendToStream("Stock-1", [filled(5)]);
-  const Levels = ({ query }: { readonly query: RowQuery<Level> }) => {
+  const Levels = ({ query }: { readonly query: RowQuery<keyof Level> }) => {
     const { rows, status } = useRows(table, query);
     return createElement("p", null, `${status} ${rows.length}`);
   };

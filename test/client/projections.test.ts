@@ -199,7 +199,7 @@ test("in a store that stays open, another version of a projection takes the plac
   const before = await store.project(permits);
   await before.caughtUp();
   await expect(store.project({ ...permits })).rejects.toThrow("Two projections are named");
-  const after = await store.project<Permit, PermitEvent>({ ...permits, version: 2, evolve: () => ({ status: "new", steps: 7 }) });
+  const after = await store.project({ ...permits, version: 2, evolve: () => ({ status: "new", steps: 7 }) });
   await after.caughtUp();
   expect(await after.get("Permit-1")).toEqual({ status: "new", steps: 7 });
   await expect(before.query()).rejects.toMatchObject({ code: "store-closed" });

@@ -1,104 +1,156 @@
-/** The documents' code, type-checked as it stands there, and the README's run against a real edge; and where they point to. */
-import { execFile } from "node:child_process";
+/** What of the README a run by itself does not show: a script whose position nobody knows, a token, a Worker, commands. And all pages' links. */
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { existsSync } from "node:fs";
-import { mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { readdir, readFile, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { promisify } from "node:util";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { gunzipSync, gzipSync } from "node:zlib";
+import { SignJWT } from "jose";
+import { afterAll, beforeAll, expect, test, vi } from "vitest";
+import { connectStore } from "../../client/http.ts";
+import { type Block, blocksOf, Page } from "../support/document.ts";
 import { type EdgeProcess, startEdge } from "../support/edge.ts";
 
-const run = promisify(execFile);
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
-/** Within the package, so that `headwater` names what was built of it. */
-const FOLDER = join(ROOT, "test-results/readme");
 
+const blocks = blocksOf("README.md");
 let edge: EdgeProcess;
-let blocks: Record<string, string[]>;
+let page: Page;
 
 beforeAll(async () => {
   edge = await startEdge();
-  await mkdir(FOLDER, { recursive: true });
-  const readme = await readFile(join(ROOT, "README.md"), "utf8");
-  const all = [...readme.matchAll(/```(\w+)\n([\s\S]*?)```/g)].map(([, language, text]) => ({
-    language: language ?? "",
-    text: text ?? "",
-  }));
-  blocks = Object.fromEntries(
-    Object.entries(Object.groupBy(all, ({ language }) => language)).map(([key, own]) => [key, (own ?? []).map(({ text }) => text)]),
-  );
+  page = await Page.write("README.md", edge.url, "readme");
 });
-
 afterAll(async () => {
   await edge.stop();
-  await rm(FOLDER, { recursive: true, force: true });
+  await page.remove();
 });
 
-async function block(language: string, index: number): Promise<string> {
-  const text = blocks[language]?.[index];
-  if (text === undefined) throw new Error(`The README has no block ${index} of ${language}.`);
-  return text;
+/** The one that says so, already checked by the compiler. */
+async function compiled(what: string): Promise<Block> {
+  const [block, ...others] = blocks.filter(({ code }) => code.includes(what));
+  if (block === undefined || others.length > 0) throw new Error(`The README has no one block with ${what}.`);
+  await page.check(block);
+  return block;
 }
-
-/** What the code prints, on a device of its own, with the test's edge in the place of the one of `npm start`. */
-async function outputOf(code: string, name: string, settings: Readonly<Record<string, string>> = {}): Promise<string> {
-  const file = join(FOLDER, `${name}.ts`);
-  await writeFile(file, code.replaceAll("http://127.0.0.1:8787", edge.url));
-  const { stdout } = await run(process.execPath, ["--import", "fake-indexeddb/auto", file], {
-    cwd: ROOT,
-    env: { ...process.env, ...settings },
-  });
-  return stdout;
-}
-
-async function check(code: string, name: string, lib: string, types: string): Promise<void> {
-  const file = join(FOLDER, `${name}-types.ts`);
-  await writeFile(file, code);
-  const options = ["--strict", "--noEmit", "--skipLibCheck", "--module", "esnext", "--moduleResolution", "bundler", "--target", "es2022"];
-  await run(process.execPath, ["node_modules/typescript/bin/tsc", "--ignoreConfig", ...options, "--lib", lib, "--types", types, file], {
-    cwd: ROOT,
-  });
-}
-
-test("the first page of code does what it says", async () => {
-  const code = await block("ts", 0);
-  await check(code, "first-page", "es2024,dom,dom.iterable,dom.asynciterable", "");
-  expect(await outputOf(code, "first-page")).toBe(await block("text", 0));
-});
 
 test("a script talks to the edge over HTTP", async () => {
-  const code = await block("ts", 1);
-  await check(code, "script", "es2024,dom,dom.iterable,dom.asynciterable", "");
-  expect(await outputOf(code, "script")).toMatch(/^Permit-2@1 #\d+\n$/);
+  expect(await page.outputOf(await compiled("connectStore("))).toMatch(/^Permit-2@1 #\d+\n$/);
 });
 
 test("a few lines sign a token", async () => {
-  const code = await block("ts", 2);
-  await check(code, "token", "es2024,dom", "node");
-  expect(await outputOf(code, "token", { JWT_SECRET: "0123456789abcdef0123456789abcdef" })).toBe("3\n");
+  expect(await page.outputOf(await compiled("SignJWT"), { JWT_SECRET: "0123456789abcdef0123456789abcdef" })).toBe("3\n");
 });
 
-test("a Worker of one's own embeds the edge", async () => {
-  await check(await block("ts", 3), "worker", "es2024,esnext.disposable", "@cloudflare/workers-types");
-});
-
-test("the code of the other documents compiles", async () => {
-  const pages = (await readdir(join(ROOT, "docs"), { recursive: true })).filter((path) => path.endsWith(".md"));
-  // A page whose blocks belong together has a test of its own.
-  const files = pages.filter((path) => !existsSync(join(ROOT, "test/docs", path.replace(/\.md$/, ".test.ts"))));
-  const texts = await Promise.all(files.map((file) => readFile(join(ROOT, "docs", file), "utf8")));
-  const code = texts.flatMap((text) => [...text.matchAll(/```ts\n([\s\S]*?)```/g)].map(([, block = ""]) => block));
-  expect(code.length).toBeGreaterThan(0);
-  for (const [i, block] of code.entries()) await check(block, `docs-${i}`, "es2024,dom,dom.iterable,dom.asynciterable", "");
+test("a Worker of one's own embeds the edge, and asks who is asking", async () => {
+  const { name } = await compiled("createEdge(");
+  const settings = await readFile(join(ROOT, "test/support/wrangler.toml"), "utf8");
+  await writeFile(join(ROOT, page.folder, "wrangler.toml"), settings.replace("../../worker/main.ts", name));
+  const own = await startEdge({}, `${page.folder}/wrangler.toml`);
+  try {
+    const append = async (store: string, headers: Record<string, string>) => {
+      const body = JSON.stringify({ events: [{ type: "Noted", data: {} }] });
+      return (await fetch(`${own.url}/v1/${store}/streams/Note-1`, { method: "POST", headers, body })).status;
+    };
+    expect(await append("permits", {})).toBe(401);
+    expect(await append("permits", { "x-user": "ann" })).toBe(201);
+    expect(await append("other", { "x-user": "ann" })).toBe(403);
+  } finally {
+    await own.stop();
+  }
 });
 
 test("the commands are those that there are", async () => {
   const { scripts } = JSON.parse(await readFile(join(ROOT, "package.json"), "utf8"));
-  const commands = (blocks["sh"] ?? []).join("");
+  const commands = blocks.flatMap(({ language, code }) => (language === "sh" ? [code] : [])).join("");
   for (const [, name] of commands.matchAll(/npm (start|test)/g)) expect(scripts).toHaveProperty(name ?? "");
-  for (const [, name] of commands.matchAll(/npx headwater (\w+)/g)) {
-    const { stdout } = await run(process.execPath, ["dist/cli/main.js", name ?? "", "--help"], { cwd: ROOT });
-    expect(stdout).toContain(`Usage: headwater ${name}`);
+  // What the settings do is tested with `npm start` itself: test/demo/demo.test.ts.
+  expect(commands).toContain("npm start -- --var AUTH:jwt");
+});
+
+/** A line of the README, in a shell, against an edge of the test's. */
+function inShell(line: string, url: string, settings: Readonly<Record<string, string>> = {}) {
+  const command = line.replaceAll("npx headwater", `${process.execPath} dist/cli/main.js`).replaceAll("http://127.0.0.1:8787", url);
+  return spawn("bash", ["-c", `set -o pipefail; ${command}`], { cwd: ROOT, detached: true, env: { ...process.env, ...settings } });
+}
+
+async function outputOf(child: ReturnType<typeof inShell>): Promise<string> {
+  let output = "";
+  for (const stream of [child.stdout, child.stderr]) stream.on("data", (text) => (output += text));
+  const [exitCode] = await once(child, "close");
+  expect(exitCode, output).toBe(0);
+  return output;
+}
+
+/** Of one that goes on until it is ended. */
+async function firstLineOf(child: ReturnType<typeof inShell>, provoke: () => Promise<unknown>): Promise<string> {
+  let output = "";
+  child.stdout.on("data", (text) => (output += text));
+  try {
+    await vi.waitFor(
+      async () => {
+        await provoke();
+        expect(output).toContain("\n");
+      },
+      { timeout: 30_000, interval: 200 },
+    );
+  } finally {
+    if (child.pid !== undefined) process.kill(-child.pid, "SIGKILL");
+  }
+  return output.split("\n")[0] ?? "";
+}
+
+const append = (url: string) => connectStore({ url }).appendToStream(`Permit-${crypto.randomUUID()}`, [{ type: "Noted", data: {} }]);
+
+test("from a terminal: each line as it stands there, with a part of the log", async () => {
+  const lines =
+    blocks
+      .find(({ code }) => code.includes("headwater import"))
+      ?.code.trimEnd()
+      .split("\n") ?? [];
+  // All 8,577 lines, imported twice, take most of a minute.
+  const log = gunzipSync(await readFile(join(ROOT, "test/data/permits.ndjson.gz"))).toString();
+  const part = `${page.folder}/part.ndjson.gz`;
+  await writeFile(join(ROOT, part), gzipSync(`${log.split("\n").slice(0, 500).join("\n")}\n`));
+  const own = (line: string) =>
+    line
+      .replaceAll("/v1/permits", "/v1/terminal")
+      .replace("> permits", `> ${page.folder}/permits`)
+      .replace("test/data/permits.ndjson.gz", part);
+  const [importing = "", verifying = "", exporting = "", tailing = "", ...others] = lines.map(own);
+  expect(others).toEqual([]);
+  await outputOf(inShell(importing, edge.url));
+  expect(await outputOf(inShell(verifying, edge.url))).toMatch(/^clean: 500 events/m);
+  await outputOf(inShell(importing, edge.url));
+  await outputOf(inShell(exporting, edge.url));
+  expect((await readFile(join(ROOT, page.folder, "permits.ndjson"), "utf8")).trimEnd().split("\n")).toHaveLength(500);
+  const line = await firstLineOf(inShell(tailing, edge.url), () => append(`${edge.url}/v1/terminal`));
+  expect(JSON.parse(line)).toMatchObject({ type: "Noted" });
+});
+
+test("a token that the command line signs lets it read", async () => {
+  const [setting = "", starting = "", tailing = "", ...others] =
+    blocks
+      .find(({ code }) => code.includes("headwater token"))
+      ?.code.trimEnd()
+      .split("\n") ?? [];
+  expect([starting, others]).toEqual(["npm start -- --var AUTH:jwt --var JWT_SECRET:$JWT_SECRET", []]);
+  const [, secret = ""] = /^export JWT_SECRET=(\w+)$/.exec(setting) ?? [];
+  const closed = await startEdge({ AUTH: "jwt", JWT_SECRET: secret });
+  try {
+    const url = `${closed.url}/v1/permits`;
+    await expect(append(url)).rejects.toMatchObject({ code: "unauthenticated" });
+    const claims = { headwater: [{ store: "*", streams: ["*"], can: ["append"] }] };
+    const key = new TextEncoder().encode(secret);
+    const token = await new SignJWT(claims).setProtectedHeader({ alg: "HS256" }).setExpirationTime("5m").sign(key);
+    const writer = connectStore({ url, token: () => token });
+    const line = await firstLineOf(inShell(tailing, closed.url, { JWT_SECRET: secret }), () =>
+      writer.appendToStream(`Permit-${crypto.randomUUID()}`, [{ type: "Noted", data: {} }]),
+    );
+    expect(JSON.parse(line)).toMatchObject({ type: "Noted" });
+  } finally {
+    await closed.stop();
   }
 });
 

@@ -42,7 +42,7 @@ afterAll(async () => {
 });
 
 test("the page's blocks compile", async () => {
-  expect([...files.keys()]).toEqual(["event-types.ts", "worker.ts", "script.ts", "samples.ts"]);
+  expect([...files.keys()]).toEqual(["event-types.ts", "worker.ts", "script.ts", "device.ts", "samples.ts"]);
   const options = ["--strict", "--noEmit", "--skipLibCheck", "--module", "esnext", "--moduleResolution", "bundler", "--target", "es2022"];
   const tsc = ["node_modules/typescript/bin/tsc", "--ignoreConfig", "--allowImportingTsExtensions", ...options];
   const check = (lib: string, types: string, ...names: string[]) =>

@@ -1,5 +1,6 @@
 import { createExecutionContext, env } from "cloudflare:test";
 import { afterEach, expect, test, vi } from "vitest";
+import operations from "../../docs/operations.md?raw";
 import { createEdge, type EdgeEnv, LogObject } from "../../worker/index.ts";
 import { event } from "./edge-calls.ts";
 
@@ -40,6 +41,18 @@ test("each request is told in one line of JSON, with what became of it", async (
     { ...one, method: "PUT", path: "/nowhere", status: 404, code: "invalid-request" },
     { ...one, method: "OPTIONS", path: "/health", status: 403, code: "forbidden" },
   ]);
+});
+
+test("the line that docs/operations.md shows has the fields of one that is written", async () => {
+  const { lines, call, append } = journaled();
+  await call("/v1/STORE/streams/A-1", append(1));
+  const { events } = JSON.parse(append(1).body);
+  await call("/v1/STORE/streams/A-1", { method: "POST", body: JSON.stringify({ events, expectedVersion: 7 }) });
+  const shown = JSON.parse(/```json\n([\s\S]*?)```/.exec(operations)?.[1] ?? "");
+  const written = JSON.parse(lines[1] ?? "");
+  expect(Object.keys(shown)).toEqual(Object.keys(written));
+  const { level, method, status, code } = written;
+  expect(shown).toMatchObject({ level, method, status, code });
 });
 
 test("no line has a token, a payload or a query in it, not even where something fails", async () => {

@@ -1,0 +1,25 @@
+/** What the pages show as JSON is of the form that the code has. */
+import { expect, test } from "vitest";
+import { parseGrants } from "../../shared/grants.ts";
+import { match } from "../../shared/shape.ts";
+import { GRANTS_CLAIM } from "../../shared/token.ts";
+import { subscriptionStatus } from "../../shared/wire.ts";
+import { blocksOf } from "../support/document.ts";
+
+function jsonOf(path: string): Record<string, unknown> {
+  const [block, ...others] = blocksOf(path).filter(({ language }) => language === "json");
+  if (block === undefined || others.length > 0) throw new Error(`${path} has no one block of JSON.`);
+  return JSON.parse(block.code);
+}
+
+test("a token's claims", () => {
+  const { [GRANTS_CLAIM]: grants, ...claims } = jsonOf("docs/access.md");
+  expect(parseGrants(grants)).toEqual(grants);
+  expect(claims).toEqual({ sub: expect.any(String), exp: expect.any(Number) });
+});
+
+test("where a subscription stands", () => {
+  const shown = jsonOf("docs/subscriptions.md");
+  expect(match(subscriptionStatus, shown)).toEqual(shown);
+  expect(Object.keys(shown).sort()).toEqual(Object.keys(subscriptionStatus).sort());
+});
