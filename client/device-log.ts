@@ -125,7 +125,7 @@ export async function confirmedEvents(tx: ReadTx, streamId: string, from: number
 }
 
 /** Segments read at once, before the rest of their last page. */
-const SEGMENTS_AT_ONCE = 64;
+const SEGMENTS_AT_ONCE = 32;
 
 /** Some whole pages of the confirmed log, from the first that holds something after this position. */
 export async function pagesFrom(tx: ReadTx, position: number): Promise<Segment[]> {

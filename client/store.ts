@@ -308,7 +308,7 @@ export class Store implements EventStore {
         const tx: ReadTx = db.transaction(["events", "meta"], "readonly");
         return Promise.all([pagesFrom(tx, after), historyOf(tx)]);
       });
-      if (history.resets !== resets) throw new UnavailableError("The store was reset meanwhile; ask again.");
+      if (history.resets !== resets) throw new UnavailableError("The store was reset; ask again.");
       const last = segments.at(-1);
       if (last === undefined) return;
       for (const event of eventsOfPages(segments, filter.stream)) {

@@ -52,5 +52,5 @@ export function byCommutation(
 export function parkUndecided({ command }: { readonly command?: CommandNote | undefined }): Resolution {
   return command === undefined
     ? { kind: "park" }
-    : { kind: "park", why: `Open the store with the decider ${command.decider} to have it decided again.` };
+    : { kind: "park", why: `Open the store with the decider ${command.decider} to decide it again.` };
 }

@@ -62,7 +62,7 @@ export async function* stretches(
 ): AsyncGenerator<readonly ConfirmedEvent[], void, undefined> {
   for (let at = after; at < upTo; ) {
     const stretch = await stretchAfter(database, history, { after: at, upTo }, filter);
-    if (stretch === undefined) throw new UnavailableError("The store was reset meanwhile; ask again.");
+    if (stretch === undefined) throw new UnavailableError("The store was reset; ask again.");
     yield stretch.events;
     at = stretch.end;
   }

@@ -26,6 +26,7 @@ import {
 import { entriesOf } from "../bundles.ts";
 import { allBundles, pendingEvents, readHistory } from "../device-log.ts";
 import type { StreamEvent } from "../event-store.ts";
+import { pause } from "../pause.ts";
 import { openChannel } from "../tabs.ts";
 import { followed, stretchAfter } from "./confirmed.ts";
 import { whileElected } from "./elected.ts";
@@ -46,6 +47,12 @@ export interface ProjectionStatus {
 
 /** Confirmed events behind the checkpoint that a query folds in by itself; where there are more, it answers without. */
 const BEHIND = 1000;
+
+/**
+ * Milliseconds between a change and its folding, which shares the database with whoever asks for rows because of it. They fold it in by
+ * themselves, and what comes meanwhile is folded together.
+ */
+const SETTLE = 50;
 
 export class Projector {
   readonly #kit: Kit;
@@ -148,6 +155,7 @@ export class Projector {
 
   async #catchUp(isWanted: () => boolean): Promise<void> {
     try {
+      if (this.#status.state === "ready") await pause(SETTLE, this.#ended.signal);
       while (isWanted() && (await this.#foldPage()));
       await this.#look();
     } catch (error) {
