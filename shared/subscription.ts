@@ -82,6 +82,12 @@ export type SubscriptionStep =
 /** Where a subscription begins: `now` is behind what there was when it was first known. */
 export type Beginning = "beginning" | "now" | number;
 
+/** @throws InvalidRequestError for what is none */
+export function parseBeginning(from: unknown, field: string): Beginning {
+  if (from === "beginning" || from === "now" || isOrdinal(from)) return from;
+  throw new InvalidRequestError(`${field} is "beginning", "now" or a position.`, { field });
+}
+
 /** @param facts the position where it was first known, and the log's head; a position beyond that is the head */
 export function beginningOf(from: Beginning, { since, head }: { readonly since: number; readonly head: number }): number {
   if (from === "now") return since;

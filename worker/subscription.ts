@@ -4,8 +4,7 @@ import type { ConfirmedEvent } from "../shared/event.ts";
 import { type EventTypes, upcastEvents } from "../shared/event-types.ts";
 import { feedFilter } from "../shared/feed-filter.ts";
 import { parseCount } from "../shared/limits.ts";
-import { isOrdinal } from "../shared/order.ts";
-import { type Beginning, completePolicy, type SubscriptionPolicy } from "../shared/subscription.ts";
+import { type Beginning, completePolicy, parseBeginning, type SubscriptionPolicy } from "../shared/subscription.ts";
 import type { FeedQuery } from "../shared/wire.ts";
 import type { EdgeEnv } from "./env.ts";
 
@@ -81,16 +80,19 @@ function complete<E extends EdgeEnv>(name: string, given: Subscription<E>, event
   const { category, stream, type, batchSize, retries, onFailure, setAsideInARow, from = "beginning", timeout = TIMEOUT } = given;
   const filter = { category, stream, type };
   feedFilter(filter);
-  if (from !== "beginning" && from !== "now" && !isOrdinal(from)) {
-    throw new InvalidRequestError(`${field}.from is "beginning", "now" or a position.`, { field: `${field}.from` });
-  }
   parseCount(timeout, `${field}.timeout`);
   if (timeout > LONGEST_TIMEOUT) {
     throw new InvalidRequestError(`${field}.timeout is at most ${LONGEST_TIMEOUT} milliseconds.`, { field: `${field}.timeout` });
   }
   const read = (events: readonly ConfirmedEvent[]) => (eventTypes === undefined ? events : upcastEvents(eventTypes, events).events);
   const policy = completePolicy(definedOf({ batchSize, retries, onFailure, setAsideInARow }), field);
-  return { filter: definedOf(filter), policy, from, timeout, handle: (events, ...rest) => given.handle(read(events), ...rest) };
+  return {
+    filter: definedOf(filter),
+    policy,
+    from: parseBeginning(from, `${field}.from`),
+    timeout,
+    handle: (events, ...rest) => given.handle(read(events), ...rest),
+  };
 }
 
 type Defined<T> = { [N in keyof T]?: Exclude<T[N], undefined> };

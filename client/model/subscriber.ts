@@ -22,6 +22,7 @@ import {
   completePolicy,
   nextStep,
   type Progress,
+  parseBeginning,
   type SubscriptionPolicy,
   sentenceOfRefusal,
   stopped,
@@ -90,6 +91,8 @@ export class Subscriber {
     this.#options = options;
     const { category, stream, type, correlation, name, from, onError, ...policy } = options;
     if (name === "") throw new InvalidRequestError("Name the subscription.", { field: "name" });
+    if (typeof from === "object") momentOf(from.time, "from.time");
+    else if (from !== undefined) parseBeginning(from, "from");
     this.#policy = { ...completePolicy(policy, "subscribe"), batchSize: 1 };
     const filter = readerFilter({ category, stream, type });
     const isOfCorrelation = (event: Cause) => correlation === undefined || correlationOf(event) === correlation;

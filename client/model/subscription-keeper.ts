@@ -1,6 +1,6 @@
 /** Looking after a named subscription of the device: what can be asked of it, from any tab. */
 import { InvalidRequestError } from "../../shared/errors.ts";
-import { resumed } from "../../shared/subscription.ts";
+import { parseBeginning, resumed } from "../../shared/subscription.ts";
 import { readHistory } from "../device-log.ts";
 import type { Kit } from "./kit.ts";
 import { askingChannel, begun, changeFacts, type Facts, readFacts, type SetAside } from "./subscription-facts.ts";
@@ -55,8 +55,9 @@ export class SubscriptionKeeper {
 
   /** Begins behind a position of the history that the device follows now; what was set aside stays in the list. */
   async reset(position = 0): Promise<void> {
+    const from = parseBeginning(position, "position");
     const history = await this.#kit.database.run(readHistory);
-    await this.#ask((facts) => ({ ...begun(history, position), setAside: facts.setAside, asked: facts.asked }));
+    await this.#ask((facts) => ({ ...begun(history, from), setAside: facts.setAside, asked: facts.asked }));
   }
 
   async #ask(change: (facts: Facts) => Facts): Promise<void> {

@@ -10,9 +10,9 @@
  */
 import type { DecidedEvent, Decider } from "../../shared/decider.ts";
 import { type Json, sameJson } from "../../shared/json.ts";
-import { diffOf } from "./line-diff.ts";
 import { isSameOutcome, type Outcome, outcomeOf, recorded } from "./outcome.ts";
 import { expectationOf, isRefusedAs, nameOf, type Refusal } from "./refusal.ts";
+import { difference, listed } from "./story.ts";
 
 export interface Given<Command, Event> {
   when(command: Command): When<Event>;
@@ -87,10 +87,7 @@ class Expectations<Event extends DecidedEvent> implements When<Event> {
       this.#fail(`expected ${counted(expected)}, but the command was refused.`, told(outcome), outcome.refusal);
     } else if (!sameJson(outcome.decided, expected)) {
       const came = outcome.decided.length === expected.length ? "something else" : counted(outcome.decided);
-      this.#fail(
-        `expected ${counted(expected)}, but ${came} came.`,
-        `, expected (-) and decided (+)\n${diffOf(expected, outcome.decided)}`,
-      );
+      this.#fail(`expected ${counted(expected)}, but ${came} came.`, difference(expected, outcome.decided, "decided"));
     }
   }
 }
@@ -101,9 +98,4 @@ function counted({ length }: readonly unknown[]): string {
 
 function told(outcome: Outcome): string {
   return "refusal" in outcome ? `, refused\n  ${nameOf(outcome.refusal)}` : listed(outcome.decided);
-}
-
-/** A line for each. */
-function listed(values: readonly unknown[]): string {
-  return values.length === 0 ? " nothing" : values.map((value) => `\n  ${JSON.stringify(value)}`).join("");
 }

@@ -1,5 +1,7 @@
 /** `headwater/testing`: what an app's own tests need, under any runner or none. */
 export { type Given, given, type When } from "./given.ts";
+export { type GivenProjection, givenProjection } from "./given-projection.ts";
+export { type GivenRecorded, givenRecorded } from "./given-recorded.ts";
 export { type MemoryStoreOptions, openMemoryStore } from "./memory-store.ts";
 export type { Refusal } from "./refusal.ts";
-export { replaySamples } from "./upcasters.ts";
+export { type EventSample, replaySamples } from "./upcasters.ts";

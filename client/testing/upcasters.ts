@@ -22,13 +22,13 @@ function named({ type, schemaVersion }: EventSample, i: number, fault: string | 
   return fault === undefined ? [] : [`samples[${i}], ${type} of version ${schemaVersion}: ${fault}`];
 }
 
+/** The event that a sample is of, whole. */
+export function recordedOf(sample: EventSample): EventBody {
+  return { id: "00000000-0000-4000-8000-000000000000", metadata: {}, occurredAt: "2026-01-01T00:00:00.000Z", ...sample };
+}
+
 async function faultOf(types: EventTypes, sample: EventSample): Promise<string | undefined> {
-  const recorded: EventBody = {
-    id: "00000000-0000-4000-8000-000000000000",
-    metadata: {},
-    occurredAt: "2026-01-01T00:00:00.000Z",
-    ...sample,
-  };
+  const recorded = recordedOf(sample);
   const current = types.get(sample.type);
   if (current === undefined) return "the type is not registered.";
   let read: EventBody;

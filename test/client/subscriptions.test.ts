@@ -243,10 +243,13 @@ test("options that are wrong are told to onError, and nothing is handed over", a
   const store = await openLocal();
   const errors: unknown[] = [];
   const { taken, handler } = taking();
-  const off = store.subscribe(handler, { name: "", onError: (error) => errors.push(error) });
-  await eventually(() => expect(errors).toEqual([expect.objectContaining({ code: "invalid-request", field: "name" })]));
+  const onError = (error: unknown) => errors.push(error);
+  const wrong = [{ name: "" }, { from: -1 }, { from: { time: "soon" } }, { retries: -1 }];
+  const ends = wrong.map((options) => store.subscribe(handler, { ...options, onError }));
+  const named = (field: string) => expect.objectContaining({ code: "invalid-request", field });
+  await eventually(() => expect(errors).toEqual(["name", "from", "from.time", "subscribe.retries"].map(named)));
   await note(store, 1);
-  off();
+  for (const end of ends) end();
   expect(taken).toEqual([]);
   await store.close();
 });

@@ -1,7 +1,8 @@
 /** Given, when, then: what passes, and what a person reads where it does not. */
 import { expect, test } from "vitest";
-import type { Decider } from "../../client/index.ts";
-import { given } from "../../client/testing/index.ts";
+import type { Decider, Projection } from "../../client/index.ts";
+import { given, givenProjection, givenRecorded } from "../../client/testing/index.ts";
+import { defineEventTypes, type EventTypes } from "../../shared/event-types.ts";
 
 type Opened = { readonly type: "Opened"; readonly data: { readonly limit: number } };
 type Taken = { readonly type: "Taken"; readonly data: { readonly amount: number; readonly note?: string } };
@@ -253,4 +254,85 @@ then again
 test("who waits for it as for a promise is told that it is none", async () => {
   const waiting: unknown = given(account).when({ open: 10 });
   await expect(Promise.resolve(waiting)).rejects.toThrow("Nothing is waited for here.");
+});
+
+const balances: Projection<{ readonly left: number }, Opened | Taken, "left"> = {
+  name: "balances",
+  version: 1,
+  category: "Account",
+  indexes: ["left"],
+  evolve: (row, event) => (event.type === "Opened" ? { left: event.data.limit } : row && { left: row.left - event.data.amount }),
+};
+const at = <E>(streamId: string, event: E) => ({ streamId, ...event });
+
+test("rows of a projection: those of the filter's events, none where evolve answers none, and no others", () => {
+  givenProjection(balances).thenRows({});
+  givenProjection(balances, at("Account-1", opened), at("Account-2", opened), at("Account-1", taken)).thenRows({
+    "Account-1": { left: 7 },
+    "Account-2": { left: 10 },
+  });
+  givenProjection(balances, at("Other-1", opened), at("Account-3", taken)).thenRows({});
+  expect(messageOf(() => givenProjection(balances, at("Account-1", opened)).thenRows({ "Account-1": { left: 9 } }))).toBe(
+    `balances: there are other rows.
+
+given
+  {"streamId":"Account-1","type":"Opened","data":{"limit":10}}
+then, expected (-) and folded (+)
+    {
+      "Account-1": {
+  -     "left": 9
+  +     "left": 10
+      }
+    }`,
+  );
+});
+
+test("an evolve that counts by itself, and a row that can't be stored, are found out", () => {
+  let count = 0;
+  const counting = { ...balances, evolve: () => ({ left: ++count }) };
+  expect(messageOf(() => givenProjection(counting, at("Account-1", opened)).thenRows({}))).toContain("must be pure");
+  const growing = { ...balances, evolve: () => ({ left: 1, more: () => 1 }) };
+  expect(messageOf(() => givenProjection(growing, at("Account-1", opened)).thenRows({}))).toContain("balances: a row can't be stored");
+});
+
+const types = defineEventTypes({
+  Opened: { version: 3, upcast: { 1: (data) => ({ limit: data }), 2: (data) => ({ ...(data as object), currency: "EUR" }) } },
+});
+
+test("an upcaster: what is recorded reads as data of the current version", () => {
+  givenRecorded(types, { type: "Opened", schemaVersion: 1, data: 10 }).thenRead({ limit: 10, currency: "EUR" });
+  givenRecorded(types, { type: "Opened", schemaVersion: 3, data: { limit: 1 } }).thenRead({ limit: 1 });
+  expect(messageOf(() => givenRecorded(types, { type: "Opened", schemaVersion: 2, data: { limit: 10 } }).thenRead({ limit: 10 }))).toBe(
+    `Opened: it reads as something else.
+
+given
+  {"type":"Opened","schemaVersion":2,"data":{"limit":10}}
+then, expected (-) and read (+)
+    {
+  -   "limit": 10
+  +   "limit": 10,
+  +   "currency": "EUR"
+    }`,
+  );
+});
+
+test("what can't be read as an event of today says why", () => {
+  const failing = defineEventTypes({
+    Opened: {
+      version: 2,
+      upcast: {
+        1: () => {
+          throw new Error("no such limit");
+        },
+      },
+    },
+  });
+  const read = (known: EventTypes, type: string, schemaVersion: number) =>
+    messageOf(() => givenRecorded(known, { type, schemaVersion, data: 1 }).thenRead(1));
+  expect(read(types, "Closed", 1)).toContain("Closed: no such type is registered.");
+  expect(read(types, "Opened", 4)).toContain("it is at version 3, and what was recorded is newer");
+  expect(read(failing, "Opened", 1)).toContain("no such limit");
+  let count = 0;
+  const counting = defineEventTypes({ Opened: { version: 2, upcast: { 1: () => ++count } } });
+  expect(read(counting, "Opened", 1)).toContain("must be pure");
 });

@@ -1,6 +1,6 @@
 /** What must and what must not compile of `headwater/testing`. Never run. */
-import type { Decider } from "../../client/index.ts";
-import { given } from "../../client/testing/index.ts";
+import type { Decider, Projection } from "../../client/index.ts";
+import { given, givenProjection } from "../../client/testing/index.ts";
 
 type Opened = { readonly type: "Opened"; readonly data: { readonly limit: number } };
 type Closed = { readonly type: "Closed"; readonly data: Record<string, never> };
@@ -44,3 +44,16 @@ given(recent, { ...opened, occurredAt: "2026-01-01T00:00:00Z" })
   .then(opened);
 // @ts-expect-error what it folds has a time
 given(recent, opened);
+
+const counts: Projection<{ readonly steps: number }, Opened> = {
+  name: "counts",
+  version: 1,
+  evolve: (row) => ({ steps: (row?.steps ?? 0) + 1 }),
+};
+givenProjection(counts, { streamId: "Account-1", ...opened }).thenRows({ "Account-1": { steps: 1 } });
+// @ts-expect-error an event stands in a stream
+givenProjection(counts, opened);
+// @ts-expect-error an event that the projection does not know
+givenProjection(counts, { streamId: "Account-1", type: "Lost", data: {} });
+// @ts-expect-error a row of another form
+givenProjection(counts, { streamId: "Account-1", ...opened }).thenRows({ "Account-1": { stairs: 1 } });
