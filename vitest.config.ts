@@ -28,6 +28,8 @@ const durableObjects = Object.fromEntries(
 
 export default defineConfig({
   test: {
+    // Most of the time is waiting, for an edge or a browser: on two cores, one file at a time leaves more than half of them idle.
+    maxWorkers: 2,
     projects: [
       {
         test: {
