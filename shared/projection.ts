@@ -56,8 +56,13 @@ export const UNFOLDED: Folded = { log: null, resets: 0, scope: null, position: 0
  * before what is folded already.
  */
 export function foldFrom(folded: Folded, { log, resets, scope }: Pick<Folded, "log" | "resets" | "scope">): FoldStart {
-  const isOf = folded.log === log && isContinued(folded, { resets }) && JSON.stringify(folded.scope) === JSON.stringify(scope);
+  const isOf = isOfCopy(folded, { log, resets }) && JSON.stringify(folded.scope) === JSON.stringify(scope);
   return isOf ? { start: folded, isAnew: false } : { start: { ...UNFOLDED, log, resets, scope }, isAnew: true };
+}
+
+/** Rows of another copy of the log are of events that the device may hold no more. */
+export function isOfCopy(folded: Folded, { log, resets }: Pick<Folded, "log" | "resets">): boolean {
+  return folded.log === log && isContinued(folded, { resets });
 }
 
 export interface FoldStart {

@@ -19,6 +19,7 @@ import {
   type FoundRow,
   foldFrom,
   foldRows,
+  isOfCopy,
   keysOfAll,
   overlaid,
   type RowQuery,
@@ -117,13 +118,15 @@ export class Projector {
     if (this.#before !== undefined) return (await this.#before.find(query, 0)).found;
     for (;;) {
       const before = await this.#rows.checkpoint();
-      const events = await this.#notFolded(before.position);
-      if (events === undefined) continue;
+      const beyond = await this.#notFolded(before);
+      if (beyond === undefined) continue;
+      const { events, isOther } = beyond;
       const keys = keysOfAll(this.#projection, events);
       const [{ found, checkpoint }, touched] = await Promise.all([this.#rows.find(query, keys.size), this.#rows.rowsOf(keys)]);
       // A page was folded in meanwhile.
       if (![checkpoint, touched.checkpoint].every((now) => JSON.stringify(now) === JSON.stringify(before))) continue;
-      return overlaid<unknown>(query, found, foldRows(this.#projection, touched.rows, events));
+      const [stored, rows] = isOther ? [[], new Map<string, unknown>()] : [found, touched.rows];
+      return overlaid<unknown>(query, stored, foldRows(this.#projection, rows, events));
     }
   }
 
@@ -202,14 +205,15 @@ export class Projector {
 
   /**
    * What the device holds beyond the rows: confirmed events behind the checkpoint, then pending ones; undefined where it has let go of them
-   * meanwhile.
+   * meanwhile. Where the rows are of another copy of the log, that is all that it holds.
    */
-  async #notFolded(position: number): Promise<readonly RecordedEvent[] | undefined> {
+  async #notFolded(folded: Folded): Promise<{ events: readonly RecordedEvent[]; isOther: boolean } | undefined> {
     const { database } = this.#kit;
     // In this order: what is confirmed between the two is seen twice, and told apart by its id.
     const [bundles, history] = await Promise.all([database.run(allBundles), database.run(readHistory)]);
     const behind: RecordedEvent[] = [];
-    for (let after = position; after < history.position && behind.length <= BEHIND; ) {
+    const isOther = !isOfCopy(folded, history);
+    for (let after = isOther ? 0 : folded.position; after < history.position && behind.length <= BEHIND; ) {
       const stretch = await stretchAfter(database, history, { after }, followed(this.#filter, history));
       if (stretch === undefined) return undefined;
       behind.push(...stretch.events);
@@ -221,7 +225,7 @@ export class Projector {
       .flatMap((bundle) => entriesOf(bundle, this.#filter.stream))
       .flatMap((entry): StreamEvent[] => pendingEvents(entry))
       .filter((event) => !ids.has(event.id) && (this.#filter.content?.(event) ?? true));
-    return [...confirmed, ...pending].map((event) => this.#kit.read(event));
+    return { events: [...confirmed, ...pending].map((event) => this.#kit.read(event)), isOther };
   }
 
   async #lookQuietly(): Promise<void> {
