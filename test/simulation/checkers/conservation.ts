@@ -106,10 +106,13 @@ export class ConservationChecker extends Checker {
     }
   }
 
-  /** But for what the app has put behind everything else, and for histories that are others now. */
+  /**
+   * What was taken before another was asked for stands before it: but for what the app has put behind everything else again, and
+   * for histories that are others now. Of two that were under way at once either may be first, whichever answer was heard first.
+   */
   #isInOrder(events: readonly SeenEvent[], tracked: readonly Tracked[]): void {
     const made = new Map(tracked.flatMap((commit) => commit.forms.map(([id]) => [id, commit] as const)));
-    let last: Tracked | undefined;
+    let lastAsked: Tracked | undefined;
     for (const { body, isPending } of events) {
       const commit = made.get(body.id);
       if (
@@ -121,12 +124,12 @@ export class ConservationChecker extends Checker {
         this.#wasReplaced(commit)
       )
         continue;
-      const before = last;
+      const before = lastAsked;
       this.demand(
-        before === undefined || before.acceptedAt <= commit.acceptedAt,
+        before === undefined || commit.acceptedAt >= before.askedAt,
         () => `${nameOf(commit)} was made before ${before === undefined ? "" : nameOf(before)}, and stands behind it`,
       );
-      last = commit;
+      if (before === undefined || commit.askedAt > before.askedAt) lastAsked = commit;
     }
   }
 
