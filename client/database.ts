@@ -14,6 +14,7 @@
  */
 import type { DBSchema, IDBPDatabase } from "idb";
 import type { CommandNote } from "../shared/decider.ts";
+import type { DeviceSubscription } from "../shared/device-subscription.ts";
 import { HeadwaterError, StorageFailedError, StoreClosedError, StoreFullError } from "../shared/errors.ts";
 import type { ExpectedVersion } from "../shared/expected-version.ts";
 import type { History } from "../shared/history.ts";
@@ -22,7 +23,6 @@ import type { ParkReason } from "../shared/outbox.ts";
 import type { StreamId } from "../shared/stream-id.ts";
 import type { Bundle } from "./bundles.ts";
 import { openDatabase, type Platform, renewLog } from "./idb.ts";
-import type { Facts } from "./model/subscription-facts.ts";
 import type { Segment, SegmentKey } from "./segments.ts";
 
 export interface ParkedRecord {
@@ -40,7 +40,7 @@ export interface Schema extends DBSchema {
   meta: { key: "history"; value: History };
   lease: { key: "leader"; value: Lease };
   snapshots: { key: [string, string]; value: Snapshot };
-  checkpoints: { key: string; value: Facts };
+  checkpoints: { key: string; value: DeviceSubscription };
 }
 
 /** A stream's state as a decider folded it. It may be deleted at any time: it is folded again. */

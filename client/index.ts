@@ -1,6 +1,7 @@
 /** `headwater`: the store in a browser. */
 
 export type { AnyDecider, CommandNote, DecidedEvent, Decider, Folding } from "../shared/decider.ts";
+export type { SetAside } from "../shared/device-subscription.ts";
 export {
   type ErrorCode,
   type ErrorDetails,
@@ -46,7 +47,6 @@ export type { Handled, HandleOptions } from "./model/handle.ts";
 export type { LiveState } from "./model/live-state.ts";
 export type { ProjectionStatus } from "./model/projector.ts";
 export type { Handler, SubscribeOptions } from "./model/subscriber.ts";
-export type { SetAside } from "./model/subscription-facts.ts";
 export type { SubscriptionKeeper, SubscriptionStatus } from "./model/subscription-keeper.ts";
 export type { LiveRows, Table } from "./model/table.ts";
 export type { ConflictAnswer, ConflictRules } from "./rules.ts";

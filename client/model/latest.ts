@@ -14,11 +14,15 @@ export function latest({ watch, ending }: Pick<Kit, "watch" | "ending">, work: (
     isDue = true;
     if (isRunning) return;
     isRunning = true;
-    while (isDue && isWanted()) {
-      isDue = false;
-      await work(isWanted);
+    try {
+      while (isDue && isWanted()) {
+        isDue = false;
+        await work(isWanted);
+      }
+    } finally {
+      // Work that throws is an uncaught error of whoever gave it, and is tried again at the next change.
+      isRunning = false;
     }
-    isRunning = false;
   };
   const unwatch = watch(() => void run());
   void run();

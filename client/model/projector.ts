@@ -35,6 +35,7 @@ import { flush } from "./flush.ts";
 import type { Kit } from "./kit.ts";
 import { latest } from "./latest.ts";
 import { RowDatabase, rowsName } from "./row-database.ts";
+import { uncaught } from "./uncaught.ts";
 
 export interface ProjectionStatus {
   /** `building`: there are no rows yet; `rebuilding`: rows of the version before answer; `failed`: `error` says why. */
@@ -248,7 +249,7 @@ export class Projector {
 
   #show(status: ProjectionStatus): void {
     this.#status = status;
-    for (const listener of this.#listeners) listener();
+    for (const listener of this.#listeners) uncaught(listener);
   }
 }
 

@@ -7,50 +7,38 @@
  * What the device comes to hold later, because its filter was widened, is handed over before the feed goes on: each such part has a
  * checkpoint of its own. Another history stops a subscription that began on one: its positions mean something else there.
  */
+import { assert } from "../../shared/assert.ts";
 import { type Cause, correlationOf } from "../../shared/causation.ts";
-import { isContinued } from "../../shared/continued.ts";
+import {
+  afterHandOver,
+  afterLook,
+  afterReplay,
+  begun,
+  continuedIn,
+  type DeviceSubscription,
+  type Due,
+  dueOf,
+  standingIn,
+  stoppedByHistory,
+  unlessAsked,
+} from "../../shared/device-subscription.ts";
 import { HeadwaterError, InvalidRequestError } from "../../shared/errors.ts";
 import type { ConfirmedEvent } from "../../shared/event.ts";
 import { type FeedFilter, readerFilter } from "../../shared/feed-filter.ts";
-import { type History, isWithin } from "../../shared/history.ts";
+import type { History } from "../../shared/history.ts";
 import { NO_EVENTS, withEvent } from "../../shared/mark.ts";
-import {
-  afterHandled,
-  afterPassed,
-  afterRefused,
-  type Beginning,
-  completePolicy,
-  nextStep,
-  type Progress,
-  parseBeginning,
-  type SubscriptionPolicy,
-  sentenceOfRefusal,
-  stopped,
-  waitAfter,
-  waitLeft,
-} from "../../shared/subscription.ts";
+import { type Beginning, completePolicy, parseBeginning, type SubscriptionPolicy, sentenceOfRefusal } from "../../shared/subscription.ts";
 import { confirmedEvents, type ReadTx, readHistory } from "../device-log.ts";
 import type { ReadAllOptions } from "../event-store.ts";
 import { pause } from "../pause.ts";
-import { EVERY_EVENT, followed, type Range, type Stretch, stretchAfter, stretches } from "./confirmed.ts";
+import { EVERY_EVENT, followed, type Range, stretches } from "./confirmed.ts";
 import { whileElected } from "./elected.ts";
+import { askingChannel, changeSubscription, lockOf, readSubscription } from "./kept-subscription.ts";
 import type { Kit } from "./kit.ts";
 import { latest } from "./latest.ts";
+import { LookAhead } from "./look-ahead.ts";
 import { momentOf } from "./moment.ts";
-import {
-  askingChannel,
-  begun,
-  changeFacts,
-  continuedIn,
-  type Facts,
-  feedOf,
-  isFetching,
-  lockOf,
-  type Part,
-  partsWithin,
-  readFacts,
-  type SetAside,
-} from "./subscription-facts.ts";
+import { uncaught } from "./uncaught.ts";
 
 export interface SubscribeOptions
   extends Pick<ReadAllOptions, "category" | "stream" | "type">,
@@ -67,23 +55,18 @@ export interface SubscribeOptions
 
 export type Handler = (event: ConfirmedEvent) => void | Promise<void>;
 
-interface Ahead extends Stretch {
-  readonly after: number;
-  /** The part, and what the device followed. */
-  readonly of: string;
-}
-
 export class Subscriber {
   readonly #kit: Kit;
   readonly #handler: Handler;
   readonly #options: SubscribeOptions;
   readonly #policy: SubscriptionPolicy;
   readonly #filter: FeedFilter;
+  readonly #ahead: LookAhead;
   readonly #ended = new AbortController();
   /** Of one without a name. */
-  #own: Facts | undefined;
-  /** What was read of the log and is not handed over yet. */
-  #ahead: Ahead | undefined;
+  #own: DeviceSubscription | undefined;
+  /** Aborted where something has changed, or somebody has asked, since what is under way was begun. */
+  #woken = new AbortController();
 
   constructor(kit: Kit, handler: Handler, options: SubscribeOptions) {
     this.#kit = kit;
@@ -97,7 +80,9 @@ export class Subscriber {
     const filter = readerFilter({ category, stream, type });
     const isOfCorrelation = (event: Cause) => correlation === undefined || correlationOf(event) === correlation;
     this.#filter = { stream: filter.stream, content: (event) => (filter.content?.(event) ?? true) && isOfCorrelation(event) };
+    this.#ahead = new LookAhead(kit.database, this.#filter);
     kit.ending.addEventListener("abort", () => this.#ended.abort(), { signal: this.#ended.signal });
+    this.#ended.signal.addEventListener("abort", () => this.#woken.abort());
     void this.#run();
   }
 
@@ -111,8 +96,12 @@ export class Subscriber {
     await whileElected(name === undefined ? undefined : lockOf(this.#kit, name), ending, () => {
       const channel = name === undefined ? undefined : askingChannel(this.#kit, name);
       const watch = (listener: () => void) => {
-        if (channel !== undefined) channel.onmessage = listener;
-        return this.#kit.watch(listener);
+        const heard = () => {
+          listener();
+          this.#woken.abort();
+        };
+        if (channel !== undefined) channel.onmessage = heard;
+        return this.#kit.watch(heard);
       };
       const end = latest({ watch, ending }, (isWanted) => this.#work(isWanted));
       return () => {
@@ -128,7 +117,7 @@ export class Subscriber {
       const isMore = await this.#next().catch(async (error: unknown) => {
         if (!isWanted()) return false;
         if (!(error instanceof HeadwaterError)) throw error;
-        await pause(this.#policy.backoff.first, this.#ended.signal);
+        await this.#wait(this.#policy.backoff.first);
         return true;
       });
       if (!isMore) return;
@@ -137,140 +126,116 @@ export class Subscriber {
 
   /** @returns whether something else may be due */
   async #next(): Promise<boolean> {
+    this.#woken = new AbortController();
     const history = await this.#kit.database.run(readHistory);
-    const facts = await this.#facts(history);
-    if (facts === undefined) return false;
-    const [replay] = facts.replay;
-    if (replay !== undefined) return this.#replay(facts, replay);
-    const [part, ...rest] = facts.parts;
-    if (part === undefined || part.progress.isStopped) return false;
-    const wait = waitLeft(facts.notBefore, Date.now(), this.#policy);
-    if (wait > 0) {
-      await pause(wait, this.#ended.signal);
-      return true;
-    }
-    const proceed = (progress: Progress, told: Partial<Facts> = {}) =>
-      this.#write({ ...facts, ...told, parts: [{ ...part, progress }, ...rest] });
-    const { progress } = part;
-    const upTo = Math.min(part.upTo ?? history.position, history.position);
-    const { event, end } = await this.#due(history, { after: progress.checkpoint, upTo }, part);
-    if (event === undefined) {
-      const isOver = part.upTo !== null && end >= part.upTo;
-      if (!isOver && end === progress.checkpoint) return false;
-      if (isOver) await this.#write({ ...facts, parts: rest });
-      else await proceed(afterPassed(progress, end));
-      return true;
-    }
-    const batch = { count: 1, upTo: event.position };
-    const step = nextStep(progress, this.#policy, batch);
-    switch (step.kind) {
-      case "hand-over": {
-        const refusal = await this.#handOver(event);
-        if (refusal === undefined)
-          await proceed(afterHandled(progress, batch), { reason: null, dealtWith: withEvent(facts.dealtWith, event.id) });
-        else if (this.#ended.signal.aborted) return false;
-        else {
-          const refused = afterRefused(progress, batch);
-          await proceed(refused, { reason: refusal, notBefore: Date.now() + waitAfter(refused, this.#policy, Math.random()) });
-        }
+    const subscription = await this.#standing(history);
+    if (subscription === undefined) return false;
+    const due = dueOf(subscription, history, Date.now(), this.#policy);
+    switch (due.kind) {
+      case "nothing":
+        return false;
+      case "wait":
+        await this.#wait(due.milliseconds);
         return true;
-      }
-      case "set-aside":
-        await proceed(step.progress, {
-          setAside: [...facts.setAside, setAsideOf(event, facts.reason)],
-          dealtWith: withEvent(facts.dealtWith, event.id),
-        });
-        return true;
-      case "take-apart":
-      case "stop":
-        await proceed(step.progress);
-        return true;
+      case "replay":
+        return this.#replay(subscription, due);
+      case "look":
+        return this.#look(subscription, due, history);
       default:
-        return step satisfies never;
+        return due satisfies never;
     }
   }
 
-  /** Hands an event that was set aside over again. It stays in the list where it is refused once more. */
-  async #replay(facts: Facts, id: string): Promise<boolean> {
-    const event = await this.#confirmed(id, facts.setAside.find((item) => item.id === id)?.streamId);
-    const refusal = event === undefined ? "The device holds it no more." : await this.#handOver(event);
-    if (this.#ended.signal.aborted && refusal !== undefined) return false;
-    const setAside = facts.setAside.flatMap((item) =>
-      item.id !== id ? [item] : refusal === undefined ? [] : [{ ...item, reason: refusal }],
-    );
-    await this.#write({ ...facts, setAside, replay: facts.replay.slice(1) });
+  /** What was refused is not handed over before its time: whoever is woken looks, and waits for the rest. */
+  async #wait(milliseconds: number): Promise<void> {
+    const { signal } = this.#woken;
+    if (!signal.aborted) await pause(milliseconds, signal);
+  }
+
+  async #look(subscription: DeviceSubscription, due: Due & { kind: "look" }, history: History): Promise<boolean> {
+    const found = await this.#ahead.first(history, due);
+    const step = afterLook(subscription, found, Date.now(), this.#policy);
+    if (step.kind === "nothing") return false;
+    if (step.kind === "write") {
+      await this.#write(step.subscription);
+      return true;
+    }
+    const { event } = found;
+    assert(event !== undefined, "what is handed over was found");
+    const refusal = await this.#handOver(event);
+    // Who is ended while it handles may have been refused for that.
+    if (refusal !== null && this.#ended.signal.aborted) return false;
+    const at = { now: Date.now(), random: Math.random() };
+    await this.#write(afterHandOver(subscription, event, refusal, at, this.#policy));
     return true;
   }
 
-  async #confirmed(id: string, streamId = ""): Promise<ConfirmedEvent | undefined> {
+  /** Hands an event that was set aside over again. */
+  async #replay(subscription: DeviceSubscription, { id, streamId }: Due & { kind: "replay" }): Promise<boolean> {
+    const event = streamId === undefined ? undefined : await this.#confirmed(id, streamId);
+    const refusal = event === undefined ? "The device holds it no more." : await this.#handOver(event);
+    if (refusal !== null && this.#ended.signal.aborted) return false;
+    await this.#change((now = subscription) => afterReplay(now, id, refusal));
+    return true;
+  }
+
+  async #confirmed(id: string, streamId: string): Promise<ConfirmedEvent | undefined> {
     return this.#kit.database.run(async (db) => {
       const tx: ReadTx = db.transaction(["events"], "readonly");
       return (await confirmedEvents(tx, streamId, 1)).find((event) => event.id === id);
     });
   }
 
-  async #handOver(event: ConfirmedEvent): Promise<string | undefined> {
+  /** @returns why the handler refused it; null where it took it */
+  async #handOver(event: ConfirmedEvent): Promise<string | null> {
     try {
       await this.#handler(this.#kit.read(event));
-      return undefined;
+      return null;
     } catch (error) {
-      this.#options.onError?.(error, event);
+      uncaught(() => this.#options.onError?.(error, event));
       return sentenceOfRefusal(error);
     }
   }
 
-  /** The first event of the filter behind a position; where there is none, how far was looked. */
-  async #due(history: History, { after, upTo }: Required<Range>, part: Part): Promise<{ event?: ConfirmedEvent; end: number }> {
-    const { within, without } = part;
-    const of = JSON.stringify([history.resets, history.scope, within, without]);
-    let ahead = this.#ahead;
-    if (ahead?.of !== of || after < ahead.after || after >= ahead.end) {
-      const isIn = (id: string) => isWithin(within, id) && (without === undefined || !isWithin(without, id));
-      const filter = { ...this.#filter, stream: (id: string) => this.#filter.stream(id) && isIn(id) };
-      const stretch = await stretchAfter(this.#kit.database, history, { after, upTo }, filter);
-      if (stretch === undefined) return { end: after };
-      ahead = { ...stretch, after, of };
-      this.#ahead = ahead;
-    }
-    const event = ahead.events.find(({ position }) => position > after && position <= upTo);
-    return event === undefined ? { end: Math.min(ahead.end, upTo) } : { event, end: event.position };
-  }
-
-  /** As they are now, or as they begin; undefined where it has to wait for what is filled in. */
-  async #facts(history: History): Promise<Facts | undefined> {
-    const { name, from = name === undefined ? "now" : "beginning" } = this.#options;
+  /** As it is now, or as it begins; undefined where it has to wait for what is fetched, or has to stop. */
+  async #standing(history: History): Promise<DeviceSubscription | undefined> {
+    const { name } = this.#options;
     if (history.fills.length > 0) return undefined;
-    const kept = name === undefined ? this.#own : await this.#kit.database.run((db) => readFacts(db, name));
-    if (kept === undefined) {
-      const since = typeof from === "object" ? await this.#positionBefore(from.time, history) : from;
-      const facts = begun(history, since);
-      await this.#write(facts);
-      return facts;
+    const kept = name === undefined ? this.#own : await this.#kit.database.run((db) => readSubscription(db, name));
+    if (kept === undefined) return this.#begin(history);
+    const standing = standingIn(kept, history);
+    switch (standing.kind) {
+      case "goes-on":
+        return standing.subscription;
+      case "fetching":
+        return undefined;
+      case "compare":
+        return this.#inOtherCopy(kept, history, standing);
+      default:
+        return standing satisfies never;
     }
-    const facts = isContinued(kept, history) ? kept : await this.#inNewCopy(kept, history);
-    return facts && partsWithin(facts, history);
   }
 
-  /** After a reset; undefined where it waits for what is fetched, or has to stop: what is at its positions now it was not given. */
-  async #inNewCopy(facts: Facts, history: History): Promise<Facts | undefined> {
-    if (isFetching(facts, history)) return undefined;
-    const { checkpoint } = feedOf(facts).progress;
-    const range = { after: facts.since, upTo: checkpoint };
+  async #begin(history: History): Promise<DeviceSubscription> {
+    const { name, from = name === undefined ? "now" : "beginning" } = this.#options;
+    const subscription = begun(history, typeof from === "object" ? await this.#positionBefore(from.time, history) : from);
+    await this.#write(subscription);
+    return subscription;
+  }
+
+  async #inOtherCopy(kept: DeviceSubscription, history: History, range: Range & { upTo: number }): Promise<DeviceSubscription | undefined> {
     let held = NO_EVENTS;
-    for await (const events of stretches(this.#kit.database, history, range, followed(this.#filter, facts)))
+    for await (const events of stretches(this.#kit.database, history, range, followed(this.#filter, kept)))
       for (const { id } of events) held = withEvent(held, id);
-    const continued = continuedIn(facts, history, held);
+    const continued = continuedIn(kept, history, held);
     if (continued !== undefined) {
       await this.#write(continued);
       return continued;
     }
     // Nobody can look after one without a name: it goes on from where it is.
-    if (this.#options.name === undefined) return begun(history, checkpoint);
-    const [first, ...rest] = facts.parts;
-    if (first !== undefined && !first.progress.isStopped) {
-      const reason = "The device follows another history; begin anew with reset().";
-      await this.#write({ ...facts, reason, parts: [{ ...first, progress: stopped(first.progress) }, ...rest] });
-    }
+    if (this.#options.name === undefined) return begun(history, range.upTo);
+    const stopped = stoppedByHistory(kept);
+    if (stopped !== kept) await this.#write(stopped);
     return undefined;
   }
 
@@ -284,19 +249,13 @@ export class Subscriber {
     return history.position;
   }
 
-  async #write(facts: Facts): Promise<void> {
-    const { name } = this.#options;
-    if (name === undefined) this.#own = facts;
-    else await this.#kit.database.run((db) => changeFacts(db, name, (now) => merged(facts, now)));
+  async #write(subscription: DeviceSubscription): Promise<void> {
+    await this.#change((now) => unlessAsked(subscription, now));
   }
-}
 
-function setAsideOf({ id, streamId, version, position }: ConfirmedEvent, reason: string | null): SetAside {
-  return { id, streamId, version, position, reason: reason ?? "", at: new Date().toISOString() };
-}
-
-/** What somebody asked for meanwhile, by another tab as well, stands. */
-function merged(next: Facts, now: Facts | undefined): Facts {
-  if (now === undefined || now.asked === next.asked) return next;
-  return { ...now, setAside: next.setAside };
+  async #change(change: (now: DeviceSubscription | undefined) => DeviceSubscription): Promise<void> {
+    const { name } = this.#options;
+    if (name === undefined) this.#own = change(this.#own);
+    else await this.#kit.database.run((db) => changeSubscription(db, name, change));
+  }
 }

@@ -1,9 +1,10 @@
 /** Looking after a named subscription of the device: what can be asked of it, from any tab. */
+import { askedToBegin, askedToReplay, askedToResume, type DeviceSubscription, type SetAside } from "../../shared/device-subscription.ts";
 import { InvalidRequestError } from "../../shared/errors.ts";
-import { parseBeginning, resumed } from "../../shared/subscription.ts";
+import { parseBeginning } from "../../shared/subscription.ts";
 import { readHistory } from "../device-log.ts";
+import { askingChannel, changeSubscription, readSubscription } from "./kept-subscription.ts";
 import type { Kit } from "./kit.ts";
-import { askingChannel, begun, changeFacts, type Facts, readFacts, type SetAside } from "./subscription-facts.ts";
 
 export interface SubscriptionStatus {
   readonly name: string;
@@ -29,42 +30,36 @@ export class SubscriptionKeeper {
 
   /** Undefined where no subscription of this name has begun on this device. */
   async status(): Promise<SubscriptionStatus | undefined> {
-    const facts = await this.#kit.database.run((db) => readFacts(db, this.#name));
-    const [part] = facts?.parts ?? [];
-    if (facts === undefined || part === undefined) return undefined;
+    const subscription = await this.#kit.database.run((db) => readSubscription(db, this.#name));
+    const [part] = subscription?.parts ?? [];
+    if (subscription === undefined || part === undefined) return undefined;
     const { checkpoint: position, isStopped, failures } = part.progress;
-    return { name: this.#name, position, isStopped, reason: facts.reason, failures, setAside: facts.setAside };
+    const { reason, setAside } = subscription;
+    return { name: this.#name, position, isStopped, reason, failures, setAside };
   }
 
   /** Hands over again what was set aside: all of it, or the events of these ids. */
   async replay(ids?: readonly string[]): Promise<void> {
-    await this.#ask((facts) => ({
-      ...facts,
-      replay: facts.setAside.filter(({ id }) => ids?.includes(id) ?? true).map(({ id }) => id),
-    }));
+    await this.#ask((subscription) => askedToReplay(subscription, ids));
   }
 
-  /** Goes on where it stopped. */
+  /** Goes on where it stopped, or at once where it waits. */
   async resume(): Promise<void> {
-    await this.#ask((facts) => ({
-      ...facts,
-      notBefore: 0,
-      parts: facts.parts.map((part) => ({ ...part, progress: resumed(part.progress) })),
-    }));
+    await this.#ask(askedToResume);
   }
 
   /** Begins behind a position of the history that the device follows now; what was set aside stays in the list. */
   async reset(position = 0): Promise<void> {
     const from = parseBeginning(position, "position");
     const history = await this.#kit.database.run(readHistory);
-    await this.#ask((facts) => ({ ...begun(history, from), setAside: facts.setAside, asked: facts.asked }));
+    await this.#ask((subscription) => askedToBegin(subscription, history, from));
   }
 
-  async #ask(change: (facts: Facts) => Facts): Promise<void> {
+  async #ask(change: (now: DeviceSubscription) => DeviceSubscription): Promise<void> {
     await this.#kit.database.run((db) =>
-      changeFacts(db, this.#name, (facts) => {
-        if (facts === undefined) throw new InvalidRequestError(`No subscription ${this.#name} has begun here.`, { field: "name" });
-        return { ...change(facts), asked: facts.asked + 1 };
+      changeSubscription(db, this.#name, (now) => {
+        if (now === undefined) throw new InvalidRequestError(`No subscription ${this.#name} has begun here.`, { field: "name" });
+        return change(now);
       }),
     );
     const channel = askingChannel(this.#kit, this.#name);

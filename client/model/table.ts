@@ -9,6 +9,7 @@ import { followed, stretches } from "./confirmed.ts";
 import type { Kit } from "./kit.ts";
 import { latest } from "./latest.ts";
 import type { ProjectionStatus, Projector } from "./projector.ts";
+import { uncaught } from "./uncaught.ts";
 
 export interface LiveRows<Row> {
   readonly rows: readonly FoundRow<Row>[];
@@ -71,7 +72,7 @@ export class Table<Row, Index extends IndexField<Row> = IndexField<Row>> {
         );
         if (!isWanted() || (next.error === shown.error && JSON.stringify(next) === JSON.stringify(shown))) return;
         shown = next;
-        set(next);
+        uncaught(() => set(next));
       });
     });
   }

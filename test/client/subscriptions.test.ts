@@ -1,6 +1,6 @@
 /** Subscriptions on a device: at least once, in order, with a checkpoint that outlives the tab. */
 import "fake-indexeddb/auto";
-import { expect, test } from "vitest";
+import { afterEach, expect, test, vi } from "vitest";
 import { type ConfirmedEvent, openStore, type Store } from "../../client/index.ts";
 import { event } from "../support/devices.ts";
 import { edgeDevices } from "../support/edge-devices.ts";
@@ -9,6 +9,8 @@ import { eventually } from "../support/eventually.ts";
 const { anotherStore, devices } = edgeDevices();
 
 const openLocal = (name: string = crypto.randomUUID()) => openStore({ name });
+afterEach(() => vi.restoreAllMocks());
+
 /** Refusals are tried again at once. */
 const soon = { backoff: { first: 1, longest: 1 } };
 
@@ -138,6 +140,46 @@ test("or it stops, says why, and goes on when it is told to", async () => {
   await eventually(() => expect(taken).toEqual([1, 2, 3, 4, 3, 4]));
   await expect((await store.subscription("nobody")).resume()).rejects.toMatchObject({ code: "invalid-request" });
   expect(await (await store.subscription("nobody")).status()).toBeUndefined();
+  await store.close();
+});
+
+test("whoever looks after it is heard while it waits, however long that would be", async () => {
+  vi.spyOn(Math, "random").mockReturnValue(0.9);
+  const store = await openLocal();
+  let isWell = false;
+  const { taken, handler } = taking(({ data }) => data !== 1 && !isWell);
+  await note(store, 1, 2);
+  const slow = { backoff: { first: 3_600_000, longest: 3_600_000 } };
+  store.subscribe(handler, { name: "mailer", retries: 1, onFailure: "set-aside", ...slow });
+  const mailer = await store.subscription("mailer");
+  await eventually(async () => expect(await mailer.status()).toMatchObject({ position: 1, failures: 1 }));
+  isWell = true;
+  await mailer.resume();
+  await eventually(() => expect(taken).toEqual([1, 2]));
+  await store.close();
+});
+
+test("what onError throws is an uncaught error of the app, and the subscription goes on", async () => {
+  const uncaught: unknown[] = [];
+  const microtask = globalThis.queueMicrotask;
+  vi.spyOn(globalThis, "queueMicrotask").mockImplementation((task) =>
+    microtask(() => {
+      try {
+        task();
+      } catch (error) {
+        uncaught.push(error);
+      }
+    }),
+  );
+  const store = await openLocal();
+  const { taken, handler } = taking(({ data }) => data === 1);
+  const onError = () => {
+    throw new Error("a mistake in onError");
+  };
+  await note(store, 1, 2);
+  store.subscribe(handler, { name: "mailer", retries: 1, onFailure: "set-aside", ...soon, onError });
+  await eventually(() => expect(taken).toEqual([2]));
+  expect(uncaught).toEqual([new Error("a mistake in onError"), new Error("a mistake in onError")]);
   await store.close();
 });
 

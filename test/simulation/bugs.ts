@@ -34,7 +34,9 @@ const {
   isUsable,
   foldFrom,
   foldRows,
-  afterRefused,
+  afterHandOver,
+  afterLook,
+  standingIn,
   continuedIn,
   begunAnew,
 } = RULES;
@@ -392,14 +394,20 @@ export const BUGS: readonly Bug[] = [
   },
   {
     name: "what a subscription sets aside is not listed",
-    rules: { listed: (setAside) => setAside },
+    rules: {
+      afterLook: (subscription, found, now, policy) => {
+        const step = afterLook(subscription, found, now, policy);
+        if (step.kind !== "write") return step;
+        return { ...step, subscription: { ...step.subscription, setAside: subscription.setAside } };
+      },
+    },
     world: { scope: "all" },
     within: 300,
     by: "7 subscription",
   },
   {
     name: "an event that is refused is taken for handled",
-    rules: { afterRefused: (progress, batch) => ({ ...afterRefused(progress, batch), checkpoint: batch?.upTo ?? 0 }) },
+    rules: { afterHandOver: (subscription, event, _refusal, at, policy) => afterHandOver(subscription, event, null, at, policy) },
     world: { scope: "all" },
     within: 300,
     by: "7 subscription",
@@ -413,15 +421,33 @@ export const BUGS: readonly Bug[] = [
   },
   {
     name: "what a wider filter brings is not handed over",
-    rules: { partsWithin: (facts, { scope }) => ({ ...facts, scope }) },
+    rules: { standingIn: (subscription, history) => standingIn({ ...subscription, scope: history.scope }, history) },
     world: { scope: "changing", actions: 120 },
     within: 300,
     by: "7 subscription",
   },
   {
     name: "a page that is missing after a reset passes for a part without events",
-    rules: { isContinued: () => true },
+    rules: {
+      isContinued: () => true,
+      standingIn: (subscription, history) => standingIn({ ...subscription, resets: history.resets }, history),
+    },
     world: { scope: "all", actions: 120, faults: { reset: 1 } },
+    within: 300,
+    by: "7 subscription",
+  },
+  {
+    name: "an event that is set aside again stands in the list twice",
+    rules: {
+      afterLook: (subscription, found, now, policy) => {
+        const step = afterLook(subscription, found, now, policy);
+        const isAside = step.kind === "write" && step.subscription.setAside !== subscription.setAside;
+        if (!isAside) return step;
+        const setAside = [...subscription.setAside, ...step.subscription.setAside.slice(-1)];
+        return { ...step, subscription: { ...step.subscription, setAside } };
+      },
+    },
+    world: { scope: "all", actions: 120, onFailure: "set-aside" },
     within: 300,
     by: "7 subscription",
   },

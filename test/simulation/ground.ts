@@ -29,4 +29,5 @@ export function timeAt(milliseconds: number): string {
   return new Date(EPOCH + milliseconds).toISOString();
 }
 
-const EPOCH = Date.UTC(2026, 0, 1);
+/** Where virtual time begins, by clocks that are right. */
+export const EPOCH = Date.UTC(2026, 0, 1);

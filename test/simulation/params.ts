@@ -3,6 +3,7 @@
  * which everything goes wrong at once find less than worlds that are each bad in another way ("swarm testing", Groce et al.,
  * 2012). A failure is kept as its parameters, which can be made smaller while it still fails (`shrink.ts`).
  */
+import type { SubscriptionPolicy } from "../../shared/subscription.ts";
 import { FAULT_NAMES, FAULTS, type Strengths } from "./faults.ts";
 import { Random } from "./random.ts";
 
@@ -41,6 +42,8 @@ export interface Params {
   readonly hasTenant: boolean;
   /** Whether apps fill a shelf and take from it by commands. */
   readonly hasStock: boolean;
+  /** What becomes of an event that a subscription of a device is refused too often. */
+  readonly onFailure: SubscriptionPolicy["onFailure"];
   readonly faults: Strengths;
 }
 
@@ -67,6 +70,7 @@ export function paramsOf(seed: number): Params {
     isLive: new Random(seed, "live").chance(0.5),
     hasTenant: random.chance(0.4),
     hasStock: new Random(seed, "stock").chance(0.4),
+    onFailure: new Random(seed, "subscription").chance(0.3) ? "stop" : "set-aside",
     faults: strengths(random),
   };
 }

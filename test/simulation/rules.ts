@@ -2,10 +2,10 @@
  * Everything that the world has from `shared/`, and the few decisions that `client/` and `worker/` take around it, in one
  * object: a deliberate bug (`bugs.ts`) is another value of one of these.
  */
-import { continuedIn, partsWithin, type SetAside } from "../../client/model/subscription-facts.ts";
 import { decideAppend } from "../../shared/append.ts";
 import { begunAnew, isContinued } from "../../shared/continued.ts";
 import { decideAgain } from "../../shared/decider.ts";
+import { afterHandOver, afterLook, continuedIn, dueOf, standingIn, unlessAsked } from "../../shared/device-subscription.ts";
 import type { ConfirmedEvent } from "../../shared/event.ts";
 import { decidePage, type History, isWithin } from "../../shared/history.ts";
 import { isAbandoned, mayWrite, nextTerm } from "../../shared/leadership.ts";
@@ -16,7 +16,6 @@ import { detach, rebaseParked } from "../../shared/parked.ts";
 import { foldFrom, foldRows } from "../../shared/projection.ts";
 import { withScope } from "../../shared/scope.ts";
 import { isUsable, isWorthTaking } from "../../shared/snapshot.ts";
-import { afterHandled, afterPassed, afterRefused, nextStep, waitLeft } from "../../shared/subscription.ts";
 import { advance, type Unsent } from "../../shared/sync.ts";
 import type { HeldToken } from "./checkers/observation.ts";
 import type { RowWrite } from "./models/projector.ts";
@@ -82,16 +81,13 @@ export const RULES = {
   foldRows,
   /** What of a page of rows is written in one transaction after the other: all of it in one. */
   rowWrites: (write: RowWrite): readonly RowWrite[] => [write],
-  nextStep,
-  afterHandled,
-  afterRefused,
-  afterPassed,
-  waitLeft,
-  partsWithin,
+  standingIn,
+  dueOf,
+  afterLook,
+  afterHandOver,
+  unlessAsked,
   /** Whether a subscription's events are handled before its checkpoint is written. */
   subscriptionHandlesFirst: () => true,
-  /** The list of what was set aside, with one more. */
-  listed: (setAside: readonly SetAside[], one: SetAside): readonly SetAside[] => [...setAside, one],
   isContinued,
   begunAnew,
   /** Whether what rows are folded from is on the disk before them. */

@@ -11,7 +11,7 @@
  * Each change notes how it is undone, so that a transaction that fails, and a crash, cost no copy of the whole.
  */
 
-import type { Facts } from "../../client/model/subscription-facts.ts";
+import type { DeviceSubscription } from "../../shared/device-subscription.ts";
 import type { ConfirmedEvent } from "../../shared/event.ts";
 import { type History, NEW_HISTORY } from "../../shared/history.ts";
 import { type Lease, NO_LEASE } from "../../shared/leadership.ts";
@@ -34,7 +34,7 @@ interface Fields {
   /** States that were folded once, by decider and stream. */
   snapshots: ReadonlyMap<string, Snapshot>;
   /** Undefined before the subscription has begun. */
-  subscription: { readonly facts: Facts | undefined };
+  subscription: { readonly kept: DeviceSubscription | undefined };
   /** Confirmed events in the order of positions; what is filled in later goes between. */
   log: ConfirmedEvent[];
   /** The same by stream, in the order of versions. */
@@ -53,7 +53,7 @@ export class Content {
     nextSeq: 1,
     checkpoint: { position: 0 },
     snapshots: new Map(),
-    subscription: { facts: undefined },
+    subscription: { kept: undefined },
     log: [],
     streams: new Map(),
   };

@@ -30,6 +30,7 @@ export class SubscriptionChecker extends Checker {
         return;
       case "subscription": {
         const { device, position, setAside, events } = observation;
+        this.demand(new Set(setAside).size === setAside.length, () => `${device}: an event is listed as set aside twice`);
         this.#setAside.set(device, setAside);
         this.#seen.set(device, { position, events: [...events] });
         const passed = events.filter((event) => event.position <= position && OF_SUBSCRIPTION.stream(event.streamId));

@@ -1,69 +1,87 @@
 /** An app's handler under a name, run by one tab at a time, as `client/model/subscriber.ts` has it. */
-import { begun, type Facts, feedOf, isFetching, type SetAside } from "../../../client/model/subscription-facts.ts";
-import { isContinued } from "../../../shared/continued.ts";
+import {
+  afterReplay,
+  askedToBegin,
+  askedToReplay,
+  askedToResume,
+  begun,
+  type DeviceSubscription,
+  type Due,
+  stoppedByHistory,
+} from "../../../shared/device-subscription.ts";
 import type { ConfirmedEvent } from "../../../shared/event.ts";
 import { type History, isWithin } from "../../../shared/history.ts";
 import { NO_EVENTS, withEvent } from "../../../shared/mark.ts";
-import { resumed, type SubscriptionPolicy, stopped, waitAfter } from "../../../shared/subscription.ts";
+import type { SubscriptionPolicy } from "../../../shared/subscription.ts";
 import type { Device } from "../device.ts";
-import { timeAt } from "../ground.ts";
+import { EPOCH } from "../ground.ts";
 import type { Tab } from "../tab.ts";
 import { pause, writes } from "./derived.ts";
 import { OF_SUBSCRIPTION } from "./ledger.ts";
 
-const POLICY: SubscriptionPolicy = {
+const POLICY: Omit<SubscriptionPolicy, "onFailure"> = {
   batchSize: 1,
   retries: 2,
-  onFailure: "set-aside",
   setAsideInARow: 2,
   backoff: { first: 2000, longest: 20_000 },
 };
 /** Events that are looked at together. */
 const PAGE = 8;
-const OTHER = "The device follows another history.";
+const REFUSED = "refused";
 
-interface Due {
+interface Found {
   readonly event?: ConfirmedEvent;
   readonly end: number;
 }
 
+type Change = (now: DeviceSubscription | undefined) => DeviceSubscription;
+
 export class Subscriber {
   readonly #tab: Tab;
+  readonly #policy: SubscriptionPolicy;
   #isAtWork = false;
 
   constructor(tab: Tab) {
     this.#tab = tab;
+    this.#policy = { ...POLICY, onFailure: tab.ground.params.onFailure };
   }
 
   look(): void {
     const { derived } = this.#tab.device;
+    // Whoever looks after it does so in any tab, whatever is under way in another.
+    this.#care();
     if (derived.subscriber?.isAlive !== true) {
       derived.subscriber = this.#tab;
       this.#tab.ground.count("subscriptions taken over");
     }
     if (this.#isAtWork || derived.subscriber !== this.#tab) return;
     this.#isAtWork = true;
-    this.#care();
     this.#next();
   }
 
-  /** What whoever looks after it does now and then. */
   #care(): void {
     const { device, ground } = this.#tab;
-    const { facts } = device.content.get("subscription");
-    const isStopped = facts?.parts[0]?.progress.isStopped === true;
-    if (facts === undefined || !ground.beside.random.chance(isStopped ? 0.5 : 0.05)) return;
-    const asked = facts.asked + 1;
-    if (isStopped && facts.reason === OTHER) {
-      ground.count("subscriptions begun anew");
-      this.#put({ ...begun(device.content.get("history"), 0), setAside: facts.setAside, asked });
-    } else if (isStopped) {
+    const { kept } = device.content.get("subscription");
+    const progress = kept?.parts[0]?.progress;
+    if (kept === undefined || progress === undefined || !ground.beside.random.chance(progress.isStopped ? 0.5 : 0.05)) return;
+    if (kept.reason !== REFUSED && progress.isStopped) {
+      this.#beginAnew(kept);
+    } else if (progress.isStopped || (progress.failures > 0 && ground.beside.random.chance(0.5))) {
       ground.count("subscriptions resumed");
-      this.#put({ ...facts, asked, notBefore: 0, parts: facts.parts.map((part) => ({ ...part, progress: resumed(part.progress) })) });
-    } else if (facts.setAside.length > 0) {
+      this.#change((now) => askedToResume(now ?? kept));
+    } else if (kept.setAside.length > 0 && ground.beside.random.chance(0.2)) {
+      this.#beginAnew(kept);
+    } else if (kept.setAside.length > 0) {
       ground.count("subscriptions told to replay");
-      this.#put({ ...facts, asked, replay: facts.setAside.map(({ id }) => id) });
+      this.#change((now) => askedToReplay(now ?? kept));
     }
+  }
+
+  #beginAnew(kept: DeviceSubscription): void {
+    const { device, ground } = this.#tab;
+    ground.count("subscriptions begun anew");
+    const history = device.content.get("history");
+    this.#change((now) => askedToBegin(now ?? kept, history, 0));
   }
 
   #rest(): void {
@@ -72,71 +90,52 @@ export class Subscriber {
 
   #next(): void {
     const { device, ground } = this.#tab;
-    const { rules } = ground;
     const history = device.content.get("history");
-    const facts = this.#facts(history);
-    if (facts === undefined) return this.#rest();
-    const [replay] = facts.replay;
-    if (replay !== undefined) return this.#replay(facts, replay);
-    const [part, ...rest] = facts.parts;
-    if (part === undefined || part.progress.isStopped) return this.#rest();
-    const wait = rules.waitLeft(facts.notBefore, this.#now(), POLICY);
-    if (wait > 0) return this.#tab.later(wait, () => this.#next());
-    const upTo = Math.min(part.upTo ?? history.position, history.position);
-    const { checkpoint } = part.progress;
-    const isIn = (id: string) => isWithin(part.within, id) && (part.without === undefined || !isWithin(part.without, id));
-    this.#tab.later(pause(ground.beside), () => {
-      const { event, end } = this.#due(checkpoint, upTo, isIn, history);
-      const batch = { count: 1, upTo: event?.position ?? end };
-      if (event === undefined) {
-        const isOver = part.upTo !== null && end >= part.upTo;
-        if (!isOver && end === checkpoint) return this.#rest();
-        return this.#write(facts, isOver ? rest : [{ ...part, progress: rules.afterPassed(part.progress, end) }, ...rest]);
-      }
-      const step = rules.nextStep(part.progress, POLICY, batch);
-      const handled = { ...part, progress: rules.afterHandled(part.progress, batch) };
-      switch (step.kind) {
-        case "hand-over":
-          if (!rules.subscriptionHandlesFirst()) {
-            return this.#write({ ...facts, reason: null, dealtWith: withEvent(facts.dealtWith, event.id) }, [handled, ...rest], () =>
-              this.#handOver(event, () => this.#next()),
-            );
-          }
-          return this.#handOver(event, (isHandled) => {
-            if (isHandled)
-              return this.#write({ ...facts, reason: null, dealtWith: withEvent(facts.dealtWith, event.id) }, [handled, ...rest]);
-            const progress = rules.afterRefused(part.progress, batch);
-            const notBefore = this.#now() + waitAfter(progress, POLICY, ground.beside.random.next());
-            this.#write({ ...facts, reason: "refused", notBefore }, [{ ...part, progress }, ...rest]);
-          });
-        case "set-aside": {
-          ground.count("events set aside");
-          const setAside = rules.listed(facts.setAside, asideOf(event));
-          const dealtWith = withEvent(facts.dealtWith, event.id);
-          return this.#write({ ...facts, setAside, dealtWith }, [{ ...part, progress: step.progress }, ...rest]);
-        }
-        case "take-apart":
-        case "stop":
-          ground.count("subscriptions stopped by refusals");
-          return this.#write({ ...facts, reason: "refused" }, [{ ...part, progress: step.progress }, ...rest]);
-        default:
-          step satisfies never;
-      }
-    });
+    const subscription = this.#standing(history);
+    if (subscription === undefined) return this.#rest();
+    const due = ground.rules.dueOf(subscription, history, this.#now(), this.#policy);
+    switch (due.kind) {
+      case "nothing":
+        return this.#rest();
+      case "wait":
+        return this.#tab.later(due.milliseconds, () => this.#next());
+      case "replay":
+        return this.#replay(subscription, due.id);
+      case "look":
+        return this.#tab.later(pause(ground.beside), () => this.#look(subscription, due, history));
+      default:
+        due satisfies never;
+    }
   }
 
-  #replay(facts: Facts, id: string): void {
+  #look(subscription: DeviceSubscription, due: Due & { kind: "look" }, history: History): void {
+    const { ground } = this.#tab;
+    const { beside, rules } = ground;
+    const found = this.#first(due, history);
+    const step = rules.afterLook(subscription, found, this.#now(), this.#policy);
+    if (step.kind === "nothing") return this.#rest();
+    if (step.kind === "write") {
+      if (step.subscription.setAside.length > subscription.setAside.length) ground.count("events set aside");
+      if (found.event !== undefined && step.subscription.parts[0]?.progress.isStopped) ground.count("subscriptions stopped by refusals");
+      return this.#write(step.subscription);
+    }
+    const { event } = found;
+    if (event === undefined) throw new Error("what is handed over was found");
+    const after = (refusal: string | null) =>
+      rules.afterHandOver(subscription, event, refusal, { now: this.#now(), random: beside.random.next() }, this.#policy);
+    if (!rules.subscriptionHandlesFirst()) return this.#write(after(null), () => this.#handOver(event, () => this.#next()));
+    return this.#handOver(event, (refusal) => this.#write(after(refusal)));
+  }
+
+  #replay(subscription: DeviceSubscription, id: string): void {
     const event = this.#tab.device.content.get("log").find((found) => found.id === id);
-    const done = (isHandled: boolean) => {
-      const setAside = facts.setAside.filter((item) => !isHandled || item.id !== id);
-      this.#write({ ...facts, setAside, replay: facts.replay.slice(1) }, facts.parts);
-    };
-    if (event === undefined) return done(false);
+    const done = (refusal: string | null) => this.#soon((now = subscription) => afterReplay(now, id, refusal));
+    if (event === undefined) return done("gone");
     this.#handOver(event, done, true);
   }
 
   /** The handler takes its time, and a tab may end meanwhile. */
-  #handOver(event: ConfirmedEvent, done: (isHandled: boolean) => void, isReplay = false): void {
+  #handOver(event: ConfirmedEvent, done: (refusal: string | null) => void, isReplay = false): void {
     const { device, ground } = this.#tab;
     const { refusals } = device.derived;
     const before = refusals.get(event.id) ?? 0;
@@ -144,12 +143,13 @@ export class Subscriber {
     if (!isHandled) refusals.set(event.id, before + 1);
     ground.count(isHandled ? "events handled by subscriptions" : "events refused by handlers");
     ground.observe({ kind: "handed", device: device.name, event, isHandled, isReplay, events: device.content.get("log") });
-    this.#tab.later(ground.beside.random.between(1, 40), () => done(isHandled));
+    this.#tab.later(ground.beside.random.between(1, 40), () => done(isHandled ? null : REFUSED));
   }
 
-  #due(after: number, upTo: number, isIn: (streamId: string) => boolean, history: History): Due {
+  #first({ part: { within, without }, after, upTo }: Due & { kind: "look" }, history: History): Found {
     const { content } = this.#tab.device;
     if (after >= upTo || !this.#tab.ground.rules.isContinued(history, content.get("history"))) return { end: after };
+    const isIn = (id: string) => isWithin(within, id) && (without === undefined || !isWithin(without, id));
     const page = content
       .get("log")
       .filter(({ position }) => position > after)
@@ -160,83 +160,89 @@ export class Subscriber {
     return event === undefined ? { end: Math.min(last.position, upTo) } : { event, end: event.position };
   }
 
-  #facts(history: History): Facts | undefined {
+  #standing(history: History): DeviceSubscription | undefined {
     const { device, ground } = this.#tab;
     if (history.fills.length > 0) return undefined;
-    const kept = device.content.get("subscription").facts;
+    const { kept } = device.content.get("subscription");
     if (kept === undefined) return begun(history, 0);
-    const facts = ground.rules.isContinued(kept, history) ? kept : this.#inNewCopy(kept, history);
-    return facts && ground.rules.partsWithin(facts, history);
+    const standing = ground.rules.standingIn(kept, history);
+    switch (standing.kind) {
+      case "goes-on":
+        return standing.subscription;
+      case "fetching":
+        return undefined;
+      case "compare":
+        return this.#inOtherCopy(kept, history, standing);
+      default:
+        return standing satisfies never;
+    }
   }
 
-  #inNewCopy(facts: Facts, history: History): Facts | undefined {
+  #inOtherCopy(kept: DeviceSubscription, history: History, range: { after: number; upTo: number }): DeviceSubscription | undefined {
     const { device, ground } = this.#tab;
-    if (isFetching(facts, history)) return undefined;
-    const { checkpoint } = feedOf(facts).progress;
     let held = NO_EVENTS;
     for (const { id, position, streamId } of device.content.get("log")) {
-      if (position <= facts.since || position > checkpoint) continue;
-      if (OF_SUBSCRIPTION.stream(streamId) && isWithin(facts.scope, streamId)) held = withEvent(held, id);
+      if (position <= range.after || position > range.upTo) continue;
+      if (OF_SUBSCRIPTION.stream(streamId) && isWithin(kept.scope, streamId)) held = withEvent(held, id);
     }
-    const continued = ground.rules.continuedIn(facts, history, held);
+    const continued = ground.rules.continuedIn(kept, history, held);
     if (continued !== undefined) {
       ground.count("subscriptions that went on after a reset");
       return this.#put(continued) ? continued : undefined;
     }
-    const [first, ...rest] = facts.parts;
-    if (first !== undefined && !first.progress.isStopped) {
-      ground.count("subscriptions stopped by another history");
-      this.#put({ ...facts, reason: OTHER, parts: [{ ...first, progress: stopped(first.progress) }, ...rest] });
-    }
+    const stopped = stoppedByHistory(kept);
+    if (stopped !== kept && this.#put(stopped)) ground.count("subscriptions stopped by another history");
     return undefined;
   }
 
-  #write(facts: Facts, parts: Facts["parts"], then = () => this.#next()): void {
-    const { random } = this.#tab.ground.beside;
-    this.#tab.later(random.between(1, 3), () => (this.#put({ ...facts, parts }) ? then() : this.#rest()));
+  #write(next: DeviceSubscription, then = () => this.#next()): void {
+    this.#soon((now) => this.#tab.ground.rules.unlessAsked(next, now), then);
   }
 
-  #put(next: Facts): boolean {
+  #soon(change: Change, then = () => this.#next()): void {
+    this.#tab.later(this.#tab.ground.beside.random.between(1, 3), () => (this.#change(change) ? then() : this.#rest()));
+  }
+
+  #put(next: DeviceSubscription): boolean {
+    return this.#change((now) => this.#tab.ground.rules.unlessAsked(next, now));
+  }
+
+  #change(change: Change): boolean {
     const { device, ground } = this.#tab;
     return writes(ground, device, () => {
       device.storage.beside((content) => {
-        const { facts: now } = content.get("subscription");
-        const isOvertaken = now !== undefined && now.asked > next.asked;
-        content.set("subscription", { facts: isOvertaken ? { ...now, setAside: next.setAside } : next });
+        const kept = change(content.get("subscription").kept);
+        content.set("subscription", { kept });
+        this.#show(kept);
       });
-      this.#show(next);
     });
   }
 
   /** Its status, beside what the device holds. */
-  #show({ parts, setAside, resets }: Facts): void {
+  #show({ parts, setAside, resets }: DeviceSubscription): void {
     const { device, ground } = this.#tab;
     const { checkpoint: position } = parts[0]?.progress ?? { checkpoint: 0 };
-    if (!isContinued({ resets }, device.content.get("history"))) return;
+    if (resets !== device.content.get("history").resets) return;
     const ids = setAside.map(({ id }) => id);
     ground.observe({ kind: "subscription", device: device.name, position, setAside: ids, events: device.content.get("log") });
   }
 
+  /** The device's clock. */
   #now(): number {
-    return this.#tab.ground.scheduler.now + this.#tab.device.clockError;
+    return EPOCH + this.#tab.ground.scheduler.now + this.#tab.device.clockError;
   }
 
   static unsettled({ derived, content }: Device): readonly string[] {
-    const { facts } = content.get("subscription");
+    const { kept } = content.get("subscription");
     const holder = derived.subscriber;
     // Who is frozen for good keeps the lock for good.
     if (holder?.isAlive === true && holder.isFrozen) return [];
-    const history = content.get("history");
-    const { position } = history;
-    const [part, ...rest] = facts?.parts ?? [];
+    const { position, resets } = content.get("history");
+    const [part, ...rest] = kept?.parts ?? [];
     const isThere = rest.length === 0 && part !== undefined && part.progress.checkpoint >= position && !part.progress.isStopped;
-    if (position === 0 || (isThere && facts !== undefined && isContinued(facts, history))) return [];
+    if (position === 0 || (isThere && kept?.resets === resets)) return [];
     return [`has its subscription at #${part?.progress.checkpoint} of #${position}`];
   }
-}
-
-function asideOf({ id, streamId, version, position }: ConfirmedEvent): SetAside {
-  return { id, streamId, version, position, reason: "refused", at: timeAt(0) };
 }
 
 /** Some events are refused once or twice, and a few until everything is well again. */

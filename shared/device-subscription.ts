@@ -1,0 +1,291 @@
+/**
+ * A subscription on a device: what is kept of it, and what it does next. Beside the progress of `subscription.ts` it follows what becomes
+ * of the device's copy of the log: more of the store may come to be followed, and a reset has all of it fetched again.
+ *
+ *     standingIn ──► goes on ──► dueOf ──► look ───► afterLook ───► handed over ──► afterHandOver
+ *         │                        ├──► replay ─────────────────► handed over ──► afterReplay
+ *         │                        └──► wait, or nothing
+ *         └── another copy ──► compared by digest ──► continuedIn: goes on there
+ *                                                └──► stoppedByHistory
+ *
+ * Invariants it upholds (numbers of the design's section 9):
+ *  7. what came to the device later is handed over before the feed goes on, by a checkpoint of its own; no checkpoint means positions
+ *     of another history;
+ *  7c. who asks something of it while a step is under way is not overruled: the step is not taken, and what it was about comes again
+ *      (`unlessAsked`). What came of a replay stands nevertheless.
+ */
+import { assert } from "./assert.ts";
+import { isContinued } from "./continued.ts";
+import type { ConfirmedEvent } from "./event.ts";
+import { type History, NEW_HISTORY, type Scope, sameScope } from "./history.ts";
+import { NO_EVENTS, withEvent } from "./mark.ts";
+import { withScope } from "./scope.ts";
+import {
+  afterHandled,
+  afterPassed,
+  afterRefused,
+  type Beginning,
+  beginningOf,
+  nextStep,
+  type Progress,
+  resumed,
+  type SubscriptionPolicy,
+  startAt,
+  stopped,
+  waitAfter,
+  waitLeft,
+} from "./subscription.ts";
+
+/** An event that was refused too often. */
+export interface SetAside {
+  readonly id: string;
+  readonly streamId: string;
+  readonly version: number;
+  /** Where it stood: a reset may bring it to another position. */
+  readonly position: number;
+  /** What its handler said last. */
+  readonly reason: string;
+  /** When, by the device's clock, ISO 8601. */
+  readonly at: string;
+}
+
+export interface DeviceSubscription {
+  /** The device's copy of the log whose positions these are. */
+  readonly resets: number;
+  /** What the device followed when it was written. */
+  readonly scope: Scope;
+  /** The position behind which it began. */
+  readonly since: number;
+  /** A digest of the events that were dealt with since: by it another copy of the log is seen to hold the same (`withEvent`). */
+  readonly dealtWith: string;
+  /** Parts of the store in the order in which they are handed over: those that came later, up to where the feed stood, then the feed. */
+  readonly parts: readonly Part[];
+  /** What its handler said last; null where it took the event. */
+  readonly reason: string | null;
+  /** The device's clock, before which nothing is handed over. */
+  readonly notBefore: number;
+  readonly setAside: readonly SetAside[];
+  /** Ids of events that were set aside and are to be handed over again. */
+  readonly replay: readonly string[];
+  /** How often somebody has asked for something. */
+  readonly asked: number;
+}
+
+export interface Part {
+  readonly within: Scope;
+  /** What of it was handed over before. */
+  readonly without?: Scope;
+  /** Null: the feed, which goes on. */
+  readonly upTo: number | null;
+  readonly progress: Progress;
+}
+
+export function begun({ resets, scope, position }: History, from: Beginning): DeviceSubscription {
+  const start = beginningOf(from, { since: position, head: position });
+  return {
+    resets,
+    scope,
+    since: start,
+    dealtWith: NO_EVENTS,
+    parts: [{ within: null, upTo: null, progress: startAt(start) }],
+    reason: null,
+    notBefore: 0,
+    setAside: [],
+    replay: [],
+    asked: 0,
+  };
+}
+
+// The copy of the log.
+
+export type StandingIn =
+  | { readonly kind: "goes-on"; readonly subscription: DeviceSubscription }
+  /** The device is still fetching its new copy: it holds less than was dealt with, and the edge more. */
+  | { readonly kind: "fetching" }
+  /** The copy is another one: its events of this range, within the subscription's scope, are compared with what was dealt with. */
+  | { readonly kind: "compare"; readonly after: number; readonly upTo: number };
+
+export function standingIn(subscription: DeviceSubscription, history: History): StandingIn {
+  if (isContinued(subscription, history)) return { kind: "goes-on", subscription: partsWithin(subscription, history) };
+  const { checkpoint } = feedOf(subscription).progress;
+  const isFetching = history.log === null || history.position < Math.min(checkpoint, history.head);
+  return isFetching ? { kind: "fetching" } : { kind: "compare", after: subscription.since, upTo: checkpoint };
+}
+
+/**
+ * A subscription in a copy of the log that was fetched after a reset: it goes on where that holds what was dealt with, and nothing else that
+ * was due; undefined where it can't.
+ *
+ * @param held the digest of the events that were to be compared
+ */
+export function continuedIn(subscription: DeviceSubscription, { position, resets }: History, held: string): DeviceSubscription | undefined {
+  if (held !== subscription.dealtWith) return undefined;
+  const feed = feedOf(subscription);
+  const progress = { ...feed.progress, checkpoint: Math.min(feed.progress.checkpoint, position) };
+  return { ...subscription, resets, parts: [...subscription.parts.slice(0, -1), { ...feed, progress }] };
+}
+
+/** What is at its positions now it was not given. */
+export function stoppedByHistory(subscription: DeviceSubscription): DeviceSubscription {
+  const { part, rest } = firstOf(subscription);
+  if (part.progress.isStopped) return subscription;
+  const reason = "The device follows another history; begin anew with reset().";
+  return { ...subscription, reason, parts: [{ ...part, progress: stopped(part.progress) }, ...rest] };
+}
+
+/** What the device follows besides since then is handed over first, up to where the feed was handed over. */
+export function partsWithin(subscription: DeviceSubscription, history: History): DeviceSubscription {
+  if (sameScope(subscription.scope, history.scope)) return subscription;
+  const feed = feedOf(subscription);
+  const { fills } = withScope({ ...NEW_HISTORY, scope: subscription.scope, position: feed.progress.checkpoint }, history.scope);
+  const added = fills.map(({ within, upTo }): Part => ({ within, without: subscription.scope, upTo, progress: startAt(0) }));
+  return { ...subscription, scope: history.scope, parts: [...subscription.parts.slice(0, -1), ...added, feed] };
+}
+
+// What is next.
+
+export type Due =
+  /** Until the device holds more, or somebody asks. */
+  | { readonly kind: "nothing" }
+  | { readonly kind: "wait"; readonly milliseconds: number }
+  /** Hand over one that was set aside; its stream is not known where it stands in the list no more. */
+  | { readonly kind: "replay"; readonly id: string; readonly streamId: string | undefined }
+  /** Look for the first event of the filter, and of the part, behind `after`, exclusive, and up to `upTo`, inclusive. */
+  | { readonly kind: "look"; readonly part: Part; readonly after: number; readonly upTo: number };
+
+/** @param now the device's clock, milliseconds */
+export function dueOf(subscription: DeviceSubscription, history: History, now: number, policy: SubscriptionPolicy): Due {
+  const [id] = subscription.replay;
+  if (id !== undefined) return { kind: "replay", id, streamId: subscription.setAside.find((item) => item.id === id)?.streamId };
+  const { part } = firstOf(subscription);
+  if (part.progress.isStopped) return { kind: "nothing" };
+  const milliseconds = waitLeft(subscription.notBefore, now, policy);
+  if (milliseconds > 0) return { kind: "wait", milliseconds };
+  const upTo = Math.min(part.upTo ?? history.position, history.position);
+  return { kind: "look", part, after: part.progress.checkpoint, upTo };
+}
+
+/** What a look has found. */
+export interface Found {
+  readonly event?: Handed;
+  /** Nothing of the filter stands before here; with an event, its position. */
+  readonly end: number;
+}
+
+type Handed = Pick<ConfirmedEvent, "id" | "streamId" | "version" | "position">;
+
+export type AfterLook =
+  | { readonly kind: "nothing" }
+  | { readonly kind: "hand-over" }
+  | { readonly kind: "write"; readonly subscription: DeviceSubscription };
+
+/** @param now the device's clock, milliseconds */
+export function afterLook(subscription: DeviceSubscription, { event, end }: Found, now: number, policy: SubscriptionPolicy): AfterLook {
+  const { part, rest } = firstOf(subscription);
+  const { progress } = part;
+  if (event === undefined) {
+    if (part.upTo !== null && end >= part.upTo) return { kind: "write", subscription: { ...subscription, parts: rest } };
+    if (end === progress.checkpoint) return { kind: "nothing" };
+    return { kind: "write", subscription: proceeded(subscription, afterPassed(progress, end)) };
+  }
+  const step = nextStep(progress, policy, batchOf(event));
+  switch (step.kind) {
+    case "hand-over":
+      return { kind: "hand-over" };
+    case "set-aside": {
+      const setAside = [...withoutOne(subscription.setAside, event.id), setAsideOf(event, subscription.reason, now)];
+      const dealtWith = withEvent(subscription.dealtWith, event.id);
+      return { kind: "write", subscription: { ...proceeded(subscription, step.progress), setAside, dealtWith } };
+    }
+    case "take-apart":
+    case "stop":
+      return { kind: "write", subscription: proceeded(subscription, step.progress) };
+    default:
+      return step satisfies never;
+  }
+}
+
+/**
+ * @param refusal why the handler refused it; null where it took it
+ * @param random from 0 to below 1
+ */
+export function afterHandOver(
+  subscription: DeviceSubscription,
+  event: Handed,
+  refusal: string | null,
+  { now, random }: { readonly now: number; readonly random: number },
+  policy: SubscriptionPolicy,
+): DeviceSubscription {
+  const { progress } = firstOf(subscription).part;
+  if (refusal === null) {
+    const dealtWith = withEvent(subscription.dealtWith, event.id);
+    // It may be in the list from before the subscription was begun anew.
+    const setAside = withoutOne(subscription.setAside, event.id);
+    return { ...proceeded(subscription, afterHandled(progress, batchOf(event))), reason: null, setAside, dealtWith };
+  }
+  const refused = afterRefused(progress, batchOf(event));
+  return { ...proceeded(subscription, refused), reason: refusal, notBefore: now + waitAfter(refused, policy, random) };
+}
+
+/** One that is refused once more stays in the list. @param subscription as it is now, whatever was asked of it meanwhile */
+export function afterReplay(subscription: DeviceSubscription, id: string, refusal: string | null): DeviceSubscription {
+  const replay = subscription.replay.filter((wanted) => wanted !== id);
+  if (refusal === null) return { ...subscription, setAside: withoutOne(subscription.setAside, id), replay };
+  const setAside = subscription.setAside.map((item) => (item.id === id ? { ...item, reason: refusal } : item));
+  return { ...subscription, setAside, replay };
+}
+
+/** What is written of a step. @param now as it stands in the transaction that writes; undefined before the first */
+export function unlessAsked(next: DeviceSubscription, now: DeviceSubscription | undefined): DeviceSubscription {
+  return now === undefined || now.asked === next.asked ? next : now;
+}
+
+// What somebody asks of it.
+
+/** Has what was set aside handed over again: all of it, or the events of these ids. */
+export function askedToReplay(subscription: DeviceSubscription, ids?: readonly string[]): DeviceSubscription {
+  const replay = subscription.setAside.map(({ id }) => id).filter((id) => ids?.includes(id) ?? true);
+  return { ...subscription, replay, asked: subscription.asked + 1 };
+}
+
+/** Has it go on where it stopped, or at once where it waits. */
+export function askedToResume(subscription: DeviceSubscription): DeviceSubscription {
+  const parts = subscription.parts.map((part) => ({ ...part, progress: resumed(part.progress) }));
+  return { ...subscription, notBefore: 0, parts, asked: subscription.asked + 1 };
+}
+
+/** Has it begin anew in the history that the device follows now; what was set aside stays in the list. */
+export function askedToBegin({ setAside, asked }: DeviceSubscription, history: History, from: Beginning): DeviceSubscription {
+  return { ...begun(history, from), setAside, asked: asked + 1 };
+}
+
+/** The part that goes on for ever. */
+function feedOf({ parts }: DeviceSubscription): Part {
+  const feed = parts.at(-1);
+  assert(feed !== undefined, "a subscription has a part that goes on for ever");
+  return feed;
+}
+
+/** The part whose turn it is. */
+function firstOf({ parts }: DeviceSubscription): { part: Part; rest: readonly Part[] } {
+  const [part, ...rest] = parts;
+  assert(part !== undefined, "a subscription has a part that goes on for ever");
+  return { part, rest };
+}
+
+function proceeded(subscription: DeviceSubscription, progress: Progress): DeviceSubscription {
+  const { part, rest } = firstOf(subscription);
+  return { ...subscription, parts: [{ ...part, progress }, ...rest] };
+}
+
+function batchOf({ position }: Handed): { readonly count: number; readonly upTo: number } {
+  return { count: 1, upTo: position };
+}
+
+function withoutOne(setAside: readonly SetAside[], id: string): readonly SetAside[] {
+  return setAside.some((item) => item.id === id) ? setAside.filter((item) => item.id !== id) : setAside;
+}
+
+function setAsideOf({ id, streamId, version, position }: Handed, reason: string | null, now: number): SetAside {
+  return { id, streamId, version, position, reason: reason ?? "", at: new Date(now).toISOString() };
+}
