@@ -5,7 +5,8 @@
  *
  * A commit without an exact expectation that was discarded while a copy of it was still on its way may be confirmed all the same:
  * nobody can call it back. That is counted. One with an exact expectation may not, since others' events stand where it would
- * go; unless an operator has taken them away, or a reset has parked it while it was on its way.
+ * go; unless an operator has taken them away, or a reset has parked it while it was on its way. And what the edge has may be replaced by the
+ * app's rule where the app appends it again after a reset, on a device that does not know it any more.
  */
 import { exactVersion } from "../../../shared/expected-version.ts";
 import { isWithin, type Scope } from "../../../shared/history.ts";
@@ -62,7 +63,8 @@ export class ConservationChecker extends Checker {
       if (places.confirmed > 0) this.#isOnItsBase(tracked, observation.events);
       if (tracked.isGone) this.#isLetGo(tracked, places);
       // A store that was put back may take what it had refused before.
-      const isOnce = foundIn(places) <= 1 || (places.confirmed > 0 && this.#wasReplaced(tracked));
+      const mayBeTwice = this.#wasReplaced(tracked) || this.#wasForgotten(tracked);
+      const isOnce = foundIn(places) <= 1 || (places.confirmed > 0 && mayBeTwice);
       this.demand(tracked.isGone || isOnce, () => `${nameOf(tracked)} is there more than once: ${told(places)}`);
     }
     this.#isInOrder(
@@ -135,6 +137,14 @@ export class ConservationChecker extends Checker {
 
   #wasReset({ device, askedAt }: Tracked): boolean {
     return (this.#resetAt.get(device) ?? -1) >= askedAt;
+  }
+
+  /**
+   * The app has appended it once more on a device that had let go of its copy and knew it no more, and its rule has put other events in
+   * its place before the feed told that the edge has it.
+   */
+  #wasForgotten({ device, forms, askedAgainAt }: Tracked): boolean {
+    return forms.length > 1 && askedAgainAt >= (this.#resetAt.get(device) ?? Number.POSITIVE_INFINITY);
   }
 
   /** A device may build on what the edge had taken from it and an operator has then taken away, and not learn of it for a while. */
