@@ -63,11 +63,21 @@ export class Model {
       const message = "A projection has a name of A-Z a-z 0-9 . _ - and a version from 1.";
       throw new InvalidRequestError(message, { field: "projection" });
     }
-    // Another version, e.g. of a module that was loaded anew, takes the place of the one before.
-    if (!isSame) (await known?.projector)?.close();
-    const projector = isSame ? known.projector : Projector.open(this.#kit, projection);
+    const projector = isSame ? known.projector : this.#openProjector(projection, known?.projector);
     this.#projectors.set(name, { projection, projector });
+    // What could not be opened is tried again.
+    await projector.catch(() => {
+      if (this.#projectors.get(name)?.projector === projector) this.#projectors.delete(name);
+    });
     return new Table<Row, Index>(this.#kit, projection, await projector);
+  }
+
+  /** Another version, e.g. of a module that was loaded anew, takes the place of the one before. */
+  async #openProjector(projection: AnyProjection, before: Promise<Projector> | undefined): Promise<Projector> {
+    // Where that one could not be opened, whoever asked for it was told.
+    const opened = await before?.catch(() => undefined);
+    opened?.close();
+    return Projector.open(this.#kit, projection);
   }
 
   /** Events that are to be appended, complete. @throws InvalidRequestError where they are none that the app knows */

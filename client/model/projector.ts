@@ -10,7 +10,6 @@
  */
 
 import { InvalidRequestError, StoreClosedError } from "../../shared/errors.ts";
-import type { RecordedEvent } from "../../shared/event.ts";
 import { type FeedFilter, readerFilter } from "../../shared/feed-filter.ts";
 import type { History } from "../../shared/history.ts";
 import {
@@ -19,14 +18,11 @@ import {
   type FoundRow,
   foldFrom,
   foldRows,
-  isOfCopy,
   keysOfAll,
   overlaid,
   type RowQuery,
 } from "../../shared/projection.ts";
-import { entriesOf } from "../bundles.ts";
-import { allBundles, pendingEvents, readHistory } from "../device-log.ts";
-import type { StreamEvent } from "../event-store.ts";
+import { readHistory } from "../device-log.ts";
 import { pause } from "../pause.ts";
 import { openChannel } from "../tabs.ts";
 import { followed, stretchAfter } from "./confirmed.ts";
@@ -35,7 +31,9 @@ import { flush } from "./flush.ts";
 import type { Kit } from "./kit.ts";
 import { latest } from "./latest.ts";
 import { RowDatabase, rowsName } from "./row-database.ts";
+import { deleteBefore, openBefore } from "./row-versions.ts";
 import { uncaught } from "./uncaught.ts";
+import { unfolded } from "./unfolded.ts";
 
 export interface ProjectionStatus {
   /** `building`: there are no rows yet; `rebuilding`: rows of the version before answer; `failed`: `error` says why. */
@@ -46,9 +44,6 @@ export interface ProjectionStatus {
   readonly head: number;
   readonly error: unknown;
 }
-
-/** Confirmed events behind the checkpoint that a query folds in by itself; where there are more, it answers without. */
-const BEHIND = 1000;
 
 /**
  * Milliseconds between a change and its folding, which shares the database with whoever asks for rows because of it. They fold it in by
@@ -65,28 +60,35 @@ export class Projector {
   #before: RowDatabase | undefined;
   #status: ProjectionStatus = { state: "building", position: 0, head: 0, error: undefined };
   readonly #listeners = new Set<() => void>();
+  /** Looks again. */
+  readonly #wake = new Set<() => void>();
+  /** Rows of versions before are deleted. */
+  #isOnly = false;
   readonly #ended = new AbortController();
   /** Tells the other tabs that more is folded. A hint: what is not heard is seen at the next change. */
   readonly #tabs: BroadcastChannel | undefined;
   /** The history that is on the disk for certain. */
   #flushed = "";
 
-  private constructor(kit: Kit, projection: AnyProjection, rows: RowDatabase, before: RowDatabase | undefined) {
+  private constructor(kit: Kit, projection: AnyProjection) {
     this.#kit = kit;
     this.#projection = projection;
     this.#filter = readerFilter(projection);
-    this.#rows = rows;
-    this.#before = before;
+    this.#rows = new RowDatabase(kit, projection, () => this.#rowsAreGone());
     this.#tabs = openChannel(`headwater:${rowsName(kit.name, projection.name, projection.version)}`);
     if (this.#tabs !== undefined) this.#tabs.onmessage = () => void this.#lookQuietly();
     kit.ending.addEventListener("abort", () => this.close(), { once: true, signal: this.#ended.signal });
   }
 
   static async open(kit: Kit, projection: AnyProjection): Promise<Projector> {
-    const rows = await RowDatabase.open(kit, projection);
-    const { isReady } = await rows.checkpoint();
-    const before = isReady ? undefined : await openBefore(kit, projection);
-    const projector = new Projector(kit, projection, rows, before);
+    const projector = new Projector(kit, projection);
+    try {
+      const { isReady } = await projector.#rows.checkpoint();
+      if (!isReady) projector.#before = await openBefore(kit, projection);
+    } catch (error) {
+      projector.close();
+      throw error;
+    }
     void projector.#elected();
     return projector;
   }
@@ -111,15 +113,15 @@ export class Projector {
 
   /** Rows that a query finds, as the device sees them: pending events included. */
   async query(query: RowQuery): Promise<FoundRow<unknown>[]> {
-    if (this.#ended.signal.aborted) throw new StoreClosedError("The store is closed, or another version of the projection is open.");
     const { indexes = [] } = this.#projection;
     if (query.index !== undefined && !indexes.includes(query.index)) {
       throw new InvalidRequestError(`${this.#projection.name} has no index ${query.index}.`, { field: "index" });
     }
-    if (this.#before !== undefined) return (await this.#before.find(query, 0)).found;
+    // Who deletes them has found the new ones ready.
+    if (this.#before !== undefined && !this.#before.isGone) return (await this.#before.find(query, 0)).found;
     for (;;) {
       const before = await this.#rows.checkpoint();
-      const beyond = await this.#notFolded(before);
+      const beyond = await unfolded(this.#kit, this.#filter, before);
       if (beyond === undefined) continue;
       const { events, isOther } = beyond;
       const keys = keysOfAll(this.#projection, events);
@@ -133,6 +135,8 @@ export class Projector {
 
   async caughtUp(): Promise<void> {
     const { promise, resolve, reject } = Promise.withResolvers<void>();
+    const settled = new AbortController();
+    this.#ended.signal.addEventListener("abort", () => reject(new StoreClosedError()), { signal: settled.signal });
     const look = () => {
       const { state, position, head, error } = this.#status;
       if (state === "failed") reject(error);
@@ -141,17 +145,28 @@ export class Projector {
     const unwatch = this.watch(look);
     await this.#look();
     look();
-    return promise.finally(unwatch);
+    return promise.finally(() => {
+      unwatch();
+      settled.abort();
+    });
   }
 
   /** Works until the store is closed, or the projection is. */
   async #elected(): Promise<void> {
-    const { name, watch } = this.#kit;
+    const { name } = this.#kit;
     const ending = this.#ended.signal;
+    const watch = (listener: () => void) => {
+      this.#wake.add(listener);
+      const unwatch = this.#kit.watch(listener);
+      return () => {
+        this.#wake.delete(listener);
+        unwatch();
+      };
+    };
     // A tab that does not fold is told of what another one has folded by the change that led to it; it looks.
     const looking = latest({ watch, ending }, () => this.#lookQuietly());
     ending.addEventListener("abort", looking);
-    await whileElected(`headwater:${name}/${this.#projection.name}`, ending, () => {
+    await whileElected(`headwater:${rowsName(name, this.#projection.name, this.#projection.version)}`, ending, () => {
       looking();
       return latest({ watch, ending }, (isWanted) => this.#catchUp(isWanted));
     });
@@ -204,31 +219,6 @@ export class Projector {
     this.#flushed = state;
   }
 
-  /**
-   * What the device holds beyond the rows: confirmed events behind the checkpoint, then pending ones; undefined where it has let go of them
-   * meanwhile. Where the rows are of another copy of the log, that is all that it holds.
-   */
-  async #notFolded(folded: Folded): Promise<{ events: readonly RecordedEvent[]; isOther: boolean } | undefined> {
-    const { database } = this.#kit;
-    // In this order: what is confirmed between the two is seen twice, and told apart by its id.
-    const [bundles, history] = await Promise.all([database.run(allBundles), database.run(readHistory)]);
-    const behind: RecordedEvent[] = [];
-    const isOther = !isOfCopy(folded, history);
-    for (let after = isOther ? 0 : folded.position; after < history.position && behind.length <= BEHIND; ) {
-      const stretch = await stretchAfter(database, history, { after }, followed(this.#filter, history));
-      if (stretch === undefined) return undefined;
-      behind.push(...stretch.events);
-      after = stretch.end;
-    }
-    const confirmed = behind.length > BEHIND ? [] : behind;
-    const ids = new Set(behind.map(({ id }) => id));
-    const pending = bundles
-      .flatMap((bundle) => entriesOf(bundle, this.#filter.stream))
-      .flatMap((entry): StreamEvent[] => pendingEvents(entry))
-      .filter((event) => !ids.has(event.id) && (this.#filter.content?.(event) ?? true));
-    return { events: [...confirmed, ...pending].map((event) => this.#kit.read(event)), isOther };
-  }
-
   async #lookQuietly(): Promise<void> {
     await this.#look().catch((error: unknown) => this.#fail(error));
   }
@@ -236,43 +226,27 @@ export class Projector {
   async #look(): Promise<void> {
     const { database } = this.#kit;
     const [checkpoint, history] = await Promise.all([this.#rows.checkpoint(), database.run(readHistory)]);
-    if (checkpoint.isReady && this.#before !== undefined) await this.#letGoOfBefore(this.#before);
+    if (checkpoint.isReady && !this.#isOnly) await this.#letGoOfBefore();
     const state = checkpoint.isReady ? "ready" : this.#before === undefined ? "building" : "rebuilding";
     this.#show({ state, position: checkpoint.position, head: history.position, error: undefined });
   }
 
-  async #letGoOfBefore(before: RowDatabase): Promise<void> {
+  async #letGoOfBefore(): Promise<void> {
+    this.#isOnly = true;
+    this.#before?.close();
     this.#before = undefined;
-    before.close();
-    for (const name of await olderNames(this.#kit, this.#projection)) this.#kit.platform.indexedDB.deleteDatabase(name);
+    await deleteBefore(this.#kit, this.#projection);
+  }
+
+  /** Deleted by a tab with a later version, or by hand. */
+  #rowsAreGone(): void {
+    if (this.#ended.signal.aborted) return;
+    this.#show({ ...this.#status, state: "building", position: 0 });
+    for (const wake of this.#wake) wake();
   }
 
   #show(status: ProjectionStatus): void {
     this.#status = status;
     for (const listener of this.#listeners) uncaught(listener);
   }
-}
-
-/** Databases of other versions of the projection; none where the browser can't tell. */
-async function olderNames({ name: store, platform }: Kit, { name, version }: AnyProjection): Promise<string[]> {
-  const prefix = rowsName(store, name, 0).slice(0, -1);
-  const databases = (await platform.indexedDB.databases?.()) ?? [];
-  const names = databases.flatMap((database) => (database.name?.startsWith(prefix) ? [database.name] : []));
-  return names.filter((other) => other !== rowsName(store, name, version)).sort((a, b) => versionOf(b) - versionOf(a));
-}
-
-function versionOf(name: string): number {
-  return Number(name.slice(name.lastIndexOf("@") + 1));
-}
-
-/** The latest version before that has caught up once. */
-async function openBefore(kit: Kit, projection: AnyProjection): Promise<RowDatabase | undefined> {
-  for (const name of await olderNames(kit, projection)) {
-    const version = versionOf(name);
-    if (!(version < projection.version)) continue;
-    const rows = await RowDatabase.open(kit, { ...projection, version });
-    if ((await rows.checkpoint()).isReady) return rows;
-    rows.close();
-  }
-  return undefined;
 }

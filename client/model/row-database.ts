@@ -7,7 +7,7 @@
  */
 
 import type { DBSchema, IDBPDatabase, IDBPTransaction } from "idb";
-import { UnavailableError } from "../../shared/errors.ts";
+import { StoreClosedError, UnavailableError } from "../../shared/errors.ts";
 import { type AnyProjection, type Folded, type FoldStart, type FoundRow, type RowQuery, UNFOLDED } from "../../shared/projection.ts";
 import { whole } from "../device-log.ts";
 import { between, openDatabase } from "../idb.ts";
@@ -33,36 +33,36 @@ interface StoredRows {
 }
 
 export class RowDatabase {
-  readonly #db: IDBPDatabase<Schema>;
+  readonly #kit: Pick<Kit, "name" | "platform" | "database">;
+  readonly #projection: AnyProjection;
+  readonly #onGone: () => void;
+  #opened: Promise<IDBPDatabase<Schema>> | undefined;
+  #isGone = false;
+  #isClosed = false;
 
-  private constructor(db: IDBPDatabase<Schema>) {
-    this.#db = db;
+  /** @param onGone told where somebody deletes it: whoever asks it then makes it anew, without rows */
+  constructor(kit: Pick<Kit, "name" | "platform" | "database">, projection: AnyProjection, onGone: () => void) {
+    this.#kit = kit;
+    this.#projection = projection;
+    this.#onGone = onGone;
   }
 
-  static async open(
-    { name, platform }: Pick<Kit, "name" | "platform">,
-    { name: projection, version, indexes = [] }: AnyProjection,
-  ): Promise<RowDatabase> {
-    const db = await openDatabase<Schema>(platform.indexedDB, platform.IDBKeyRange, rowsName(name, projection, version), 1, {
-      upgrade(database) {
-        const rows = database.createObjectStore("rows", { keyPath: "key" });
-        for (const index of indexes) rows.createIndex(index, `row.${index}`);
-        database.createObjectStore("meta");
-      },
-      blocked: () => undefined, // there is one version of it
-      blocking: (database) => database.close(),
-      terminated: () => undefined, // whoever asks next is told by the failing transaction
-    });
-    return new RowDatabase(db);
+  /** Somebody has deleted it since it was opened. */
+  get isGone(): boolean {
+    return this.#isGone;
   }
 
   close(): void {
-    this.#db.close();
+    this.#isClosed = true;
+    // Where it could not be opened, whoever asked was told.
+    void this.#opened?.then((db) => db.close()).catch(() => undefined);
   }
 
   async checkpoint(): Promise<Folded> {
-    const tx = this.#db.transaction(["meta"], "readonly");
-    return (await tx.objectStore("meta").get("checkpoint")) ?? UNFOLDED;
+    return this.#run(async (db) => {
+      const tx = db.transaction(["meta"], "readonly");
+      return (await tx.objectStore("meta").get("checkpoint")) ?? UNFOLDED;
+    });
   }
 
   /**
@@ -76,37 +76,78 @@ export class RowDatabase {
     keys: ReadonlySet<string>,
     fold: (rows: ReadonlyMap<string, unknown>) => ReadonlyMap<string, unknown>,
   ): Promise<boolean> {
-    const tx: Tx<"readwrite"> = this.#db.transaction(["rows", "meta"], "readwrite", { durability: "relaxed" });
-    return whole(tx, async () => {
-      const { rows: stored, checkpoint } = await readRows(tx, isAnew ? [] : keys);
-      if (JSON.stringify(checkpoint) !== JSON.stringify(before)) return false;
-      const rows = tx.objectStore("rows");
-      if (isAnew) await rows.clear();
-      const writes = [...fold(stored)].map(([key, row]) => (row === undefined ? rows.delete(key) : rows.put({ key, row })));
-      await Promise.all([...writes, tx.objectStore("meta").put(after, "checkpoint")]);
-      return true;
+    return this.#run((db) => {
+      const tx: Tx<"readwrite"> = db.transaction(["rows", "meta"], "readwrite", { durability: "relaxed" });
+      return whole(tx, async () => {
+        const { rows: stored, checkpoint } = await readRows(tx, isAnew ? [] : keys);
+        if (JSON.stringify(checkpoint) !== JSON.stringify(before)) return false;
+        const rows = tx.objectStore("rows");
+        if (isAnew) await rows.clear();
+        const writes = [...fold(stored)].map(([key, row]) => (row === undefined ? rows.delete(key) : rows.put({ key, row })));
+        await Promise.all([...writes, tx.objectStore("meta").put(after, "checkpoint")]);
+        return true;
+      });
     });
   }
 
   /** Rows and the checkpoint that they stand at. @param more rows beyond the limit, and by their keys where they are named */
   async find(query: RowQuery, more: number): Promise<{ found: FoundRow<unknown>[]; checkpoint: Folded }> {
     const { index, direction, limit = Number.POSITIVE_INFINITY } = query;
-    const tx = this.#db.transaction(["rows", "meta"], "readonly");
-    const rows = tx.objectStore("rows");
-    if (index !== undefined && !rows.indexNames.contains(index)) {
-      throw new UnavailableError(`Rows of the version before answer, and have no index ${index}; ask again when it is rebuilt.`);
-    }
-    const source = index === undefined ? rows : rows.index(index);
-    const range = rangeOf(query);
-    const most = Number.isFinite(limit) ? limit + more : undefined;
-    const reading = direction === "backwards" ? readBackwards(source, range, most) : source.getAll(range, most);
-    const [found, checkpoint] = await Promise.all([reading, tx.objectStore("meta").get("checkpoint")]);
-    return { found, checkpoint: checkpoint ?? UNFOLDED };
+    return this.#run(async (db) => {
+      const tx = db.transaction(["rows", "meta"], "readonly");
+      const rows = tx.objectStore("rows");
+      if (index !== undefined && !rows.indexNames.contains(index)) {
+        throw new UnavailableError(`Rows of the version before answer, and have no index ${index}; ask again when it is rebuilt.`);
+      }
+      const source = index === undefined ? rows : rows.index(index);
+      const range = rangeOf(query);
+      const most = Number.isFinite(limit) ? limit + more : undefined;
+      const reading = direction === "backwards" ? readBackwards(source, range, most) : source.getAll(range, most);
+      const [found, checkpoint] = await Promise.all([reading, tx.objectStore("meta").get("checkpoint")]);
+      return { found, checkpoint: checkpoint ?? UNFOLDED };
+    });
   }
 
   /** The rows of these keys as they are stored. */
   async rowsOf(keys: ReadonlySet<string>): Promise<StoredRows> {
-    return readRows(this.#db.transaction(["rows", "meta"], "readonly"), keys);
+    return this.#run((db) => readRows(db.transaction(["rows", "meta"], "readonly"), keys));
+  }
+
+  /**
+   * As the store's database does its own work: a connection that was lost is opened again and the work done once more, and what IndexedDB
+   * throws is a typed error.
+   */
+  #run<T>(work: (db: IDBPDatabase<Schema>) => Promise<T>): Promise<T> {
+    return this.#kit.database.run(async () => {
+      if (this.#isClosed) throw new StoreClosedError("The store is closed, or another version of the projection is open.");
+      this.#opened ??= this.#open().catch((error: unknown) => {
+        this.#opened = undefined;
+        throw error;
+      });
+      return work(await this.#opened);
+    });
+  }
+
+  async #open(): Promise<IDBPDatabase<Schema>> {
+    const { name, platform } = this.#kit;
+    const { name: projection, version, indexes = [] } = this.#projection;
+    return openDatabase<Schema>(platform.indexedDB, platform.IDBKeyRange, rowsName(name, projection, version), 1, {
+      upgrade(database) {
+        const rows = database.createObjectStore("rows", { keyPath: "key" });
+        for (const index of indexes) rows.createIndex(index, `row.${index}`);
+        database.createObjectStore("meta");
+      },
+      blocked: () => undefined, // there is one version of it
+      blocking: (database) => {
+        this.#isGone = true;
+        this.#opened = undefined;
+        database.close();
+        this.#onGone();
+      },
+      terminated: () => {
+        this.#opened = undefined;
+      },
+    });
   }
 }
 

@@ -205,3 +205,79 @@ test("in a store that stays open, another version of a projection takes the plac
   await expect(before.query()).rejects.toMatchObject({ code: "store-closed" });
   await store.close();
 });
+
+test("two tabs with two versions of a projection: each has its rows, whichever was opened first, and whoever is ready first", async () => {
+  const name = crypto.randomUUID();
+  const [older, newer] = [await openLocal(name), await openLocal(name)];
+  await record(older, [1, "Asked"]);
+  const before = await older.project(permits);
+  await before.caughtUp();
+  const next: Projection<Permit, PermitEvent> = { ...permits, version: 2, evolve: (_, { type }) => ({ status: `${type}!`, steps: 0 }) };
+  const after = await newer.project(next);
+  await after.caughtUp();
+  const rowOf = (status: string, steps: number) => ({ status, steps });
+  expect(await after.get("Permit-1")).toEqual(rowOf("Asked!", 0));
+  await before.caughtUp();
+  expect(await before.get("Permit-1")).toEqual(rowOf("Asked", 1));
+  await record(newer, [1, "Granted"]);
+  await eventually(async () =>
+    expect([await before.get("Permit-1"), await after.get("Permit-1")]).toEqual([rowOf("Granted", 2), rowOf("Granted!", 0)]),
+  );
+  await before.caughtUp();
+  expect(before.status).toMatchObject({ state: "ready", position: 2 });
+  await older.close();
+  await newer.close();
+});
+
+test("rows that somebody deletes are made anew", async () => {
+  const name = crypto.randomUUID();
+  const store = await openLocal(name);
+  await record(store, [1, "Asked"], [2, "Asked"]);
+  const table = await store.project(permits);
+  await table.caughtUp();
+  const states = new Set<string>();
+  const { promise, resolve } = Promise.withResolvers<void>();
+  table.watch(() => {
+    states.add(table.status.state);
+    if (states.has("building") && table.status.state === "ready") resolve();
+  });
+  indexedDB.deleteDatabase(`${name}/permits@1`);
+  await promise;
+  expect(await table.query({ index: "status", equals: "Asked" })).toHaveLength(2);
+  await store.close();
+});
+
+test("a projection that could not be opened is opened at the next call", async () => {
+  const name = crypto.randomUUID();
+  const store = await openLocal(name);
+  await record(store, [1, "Asked"]);
+  const open = indexedDB.open.bind(indexedDB);
+  const failing = vi.spyOn(indexedDB, "open").mockImplementation((database, version) => {
+    if (database.startsWith(`${name}/`)) throw new DOMException("no room", "QuotaExceededError");
+    return open(database, version);
+  });
+  await expect(store.project(permits)).rejects.toMatchObject({ code: "store-full" });
+  await expect(store.project({ ...permits, version: 2 })).rejects.toMatchObject({ code: "store-full" });
+  failing.mockRestore();
+  const table = await store.project(permits);
+  await table.caughtUp();
+  expect(await table.get("Permit-1")).toEqual({ status: "Asked", steps: 1 });
+  await store.close();
+});
+
+test("who waits for rows of a store that is closed is told", async () => {
+  const store = await openLocal();
+  await record(store, [1, "Asked"]);
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const table = await store.project({
+    ...permits,
+    evolve: (row) => {
+      resolve();
+      return row;
+    },
+  });
+  const waiting = expect(table.caughtUp()).rejects.toMatchObject({ code: "store-closed" });
+  await promise;
+  await store.close();
+  await waiting;
+});
