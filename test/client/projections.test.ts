@@ -269,13 +269,14 @@ test("who waits for rows of a store that is closed is told", async () => {
   const store = await openLocal();
   await record(store, [1, "Asked"]);
   const { promise, resolve } = Promise.withResolvers<void>();
-  const table = await store.project({
+  const watched: typeof permits = {
     ...permits,
     evolve: (row) => {
       resolve();
       return row;
     },
-  });
+  };
+  const table = await store.project(watched);
   const waiting = expect(table.caughtUp()).rejects.toMatchObject({ code: "store-closed" });
   await promise;
   await store.close();
