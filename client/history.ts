@@ -1,6 +1,8 @@
 /** Which history a device follows from when the app opens its store, as far as that needs nothing else: `model/scope.ts` has the rest. */
+
 import type { IDBPDatabase } from "idb";
 import type { History, Scope } from "../shared/history.ts";
+import { sameJson } from "../shared/json.ts";
 import type { Schema } from "./database.ts";
 import { historyOf, type WriteTx, whole } from "./device-log.ts";
 
@@ -15,7 +17,7 @@ export async function beginHistory(db: IDBPDatabase<Schema>, filter: Scope): Pro
   return whole(tx, async () => {
     const before = await historyOf(tx);
     const scope = scopeWith(before, filter);
-    const isSame = JSON.stringify(scope) === JSON.stringify(before.scope);
+    const isSame = sameJson(scope, before.scope);
     if (isSame && before.authority === "edge") return before;
     if (before.position > 0) return undefined;
     // The edge orders what nothing was appended to yet.

@@ -28,7 +28,8 @@ export class LiveValue<T> {
     this.#listeners.add(own);
     this.#stop ??= this.#start((value) => {
       this.#value = value;
-      for (const each of this.#listeners) each(value);
+      // One that throws is an uncaught error of the app, and the others are told.
+      for (const each of this.#listeners) queueMicrotask(() => this.#listeners.has(each) && each(value));
     });
     own(this.#value);
     return () => {

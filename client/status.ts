@@ -1,5 +1,6 @@
 /** How a device stands, as an app can watch it. */
 import type { HeadwaterError } from "../shared/errors.ts";
+import { sameJson } from "../shared/json.ts";
 
 /**
  * How a device stands to its edge: `local` has none; `diverged` means that the edge holds another log, or less of this one,
@@ -28,7 +29,8 @@ export interface Status {
 /** The status as it is, and whoever wants to hear of changes. */
 export class StatusBoard {
   #status: Status;
-  readonly #listeners = new Set<(status: Status) => void>();
+  /** Whoever watches by it can't hold up what is told, whatever the app does there. */
+  readonly #changes = new EventTarget();
 
   constructor(connection: Connection) {
     const nothing = { pending: 0, acknowledged: 0, conflicts: 0, cursor: null, head: 0, persisted: null, problem: null };
@@ -41,14 +43,15 @@ export class StatusBoard {
 
   update(change: Partial<Status>): void {
     const after = { ...this.#status, ...change };
-    if (JSON.stringify(this.#status) === JSON.stringify(after)) return;
+    if (sameJson(this.#status, after)) return;
     this.#status = after;
-    for (const listener of this.#listeners) listener(after);
+    this.#changes.dispatchEvent(new Event("change"));
   }
 
   /** Told of each change, until the answer is called. */
   watch(listener: (status: Status) => void): () => void {
-    this.#listeners.add(listener);
-    return () => this.#listeners.delete(listener);
+    const tell = () => listener(this.#status);
+    this.#changes.addEventListener("change", tell);
+    return () => this.#changes.removeEventListener("change", tell);
   }
 }

@@ -260,7 +260,7 @@ export class Store implements EventStore {
     try {
       await this.sync();
     } catch (error) {
-      if (!(error instanceof HeadwaterError) || (error.code === "store-closed" && this.#isClosed)) throw error;
+      if (!(error instanceof HeadwaterError) || error.code === "store-closed") throw error;
       if (exactVersion(expectedVersion) === 0) return;
       const message = `${streamId} is not on this device and can't be fetched: ${error.message}`;
       throw new UnavailableError(message, {}, { cause: error });
@@ -505,8 +505,7 @@ export class Store implements EventStore {
   }
 
   #throwIfClosed(): void {
-    if (this.#isClosed) throw new StoreClosedError();
-    if (this.#ending.signal.aborted) throw new StoreClosedError(OUTDATED);
+    if (this.#ending.signal.aborted) throw new StoreClosedError(this.#isClosed ? undefined : OUTDATED);
   }
 }
 

@@ -19,7 +19,7 @@ import type { Commit } from "./commit.ts";
 import { errorOf, type HeadwaterError } from "./errors.ts";
 import type { EventBody } from "./event.ts";
 import { conflictMessage, type ExpectedVersion, expectationHolds } from "./expected-version.ts";
-import { type Json, sameJson } from "./json.ts";
+import { sameJson } from "./json.ts";
 import { toVersion, type Version } from "./order.ts";
 
 /** What the storage knows of the stream, read in the transaction that will write. */
@@ -75,9 +75,7 @@ function decideRepeated(facts: StreamFacts, events: readonly EventBody[], reused
 /** A retry may carry another `occurredAt`, where the writer leaves it to be filled in; everything else must agree. */
 export function sameContent(a: Omit<EventBody, "occurredAt">, b: Omit<EventBody, "occurredAt">): boolean {
   // In metadata `undefined` stands in the type for absent keys alone; `commit.ts` copies none.
-  return (
-    a.type === b.type && a.schemaVersion === b.schemaVersion && sameJson(a.data, b.data) && sameJson(a.metadata as Json, b.metadata as Json)
-  );
+  return a.type === b.type && a.schemaVersion === b.schemaVersion && sameJson(a.data, b.data) && sameJson(a.metadata, b.metadata);
 }
 
 /** What the writer of a refused commit is told. */

@@ -17,7 +17,8 @@
 import { assert } from "./assert.ts";
 import { isContinued } from "./continued.ts";
 import type { ConfirmedEvent } from "./event.ts";
-import { type History, NEW_HISTORY, type Scope, sameScope } from "./history.ts";
+import { type History, NEW_HISTORY, type Scope } from "./history.ts";
+import { sameJson } from "./json.ts";
 import { NO_EVENTS, withEvent } from "./mark.ts";
 import { withScope } from "./scope.ts";
 import {
@@ -135,7 +136,7 @@ export function stoppedByHistory(subscription: DeviceSubscription): DeviceSubscr
 
 /** What the device follows besides since then is handed over first, up to where the feed was handed over. */
 export function partsWithin(subscription: DeviceSubscription, history: History): DeviceSubscription {
-  if (sameScope(subscription.scope, history.scope)) return subscription;
+  if (sameJson(subscription.scope, history.scope)) return subscription;
   const feed = feedOf(subscription);
   const { fills } = withScope({ ...NEW_HISTORY, scope: subscription.scope, position: feed.progress.checkpoint }, history.scope);
   const added = fills.map(({ within, upTo }): Part => ({ within, without: subscription.scope, upTo, progress: startAt(0) }));

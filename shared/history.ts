@@ -16,6 +16,7 @@
  * 10. a page of another log is never applied.
  */
 import type { ConfirmedEvent } from "./event.ts";
+import { sameJson } from "./json.ts";
 import { categoryOf } from "./stream-id.ts";
 import type { FeedPage, FeedQuery } from "./wire.ts";
 
@@ -91,7 +92,7 @@ const LONGEST_SCOPE = 6000;
 /** @param history as it stands in the transaction that will write what is decided */
 export function decidePage(history: History, page: FeedPage, request: PageRequest): PageDecision {
   const next = nextPage(history);
-  const isAsked = next.after === request.after && next.isFill === request.isFill && sameScope(next.within, request.within);
+  const isAsked = next.after === request.after && next.isFill === request.isFill && sameJson(next.within, request.within);
   if (!isAsked || (history.log !== null && history.log !== page.log)) return { kind: "stale" };
   const { log, position, head, mark = null } = page;
   const [fill, ...rest] = history.fills;
@@ -105,8 +106,4 @@ export function decidePage(history: History, page: FeedPage, request: PageReques
 
 export function isWithin(scope: Scope, streamId: string): boolean {
   return scope === null || scope.includes(streamId) || scope.includes(categoryOf(streamId));
-}
-
-export function sameScope(a: Scope, b: Scope): boolean {
-  return JSON.stringify(a) === JSON.stringify(b);
 }

@@ -114,16 +114,16 @@ export function utf8Length(text: string): number {
 }
 
 /** Whether two JSON values say the same: the order of an object's keys does not count. */
-export function sameJson(a: Json, b: Json): boolean {
+export function sameJson(a: unknown, b: unknown): boolean {
   if (a === b) return true;
-  if (typeof a !== "object" || typeof b !== "object" || a === null || b === null) return false;
-  if (isArray(a) || isArray(b)) {
-    return isArray(a) && isArray(b) && a.length === b.length && a.every((item, i) => sameJson(item, b[i] as Json));
-  }
+  if (!isObject(a) || !isObject(b) || Array.isArray(a) !== Array.isArray(b)) return false;
   const keys = Object.keys(a);
-  return keys.length === Object.keys(b).length && keys.every((key) => Object.hasOwn(b, key) && sameJson(a[key] as Json, b[key] as Json));
+  return keys.length === Object.keys(b).length && keys.every((key) => Object.hasOwn(b, key) && sameJson(a[key], b[key]));
 }
 
-function isArray(value: Json): value is readonly Json[] {
-  return Array.isArray(value);
+export type JsonObject = Readonly<Record<string, unknown>>;
+
+/** An object, or an array. */
+export function isObject(value: unknown): value is JsonObject {
+  return typeof value === "object" && value !== null;
 }

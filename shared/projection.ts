@@ -6,9 +6,11 @@
  * A row depends on the events of its key alone, in their order. So confirmed events are folded into stored rows page by page, and pending
  * ones over the few rows that they touch, in memory: whatever becomes of them, there is nothing stored to take back.
  */
+
 import { isContinued } from "./continued.ts";
 import type { RecordedEvent } from "./event.ts";
 import type { Scope } from "./history.ts";
+import { sameJson } from "./json.ts";
 
 /** Fields of a row by which rows can be found: they may hold a text or a number. */
 export type IndexField<Row> = {
@@ -56,7 +58,7 @@ export const UNFOLDED: Folded = { log: null, resets: 0, scope: null, position: 0
  * before what is folded already.
  */
 export function foldFrom(folded: Folded, { log, resets, scope }: Pick<Folded, "log" | "resets" | "scope">): FoldStart {
-  const isOf = isOfCopy(folded, { log, resets }) && JSON.stringify(folded.scope) === JSON.stringify(scope);
+  const isOf = isOfCopy(folded, { log, resets }) && sameJson(folded.scope, scope);
   return isOf ? { start: folded, isAnew: false } : { start: { ...UNFOLDED, log, resets, scope }, isAnew: true };
 }
 

@@ -1,5 +1,6 @@
 /** Following more of a store than before, or less. What a page does to a history that has a scope is in `history.ts`. */
-import { type History, isWithin, type Scope, sameScope } from "./history.ts";
+import { type History, isWithin, type Scope } from "./history.ts";
+import { sameJson } from "./json.ts";
 
 /**
  * The history with another scope: what is new in it is filled in up to the cursor. What the scope no longer covers stays on
@@ -7,7 +8,7 @@ import { type History, isWithin, type Scope, sameScope } from "./history.ts";
  */
 export function withScope(history: History, scope: Scope): History {
   const before = history.scope;
-  if (sameScope(before, scope)) return history;
+  if (sameJson(before, scope)) return history;
   if (history.position === 0) return { ...history, scope, fills: [] };
   const within = scope === null || before === null ? scope : scope.filter((part) => !isWithin(before, part));
   const isWider = before !== null && (within === null || within.length > 0);

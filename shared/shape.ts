@@ -24,7 +24,7 @@
 import { type ErrorCode, isErrorCode } from "./errors.ts";
 import type { EventMetadata } from "./event.ts";
 import { type ExpectedVersion, isExpectedVersion } from "./expected-version.ts";
-import type { Json } from "./json.ts";
+import { isObject, type Json, type JsonObject } from "./json.ts";
 import { isOrdinal, type Position, type Version } from "./order.ts";
 
 export interface Kinds {
@@ -147,12 +147,6 @@ export function isList(shape: Fields | ListOf | OneOf): shape is ListOf {
 
 export function isOneOf(shape: Fields | OneOf): shape is OneOf {
   return Array.isArray(shape);
-}
-
-type JsonObject = Readonly<Record<string, unknown>>;
-
-function isObject(value: unknown): value is JsonObject {
-  return typeof value === "object" && value !== null;
 }
 
 function isOf(kind: Kind | Text, value: unknown): boolean {

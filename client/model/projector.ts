@@ -12,6 +12,7 @@
 import { InvalidRequestError, StoreClosedError } from "../../shared/errors.ts";
 import { type FeedFilter, readerFilter } from "../../shared/feed-filter.ts";
 import type { History } from "../../shared/history.ts";
+import { sameJson } from "../../shared/json.ts";
 import {
   type AnyProjection,
   type Folded,
@@ -127,7 +128,7 @@ export class Projector {
       const keys = keysOfAll(this.#projection, events);
       const [{ found, checkpoint }, touched] = await Promise.all([this.#rows.find(query, keys.size), this.#rows.rowsOf(keys)]);
       // A page was folded in meanwhile.
-      if (![checkpoint, touched.checkpoint].every((now) => JSON.stringify(now) === JSON.stringify(before))) continue;
+      if (![checkpoint, touched.checkpoint].every((now) => sameJson(now, before))) continue;
       const [stored, rows] = isOther ? [[], new Map<string, unknown>()] : [found, touched.rows];
       return overlaid<unknown>(query, stored, foldRows(this.#projection, rows, events));
     }

@@ -8,6 +8,7 @@
 
 import type { DBSchema, IDBPDatabase, IDBPTransaction } from "idb";
 import { StoreClosedError, UnavailableError } from "../../shared/errors.ts";
+import { sameJson } from "../../shared/json.ts";
 import { type AnyProjection, type Folded, type FoldStart, type FoundRow, type RowQuery, UNFOLDED } from "../../shared/projection.ts";
 import { whole } from "../device-log.ts";
 import { between, openDatabase } from "../idb.ts";
@@ -80,7 +81,7 @@ export class RowDatabase {
       const tx: Tx<"readwrite"> = db.transaction(["rows", "meta"], "readwrite", { durability: "relaxed" });
       return whole(tx, async () => {
         const { rows: stored, checkpoint } = await readRows(tx, isAnew ? [] : keys);
-        if (JSON.stringify(checkpoint) !== JSON.stringify(before)) return false;
+        if (!sameJson(checkpoint, before)) return false;
         const rows = tx.objectStore("rows");
         if (isAnew) await rows.clear();
         const writes = [...fold(stored)].map(([key, row]) => (row === undefined ? rows.delete(key) : rows.put({ key, row })));
