@@ -74,18 +74,18 @@ export class Appender {
     await Promise.resolve();
     while (this.#waiting.length > 0) {
       const group = this.#waiting.splice(0, GROUP_COMMITS);
-      try {
-        const { decisions, history } = await this.#appendGroup(group);
-        const added = decisions.filter(({ decision, position }) => decision.kind === "append" && position === null);
-        this.#onAppended(
-          added.length,
-          added.some(({ superseded }) => superseded.length > 0),
-          history,
-        );
-        for (const [i, waiting] of group.entries()) settle(waiting, decisions[i]);
-      } catch (error) {
+      const appended = await this.#appendGroup(group).catch((error: unknown) => {
         for (const waiting of group) waiting.reject(error);
-      }
+      });
+      if (appended === undefined) continue;
+      const { decisions, history } = appended;
+      for (const [i, waiting] of group.entries()) settle(waiting, decisions[i]);
+      const added = decisions.filter(({ decision, position }) => decision.kind === "append" && position === null);
+      this.#onAppended(
+        added.length,
+        added.some(({ superseded }) => superseded.length > 0),
+        history,
+      );
     }
     // In the same turn as the last look at what waits: an append that comes now must start anew.
     this.#running = undefined;

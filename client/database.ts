@@ -68,15 +68,20 @@ export const OUTDATED = "A newer version of this app has upgraded the store; rel
 export class Database {
   readonly #name: string;
   readonly #platform: Platform;
+  readonly #begin: Partial<History>;
   readonly #onOutdated: () => void;
   #connection: Promise<IDBPDatabase<Schema>> | undefined;
   #renewal: Promise<void> | undefined;
   #closed: "no" | "closed" | "outdated" = "no";
 
-  /** @param onOutdated told when a newer version of the app has taken the database over */
-  constructor(name: string, platform: Platform, onOutdated: () => void) {
+  /**
+   * @param begin what a new database holds of its history, one that is made anew since somebody has deleted the one before as well
+   * @param onOutdated told when a newer version of the app has taken the database over
+   */
+  constructor(name: string, platform: Platform, begin: Partial<History>, onOutdated: () => void) {
     this.#name = name;
     this.#platform = platform;
+    this.#begin = begin;
     this.#onOutdated = onOutdated;
   }
 
@@ -130,11 +135,11 @@ export class Database {
     return new Promise((resolve, reject) => {
       let waiting: ReturnType<typeof setTimeout> | undefined;
       const opening = openDatabase<Schema>(indexedDB, IDBKeyRange, this.#name, DATABASE_VERSION, {
-        upgrade(db, from) {
+        upgrade: (db, from) => {
           if (from < 1) {
             db.createObjectStore("events", { keyPath: "key", autoIncrement: true }).createIndex("streams", "streams", { multiEntry: true });
             db.createObjectStore("parked", { keyPath: "seq" });
-            db.createObjectStore("meta");
+            db.createObjectStore("meta").put(this.#begin, "history");
           }
           if (from < 2) db.createObjectStore("lease");
           if (from < 3) {
@@ -147,10 +152,12 @@ export class Database {
           const error = new StorageFailedError("An older tab of this app holds the store.");
           waiting = setTimeout(reject, BLOCKED_WAIT, error);
         },
-        blocking: (db) => {
-          // A newer tab wants to upgrade: an old connection that stays open would block it for ever.
-          this.#closed = "outdated";
+        blocking: (db, version) => {
+          // An old connection that stays open would block whoever upgrades, or deletes, for ever.
           db.close();
+          this.#connection = undefined;
+          if (version === null) return;
+          this.#closed = "outdated";
           this.#onOutdated();
         },
         terminated: () => {

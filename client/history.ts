@@ -1,30 +1,10 @@
-/** Which history a device follows from when the app opens its store, as far as that needs nothing else: `model/scope.ts` has the rest. */
-
-import type { IDBPDatabase } from "idb";
+/** Which history a device follows when the app opens its store, as far as that needs nothing else: `model/scope.ts` has the rest. */
 import type { History, Scope } from "../shared/history.ts";
 import { sameJson } from "../shared/json.ts";
-import type { Schema } from "./database.ts";
-import { historyOf, type WriteTx, whole } from "./device-log.ts";
 
-/**
- * The history as the edge goes on with it; undefined where the device holds events that it ordered itself, or of another part of the
- * store.
- *
- * @param filter what the app wants to follow
- */
-export async function beginHistory(db: IDBPDatabase<Schema>, filter: Scope): Promise<History | undefined> {
-  const tx: WriteTx = db.transaction(["meta"], "readwrite", { durability: "relaxed" });
-  return whole(tx, async () => {
-    const before = await historyOf(tx);
-    const scope = scopeWith(before, filter);
-    const isSame = sameJson(scope, before.scope);
-    if (isSame && before.authority === "edge") return before;
-    if (before.position > 0) return undefined;
-    // The edge orders what nothing was appended to yet.
-    const history = { ...before, scope, authority: "edge" } as const;
-    await tx.objectStore("meta").put(history, "history");
-    return history;
-  });
+/** Whether the edge goes on with it: the device holds nothing that it ordered itself, and follows what the app wants to. */
+export function isFollowing(history: History, filter: Scope): boolean {
+  return history.authority === "edge" && sameJson(scopeWith(history, filter), history.scope);
 }
 
 /** Single streams that were followed stay so: commits to them may wait to be confirmed. */

@@ -15,8 +15,8 @@ export interface OpenHandlers {
   readonly upgrade: (db: IDBDatabase, from: number) => void;
   /** An older connection does not let go. */
   readonly blocked: () => void;
-  /** A newer version wants this connection to. */
-  readonly blocking: (db: IDBDatabase) => void;
+  /** A newer version wants this connection to; null: whoever wants to delete the database. */
+  readonly blocking: (db: IDBDatabase, version: number | null) => void;
   /** The browser has closed the connection. */
   readonly terminated: () => void;
 }
@@ -32,7 +32,7 @@ export async function openDatabase<S extends DBSchema>(
   request.addEventListener("upgradeneeded", ({ oldVersion }) => handlers.upgrade(request.result, oldVersion));
   request.addEventListener("blocked", handlers.blocked);
   const db = await outcome(request);
-  db.addEventListener("versionchange", () => handlers.blocking(db));
+  db.addEventListener("versionchange", ({ newVersion }) => handlers.blocking(db, newVersion));
   db.addEventListener("close", handlers.terminated);
   return wrapper(ranges)(db) as IDBPDatabase<S>; // it has the library's interface, as far as it is used
 }

@@ -17,7 +17,7 @@ import { Database, OUTDATED, unlessStorage } from "./database.ts";
 import { historyOf, pagesFrom, pendingCommits, type ReadTx, readHistory, streamEvents, versionOf } from "./device-log.ts";
 import type { EventTypeOptions } from "./event-checks.ts";
 import type { AppendOptions, AppendResult, EventStore, ReadAllOptions, ReadStreamOptions, StreamSlice } from "./event-store.ts";
-import { beginHistory } from "./history.ts";
+import { isFollowing } from "./history.ts";
 import type { Platform } from "./idb.ts";
 import { LiveValue } from "./live-value.ts";
 import type { Aggregate, FoldOptions } from "./model/aggregates.ts";
@@ -146,7 +146,8 @@ export class Store implements EventStore {
     this.#deciders = new Map(deciders.map((decider) => [decider.name, decider]));
     this.#filter = scopeOf(sync?.filter);
     this.#board = new StatusBoard(sync === undefined ? "local" : "offline");
-    this.#database = new Database(name, platform, () => this.#onOutdated());
+    const begin = sync === undefined ? {} : ({ authority: "edge", scope: this.#filter } as const);
+    this.#database = new Database(name, platform, begin, () => this.#onOutdated());
     this.#appender = new Appender(this.#database, durability, (commits, isParkedChanged, history) => {
       this.#count(commits);
       if (history !== undefined) {
@@ -203,8 +204,8 @@ export class Store implements EventStore {
   /** @internal */
   async open(): Promise<void> {
     if (this.#syncer !== undefined) {
-      const history = await this.#database.run((db) => beginHistory(db, this.#filter));
-      this.#followed = history ?? (await (await this.#load()).followFilter(this.#filter));
+      const history = await this.#database.run(readHistory);
+      this.#followed = isFollowing(history, this.#filter) ? history : await (await this.#load()).followFilter(this.#filter);
     }
     // Each tab loads it with its start, as it loads the app.
     if (this.#kit.eventTypes !== undefined) this.#read = (await this.#load()).read;
@@ -360,7 +361,8 @@ export class Store implements EventStore {
    * @returns ends it
    */
   subscribe(handler: Handler, options: SubscribeOptions = {}): () => void {
-    return later(this.#load(), (model) => model.subscribe(handler, options), options.onError);
+    const now = this.status.cursor?.position ?? 0;
+    return later(this.#load(), (model) => model.subscribe(handler, options, now), options.onError);
   }
 
   /** A named subscription of this device: how it stands, and what can be asked of it. */
@@ -424,7 +426,7 @@ export class Store implements EventStore {
   }
 
   /** What modelling needs is loaded when it is needed. */
-  #load(): Promise<Model> {
+  async #load(): Promise<Model> {
     this.#throwIfClosed();
     this.#model ??= import("./model/index.ts").then(
       ({ Model }) => new Model(this.#kit),

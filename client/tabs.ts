@@ -24,7 +24,7 @@ export type TabMessage =
   | { readonly kind: "answered"; readonly ask: string; readonly problem: Problem | null };
 
 export class Tabs {
-  readonly #channel: BroadcastChannel | undefined;
+  #channel: BroadcastChannel | undefined;
 
   constructor(name: string, onMessage: (message: TabMessage) => void) {
     this.#channel = openChannel(`headwater:${name}`);
@@ -35,8 +35,10 @@ export class Tabs {
     this.#channel?.postMessage(message);
   }
 
+  /** Nobody is told of anything from then on: appends may still be under way. */
   close(): void {
     this.#channel?.close();
+    this.#channel = undefined;
   }
 }
 

@@ -182,11 +182,8 @@ export const resetRequest = { position: "whole number" } as const;
 /** `POST /v1/{store}/subscriptions/{name}/replay`: all that is set aside, or the event at a position. */
 export const replayRequest = { position: "whole number?" } as const;
 
-/** RFC 9457, `application/problem+json`. */
-export const problemDocument = {
-  type: "string?",
-  title: "string?",
-  status: "whole number?",
+/** What an error says of itself. */
+const problem = {
   code: "code",
   detail: "string?",
   field: "string?",
@@ -197,6 +194,8 @@ export const problemDocument = {
   head: "whole number?",
   retryAfter: "number?",
 } as const;
+/** RFC 9457, `application/problem+json`. */
+export const problemDocument = { type: "string?", title: "string?", status: "whole number?", ...problem } as const;
 
 export type AppendRequest = Shaped<typeof appendRequest>;
 export type AppendAnswer = Shaped<typeof appendAnswer>;
@@ -261,7 +260,7 @@ export function problemOf(error: HeadwaterError): { code: ErrorCode; detail: str
 
 /** The typed error of a problem document; undefined where it is none that this side knows. */
 export function errorFromProblem(value: unknown): HeadwaterError | undefined {
-  const problem = match(problemDocument, value);
-  if (problem instanceof Mismatch) return undefined;
-  return errorOf(problem.code, problem.detail, problem);
+  const told = match(problem, value);
+  if (told instanceof Mismatch) return undefined;
+  return errorOf(told.code, told.detail, told);
 }

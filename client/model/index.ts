@@ -86,8 +86,9 @@ export class Model {
     return eventTypes === undefined ? events : checkEvents(eventTypes, events, { limits });
   }
 
-  subscribe(handler: Handler, options: SubscribeOptions): () => void {
-    const subscriber = new Subscriber(this.#kit, handler, options);
+  /** @param now where the device was when it was asked to */
+  subscribe(handler: Handler, options: SubscribeOptions, now: number): () => void {
+    const subscriber = new Subscriber(this.#kit, handler, options, now);
     return () => subscriber.end();
   }
 

@@ -59,6 +59,7 @@ export class Subscriber {
   readonly #kit: Kit;
   readonly #handler: Handler;
   readonly #options: SubscribeOptions;
+  readonly #now: number;
   readonly #policy: SubscriptionPolicy;
   readonly #filter: FeedFilter;
   readonly #ahead: LookAhead;
@@ -68,8 +69,10 @@ export class Subscriber {
   /** Aborted where something has changed, or somebody has asked, since what is under way was begun. */
   #woken = new AbortController();
 
-  constructor(kit: Kit, handler: Handler, options: SubscribeOptions) {
+  /** @param now where the device was when it was asked to hand over what comes from now on */
+  constructor(kit: Kit, handler: Handler, options: SubscribeOptions, now: number) {
     this.#kit = kit;
+    this.#now = now;
     this.#handler = handler;
     this.#options = options;
     const { category, stream, type, correlation, name, from, onError, ...policy } = options;
@@ -217,10 +220,15 @@ export class Subscriber {
   }
 
   async #begin(history: History): Promise<DeviceSubscription> {
-    const { name, from = name === undefined ? "now" : "beginning" } = this.#options;
-    const subscription = begun(history, typeof from === "object" ? await this.#positionBefore(from.time, history) : from);
+    const subscription = begun(history, await this.#beginning(history));
     await this.#write(subscription);
     return subscription;
+  }
+
+  async #beginning(history: History): Promise<Beginning> {
+    const { name, from = name === undefined ? "now" : "beginning" } = this.#options;
+    if (from === "now") return this.#now;
+    return typeof from === "object" ? this.#positionBefore(from.time, history) : from;
   }
 
   async #inOtherCopy(kept: DeviceSubscription, history: History, range: Range & { upTo: number }): Promise<DeviceSubscription | undefined> {

@@ -229,6 +229,15 @@ test("a live state is told at once, then once for each change, however many even
   expect(again).toEqual([99]);
 });
 
+test("a live state of a store that is closed says so", async () => {
+  const store = await openStore({ name: crypto.randomUUID() });
+  const live = store.live("Stock-1", stock);
+  await store.close();
+  const off = live.subscribe(() => undefined);
+  await eventually(() => expect(live.getSnapshot()).toMatchObject({ status: "failed", error: { code: "store-closed" } }));
+  off();
+});
+
 test("a live state hears of what another tab appends", async () => {
   const name = crypto.randomUUID();
   const [one, other] = [await openStore({ name }), await openStore({ name })];

@@ -78,6 +78,22 @@ test("a named one goes on behind what it handled, in another tab too; one withou
   await second.close();
 });
 
+test("now is when subscribe is called, however long it takes to begin", async () => {
+  const store = await openLocal();
+  await note(store, 0);
+  const [nameless, named] = [taking(), taking()];
+  store.subscribe(nameless.handler);
+  store.subscribe(named.handler, { name: "mailer", from: "now" });
+  await note(store, 1, 2);
+  await eventually(() =>
+    expect([nameless.taken, named.taken]).toEqual([
+      [1, 2],
+      [1, 2],
+    ]),
+  );
+  await store.close();
+});
+
 test("one tab at a time handles, and another takes over where it ends", async () => {
   const name = crypto.randomUUID();
   const [one, other] = [await openLocal(name), await openLocal(name)];

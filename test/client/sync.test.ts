@@ -237,6 +237,38 @@ test("closing ends a sync under way at once, and what was appended is there when
   await again.close();
 });
 
+test("an append that is under way when its store is closed is told that it is recorded", async () => {
+  const { a, b, url, close } = await twoDevices();
+  const automatic = await openStore({ name: crypto.randomUUID(), sync: { url } });
+  for (const store of [a, automatic]) {
+    const appending = store.appendToStream("Note-1", [{ type: "Noted", data: null }]);
+    await store.close();
+    expect(await appending).toMatchObject({ version: 1, pending: true });
+    await expect(store.appendToStream("Note-1", [{ type: "Noted", data: null }])).rejects.toMatchObject({ code: "store-closed" });
+  }
+  await b.close();
+  await close();
+});
+
+test("site data that is cleared while a store is open: what is appended then waits for the edge as ever, and all comes back", async () => {
+  const { url, close } = await twoDevices();
+  const name = crypto.randomUUID();
+  const store = await openStore({ name, sync: { url, automatic: false } });
+  await store.appendToStream("Note-1", [{ type: "Noted", data: "before" }]);
+  await store.sync();
+  const deleting = indexedDB.deleteDatabase(name);
+  await new Promise((resolve) => deleting.addEventListener("success", resolve));
+  expect(await store.appendToStream("Note-2", [{ type: "Noted", data: "behind" }])).toMatchObject({ pending: true, position: null });
+  await store.sync();
+  expect(store.status).toMatchObject({ pending: 0, conflicts: 0, problem: null });
+  for (const held of [store, connectStore({ url })]) {
+    expect((await held.readStream("Note-1")).events.map(({ data }) => data)).toEqual(["before"]);
+    expect((await held.readStream("Note-2")).events.map(({ data }) => data)).toEqual(["behind"]);
+  }
+  await store.close();
+  await close();
+});
+
 test("pending is counted right, whatever is appended while sync counts", async () => {
   const { a, b, close } = await twoDevices();
   const appends: Promise<unknown>[] = [];
