@@ -11,8 +11,9 @@
  * Invariants it upholds (numbers of the design's section 9):
  *  7. what came to the device later is handed over before the feed goes on, by a checkpoint of its own; no checkpoint means positions
  *     of another history;
- *  7c. who asks something of it while a step is under way is not overruled: the step is not taken, and what it was about comes again
- *      (`unlessAsked`). What came of a replay stands nevertheless.
+ *  7c. a step that began on what is not there any more is not taken, and what it was about comes again (`unlessOvertaken`): so neither is
+ *      whoever asks something meanwhile overruled, nor does a handler that was ended, and answers late, take the checkpoint back. What
+ *      came of a replay stands nevertheless.
  */
 import { assert } from "./assert.ts";
 import { isContinued } from "./continued.ts";
@@ -68,8 +69,8 @@ export interface DeviceSubscription {
   readonly setAside: readonly SetAside[];
   /** Ids of events that were set aside and are to be handed over again. */
   readonly replay: readonly string[];
-  /** How often somebody has asked for something. */
-  readonly asked: number;
+  /** How often it was written. */
+  readonly writes: number;
 }
 
 export interface Part {
@@ -93,7 +94,7 @@ export function begun({ resets, scope, position }: History, from: Beginning): De
     notBefore: 0,
     setAside: [],
     replay: [],
-    asked: 0,
+    writes: 0,
   };
 }
 
@@ -228,17 +229,21 @@ export function afterHandOver(
   return { ...proceeded(subscription, refused), reason: refusal, notBefore: now + waitAfter(refused, policy, random) };
 }
 
-/** One that is refused once more stays in the list. @param subscription as it is now, whatever was asked of it meanwhile */
+/** One that is refused once more stays in the list. @param subscription as it is now, whatever has become of it meanwhile */
 export function afterReplay(subscription: DeviceSubscription, id: string, refusal: string | null): DeviceSubscription {
   const replay = subscription.replay.filter((wanted) => wanted !== id);
-  if (refusal === null) return { ...subscription, setAside: withoutOne(subscription.setAside, id), replay };
-  const setAside = subscription.setAside.map((item) => (item.id === id ? { ...item, reason: refusal } : item));
-  return { ...subscription, setAside, replay };
+  const told = subscription.setAside.map((item) => (item.id === id ? { ...item, reason: refusal ?? item.reason } : item));
+  return written({ ...subscription, setAside: refusal === null ? withoutOne(told, id) : told, replay });
 }
 
-/** What is written of a step. @param now as it stands in the transaction that writes; undefined before the first */
-export function unlessAsked(next: DeviceSubscription, now: DeviceSubscription | undefined): DeviceSubscription {
-  return now === undefined || now.asked === next.asked ? next : now;
+/**
+ * What is written of a step.
+ *
+ * @param next made of what was read before
+ * @param now as it stands in the transaction that writes; undefined before the first
+ */
+export function unlessOvertaken(next: DeviceSubscription, now: DeviceSubscription | undefined): DeviceSubscription {
+  return now === undefined || now.writes === next.writes ? written(next) : now;
 }
 
 // What somebody asks of it.
@@ -246,18 +251,22 @@ export function unlessAsked(next: DeviceSubscription, now: DeviceSubscription | 
 /** Has what was set aside handed over again: all of it, or the events of these ids. */
 export function askedToReplay(subscription: DeviceSubscription, ids?: readonly string[]): DeviceSubscription {
   const replay = subscription.setAside.map(({ id }) => id).filter((id) => ids?.includes(id) ?? true);
-  return { ...subscription, replay, asked: subscription.asked + 1 };
+  return written({ ...subscription, replay });
 }
 
 /** Has it go on where it stopped, or at once where it waits. */
 export function askedToResume(subscription: DeviceSubscription): DeviceSubscription {
   const parts = subscription.parts.map((part) => ({ ...part, progress: resumed(part.progress) }));
-  return { ...subscription, notBefore: 0, parts, asked: subscription.asked + 1 };
+  return written({ ...subscription, notBefore: 0, parts });
 }
 
 /** Has it begin anew in the history that the device follows now; what was set aside stays in the list. */
-export function askedToBegin({ setAside, asked }: DeviceSubscription, history: History, from: Beginning): DeviceSubscription {
-  return { ...begun(history, from), setAside, asked: asked + 1 };
+export function askedToBegin({ setAside, writes }: DeviceSubscription, history: History, from: Beginning): DeviceSubscription {
+  return written({ ...begun(history, from), setAside, writes });
+}
+
+function written(subscription: DeviceSubscription): DeviceSubscription {
+  return { ...subscription, writes: subscription.writes + 1 };
 }
 
 /** The part that goes on for ever. */

@@ -23,10 +23,12 @@ export async function changeSubscription(
   db: IDBPDatabase<Schema>,
   name: string,
   change: (now: DeviceSubscription | undefined) => DeviceSubscription,
-): Promise<void> {
+): Promise<DeviceSubscription> {
   const tx = db.transaction(["checkpoints"], "readwrite", { durability: "relaxed" });
-  await whole(tx, async () => {
+  return whole(tx, async () => {
     const checkpoints = tx.objectStore("checkpoints");
-    await checkpoints.put(change(await checkpoints.get(name)), name);
+    const subscription = change(await checkpoints.get(name));
+    await checkpoints.put(subscription, name);
+    return subscription;
   });
 }

@@ -20,7 +20,7 @@ import {
   dueOf,
   standingIn,
   stoppedByHistory,
-  unlessAsked,
+  unlessOvertaken,
 } from "../../shared/device-subscription.ts";
 import { HeadwaterError, InvalidRequestError } from "../../shared/errors.ts";
 import type { ConfirmedEvent } from "../../shared/event.ts";
@@ -220,9 +220,7 @@ export class Subscriber {
   }
 
   async #begin(history: History): Promise<DeviceSubscription> {
-    const subscription = begun(history, await this.#beginning(history));
-    await this.#write(subscription);
-    return subscription;
+    return this.#write(begun(history, await this.#beginning(history)));
   }
 
   async #beginning(history: History): Promise<Beginning> {
@@ -236,10 +234,7 @@ export class Subscriber {
     for await (const events of stretches(this.#kit.database, history, range, followed(this.#filter, kept)))
       for (const { id } of events) held = withEvent(held, id);
     const continued = continuedIn(kept, history, held);
-    if (continued !== undefined) {
-      await this.#write(continued);
-      return continued;
-    }
+    if (continued !== undefined) return this.#write(continued);
     // Nobody can look after one without a name: it goes on from where it is.
     if (this.#options.name === undefined) return begun(history, range.upTo);
     const stopped = stoppedByHistory(kept);
@@ -257,13 +252,14 @@ export class Subscriber {
     return history.position;
   }
 
-  async #write(subscription: DeviceSubscription): Promise<void> {
-    await this.#change((now) => unlessAsked(subscription, now));
+  async #write(subscription: DeviceSubscription): Promise<DeviceSubscription> {
+    return this.#change((now) => unlessOvertaken(subscription, now));
   }
 
-  async #change(change: (now: DeviceSubscription | undefined) => DeviceSubscription): Promise<void> {
+  async #change(change: (now: DeviceSubscription | undefined) => DeviceSubscription): Promise<DeviceSubscription> {
     const { name } = this.#options;
-    if (name === undefined) this.#own = change(this.#own);
-    else await this.#kit.database.run((db) => changeSubscription(db, name, change));
+    if (name !== undefined) return this.#kit.database.run((db) => changeSubscription(db, name, change));
+    this.#own = change(this.#own);
+    return this.#own;
   }
 }

@@ -159,6 +159,32 @@ test("or it stops, says why, and goes on when it is told to", async () => {
   await store.close();
 });
 
+test("a handler that is ended, and answers late, does not take the checkpoint back", async () => {
+  const store = await openLocal();
+  await note(store, 1, 2, 3);
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const { promise: isAtWork, resolve: begin } = Promise.withResolvers<void>();
+  const off = store.subscribe(
+    () => {
+      begin();
+      return promise;
+    },
+    { name: "mailer" },
+  );
+  await isAtWork;
+  off();
+  const { taken, handler } = taking();
+  store.subscribe(handler, { name: "mailer" });
+  await eventually(() => expect(taken).toEqual([1, 2, 3]));
+  const mailer = await store.subscription("mailer");
+  await eventually(async () => expect(await mailer.status()).toMatchObject({ position: 3 }));
+  resolve();
+  await note(store, 4);
+  await eventually(async () => expect(await mailer.status()).toMatchObject({ position: 4 }));
+  expect(taken).toEqual([1, 2, 3, 4]);
+  await store.close();
+});
+
 test("whoever looks after it is heard while it waits, however long that would be", async () => {
   vi.spyOn(Math, "random").mockReturnValue(0.9);
   const store = await openLocal();

@@ -13,7 +13,7 @@ import {
   dueOf,
   standingIn,
   stoppedByHistory,
-  unlessAsked,
+  unlessOvertaken,
 } from "../../shared/device-subscription.ts";
 import { type History, NEW_HISTORY, type Scope } from "../../shared/history.ts";
 import { NO_EVENTS, withEvent } from "../../shared/mark.ts";
@@ -93,13 +93,20 @@ describe("set aside", () => {
   });
 });
 
-describe("what is asked while a step is under way", () => {
-  test("stands: the step is not taken, and its event comes again", () => {
+describe("what is written while a step is under way", () => {
+  test("a step that another one has overtaken does not take the checkpoint back", () => {
+    const ahead = unlessOvertaken(handled(BEGUN, 1), BEGUN);
+    const further = unlessOvertaken(handled(ahead, 2), ahead);
+    expect(unlessOvertaken(handled(BEGUN, 1), further)).toBe(further);
+  });
+
+  test("what is asked stands: the step is not taken, and its event comes again", () => {
     const step = handled(BEGUN, 1);
     const asked = askedToBegin(BEGUN, historyAt(5), 3);
-    expect(unlessAsked(step, BEGUN)).toBe(step);
-    expect(unlessAsked(step, undefined)).toBe(step);
-    expect(unlessAsked(step, asked)).toBe(asked);
+    const taken = { ...step, writes: 1 };
+    expect(unlessOvertaken(step, BEGUN)).toEqual(taken);
+    expect(unlessOvertaken(step, undefined)).toEqual(taken);
+    expect(unlessOvertaken(step, asked)).toBe(asked);
   });
 });
 

@@ -5,7 +5,7 @@
 import { decideAppend } from "../../shared/append.ts";
 import { begunAnew, isContinued } from "../../shared/continued.ts";
 import { decideAgain } from "../../shared/decider.ts";
-import { afterHandOver, afterLook, continuedIn, dueOf, standingIn, unlessAsked } from "../../shared/device-subscription.ts";
+import { afterHandOver, afterLook, continuedIn, dueOf, standingIn, unlessOvertaken } from "../../shared/device-subscription.ts";
 import type { ConfirmedEvent } from "../../shared/event.ts";
 import { decidePage, type History, isWithin } from "../../shared/history.ts";
 import { isAbandoned, mayWrite, nextTerm } from "../../shared/leadership.ts";
@@ -85,7 +85,7 @@ export const RULES = {
   dueOf,
   afterLook,
   afterHandOver,
-  unlessAsked,
+  unlessOvertaken,
   /** Whether a subscription's events are handled before its checkpoint is written. */
   subscriptionHandlesFirst: () => true,
   isContinued,

@@ -188,7 +188,7 @@ export class Subscriber {
     const continued = ground.rules.continuedIn(kept, history, held);
     if (continued !== undefined) {
       ground.count("subscriptions that went on after a reset");
-      return this.#put(continued) ? continued : undefined;
+      return this.#put(continued) ? device.content.get("subscription").kept : undefined;
     }
     const stopped = stoppedByHistory(kept);
     if (stopped !== kept && this.#put(stopped)) ground.count("subscriptions stopped by another history");
@@ -196,7 +196,7 @@ export class Subscriber {
   }
 
   #write(next: DeviceSubscription, then = () => this.#next()): void {
-    this.#soon((now) => this.#tab.ground.rules.unlessAsked(next, now), then);
+    this.#soon((now) => this.#tab.ground.rules.unlessOvertaken(next, now), then);
   }
 
   #soon(change: Change, then = () => this.#next()): void {
@@ -204,7 +204,7 @@ export class Subscriber {
   }
 
   #put(next: DeviceSubscription): boolean {
-    return this.#change((now) => this.#tab.ground.rules.unlessAsked(next, now));
+    return this.#change((now) => this.#tab.ground.rules.unlessOvertaken(next, now));
   }
 
   #change(change: Change): boolean {
