@@ -10,10 +10,12 @@
  *
  * The form is Jérémie Chassaing's: https://thinkbeforecoding.com/post/2021/12/17/functional-event-sourcing-decider.
  */
+
 import { withCauseOf } from "./causation.ts";
 import type { EventBody, EventMetadata } from "./event.ts";
 import type { Json } from "./json.ts";
 import { parkUndecided, type Resolution } from "./resolution.ts";
+import { messageOf } from "./thrown.ts";
 
 /** What a decider makes of a command. */
 export interface DecidedEvent {
@@ -110,6 +112,6 @@ export function decideAgain(
       ? { kind: "rebase", events: complete(withCauseOf(events, before?.metadata)) }
       : { kind: "park", why: "Decided again, it changes nothing." };
   } catch (error) {
-    return { kind: "park", why: `Decided again, it was refused: ${error instanceof Error ? error.message : error}` };
+    return { kind: "park", why: `Decided again, it was refused: ${messageOf(error)}` };
   }
 }

@@ -12,6 +12,7 @@
  *
  * What it does not do: check what upcasters make (`headwater/testing` replays samples through them), or change an event's type.
  */
+
 import { assert } from "./assert.ts";
 import { isName } from "./commit.ts";
 import { InvalidRequestError } from "./errors.ts";
@@ -19,6 +20,7 @@ import type { EventBody, EventMetadata, RecordedEvent } from "./event.ts";
 import { copyJson, type Json } from "./json.ts";
 import { isOrdinal } from "./order.ts";
 import { isStandardSchema, type StandardSchema } from "./standard-schema.ts";
+import { messageOf } from "./thrown.ts";
 
 export type { StandardSchema };
 
@@ -132,7 +134,7 @@ function upcastOnce(upcaster: Upcaster, event: EventBody, recorded: EventBody): 
   try {
     data = upcaster(event.data, event);
   } catch (error) {
-    throw new UpcastError(recorded, event.schemaVersion, error instanceof Error ? error.message : String(error), { cause: error });
+    throw new UpcastError(recorded, event.schemaVersion, messageOf(error), { cause: error });
   }
   if (isData(data)) return data;
   throw new UpcastError(recorded, event.schemaVersion, "it answers data, at once: neither nothing nor a promise.");

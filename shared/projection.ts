@@ -8,9 +8,12 @@
  */
 
 import { isContinued } from "./continued.ts";
+import { InvalidRequestError } from "./errors.ts";
 import type { RecordedEvent } from "./event.ts";
 import type { Scope } from "./history.ts";
 import { sameJson } from "./json.ts";
+import { parseCount } from "./limits.ts";
+import { isOrdinal } from "./order.ts";
 
 /** Fields of a row by which rows can be found: they may hold a text or a number. */
 export type IndexField<Row> = {
@@ -119,10 +122,51 @@ export interface FoundRow<Row> {
   readonly row: Row;
 }
 
+/** @throws InvalidRequestError that says which part of it is not of its form */
+export function checkProjection({ name, version, indexes = [] }: AnyProjection): void {
+  const fail = (message: string, field: string) => {
+    throw new InvalidRequestError(message, { field });
+  };
+  if (!/^[A-Za-z0-9._-]+$/.test(name) || !isOrdinal(version) || version < 1) {
+    fail("A projection has a name of A-Z a-z 0-9 . _ - and a version from 1.", "projection");
+  }
+  for (const [i, index] of indexes.entries()) {
+    // What IndexedDB takes for the name of a field, and not for a path into it.
+    const isField = /^[\p{ID_Start}$_][\p{ID_Continue}$\u200c\u200d]*$/u.test(index);
+    if (!isField || indexes.indexOf(index) < i) {
+      fail(`An index is named by a field of the row, written as an identifier, and named once: ${index}.`, "projection.indexes");
+    }
+  }
+}
+
+/** @throws InvalidRequestError where the projection has no such index, or a part of the query is not of its form */
+export function checkRowQuery({ name, indexes = [] }: AnyProjection, query: RowQuery): void {
+  const { index, limit, direction } = query;
+  if (index !== undefined && !indexes.includes(index)) throw new InvalidRequestError(`${name} has no index ${index}.`, { field: "index" });
+  for (const field of ["equals", "from", "to"] as const) {
+    const value: unknown = query[field];
+    if (value !== undefined && !isPlace(value)) throw new InvalidRequestError(`${field} is a text or a number.`, { field });
+  }
+  parseCount(limit, "limit");
+  if (direction !== undefined && direction !== "forwards" && direction !== "backwards") {
+    throw new InvalidRequestError('A direction is "forwards" or "backwards".', { field: "direction" });
+  }
+}
+
+/** Its range has no end behind its beginning. */
+export function findsNothing({ from, to }: RowQuery): boolean {
+  return from !== undefined && to !== undefined && compare(from, to) > 0;
+}
+
+/** What a row can be found by: IndexedDB takes no NaN for a key. */
+function isPlace(value: unknown): value is string | number {
+  return typeof value === "string" || (typeof value === "number" && !Number.isNaN(value));
+}
+
 /** By what a row is ordered in a query; undefined where the query does not find it. */
 function placeOf({ key, row }: FoundRow<unknown>, { index, equals, from, to }: RowQuery): string | number | undefined {
   const value: unknown = index === undefined ? key : (row as Readonly<Record<string, unknown>>)[index];
-  if (typeof value !== "string" && typeof value !== "number") return undefined;
+  if (!isPlace(value)) return undefined;
   if (equals !== undefined && value !== equals) return undefined;
   if (from !== undefined && compare(value, from) < 0) return undefined;
   if (to !== undefined && compare(value, to) > 0) return undefined;

@@ -9,11 +9,12 @@ import type { RecordedEvent } from "../../shared/event.ts";
 import { copyJson } from "../../shared/json.ts";
 import type { Aggregates } from "./aggregates.ts";
 import type { Kit } from "./kit.ts";
+import type { Turns } from "./turns.ts";
 
 export interface HandleOptions {
   /** The event that led to the command: what is decided continues its correlation. */
   readonly causedBy?: Pick<RecordedEvent, "id" | "metadata">;
-  /** How often it is decided again where other tabs were faster. Default: 10. */
+  /** How often it is decided again where another tab, or an append without a command, was faster. Default: 10. */
   readonly retries?: number;
 }
 
@@ -28,9 +29,11 @@ export interface Handled<State, Event> {
   readonly pending: boolean;
 }
 
+/** @param turns of the tab: its own commands on a stream don't get in each other's way */
 export async function handleCommand<State, Command, Event extends DecidedEvent>(
   kit: Kit,
   aggregates: Aggregates,
+  turns: Turns,
   streamId: string,
   decider: Decider<State, Command, Event, never>,
   command: Command,
@@ -48,18 +51,22 @@ export async function handleCommand<State, Command, Event extends DecidedEvent>(
   const kept = copyJson(command, "command", limits.jsonDepth).value;
   const folding = decider as Decider<State, Command, Event, unknown>; // it is given what a stream holds, and answers its state for what it does not know
   await fetched(streamId);
-  for (let attempt = 0; ; attempt++) {
-    const { state, version, pending } = await aggregates.read(streamId, folding, {});
-    const events = decideCommand(decider, kept as Command, state);
-    if (events.length === 0) return { streamId, events, state, version, pending: pending > 0 };
-    try {
-      const options = { expectedVersion: version, ...(causedBy && { causedBy }) };
-      const result = await append(streamId, events, options, { decider: decider.name, command: kept });
-      return { streamId, events, state: fold(folding, state, events), version: result.version, pending: result.pending };
-    } catch (error) {
-      if (attempt >= retries || !isConflict(error)) throw error;
+  return turns.take(streamId, async () => {
+    for (let attempt = 0; ; attempt++) {
+      const { state, version, pending } = await aggregates.read(streamId, folding, {});
+      const events = decideCommand(decider, kept as Command, state);
+      if (events.length === 0) return { streamId, events, state, version, pending: pending > 0 };
+      // Before it is recorded: what `evolve` throws then refuses the command.
+      const decided = fold(folding, state, events);
+      try {
+        const options = { expectedVersion: version, ...(causedBy && { causedBy }) };
+        const result = await append(streamId, events, options, { decider: decider.name, command: kept });
+        return { streamId, events, state: decided, version: result.version, pending: result.pending };
+      } catch (error) {
+        if (attempt >= retries || !isConflict(error)) throw error;
+      }
     }
-  }
+  });
 }
 
 function isConflict(error: unknown): boolean {

@@ -4,7 +4,7 @@ import type { DecidedEvent, Decider, Folding } from "../../shared/decider.ts";
 import { InvalidRequestError } from "../../shared/errors.ts";
 import type { ConfirmedEvent, NewEvent } from "../../shared/event.ts";
 import type { History, Scope } from "../../shared/history.ts";
-import type { AnyProjection, IndexField, Projection } from "../../shared/projection.ts";
+import { type AnyProjection, checkProjection, type IndexField, type Projection } from "../../shared/projection.ts";
 import type { Resolve } from "../../shared/resolution.ts";
 import { checkEvents, createReader } from "../event-checks.ts";
 import { type Aggregate, Aggregates, type FoldOptions } from "./aggregates.ts";
@@ -22,10 +22,12 @@ import { type Handler, type SubscribeOptions, Subscriber } from "./subscriber.ts
 import { SubscriptionKeeper } from "./subscription-keeper.ts";
 import { Table } from "./table.ts";
 import { takeOverDeviceHistory } from "./take-over.ts";
+import { Turns } from "./turns.ts";
 
 export class Model {
   readonly #kit: Kit;
   readonly #aggregates: Aggregates;
+  readonly #turns = new Turns();
   readonly #projectors = new Map<string, { readonly projection: AnyProjection; readonly projector: Promise<Projector> }>();
   readonly read: Kit["read"];
   /** What becomes of a commit whose expectation others have overtaken. */
@@ -49,7 +51,7 @@ export class Model {
     command: Command,
     options: HandleOptions,
   ): Promise<Handled<State, Event>> {
-    return handleCommand(this.#kit, this.#aggregates, streamId, decider, command, options);
+    return handleCommand(this.#kit, this.#aggregates, this.#turns, streamId, decider, command, options);
   }
 
   async project<Row, Event, Index extends IndexField<Row>>(projection: Projection<Row, Event, Index>): Promise<Table<Row, Index>> {
@@ -59,10 +61,7 @@ export class Model {
     if (known?.projection.version === version && !isSame) {
       throw new InvalidRequestError(`Two projections are named ${name}.`, { field: "projection.name" });
     }
-    if (!/^[A-Za-z0-9._-]+$/.test(name) || !Number.isSafeInteger(version) || version < 1) {
-      const message = "A projection has a name of A-Z a-z 0-9 . _ - and a version from 1.";
-      throw new InvalidRequestError(message, { field: "projection" });
-    }
+    checkProjection(projection);
     const projector = isSame ? known.projector : this.#openProjector(projection, known?.projector);
     this.#projectors.set(name, { projection, projector });
     // What could not be opened is tried again.

@@ -9,14 +9,16 @@
  * events that came to the device later stand where they would have stood.
  */
 
-import { InvalidRequestError, StoreClosedError } from "../../shared/errors.ts";
+import { StoreClosedError, UnavailableError } from "../../shared/errors.ts";
 import { type FeedFilter, readerFilter } from "../../shared/feed-filter.ts";
 import type { History } from "../../shared/history.ts";
 import { sameJson } from "../../shared/json.ts";
 import {
   type AnyProjection,
+  checkRowQuery,
   type Folded,
   type FoundRow,
+  findsNothing,
   foldFrom,
   foldRows,
   keysOfAll,
@@ -31,7 +33,7 @@ import { whileElected } from "./elected.ts";
 import { flush } from "./flush.ts";
 import type { Kit } from "./kit.ts";
 import { latest } from "./latest.ts";
-import { RowDatabase, rowsName } from "./row-database.ts";
+import { RowDatabase } from "./row-database.ts";
 import { deleteBefore, openBefore } from "./row-versions.ts";
 import { uncaught } from "./uncaught.ts";
 import { unfolded } from "./unfolded.ts";
@@ -57,6 +59,8 @@ export class Projector {
   readonly #projection: AnyProjection;
   readonly #filter: FeedFilter;
   readonly #rows: RowDatabase;
+  /** Of its lock, and of its channel. */
+  readonly #name: string;
   /** Of the version before, while it answers. */
   #before: RowDatabase | undefined;
   #status: ProjectionStatus = { state: "building", position: 0, head: 0, error: undefined };
@@ -66,8 +70,10 @@ export class Projector {
   /** Rows of versions before are deleted. */
   #isOnly = false;
   readonly #ended = new AbortController();
-  /** Tells the other tabs that more is folded. A hint: what is not heard is seen at the next change. */
+  /** Tells the other tabs that more is folded, or why not. A hint: what is not heard is seen at the next change. */
   readonly #tabs: BroadcastChannel | undefined;
+  /** Why the last try to fold failed, here or in the tab that folds. */
+  #failure: { readonly error: unknown } | undefined;
   /** The history that is on the disk for certain. */
   #flushed = "";
 
@@ -76,8 +82,9 @@ export class Projector {
     this.#projection = projection;
     this.#filter = readerFilter(projection);
     this.#rows = new RowDatabase(kit, projection, () => this.#rowsAreGone());
-    this.#tabs = openChannel(`headwater:${rowsName(kit.name, projection.name, projection.version)}`);
-    if (this.#tabs !== undefined) this.#tabs.onmessage = () => void this.#lookQuietly();
+    this.#name = `headwater:${kit.name}:projection:${projection.name}@${projection.version}`;
+    this.#tabs = openChannel(this.#name);
+    if (this.#tabs !== undefined) this.#tabs.onmessage = ({ data }: MessageEvent<string | null>) => this.#hear(data);
     kit.ending.addEventListener("abort", () => this.close(), { once: true, signal: this.#ended.signal });
   }
 
@@ -114,10 +121,8 @@ export class Projector {
 
   /** Rows that a query finds, as the device sees them: pending events included. */
   async query(query: RowQuery): Promise<FoundRow<unknown>[]> {
-    const { indexes = [] } = this.#projection;
-    if (query.index !== undefined && !indexes.includes(query.index)) {
-      throw new InvalidRequestError(`${this.#projection.name} has no index ${query.index}.`, { field: "index" });
-    }
+    checkRowQuery(this.#projection, query);
+    if (findsNothing(query)) return [];
     // Who deletes them has found the new ones ready.
     if (this.#before !== undefined && !this.#before.isGone) return (await this.#before.find(query, 0)).found;
     for (;;) {
@@ -154,7 +159,6 @@ export class Projector {
 
   /** Works until the store is closed, or the projection is. */
   async #elected(): Promise<void> {
-    const { name } = this.#kit;
     const ending = this.#ended.signal;
     const watch = (listener: () => void) => {
       this.#wake.add(listener);
@@ -167,7 +171,7 @@ export class Projector {
     // A tab that does not fold is told of what another one has folded by the change that led to it; it looks.
     const looking = latest({ watch, ending }, () => this.#lookQuietly());
     ending.addEventListener("abort", looking);
-    await whileElected(`headwater:${rowsName(name, this.#projection.name, this.#projection.version)}`, ending, () => {
+    await whileElected(this.#name, ending, () => {
       looking();
       return latest({ watch, ending }, (isWanted) => this.#catchUp(isWanted));
     });
@@ -177,14 +181,25 @@ export class Projector {
     try {
       if (this.#status.state === "ready") await pause(SETTLE, this.#ended.signal);
       while (isWanted() && (await this.#foldPage()));
+      this.#failure = undefined;
       await this.#look();
     } catch (error) {
+      if (this.#ended.signal.aborted) return;
+      this.#failure = { error };
       this.#fail(error);
+      this.#tabs?.postMessage(error instanceof Error ? error.message : "it threw what is no error");
     }
   }
 
   #fail(error: unknown): void {
     if (!this.#ended.signal.aborted) this.#show({ ...this.#status, state: "failed", error });
+  }
+
+  /** @param reason why the tab that folds could not; null: it has folded more */
+  #hear(reason: string | null): void {
+    this.#failure =
+      reason === null ? undefined : { error: new UnavailableError(`The tab that folds ${this.#projection.name} failed: ${reason}`) };
+    void this.#lookQuietly();
   }
 
   /** Folds the next page in. @returns whether there may be another */
@@ -228,8 +243,10 @@ export class Projector {
     const { database } = this.#kit;
     const [checkpoint, history] = await Promise.all([this.#rows.checkpoint(), database.run(readHistory)]);
     if (checkpoint.isReady && !this.#isOnly) await this.#letGoOfBefore();
+    const progress = { position: checkpoint.position, head: history.position };
+    if (this.#failure !== undefined) return this.#show({ state: "failed", ...progress, error: this.#failure.error });
     const state = checkpoint.isReady ? "ready" : this.#before === undefined ? "building" : "rebuilding";
-    this.#show({ state, position: checkpoint.position, head: history.position, error: undefined });
+    this.#show({ state, ...progress, error: undefined });
   }
 
   async #letGoOfBefore(): Promise<void> {

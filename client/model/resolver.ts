@@ -1,4 +1,5 @@
 /** The app's rules for conflicts, as `shared/resolution.ts` puts them to use. */
+
 import { parseCommit } from "../../shared/commit.ts";
 import { decideAgain } from "../../shared/decider.ts";
 import { InvalidRequestError } from "../../shared/errors.ts";
@@ -6,6 +7,7 @@ import type { ConfirmedEvent, EventBody } from "../../shared/event.ts";
 import { assertAccepted, completeVersions, questionsOf } from "../../shared/event-checks.ts";
 import { upcastEvent } from "../../shared/event-types.ts";
 import { byCommutation, type Contested, type Resolution, type Resolve } from "../../shared/resolution.ts";
+import { messageOf } from "../../shared/thrown.ts";
 import { newEvents } from "../options.ts";
 import type { ConflictAnswer } from "../rules.ts";
 import type { Kit } from "./kit.ts";
@@ -24,7 +26,7 @@ export function createResolver(kit: Kit): Resolve<ConfirmedEvent> {
         (answer === undefined ? undefined : toResolution(kit, answer, contested)) ?? byCommutation(commuting, contested) ?? { kind: "park" }
       );
     } catch (error) {
-      return { kind: "park", why: `onConflict failed: ${error}` };
+      return { kind: "park", why: `onConflict failed: ${messageOf(error)}` };
     }
   };
 }

@@ -1,5 +1,7 @@
 /** A projection as an app uses it. */
 
+import { dequal } from "dequal";
+
 import { readerFilter } from "../../shared/feed-filter.ts";
 import { type AnyProjection, type FoundRow, foldRows, type IndexField, type Projection, type RowQuery } from "../../shared/projection.ts";
 import { readHistory } from "../device-log.ts";
@@ -70,7 +72,7 @@ export class Table<Row, Index extends IndexField<Row> = IndexField<Row>> {
           (rows): LiveRows<Row> => ({ rows, status: "ready", error: undefined }),
           (error: unknown): LiveRows<Row> => ({ ...shown, status: "failed", error }),
         );
-        if (!isWanted() || (next.error === shown.error && JSON.stringify(next) === JSON.stringify(shown))) return;
+        if (!isWanted() || (next.error === shown.error && next.status === shown.status && dequal(next.rows, shown.rows))) return;
         shown = next;
         uncaught(() => set(next));
       });

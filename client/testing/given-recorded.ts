@@ -6,9 +6,11 @@
  * It is read twice: an upcaster that looks at a clock comes to something else. Samples of all older versions, held against the schemas, are
  * for `replaySamples`.
  */
+
 import type { EventTypes } from "../../shared/event-types.ts";
 import { upcastEvent } from "../../shared/event-types.ts";
 import { type Json, sameJson } from "../../shared/json.ts";
+import { messageOf } from "../../shared/thrown.ts";
 import { difference, listed } from "./story.ts";
 import { type EventSample, recordedOf } from "./upcasters.ts";
 
@@ -31,7 +33,7 @@ export function givenRecorded(types: EventTypes, sample: EventSample): GivenReco
       const { event, isKnown } = upcastEvent(types, recordedOf(sample));
       if (isKnown) return JSON.parse(JSON.stringify(event.data));
     } catch (error) {
-      fail(error instanceof Error ? error.message : String(error), "", error);
+      fail(messageOf(error), "", error);
     }
     return fail(`it is at version ${types.get(type)?.version}, and what was recorded is newer.`);
   };

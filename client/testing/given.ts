@@ -10,7 +10,7 @@
  */
 import type { DecidedEvent, Decider } from "../../shared/decider.ts";
 import { type Json, sameJson } from "../../shared/json.ts";
-import { isSameOutcome, type Outcome, outcomeOf, recorded } from "./outcome.ts";
+import { isSameOutcome, type Outcome, outcomeOf, recorded, recordedCommand } from "./outcome.ts";
 import { expectationOf, isRefusedAs, nameOf, type Refusal } from "./refusal.ts";
 import { difference, listed } from "./story.ts";
 
@@ -34,8 +34,9 @@ export function given<State, Command, Event extends DecidedEvent, Evolved>(
 ): Given<Command, Event> {
   return {
     when(command) {
-      const outcome = outcomeOf(decider, events, command);
-      const again = outcomeOf(decider, events, command);
+      const kept = recordedCommand(command, decider.name);
+      const outcome = outcomeOf(decider, events, kept);
+      const again = outcomeOf(decider, events, kept);
       const fail: Fail = (what, comparison, cause) => {
         const story = `given${listed(events)}\nwhen${listed([command])}\nthen${comparison}`;
         throw new Error(`${decider.name}: ${what}\n\n${story}`, cause === undefined ? {} : { cause });

@@ -3,7 +3,7 @@ import { type EventDefaults, parseCommit } from "../../shared/commit.ts";
 import { type DecidedEvent, type Decider, decideCommand, fold } from "../../shared/decider.ts";
 import { HeadwaterError } from "../../shared/errors.ts";
 import type { EventBody } from "../../shared/event.ts";
-import { type Json, sameJson } from "../../shared/json.ts";
+import { copyJson, type Json, sameJson } from "../../shared/json.ts";
 import { DEFAULT_LIMITS } from "../../shared/limits.ts";
 import { nameOf } from "./refusal.ts";
 
@@ -25,6 +25,11 @@ export function outcomeOf<State, Command, Event extends DecidedEvent, Evolved>(
   return { decided: recorded(decided, `${decider.name}: what was decided`) };
 }
 
+/** A command as a store keeps it, and decides it. @throws TypeError where it can't be recorded */
+export function recordedCommand<Command>(command: Command, decider: string): Command {
+  return recordable(`${decider}: the command`, () => copyJson(command, "command", DEFAULT_LIMITS.jsonDepth).value) as Command;
+}
+
 export function isSameOutcome(a: Outcome, b: Outcome): boolean {
   if ("refusal" in a || "refusal" in b) return "refusal" in a && "refusal" in b && nameOf(a.refusal) === nameOf(b.refusal);
   return sameJson(a.decided, b.decided);
@@ -42,8 +47,14 @@ export function recorded(events: readonly DecidedEvent[], what: string): Json[] 
   if (events.length === 0) return [];
   let made = 0;
   const defaults: EventDefaults = { newId: () => NO_ID + String(made++).padStart(12, "0"), occurredAt: NO_TIME };
+  return recordable(what, () =>
+    parseCommit({ streamId: "Given", expectedVersion: "any", events }, defaults, DEFAULT_LIMITS).events.map(asTold),
+  );
+}
+
+function recordable<T>(what: string, read: () => T): T {
   try {
-    return parseCommit({ streamId: "Given", expectedVersion: "any", events }, defaults, DEFAULT_LIMITS).events.map(asTold);
+    return read();
   } catch (error) {
     if (!(error instanceof HeadwaterError)) throw error;
     throw new TypeError(`${what} can't be recorded: ${error.message}`, { cause: error });

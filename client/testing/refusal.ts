@@ -1,10 +1,11 @@
 /** How a command was refused, and how it was expected to be. */
+import { messageOf } from "../../shared/thrown.ts";
 
 /** Of what is thrown: what its message matches, its class, or what holds of it. */
 export type Refusal = RegExp | (abstract new (...given: never[]) => Error) | ((error: unknown) => boolean);
 
 export function isRefusedAs(thrown: unknown, how: Refusal): boolean {
-  if (how instanceof RegExp) return how.test(messageOf(thrown));
+  if (how instanceof RegExp) return messageOf(thrown).search(how) >= 0;
   return isErrorClass(how) ? thrown instanceof how : how(thrown);
 }
 
@@ -17,10 +18,6 @@ export function expectationOf(how: Refusal): string {
 /** For people: what was thrown. */
 export function nameOf(thrown: unknown): string {
   return thrown instanceof Error ? `${thrown.name}: ${thrown.message}` : messageOf(thrown);
-}
-
-function messageOf(thrown: unknown): string {
-  return thrown instanceof Error ? thrown.message : String(thrown);
 }
 
 function isErrorClass(how: Refusal): how is abstract new (...given: never[]) => Error {

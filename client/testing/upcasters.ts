@@ -1,7 +1,9 @@
 /** For an app's tests: recorded samples of every older version, run through the upcasters and the schemas of today. Of no test runner. */
+
 import type { EventBody } from "../../shared/event.ts";
 import { type EventTypes, upcastEvent } from "../../shared/event-types.ts";
 import { refusalOf, type StandardSchema } from "../../shared/standard-schema.ts";
+import { messageOf } from "../../shared/thrown.ts";
 
 /** An event as it was recorded, a line of an export say; of it, no more than these is needed. */
 export type EventSample = Pick<EventBody, "type" | "schemaVersion" | "data"> & Partial<Pick<EventBody, "id" | "metadata" | "occurredAt">>;
@@ -40,7 +42,7 @@ async function faultOf(types: EventTypes, sample: EventSample): Promise<string |
       return "its upcasters answer otherwise each time: they take nothing but the event into account.";
     }
   } catch (error) {
-    return error instanceof Error ? error.message : String(error);
+    return messageOf(error);
   }
   if (current.schema === undefined) return undefined;
   const [answer] = await Promise.allSettled([ask(current.schema, read.data)]);

@@ -43,6 +43,27 @@ test("twenty tabs' commands at once are decided one after the other, each on wha
   await Promise.all(tabs.map((tab) => tab.close()));
 });
 
+test("commands of one tab on one stream are decided in the order in which they were given, and none is in another's way", async () => {
+  const store = await openLocal();
+  await store.handle("Stock-1", stock, { type: "Fill", units: 60 });
+  const given = Array.from({ length: 60 }, (_, i) => ({ type: "Take", by: String(i), wanted: 1 }) as const);
+  await Promise.all(given.map((command) => store.handle("Stock-1", stock, command, { retries: 0 })));
+  const { state } = await store.aggregateStream("Stock-1", stock);
+  expect(state).toMatchObject({ left: 0, takenBy: given.map(({ by }) => by) });
+  await store.close();
+});
+
+test("a command whose events evolve can't take is refused, and nothing is recorded", async () => {
+  const store = await openLocal();
+  const evolve = () => {
+    throw new Error("a mistake in evolve");
+  };
+  const failing = { ...stock, name: "failing", evolve };
+  await expect(store.handle("Stock-1", failing, { type: "Fill", units: 1 })).rejects.toThrow("a mistake in evolve");
+  await expect(store.readStream("Stock-1")).rejects.toMatchObject({ code: "stream-not-found" });
+  await store.close();
+});
+
 test("a command that JSON can't carry is refused before it is decided, and so are two deciders of one name", async () => {
   const store = await openLocal();
   await expect(store.handle("Stock-1", stock, { type: "Fill", units: Number.NaN })).rejects.toMatchObject({ code: "invalid-request" });

@@ -282,3 +282,85 @@ test("who waits for rows of a store that is closed is told", async () => {
   await store.close();
   await waiting;
 });
+
+test("an evolve that throws is told to whoever waits, each time and in every tab, until it folds", async () => {
+  const name = crypto.randomUUID();
+  const [one, other] = [await openLocal(name), await openLocal(name)];
+  await record(one, [1, "Asked"]);
+  let isWell = false;
+  const failing: typeof permits = {
+    ...permits,
+    evolve: (row, event) => {
+      if (!isWell) throw new Error("not yet");
+      return permits.evolve(row, event);
+    },
+  };
+  const folding = await one.project(failing);
+  await expect(folding.caughtUp()).rejects.toThrow("not yet");
+  await expect(folding.caughtUp()).rejects.toThrow("not yet");
+  const looking = await other.project(failing);
+  await record(one, [2, "Asked"]);
+  await expect(looking.caughtUp()).rejects.toThrow("The tab that folds permits failed: not yet");
+  isWell = true;
+  await record(one, [3, "Asked"]);
+  await eventually(() => expect([folding.status, looking.status]).toMatchObject([{ state: "ready" }, { state: "ready" }]));
+  await Promise.all([folding.caughtUp(), looking.caughtUp()]);
+  expect(await looking.query()).toHaveLength(3);
+  await one.close();
+  await other.close();
+});
+
+test("a query that can't be meant is refused, and one of an empty range finds nothing", async () => {
+  const store = await openLocal();
+  await record(store, [1, "Asked"]);
+  const table = await store.project(permits);
+  await table.caughtUp();
+  const wrong: [query: object, field: string][] = [
+    [{ limit: 0 }, "limit"],
+    [{ limit: 1.5 }, "limit"],
+    [{ direction: "up" }, "direction"],
+    [{ index: "steps", from: Number.NaN }, "from"],
+    [{ index: "steps", equals: null }, "equals"],
+  ];
+  for (const [query, field] of wrong) await expect(table.query(query)).rejects.toMatchObject({ code: "invalid-request", field });
+  expect(await table.query({ index: "steps", from: 2, to: 1 })).toEqual([]);
+  expect(await table.query({ index: "steps", from: 1, to: 1 })).toHaveLength(1);
+  for (const indexes of [["a.b"], ["x y"], ["steps", "steps"]]) {
+    const unknown = { ...permits, name: "unknown", indexes: indexes as "steps"[] };
+    await expect(store.project(unknown)).rejects.toMatchObject({ code: "invalid-request", field: "projection.indexes" });
+  }
+  await store.close();
+});
+
+test("a pending row without a place in an index is not found by it, as a stored one is not", async () => {
+  const name = crypto.randomUUID();
+  const store = await openStore({ name, sync: { url: "http://127.0.0.1:1/v1/nowhere", automatic: false } });
+  const sizes: Projection<{ size: number }, { streamId: string; data: unknown }> = {
+    name: "sizes",
+    version: 1,
+    indexes: ["size"],
+    evolve: (_, { data }) => ({ size: Number(data) }),
+  };
+  const table = await store.project(sizes);
+  for (const [i, data] of [3, "none", 1].entries()) await store.appendToStream(`Size-${i}`, [{ type: "Sized", data }]);
+  expect((await table.query({ index: "size" })).map(({ row }) => row.size)).toEqual([1, 3]);
+  await store.close();
+});
+
+test("a live query tells of rows of any kind that a database holds", async () => {
+  const store = await openLocal();
+  const counts: Projection<Map<string, bigint>, PermitEvent> = {
+    name: "counts",
+    version: 1,
+    evolve: (row = new Map(), { type }) => new Map(row).set(type, (row.get(type) ?? 0n) + 1n),
+  };
+  const live = (await store.project(counts)).live();
+  const seen: (bigint | undefined)[] = [];
+  const off = live.subscribe(({ rows }) => seen.push(rows[0]?.row.get("Asked")));
+  for (let i = 1n; i <= 3n; i++) {
+    await record(store, [1, "Asked"]);
+    await eventually(() => expect(seen.at(-1)).toBe(i));
+  }
+  off();
+  await store.close();
+});

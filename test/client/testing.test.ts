@@ -55,6 +55,8 @@ test("a refusal is told by its sentence, its class, or what holds of it", () => 
   given(account, opened)
     .when({ take: 11 })
     .thenRefused((error) => error instanceof OverLimit && error.message === "Only 10 is left.");
+  const global = /left/g;
+  for (let i = 0; i < 2; i++) given(account, opened).when({ take: 11 }).thenRefused(global);
 });
 
 test("what a store fills in by itself makes no difference", () => {
@@ -210,14 +212,14 @@ then, refused
 });
 
 test("what can't be recorded is not decided", () => {
-  const dated: Decider<null, Date> = {
+  const dated: Decider<null, number> = {
     name: "dates",
     version: 1,
     initialState: null,
     evolve: () => null,
-    decide: (at) => ({ type: "Dated", data: { at } }),
+    decide: (at) => ({ type: "Dated", data: { at: new Date(at) } }),
   };
-  expect(messageOf(() => given(dated).when(new Date(0)).thenNothing())).toBe(
+  expect(messageOf(() => given(dated).when(0).thenNothing())).toBe(
     "dates: what was decided can't be recorded: events[0].data.at holds an object that is not plain, which JSON can't carry.",
   );
   expect(
@@ -227,6 +229,20 @@ test("what can't be recorded is not decided", () => {
         .then({ type: "Opened", data: { limit: Number.NaN } }),
     ),
   ).toBe("account: what is expected can't be recorded: events[0].data.limit holds NaN, which JSON can't carry.");
+});
+
+test("a command that a store would refuse is refused, and is decided as a store keeps it", () => {
+  const dated: Decider<null, { readonly at: unknown }, Opened> = {
+    name: "dated",
+    version: 1,
+    initialState: null,
+    evolve: () => null,
+    decide: ({ at }) => ({ type: "Opened", data: { limit: Object.is(at, undefined) ? 0 : 1 } }),
+  };
+  expect(messageOf(() => given(dated).when({ at: new Date() }))).toContain("dated: the command can't be recorded");
+  given(dated)
+    .when({ at: null })
+    .then({ type: "Opened", data: { limit: 1 } });
 });
 
 test("a decider that is not pure is found out", () => {
@@ -285,6 +301,17 @@ then, expected (-) and folded (+)
       }
     }`,
   );
+});
+
+test("rows that JSON can't say are compared as what they are, and fields without a value make no difference", () => {
+  const sets: Projection<{ readonly seen: ReadonlySet<number>; readonly note?: string | undefined }, Opened | Taken> = {
+    name: "sets",
+    version: 1,
+    evolve: (row, { type }) => ({ seen: new Set([...(row?.seen ?? []), type.length]), note: undefined }),
+  };
+  const then = givenProjection(sets, at("Account-1", opened), at("Account-1", taken));
+  then.thenRows({ "Account-1": { seen: new Set([6, 5]) } });
+  expect(messageOf(() => then.thenRows({ "Account-1": { seen: new Set([6]) } }))).toContain('"Set"');
 });
 
 test("an evolve that counts by itself, and a row that can't be stored, are found out", () => {

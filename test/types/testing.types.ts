@@ -1,5 +1,5 @@
 /** What must and what must not compile of `headwater/testing`. Never run. */
-import type { Decider, Projection } from "../../client/index.ts";
+import type { Decider, Projection, RecordedEvent } from "../../client/index.ts";
 import { given, givenProjection } from "../../client/testing/index.ts";
 
 type Opened = { readonly type: "Opened"; readonly data: { readonly limit: number } };
@@ -51,6 +51,12 @@ const counts: Projection<{ readonly steps: number }, Opened> = {
   evolve: (row) => ({ steps: (row?.steps ?? 0) + 1 }),
 };
 givenProjection(counts, { streamId: "Account-1", ...opened }).thenRows({ "Account-1": { steps: 1 } });
+declare const recorded: Projection<
+  { steps: number },
+  RecordedEvent & { readonly type: "Opened"; readonly data: { readonly limit: number } }
+>;
+givenProjection(recorded, { streamId: "Account-1", ...opened });
+givenProjection(recorded, { streamId: "Account-1", ...opened, recordedAt: "2026-01-31T09:30:00Z" });
 // @ts-expect-error an event stands in a stream
 givenProjection(counts, opened);
 // @ts-expect-error an event that the projection does not know
