@@ -17,6 +17,7 @@ import type { StreamId } from "../shared/stream-id.ts";
 import type { Database, Schema, StoreName } from "./database.ts";
 import { addToOutbox, firstKey, historyOf, parkedEntries, recordedEvents, versionOf, type WriteTx, whole } from "./device-log.ts";
 import type { AppendResult } from "./event-store.ts";
+import { newId } from "./new-id.ts";
 import { toSegments } from "./segments.ts";
 import { VersionMemory } from "./version-memory.ts";
 
@@ -74,17 +75,19 @@ export class Appender {
     await Promise.resolve();
     while (this.#waiting.length > 0) {
       const group = this.#waiting.splice(0, GROUP_COMMITS);
-      const appended = await this.#appendGroup(group).catch((error: unknown) => {
-        for (const waiting of group) waiting.reject(error);
-      });
-      if (appended === undefined) continue;
-      const { decisions, history } = appended;
-      for (const [i, waiting] of group.entries()) settle(waiting, decisions[i]);
-      const added = decisions.filter(({ decision, position }) => decision.kind === "append" && position === null);
-      this.#onAppended(
-        added.length,
-        added.some(({ superseded }) => superseded.length > 0),
-        history,
+      await this.#appendGroup(group).then(
+        ({ decisions, history }) => {
+          for (const [i, waiting] of group.entries()) settle(waiting, decisions[i]);
+          const added = decisions.filter(({ decision, position }) => decision.kind === "append" && position === null);
+          this.#onAppended(
+            added.length,
+            added.some(({ superseded }) => superseded.length > 0),
+            history,
+          );
+        },
+        (error: unknown) => {
+          for (const waiting of group) waiting.reject(error);
+        },
       );
     }
     // In the same turn as the last look at what waits: an append that comes now must start anew.
@@ -304,7 +307,7 @@ class LocalOrder {
 
   write(tx: WriteTx): { next: History; writes: Promise<unknown>[] } {
     if (this.#events.length === 0) return { next: this.#history, writes: [] };
-    const log = this.#history.log ?? crypto.randomUUID();
+    const log = this.#history.log ?? newId();
     const next: History = { ...this.#history, log, position: this.#position, head: this.#position };
     const segments = toSegments(this.#events).map((segment) => tx.objectStore("events").put(segment));
     return { next, writes: [...segments, tx.objectStore("meta").put(next, "history")] };

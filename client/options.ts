@@ -1,7 +1,8 @@
 /** What a device fills in. */
 import type { EventDefaults } from "../shared/commit.ts";
+import { newId } from "./new-id.ts";
 
 /** What an event that is made here and now gets where the app leaves it out. */
 export function newEvents(): EventDefaults {
-  return { newId: () => crypto.randomUUID(), occurredAt: new Date().toISOString() };
+  return { newId, occurredAt: new Date().toISOString() };
 }

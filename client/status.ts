@@ -33,8 +33,7 @@ export class StatusBoard {
   readonly #changes = new EventTarget();
 
   constructor(connection: Connection) {
-    const nothing = { pending: 0, acknowledged: 0, conflicts: 0, cursor: null, head: 0, persisted: null, problem: null };
-    this.#status = { connection, ...nothing };
+    this.#status = { connection, pending: 0, acknowledged: 0, conflicts: 0, cursor: null, head: 0, persisted: null, problem: null };
   }
 
   get current(): Status {

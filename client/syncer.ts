@@ -12,6 +12,7 @@ import { problemOf } from "../shared/wire.ts";
 import { unlessStorage } from "./database.ts";
 import { readHistory } from "./device-log.ts";
 import { Election } from "./election.ts";
+import { newId } from "./new-id.ts";
 import { Session, type SessionContext } from "./session.ts";
 import type { StatusBoard } from "./status.ts";
 import { type Problem, type TabMessage, Tabs } from "./tabs.ts";
@@ -66,7 +67,7 @@ export class Syncer {
   /** Resolves when the outbox is empty and the feed is applied up to the head seen. */
   sync(): Promise<void> {
     const { promise, resolve, reject } = Promise.withResolvers<void>();
-    const ask = crypto.randomUUID();
+    const ask = newId();
     this.#asks.set(ask, { resolve, reject });
     if (this.#session === undefined) this.#askLeader(ask);
     else this.#session.ask(ask);

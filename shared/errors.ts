@@ -172,11 +172,11 @@ function classOf(code: ErrorCode): ErrorClass {
   return known;
 }
 
-const DETAILS = ["field", "expectedVersion", "actualVersion", "eventId", "log", "head", "retryAfter"] as const;
-
 /** The typed error for a code and its details, as they came over the wire or out of a decision. */
 export function errorOf(code: ErrorCode, message: string | undefined, given: ErrorDetails = {}): HeadwaterError {
   // What `given` has beside its details (a decision, a message of the wire) does not belong into an error.
-  const details: ErrorDetails = Object.fromEntries(DETAILS.filter((name) => given[name] !== undefined).map((name) => [name, given[name]]));
-  return new (classOf(code))(message, details);
+  const { field, expectedVersion, actualVersion, eventId, log, head, retryAfter } = given;
+  const details = { field, expectedVersion, actualVersion, eventId, log, head, retryAfter };
+  // Without those that are not there.
+  return new (classOf(code))(message, JSON.parse(JSON.stringify(details)));
 }

@@ -22,7 +22,8 @@ export interface BrowserProcess {
   stop(): Promise<void>;
 }
 
-export async function startBrowser(url?: string): Promise<BrowserProcess> {
+/** @param more arguments of Chromium's */
+export async function startBrowser(url?: string, more: readonly string[] = []): Promise<BrowserProcess> {
   const profile = await mkdtemp(join(tmpdir(), "headwater-browser-"));
   let child: ChildProcess | undefined;
   let gone: Promise<unknown> | undefined;
@@ -31,7 +32,7 @@ export async function startBrowser(url?: string): Promise<BrowserProcess> {
   async function start(first = "about:blank"): Promise<void> {
     // A killed browser leaves the port of its own behind.
     await rm(join(profile, "DevToolsActivePort"), { force: true });
-    child = launch(profile, first);
+    child = launch(profile, first, more);
     // All processes of a browser hold its standard error: when that is closed, the last of them is gone, and its files are free.
     gone = once(child, "close");
     const browser = await chromium.connectOverCDP(await devTools(profile, child));
@@ -62,9 +63,10 @@ export async function startBrowser(url?: string): Promise<BrowserProcess> {
 }
 
 /** A browser ends when the pipe to its DevTools does, and so with the test's process, however that ends. */
-function launch(profile: string, url: string): ChildProcess {
+function launch(profile: string, url: string, more: readonly string[]): ChildProcess {
   const args = [
     ...CHROMIUM_ARGS,
+    ...more,
     "--headless=new",
     "--remote-debugging-port=0",
     "--remote-debugging-pipe",
