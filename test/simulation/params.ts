@@ -3,6 +3,7 @@
  * which everything goes wrong at once find less than worlds that are each bad in another way ("swarm testing", Groce et al.,
  * 2012). A failure is kept as its parameters, which can be made smaller while it still fails (`shrink.ts`).
  */
+import type { SubscriptionPolicy } from "../../shared/subscription.ts";
 import { FAULT_NAMES, FAULTS, type Strengths } from "./faults.ts";
 import { Random } from "./random.ts";
 
@@ -41,6 +42,8 @@ export interface Params {
   readonly hasTenant: boolean;
   /** Whether apps fill a shelf and take from it by commands. */
   readonly hasStock: boolean;
+  /** How each store's subscription at the edge goes on; undefined where there is none. */
+  readonly edgeSubscription?: SubscriptionPolicy | undefined;
   readonly faults: Strengths;
 }
 
@@ -67,7 +70,19 @@ export function paramsOf(seed: number): Params {
     isLive: new Random(seed, "live").chance(0.5),
     hasTenant: random.chance(0.4),
     hasStock: new Random(seed, "stock").chance(0.4),
+    edgeSubscription: subscription(new Random(seed, "edge subscription")),
     faults: strengths(random),
+  };
+}
+
+function subscription(random: Random): SubscriptionPolicy | undefined {
+  if (!random.chance(0.5)) return undefined;
+  return {
+    batchSize: random.between(2, 8),
+    retries: random.between(0, 4),
+    onFailure: random.chance(0.7) ? "set-aside" : "stop",
+    setAsideInARow: random.between(1, 5),
+    backoff: { first: 2000, longest: 20_000 },
   };
 }
 
