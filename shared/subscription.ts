@@ -109,9 +109,11 @@ export function nextStep(progress: Progress, policy: SubscriptionPolicy, { count
   assert(!progress.isStopped, "a subscription that is stopped is handed nothing");
   assert(count >= 1 && upTo > progress.checkpoint, "a batch has an event behind the checkpoint");
   assert(count <= sizeOfBatch(progress, policy), "a batch is no larger than asked for");
-  const { failures, inARow } = progress;
-  if (failures <= (count > 1 ? Math.min(RETRIES_TOGETHER, policy.retries) : policy.retries)) return { kind: "hand-over" };
-  if (count > 1) return { kind: "take-apart", progress: { ...progress, failures: 0, alone: upTo } };
+  const { failures, inARow, alone } = progress;
+  // One that comes by itself may have been refused, or killed with, together with others: a page need not have the same end twice.
+  const isAlone = count === 1 && upTo <= alone;
+  if (failures <= (isAlone ? policy.retries : Math.min(RETRIES_TOGETHER, policy.retries))) return { kind: "hand-over" };
+  if (!isAlone) return { kind: "take-apart", progress: { ...progress, failures: 0, alone: upTo } };
   if (policy.onFailure === "stop" || inARow >= policy.setAsideInARow) return { kind: "stop", progress: { ...progress, isStopped: true } };
   return { kind: "set-aside", progress: { ...progress, checkpoint: upTo, failures: 0, inARow: inARow + 1 } };
 }

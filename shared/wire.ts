@@ -54,19 +54,20 @@ export const pushResult = [
 
 export const pushAnswer = { log: "string|null", results: [pushResult] } as const;
 
-const event = {
+export const recordedEvent = {
   id: "string",
   streamId: "string",
   version: "version",
+  position: "position|null",
   type: "string",
   schemaVersion: "whole number",
   data: "json",
   metadata: "object",
   occurredAt: "string",
+  recordedAt: "string|null",
   actor: "string|null",
 } as const;
-export const recordedEvent = { ...event, position: "position|null", recordedAt: "string|null" } as const;
-export const confirmedEvent = { ...event, position: "position", recordedAt: "string" } as const;
+export const confirmedEvent = { ...recordedEvent, position: "position", recordedAt: "string" } as const;
 
 /** `GET /v1/{store}/streams/{streamId}` */
 export const streamPage = { streamId: "string", version: "whole number", events: [recordedEvent] } as const;

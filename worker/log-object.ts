@@ -117,8 +117,8 @@ export class LogObject<E extends EdgeEnv = EdgeEnv> extends DurableObject<E> {
       limits,
       checkEvery,
     });
-    const { alarm, log, head } = { alarm: this.#alarm, log: this.#log, head: () => this.#head };
-    this.#subscribers = names.length === 0 ? undefined : new Subscribers({ state, env, alarm, names, log, head });
+    const end = { log: this.#log, head: () => this.#head, mark: () => this.#mark };
+    this.#subscribers = names.length === 0 ? undefined : new Subscribers({ state, env, alarm: this.#alarm, names, ...end });
     state.blockConcurrencyWhile(async () => {
       await this.#alarm.load();
       this.#subscribers?.woke(state.id.name);

@@ -8,6 +8,7 @@
  * Who was told how far is kept in memory only: after a wake all are told once more, which costs a call and no row. A subscription
  * that was told sees to the rest by an alarm of its own.
  */
+import type { LogEnd } from "../shared/edge-subscription.ts";
 import { alarmDelay } from "./alarm-delay.ts";
 import { callObject } from "./call-object.ts";
 import type { EdgeEnv } from "./env.ts";
@@ -16,11 +17,9 @@ import type { SharedAlarm } from "./shared-alarm.ts";
 import type { SubscriptionObject } from "./subscription-object.ts";
 
 /** What each call of a subscription says of its store. */
-export interface Origin {
+export interface Origin extends LogEnd {
   readonly store: string;
   readonly name: string;
-  readonly log: string;
-  readonly head: number;
   /** The log's head when it first knew of the subscription. */
   readonly since: number;
 }
@@ -39,6 +38,8 @@ export interface SubscribersHost {
   readonly names: readonly string[];
   readonly log: string;
   head(): number;
+  /** The log's mark there. */
+  mark(): string;
 }
 
 const KEY = "subscribers";
@@ -84,7 +85,7 @@ export class Subscribers {
     const since = this.#known?.since[name];
     if (this.#known === undefined || since === undefined) return undefined;
     const { log } = this.#host;
-    return { store: this.#known.store, name, log, head: this.#host.head(), since };
+    return { store: this.#known.store, name, log, head: this.#host.head(), mark: this.#host.mark(), since };
   }
 
   /** To be called in the same turn as the write of what was published. Nobody waits for it. */

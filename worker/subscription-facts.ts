@@ -3,23 +3,15 @@
  *
  *     facts               where it stands: one row written for each step
  *     aside/<position>    an event that was set aside
- *     due/<position>      that it is to be tried again
+ *     due/<position>      that it is to be tried again, or is with the handler
  */
-import type { Progress } from "../shared/subscription.ts";
+import { afterReplay, type Standing } from "../shared/edge-subscription.ts";
 import { ordinalKey } from "./ordinal-key.ts";
 
-export interface Facts {
+export interface Facts extends Standing {
   /** The object's name in two parts: an alarm may not know it otherwise. */
   readonly store: string;
   readonly name: string;
-  /** The log that it follows, and its mark at the checkpoint; null where that is not known yet. */
-  readonly log: string;
-  readonly mark: string | null;
-  readonly progress: Progress;
-  /** Milliseconds since 1970: what was refused is not handed over again before. */
-  readonly retryAt: number | null;
-  /** Why it was refused, or why it stopped. */
-  readonly error: string | null;
   /** Events in the list. */
   readonly setAside: number;
 }
@@ -38,6 +30,8 @@ export interface SetAside {
 const FACTS = "facts";
 const ASIDE = "aside/";
 const DUE = "due/";
+/** What stands there; `true` in both cases until there were these two. */
+type Due = true | "handed-over";
 
 export class SubscriptionFacts {
   readonly #storage: DurableObjectStorage;
@@ -71,7 +65,8 @@ export class SubscriptionFacts {
   tried(event: SetAside, error: string | null, at: string): void {
     this.#transaction(() => {
       this.#storage.kv.delete(keyOf(DUE, event.position));
-      if (error !== null) return this.#storage.kv.put(keyOf(ASIDE, event.position), { ...event, error, at });
+      const listed = afterReplay(event, error, at);
+      if (listed !== null) return this.#storage.kv.put(keyOf(ASIDE, event.position), listed);
       if (!this.#storage.kv.delete(keyOf(ASIDE, event.position)) || this.#facts === undefined) return;
       this.write({ ...this.#facts, setAside: this.#facts.setAside - 1 });
     });
@@ -81,19 +76,33 @@ export class SubscriptionFacts {
   replay(position?: number): number {
     const wanted = position === undefined ? [...this.#all()] : this.list(position - 1, 1).filter((event) => event.position === position);
     this.#transaction(() => {
-      for (const event of wanted) this.#storage.kv.put(keyOf(DUE, event.position), true);
+      for (const { position } of wanted) {
+        const key = keyOf(DUE, position);
+        // One that the handler has stays marked as that.
+        if (this.#storage.kv.get<Due>(key) === undefined) this.#storage.kv.put<Due>(key, true);
+      }
     });
     return wanted.length;
   }
 
-  /** The first that is to be tried again. */
-  due(): SetAside | undefined {
-    for (const [key] of this.#storage.kv.list({ prefix: DUE })) {
+  /** The first that is to be tried again, and whether the handler was given it before and never answered. */
+  due(): { readonly event: SetAside; readonly wasHanded: boolean } | undefined {
+    for (const [key, due] of this.#storage.kv.list<Due>({ prefix: DUE })) {
       const event = this.#storage.kv.get<SetAside>(`${ASIDE}${key.slice(DUE.length)}`);
-      if (event !== undefined) return event;
+      if (event !== undefined) return { event, wasHanded: due === "handed-over" };
       this.#storage.kv.delete(key);
     }
     return undefined;
+  }
+
+  /** The handler is given one again. */
+  handing({ position }: SetAside): void {
+    this.#storage.kv.put<Due>(keyOf(DUE, position), "handed-over");
+  }
+
+  /** Whether the handler was given one again, and has not answered. */
+  isReplaying(): boolean {
+    return [...this.#storage.kv.list<Due>({ prefix: DUE })].some(([, due]) => due === "handed-over");
   }
 
   /** In the order of their positions, behind one. */

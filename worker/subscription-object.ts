@@ -5,33 +5,44 @@
  *                        ▲                              │                                  │
  *                        └── when it is time to try again: refused                        enough for one time
  *
- * What is next, the rules of `shared/subscription.ts` say. All work is done by the alarm, which the platform runs again where it was
- * killed: so whoever woke the subscription has nothing more to see to. The handler of the alarm never throws for a handler's sake, since
- * the platform gives up an alarm that threw six times; one that was killed counts as a refusal, so that an event which kills is given up
- * as one that is refused. A log that is not the one that was followed stops the subscription.
+ * What is next, the rules of `shared/subscription.ts` and `shared/edge-subscription.ts` say. All work is done by the alarm, which the
+ * platform runs again where it was killed: so whoever woke the subscription has nothing more to see to. The handler of the alarm never
+ * throws for a handler's sake, since the platform gives up an alarm that threw six times; one that was killed counts as a refusal, so
+ * that an event which kills is given up as one that is refused. A log that is not the one that was followed stops the subscription.
  */
 import { DurableObject } from "cloudflare:workers";
-import { unreachable } from "../shared/assert.ts";
 import { backoff } from "../shared/backoff.ts";
+import {
+  afterBatch,
+  afterKill,
+  afterLooked,
+  afterOtherLog,
+  afterRefusal,
+  afterResume,
+  hasMore,
+  isWorthWriting,
+  type Looked,
+  listKept,
+  lookedOf,
+  movedTo,
+  readBehind,
+  settled,
+  standingAt,
+  stateOf,
+  waitsUntil,
+  wakeTime,
+} from "../shared/edge-subscription.ts";
 import { InvalidRequestError, LogMismatchError, PositionAheadError } from "../shared/errors.ts";
 import type { ConfirmedEvent } from "../shared/event.ts";
 import { EVERYTHING } from "../shared/grants.ts";
-import { START_MARK } from "../shared/mark.ts";
 import {
-  afterHandled,
-  afterPassed,
-  afterRefused,
   beginningOf,
   HandlerError,
   nextStep,
-  resumed,
   type SubscriptionPolicy,
   type SubscriptionStep,
   sentenceOfRefusal,
   sizeOfBatch,
-  startAt,
-  stopped,
-  waitAfter,
 } from "../shared/subscription.ts";
 import { type FeedPage, parseFeedPage, type SubscriptionDetail, type SubscriptionStatus } from "../shared/wire.ts";
 import { callObject } from "./call-object.ts";
@@ -47,16 +58,9 @@ import { type Facts, type SetAside, SubscriptionFacts } from "./subscription-fac
 /** What one alarm does at most; the next one has the platform's limits for itself. Milliseconds are looked at between two batches. */
 const WORK_BATCHES = 20;
 const WORK_TIME = 30_000;
-/** Positions that are passed over where nothing matches before that is written down: reading them again costs less than a row for each. */
-const PASSED_OVER = 1_000;
 /** While the log can't be reached. */
 const LOG_BACKOFF = { first: 1_000, longest: 300_000 };
 const KILLED = "The handler was ended before it answered: it takes too long, or too much memory.";
-
-interface Looked {
-  readonly position: number;
-  readonly mark: string | null;
-}
 
 export class SubscriptionObject<E extends EdgeEnv = EdgeEnv> extends DurableObject<E> {
   readonly #facts: SubscriptionFacts;
@@ -85,9 +89,9 @@ export class SubscriptionObject<E extends EdgeEnv = EdgeEnv> extends DurableObje
   async wake(origin: Origin): Promise<void> {
     const facts = this.#begin(origin);
     this.#heard = Math.max(this.#heard, origin.head);
-    if (this.#isRunning || facts.progress.isStopped) return;
-    if (origin.log === facts.log && origin.head === this.#lookedOf(facts).position) return;
-    this.#alarm.arm(Math.max(Date.now(), facts.retryAt ?? 0));
+    if (this.#isRunning) return;
+    const at = wakeTime(facts, this.#lookedOf(facts), origin, Date.now());
+    if (at !== null) this.#alarm.arm(at);
   }
 
   override async alarm(info?: AlarmInvocationInfo): Promise<void> {
@@ -102,7 +106,8 @@ export class SubscriptionObject<E extends EdgeEnv = EdgeEnv> extends DurableObje
     }
     this.#isRunning = true;
     try {
-      if (info?.isRetry) this.#onKilled(facts, subscription);
+      // Where it was the handler of a replay, what stands behind the checkpoint has nothing to do with it.
+      if (info?.isRetry && !this.#facts.isReplaying()) this.#onKilled(facts, subscription);
       await this.#work(subscription);
       this.#failures = 0;
     } catch (error) {
@@ -133,7 +138,7 @@ export class SubscriptionObject<E extends EdgeEnv = EdgeEnv> extends DurableObje
   /** Has it go on where it stopped, or at once where it waits. */
   async resume(origin: Origin): Promise<SubscriptionStatus> {
     const facts = this.#begin(origin);
-    this.#facts.write({ ...facts, progress: resumed(facts.progress), retryAt: null, error: null });
+    this.#facts.write(afterResume(facts));
     this.#alarm.arm(Date.now());
     return this.#statusOf(origin);
   }
@@ -143,11 +148,8 @@ export class SubscriptionObject<E extends EdgeEnv = EdgeEnv> extends DurableObje
     const { log, head } = origin;
     if (position > head) return toRefused(new PositionAheadError(undefined, { log, head }));
     const facts = this.#begin(origin);
-    const mark = position === 0 ? START_MARK : null;
     this.#looked = undefined;
-    // What was set aside of another log is not there any more.
-    const kept = facts.log === log ? position : 0;
-    this.#facts.reset({ ...facts, log, mark, progress: startAt(position), retryAt: null, error: null }, kept);
+    this.#facts.reset(movedTo(facts, log, position), listKept(facts, log, position));
     this.#alarm.arm(Date.now());
     return this.#statusOf(origin);
   }
@@ -168,9 +170,7 @@ export class SubscriptionObject<E extends EdgeEnv = EdgeEnv> extends DurableObje
     const { store, name, log } = origin;
     const subscription = this.settings().get(name);
     if (subscription === undefined) throw new Error("The SubscriptionObject that is bound is not the one of this edge.");
-    const checkpoint = beginningOf(subscription.from, origin);
-    const mark = checkpoint === 0 ? START_MARK : null;
-    const facts = { store, name, log, mark, progress: startAt(checkpoint), retryAt: null, error: null, setAside: 0 };
+    const facts = { ...standingAt(log, beginningOf(subscription.from, origin)), store, name, setAside: 0 };
     this.#facts.write(facts);
     return facts;
   }
@@ -185,7 +185,7 @@ export class SubscriptionObject<E extends EdgeEnv = EdgeEnv> extends DurableObje
       position,
       head,
       lag: Math.max(0, head - position),
-      state: progress.isStopped ? "stopped" : retryAt === null ? "running" : "waiting",
+      state: stateOf(facts),
       attempts: progress.failures,
       retryAt: retryAt === null ? null : new Date(retryAt).toISOString(),
       error,
@@ -193,8 +193,8 @@ export class SubscriptionObject<E extends EdgeEnv = EdgeEnv> extends DurableObje
     };
   }
 
-  #lookedOf({ progress: { checkpoint }, mark }: Facts): Looked {
-    return this.#looked !== undefined && this.#looked.position > checkpoint ? this.#looked : { position: checkpoint, mark };
+  #lookedOf(facts: Facts): Looked {
+    return lookedOf(facts, this.#looked);
   }
 
   async #work(subscription: CompleteSubscription<E>): Promise<void> {
@@ -203,10 +203,12 @@ export class SubscriptionObject<E extends EdgeEnv = EdgeEnv> extends DurableObje
     const isEnough = () => left-- <= 0 || Date.now() - began > WORK_TIME;
     for (let due = this.#facts.due(); due !== undefined; due = this.#facts.due()) {
       if (isEnough()) return this.#alarm.arm(Date.now());
-      await this.#replay(due, subscription);
+      if (due.wasHanded) this.#facts.tried(due.event, KILLED, new Date().toISOString());
+      else await this.#replay(due.event, subscription);
     }
     for (let facts = this.#facts.now; facts !== undefined && !facts.progress.isStopped; facts = this.#facts.now) {
-      if (facts.retryAt !== null && facts.retryAt > Date.now()) return this.#alarm.arm(facts.retryAt);
+      const wait = waitsUntil(facts, Date.now());
+      if (wait !== null) return this.#alarm.arm(wait);
       if (isEnough()) return this.#alarm.arm(Date.now());
       if (!(await this.#advance(facts, subscription))) return;
     }
@@ -219,20 +221,18 @@ export class SubscriptionObject<E extends EdgeEnv = EdgeEnv> extends DurableObje
     // Somebody has put it elsewhere meanwhile.
     if (this.#facts.now !== facts) return true;
     if (page instanceof Error) {
-      this.#facts.write({ ...facts, progress: stopped(facts.progress), retryAt: null, error: sentenceOfRefusal(page) });
+      this.#facts.write(afterOtherLog(facts, sentenceOfRefusal(page)));
       logFault("subscription", page, { store: facts.store, name: facts.name });
       return false;
     }
     if (page.events.length === 0) this.#pass(facts, page);
     else await this.#handOver(facts, page, subscription);
-    const now = this.#facts.now;
-    return this.#heard > page.head || this.#lookedOf(now).position < page.head;
+    return hasMore(this.#lookedOf(this.#facts.now), page.head, this.#heard);
   }
 
   /** A page behind what was looked at; the error where the log is not the one that was followed. */
   async #read(facts: Facts, { filter }: CompleteSubscription<E>, limit: number): Promise<FeedPage | LogMismatchError | PositionAheadError> {
-    const { position, mark } = this.#lookedOf(facts);
-    const query = { ...filter, after: position, limit, log: facts.log, ...(mark === null ? {} : { mark }) };
+    const query = { ...filter, limit, ...readBehind(facts, this.#lookedOf(facts)) };
     try {
       return await this.#readLog(facts.store, query);
     } catch (error) {
@@ -250,54 +250,32 @@ export class SubscriptionObject<E extends EdgeEnv = EdgeEnv> extends DurableObje
   }
 
   #pass(facts: Facts, page: FeedPage): void {
-    const { position } = page;
-    const mark = page.mark ?? null;
-    this.#looked = { position, mark };
-    if (position - facts.progress.checkpoint < PASSED_OVER) return;
-    this.#facts.write({ ...facts, mark, progress: afterPassed(facts.progress, position) });
+    this.#looked = { position: page.position, mark: page.mark ?? null };
+    if (isWorthWriting(facts, page.position)) this.#facts.write(afterLooked(facts, this.#looked));
   }
 
   async #handOver(facts: Facts, page: FeedPage, subscription: CompleteSubscription<E>): Promise<void> {
     const { policy } = subscription;
     const { events } = page;
-    const mark = page.mark ?? null;
     const batch = { count: events.length, upTo: page.position };
-    let { progress, error } = facts;
-    let step = nextStep(progress, policy, batch);
-    if (step.kind === "hand-over") {
-      const refusal = await this.#call(facts, events, subscription, { failures: progress.failures, isReplay: false });
-      if (this.#facts.now !== facts) return;
-      if (refusal === null) {
-        this.#facts.write({ ...facts, mark, progress: afterHandled(progress, batch), retryAt: null, error: null });
-        return;
-      }
-      error = refusal;
-      progress = afterRefused(progress, batch);
-      step = nextStep(progress, policy, batch);
-    }
-    this.#settle(step, { ...facts, progress, error, retryAt: null }, page, policy);
+    const step = nextStep(facts.progress, policy, batch);
+    if (step.kind !== "hand-over") return this.#settle(step, facts, page, policy);
+    const refusal = await this.#call(facts, events, subscription, { failures: facts.progress.failures, isReplay: false });
+    if (this.#facts.now !== facts) return;
+    if (refusal === null) return this.#facts.write(afterBatch(facts, batch, page.mark ?? null));
+    const refused = afterRefusal(facts, batch, refusal);
+    this.#settle(nextStep(refused.progress, policy, batch), refused, page, policy);
   }
 
   /** What becomes of events that were refused. */
   #settle(step: SubscriptionStep, facts: Facts, page: FeedPage, policy: SubscriptionPolicy): void {
-    const { store, name, progress } = facts;
-    const mark = page.mark ?? null;
-    switch (step.kind) {
-      case "hand-over":
-        return this.#facts.write({ ...facts, retryAt: Date.now() + waitAfter(progress, policy, Math.random()) });
-      case "take-apart":
-        return this.#facts.write({ ...facts, progress: step.progress });
-      case "stop":
-        logFault("subscription", new Error("It has stopped: its handler keeps refusing an event."), { store, name });
-        return this.#facts.write({ ...facts, progress: step.progress });
-      case "set-aside":
-        for (const event of page.events) {
-          logFault("subscription", new Error("An event was set aside: its handler keeps refusing it."), { store, name, id: event.id });
-          this.#facts.setAside(toSetAside(event, facts.error), { ...facts, mark, progress: step.progress, error: null });
-        }
-        return;
-      default:
-        return unreachable(step);
+    const { store, name } = facts;
+    const next = settled(facts, step, policy, { mark: page.mark ?? null, now: Date.now(), random: Math.random() });
+    if (step.kind === "stop") logFault("subscription", new Error("It has stopped: its handler keeps refusing an event."), { store, name });
+    if (step.kind !== "set-aside") return this.#facts.write(next);
+    for (const event of page.events) {
+      logFault("subscription", new Error("An event was set aside: its handler keeps refusing it."), { store, name, id: event.id });
+      this.#facts.setAside(toSetAside(event, facts.error), next);
     }
   }
 
@@ -338,7 +316,8 @@ export class SubscriptionObject<E extends EdgeEnv = EdgeEnv> extends DurableObje
     this.#facts.tried(event, error, new Date().toISOString());
   }
 
-  async #tryAgain(facts: Facts, { id, position }: SetAside, subscription: CompleteSubscription<E>): Promise<string | null> {
+  async #tryAgain(facts: Facts, event: SetAside, subscription: CompleteSubscription<E>): Promise<string | null> {
+    const { id, position } = event;
     let page: FeedPage;
     try {
       page = await this.#readLog(facts.store, { after: position - 1, limit: 1, log: facts.log });
@@ -347,14 +326,14 @@ export class SubscriptionObject<E extends EdgeEnv = EdgeEnv> extends DurableObje
       throw error;
     }
     if (page.events[0]?.id !== id) return "The log does not have this event any more.";
+    this.#facts.handing(event);
     return this.#call(facts, page.events, subscription, { failures: 0, isReplay: true });
   }
 
   /** What came of it is not known. */
   #onKilled(facts: Facts, { policy }: CompleteSubscription<E>): void {
-    if (facts.progress.isStopped) return;
-    const progress = afterRefused(facts.progress);
-    this.#facts.write({ ...facts, progress, retryAt: Date.now() + waitAfter(progress, policy, Math.random()), error: KILLED });
+    const next = afterKill(facts, policy, KILLED, Date.now(), Math.random());
+    if (next !== facts) this.#facts.write(next);
   }
 
   /** Moves on past what does not match, so that the status tells what there is to do: after a wake it is not known any more. */

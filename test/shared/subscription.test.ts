@@ -80,19 +80,31 @@ describe("what becomes of events that are refused", () => {
     const one = { count: 1, upTo: 4 };
     expect(nextStep(refusedTimes(progress, 5, one), POLICY, one).kind).toBe("stop");
     const between = afterHandled(progress, one);
-    expect(nextStep(refusedTimes(between, 5), POLICY, { count: 1, upTo: 5 }).kind).toBe("set-aside");
+    const next = { count: 1, upTo: 5 };
+    expect(nextStep(refusedTimes(between, 5, next), POLICY, next).kind).toBe("set-aside");
   });
 
   test("one whose handler was killed each time is given up too", () => {
-    const killed = refusedTimes(startAt(0), 5);
-    expect(nextStep(killed, POLICY, { count: 1, upTo: 1 }).kind).toBe("set-aside");
+    const killed = refusedTimes(startAt(0), 3);
     expect(nextStep(killed, POLICY, { count: 2, upTo: 2 }).kind).toBe("take-apart");
+    const one = { count: 1, upTo: 1 };
+    const step = nextStep(killed, POLICY, one);
+    if (step.kind !== "take-apart") throw new Error(step.kind);
+    expect(nextStep(step.progress, POLICY, one).kind).toBe("hand-over");
+    expect(nextStep(refusedTimes(step.progress, 5), POLICY, one).kind).toBe("set-aside");
+  });
+
+  test("one that was refused with others alone is not given up where it comes by itself the next time", () => {
+    const policy = { ...POLICY, retries: 1 };
+    const together = afterRefused(afterRefused(startAt(0), { count: 3, upTo: 6 }));
+    expect(nextStep(together, policy, { count: 1, upTo: 4 })).toMatchObject({ kind: "take-apart", progress: { failures: 0, alone: 4 } });
   });
 
   test("without retries a batch is taken apart at once, and one is given up at once", () => {
     const policy = { ...POLICY, retries: 0 };
     expect(nextStep(afterRefused(startAt(0)), policy, { count: 2, upTo: 2 }).kind).toBe("take-apart");
-    expect(nextStep(afterRefused(startAt(0)), policy, { count: 1, upTo: 1 }).kind).toBe("set-aside");
+    const one = { count: 1, upTo: 1 };
+    expect(nextStep(afterRefused(startAt(0), one), policy, one).kind).toBe("set-aside");
   });
 
   test("waits grow up to a bound, and are spread", () => {

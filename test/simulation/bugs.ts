@@ -25,6 +25,15 @@ function machine(tamper: (state: SyncState, input: SyncInput, go: (input: SyncIn
   return { advance: (state, input, random) => tamper(state, input, (given) => RULES.advance(state, given, random)) };
 }
 
+/** Two are handed over together at least, and what is refused is soon given up. */
+const SUBSCRIBED: NonNullable<Params["edgeSubscription"]> = {
+  batchSize: 4,
+  retries: 1,
+  onFailure: "set-aside",
+  setAsideInARow: 4,
+  backoff: { first: 2000, longest: 20_000 },
+};
+
 const {
   decideAgain,
   decidePage,
@@ -39,6 +48,8 @@ const {
   standingIn,
   continuedIn,
   begunAnew,
+  nextStep,
+  movedTo,
 } = RULES;
 
 function* twice<E>(events: Iterable<E>): Iterable<E> {
@@ -450,6 +461,99 @@ export const BUGS: readonly Bug[] = [
     world: { scope: "all", actions: 120, onFailure: "set-aside" },
     within: 300,
     by: "7 subscription",
+  },
+  {
+    name: "the checkpoint of a subscription at the edge is written before its handler has the events",
+    rules: { edgeHandlesFirst: () => false },
+    world: { edgeSubscription: SUBSCRIBED, faults: { evict: 1, "crash-object": 1 } },
+    within: 300,
+    by: "7 edge subscription",
+  },
+  {
+    name: "a batch that is refused is set aside as a whole",
+    rules: {
+      nextStep: (progress, policy, batch) => {
+        const step = nextStep(progress, policy, batch);
+        if (step.kind !== "take-apart") return step;
+        return { kind: "set-aside", progress: { ...progress, checkpoint: batch.upTo, failures: 0 } };
+      },
+    },
+    world: { edgeSubscription: SUBSCRIBED },
+    within: 300,
+    by: "7 edge subscription",
+  },
+  {
+    name: "an event that comes by itself is blamed for what was refused together",
+    rules: {
+      nextStep: (progress, policy, batch) =>
+        nextStep(batch.count === 1 ? { ...progress, alone: Math.max(progress.alone, batch.upTo) } : progress, policy, batch),
+    },
+    world: { edgeSubscription: { ...SUBSCRIBED, retries: 0 }, actions: 120, pageLooks: 4, faults: { evict: 1, "crash-object": 1 } },
+    within: 300,
+    by: "7 edge subscription",
+  },
+  {
+    name: "nothing tells a subscription again where the call that told it was lost",
+    rules: { isLogAlarmSet: () => false },
+    world: {
+      edgeSubscription: SUBSCRIBED,
+      devices: 1,
+      actions: 12,
+      minutes: 5,
+      hasTenant: true,
+      faults: { "lose-call": 1, "crash-object": 1 },
+    },
+    within: 300,
+    by: "convergence in time",
+  },
+  {
+    name: "what is refused again when it is replayed leaves the list",
+    rules: { afterReplay: () => null },
+    world: { edgeSubscription: SUBSCRIBED },
+    within: 300,
+    by: "7 edge subscription",
+  },
+  {
+    name: "a subscription at the edge reads whichever log is there",
+    rules: { readBehind: (_, { position }) => ({ after: position }) },
+    world: { edgeSubscription: SUBSCRIBED, actions: 120, faults: { "wipe-store": 1, "restore-store": 1 } },
+    within: 300,
+    by: "7 edge subscription",
+  },
+  {
+    name: "a subscription at the edge does not keep the mark of its log",
+    rules: { readBehind: ({ log }, { position }) => ({ after: position, log }) },
+    world: { edgeSubscription: SUBSCRIBED, actions: 120, faults: { "restore-store": 1, evict: 1 } },
+    within: 300,
+    by: "7 edge subscription",
+  },
+  {
+    name: "news has what was refused handed over at once",
+    rules: { waitsUntil: () => null },
+    world: { edgeSubscription: SUBSCRIBED, actions: 120 },
+    within: 300,
+    by: "7 edge subscription",
+  },
+  {
+    name: "a replay that kills counts against what stands behind the checkpoint",
+    rules: { isReplaying: () => false },
+    world: { edgeSubscription: { ...SUBSCRIBED, retries: 0 }, actions: 120, faults: { "crash-object": 1 } },
+    within: 300,
+    by: "7 edge subscription",
+  },
+  {
+    name: "a subscription that is put elsewhere keeps the mark of where it was",
+    rules: { movedTo: (standing, log, position) => ({ ...movedTo(standing, log, position), mark: standing.mark }) },
+    world: { edgeSubscription: SUBSCRIBED },
+    within: 300,
+    by: "convergence in time",
+  },
+  {
+    name: "what is told to a subscription at work is forgotten",
+    rules: { hasMore: ({ position }, head) => position < head },
+    world: { edgeSubscription: SUBSCRIBED, actions: 120 },
+    within: 300,
+    by: "convergence in time",
   },
   {
     name: "a reset is not counted",

@@ -45,14 +45,20 @@ export interface Published {
 export class LogInstance {
   readonly #data: LogData;
   readonly #ground: Ground;
+  readonly #onGrown: () => void;
 
-  constructor(data: LogData, ground: Ground) {
+  /** @param onGrown told in the turn in which it grows */
+  constructor(data: LogData, ground: Ground, onGrown: () => void = () => undefined) {
     this.#data = data;
     this.#ground = ground;
+    this.#onGrown = onGrown;
   }
 
   publish(runs: readonly Run[]): Published {
-    return { log: this.#data.id, answers: runs.map((run) => this.#take(run)) };
+    const before = this.#head();
+    const answers = runs.map((run) => this.#take(run));
+    if (this.#head() > before) this.#onGrown();
+    return { log: this.#data.id, answers };
   }
 
   #take({ streamId, events }: Run): PublicationAnswer {

@@ -20,14 +20,16 @@ export class ObjectHost<I> {
   isOutOfReach = false;
   readonly #ground: Ground;
   readonly #wake: (isCurrent: () => boolean) => I;
+  readonly #onCrash: () => void;
   #instance: I | undefined;
   #wakes = 0;
   readonly #open = new Set<() => void>();
 
   /** @param wake makes the object anew out of what it has stored */
-  constructor(ground: Ground, wake: (isCurrent: () => boolean) => I) {
+  constructor(ground: Ground, wake: (isCurrent: () => boolean) => I, onCrash: () => void = () => undefined) {
     this.#ground = ground;
     this.#wake = wake;
+    this.#onCrash = onCrash;
   }
 
   instance(): I {
@@ -44,6 +46,7 @@ export class ObjectHost<I> {
     const open = [...this.#open];
     this.#open.clear();
     for (const fail of open) fail();
+    this.#onCrash();
   }
 
   /** As `worker/call-object.ts`: one that went away is tried once more. */

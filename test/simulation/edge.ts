@@ -4,10 +4,12 @@ import type { RecordedEvent } from "../../shared/event.ts";
 import type { AppendAnswer, FeedPage, FeedQuery, PushAnswer } from "../../shared/wire.ts";
 import { failure, type Reply } from "./answers.ts";
 import type { HeldToken } from "./checkers/observation.ts";
+import { ALARM_TRIES, alarmAgain } from "./edge-alarm.ts";
 import { copyOfLog, type LogData, LogInstance, newLog } from "./edge-log.ts";
 import { ObjectHost } from "./edge-objects.ts";
 import { Push, type PushBody } from "./edge-push.ts";
 import { type AppendOutcome, newStream, type StreamData, StreamInstance } from "./edge-stream.ts";
+import { Subscribed } from "./edge-subscribed.ts";
 import type { Ground } from "./ground.ts";
 import { poisonOf } from "./poison.ts";
 
@@ -24,9 +26,6 @@ export interface StoreCopy {
   readonly streams: ReadonlyMap<string, { readonly events: readonly RecordedEvent[]; readonly hasAlarm: boolean }>;
 }
 
-/** The platform runs an alarm that failed so many times more. */
-const ALARM_TRIES = 6;
-
 /** One store at the edge. */
 export class EdgeStore {
   readonly id: string;
@@ -34,20 +33,32 @@ export class EdgeStore {
   data: LogData;
   /** Requests are answered 429 or 503. */
   isOverloaded = false;
+  /** Undefined where the edge has no subscription. */
+  readonly subscribed: Subscribed | undefined;
   readonly #ground: Ground;
   #logs = 1;
 
-  constructor(ground: Ground, id: string) {
+  /** @param apart the ground of its subscription */
+  constructor(ground: Ground, apart: Ground, id: string) {
     this.#ground = ground;
     this.id = id;
     this.data = newLog(`${id}-log-1`);
-    this.log = new ObjectHost(ground, () => new LogInstance(this.data, ground));
+    const wakeLog = () => new LogInstance(this.data, ground, () => this.subscribed?.published());
+    const { edgeSubscription: policy } = ground.params;
+    this.subscribed = policy && new Subscribed({ ground: apart, store: id, policy, log: () => this.data, wakeLog });
+    this.log = new ObjectHost(ground, wakeLog, () => this.subscribed?.logCrashed());
+  }
+
+  setLogOutOfReach(isOut: boolean): void {
+    this.log.isOutOfReach = isOut;
+    this.subscribed?.setLogOutOfReach(isOut);
   }
 
   /** The log's tables are another's from now on; a new log where none are given. */
   replaceLog(data?: LogData): void {
     this.data = data === undefined ? newLog(`${this.id}-log-${++this.#logs}`) : copyOfLog(data);
     this.log.crash();
+    this.subscribed?.logReplaced(data !== undefined);
     this.#ground.tell(() => `operator: ${this.id} has log ${this.data.id} up to #${this.data.events.length}`);
   }
 }
@@ -55,19 +66,24 @@ export class EdgeStore {
 export class Edge {
   /** Raised when an operator puts other data in the place of what there was. */
   epoch = 0;
+  /** Some stream's alarm was never run. */
+  hasLostAlarm = false;
   readonly #ground: Ground;
+  readonly #apart: Ground;
   readonly #stores = new Map<string, EdgeStore>();
   /** By the names of their objects. */
   readonly #streams = new Map<string, Stream>();
 
-  constructor(ground: Ground) {
+  /** @param apart the ground of what subscribes */
+  constructor(ground: Ground, apart: Ground) {
     this.#ground = ground;
+    this.#apart = apart;
   }
 
   store(id: string): EdgeStore {
     let store = this.#stores.get(id);
     if (store === undefined) {
-      store = new EdgeStore(this.#ground, id);
+      store = new EdgeStore(this.#ground, this.#apart, id);
       this.#stores.set(id, store);
     }
     return store;
@@ -159,7 +175,10 @@ export class Edge {
     scheduler.after(delay + late, () => {
       if (stream.data.alarm !== alarm) return;
       stream.data.alarm = null;
-      if (faults.strikes("lost-alarm")) return;
+      if (faults.strikes("lost-alarm")) {
+        this.hasLostAlarm = true;
+        return;
+      }
       this.#runAlarm(stream.host, ALARM_TRIES);
       if (faults.strikes("double-alarm")) scheduler.after(random.between(0, 5000), () => this.#runAlarm(stream.host, 0));
     });
@@ -170,7 +189,7 @@ export class Edge {
       (stream, reply) => stream.alarm(() => reply({ value: null })),
       (answer) => {
         if ("value" in answer || tries === 0) return;
-        this.#ground.scheduler.after(2000 * 2 ** (ALARM_TRIES - tries), () => this.#runAlarm(host, tries - 1));
+        this.#ground.scheduler.after(alarmAgain(tries), () => this.#runAlarm(host, tries - 1));
       },
     );
   }
@@ -179,7 +198,10 @@ export class Edge {
   deploy(): void {
     this.epoch++;
     for (const { host } of this.#streams.values()) host.crash();
-    for (const { log } of this.#stores.values()) log.crash();
+    for (const { log, subscribed } of this.#stores.values()) {
+      log.crash();
+      subscribed?.deploy();
+    }
   }
 
   /** One object or another loses its memory. */

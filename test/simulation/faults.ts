@@ -9,6 +9,8 @@
  *               aborted; nothing can be written for a while; clocks jump; a user resets what did not need it
  *     edge      objects are evicted, and crash before or after each of their steps; calls between them are lost either way; Workers
  *               die between two steps; the log can't be reached for a while; alarms are late, run twice, or are never run
+ *     handlers  of a subscription at the edge refuse some events, some of them for good, kill their object, take longer than they may, and
+ *               are down for a while
  *     operator  a store is wiped, or restored from a copy, whole; or its log alone is, while its streams go on
  *     access    tokens expire and are renewed later; grants are taken away and given back
  *     load      the edge answers 429 and 503, with a time to wait
@@ -20,7 +22,8 @@
  *  - bits that change on a disk or on the wire, and an edge that lies;
  *  - an alarm that is lost while its stream stays in memory for ever: an idle object is evicted within minutes. Where
  *    alarms were lost, and where a log was restored or wiped alone, the operator deploys (which evicts every object) and then reads
- *    each stream once, as `headwater verify` does; without either, a stream that nobody touches again would not learn of it;
+ *    each stream once, as `headwater verify` does; without either, a stream that nobody touches again would not learn of it. Nor
+ *    would a subscription at the edge, whose status is asked for then;
  *  - two operations of the operator at once.
  */
 import type { Random } from "./random.ts";

@@ -24,6 +24,23 @@ export interface Ground {
   count(what: string, times?: number): void;
 }
 
+/** The same ground for a part of the world that draws by itself: how it goes changes nothing for all others. */
+export function apart(ground: Ground, random: Random, faults: Faults): Ground {
+  const { params, scheduler, rules } = ground;
+  return {
+    params,
+    scheduler,
+    random,
+    faults,
+    rules,
+    beside: { random, faults },
+    observe: (observation) => ground.observe(observation),
+    tell: (line) => ground.tell(line),
+    epoch: () => ground.epoch(),
+    count: (what, times) => ground.count(what, times),
+  };
+}
+
 /** A time as clocks write it. */
 export function timeAt(milliseconds: number): string {
   return new Date(EPOCH + milliseconds).toISOString();

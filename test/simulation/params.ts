@@ -44,6 +44,8 @@ export interface Params {
   readonly hasStock: boolean;
   /** What becomes of an event that a subscription of a device is refused too often. */
   readonly onFailure: SubscriptionPolicy["onFailure"];
+  /** How each store's subscription at the edge goes on; undefined where there is none. */
+  readonly edgeSubscription?: SubscriptionPolicy | undefined;
   readonly faults: Strengths;
 }
 
@@ -71,7 +73,19 @@ export function paramsOf(seed: number): Params {
     hasTenant: random.chance(0.4),
     hasStock: new Random(seed, "stock").chance(0.4),
     onFailure: new Random(seed, "subscription").chance(0.3) ? "stop" : "set-aside",
+    edgeSubscription: subscription(new Random(seed, "edge subscription")),
     faults: strengths(random),
+  };
+}
+
+function subscription(random: Random): SubscriptionPolicy | undefined {
+  if (!random.chance(0.5)) return undefined;
+  return {
+    batchSize: random.between(2, 8),
+    retries: random.between(0, 4),
+    onFailure: random.chance(0.7) ? "set-aside" : "stop",
+    setAsideInARow: random.between(1, 5),
+    backoff: { first: 2000, longest: 20_000 },
   };
 }
 

@@ -6,6 +6,24 @@ import { decideAppend } from "../../shared/append.ts";
 import { begunAnew, isContinued } from "../../shared/continued.ts";
 import { decideAgain } from "../../shared/decider.ts";
 import { afterHandOver, afterLook, continuedIn, dueOf, standingIn, unlessOvertaken } from "../../shared/device-subscription.ts";
+import {
+  afterBatch,
+  afterKill,
+  afterLooked,
+  afterOtherLog,
+  afterRefusal,
+  afterReplay,
+  afterResume,
+  hasMore,
+  isWorthWriting,
+  listKept,
+  movedTo,
+  readBehind,
+  type Standing,
+  settled,
+  waitsUntil,
+  wakeTime,
+} from "../../shared/edge-subscription.ts";
 import type { ConfirmedEvent } from "../../shared/event.ts";
 import { decidePage, type History, isWithin } from "../../shared/history.ts";
 import { isAbandoned, mayWrite, nextTerm } from "../../shared/leadership.ts";
@@ -16,8 +34,11 @@ import { detach, rebaseParked } from "../../shared/parked.ts";
 import { foldFrom, foldRows } from "../../shared/projection.ts";
 import { withScope } from "../../shared/scope.ts";
 import { isUsable, isWorthTaking } from "../../shared/snapshot.ts";
+import { nextStep, sizeOfBatch } from "../../shared/subscription.ts";
 import { advance, type Unsent } from "../../shared/sync.ts";
+import { alarmDelay } from "../../worker/alarm-delay.ts";
 import type { HeldToken } from "./checkers/observation.ts";
+import type { SetAside as SetAsideAtEdge } from "./edge-subscription.ts";
 import type { RowWrite } from "./models/projector.ts";
 import type { Snapshot } from "./models/snapshots.ts";
 import type { Params } from "./params.ts";
@@ -81,6 +102,7 @@ export const RULES = {
   foldRows,
   /** What of a page of rows is written in one transaction after the other: all of it in one. */
   rowWrites: (write: RowWrite): readonly RowWrite[] => [write],
+  nextStep,
   standingIn,
   dueOf,
   afterLook,
@@ -93,6 +115,34 @@ export const RULES = {
   /** Whether what rows are folded from is on the disk before them. */
   flushesBeforeRows: () => true,
   continuedIn,
+
+  // A subscription at the edge.
+
+  sizeOfBatch,
+  wakeTime,
+  waitsUntil,
+  readBehind,
+  hasMore,
+  /** Worlds are small: a position stands for many. */
+  isWorthWriting: (standing: Standing, position: number): boolean =>
+    isWorthWriting(standing, standing.progress.checkpoint + (position - standing.progress.checkpoint) * 100),
+  afterLooked: afterLooked<Standing>,
+  afterBatch: afterBatch<Standing>,
+  afterRefusal: afterRefusal<Standing>,
+  afterKill: afterKill<Standing>,
+  afterOtherLog: afterOtherLog<Standing>,
+  afterResume: afterResume<Standing>,
+  settled: settled<Standing>,
+  movedTo: movedTo<Standing>,
+  listKept,
+  afterReplay: afterReplay<SetAsideAtEdge>,
+  /** Whether the handler was given one of these again, and has never answered. */
+  isReplaying: (due: readonly (string | undefined)[]) => due.includes("handed-over"),
+  /** Whether a batch is handled before the checkpoint is written behind it. */
+  edgeHandlesFirst: () => true,
+  /** Whether the log's alarm is set with what is published. */
+  isLogAlarmSet: () => true,
+  alarmDelay,
 
   // What the edge decides by itself.
 

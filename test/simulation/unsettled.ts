@@ -11,7 +11,10 @@ export function unsettled(world: World): readonly string[] {
 }
 
 function atEdge({ edge }: World, store: EdgeStore): readonly string[] {
-  return edge.unpublished(store).map(({ streamId, version, head }) => `${store.id}: the log has ${streamId} up to @${head} of @${version}`);
+  const unpublished = edge.unpublished(store);
+  const left = unpublished.map(({ streamId, version, head }) => `${store.id}: the log has ${streamId} up to @${head} of @${version}`);
+  const { subscribed } = store;
+  return subscribed === undefined ? left : [...left, ...subscribed.unsettled().map((line) => `${store.id}: the subscription ${line}`)];
 }
 
 function onDevice(world: World, device: Device): readonly string[] {

@@ -8,7 +8,8 @@
  *                      └──► everything is read once more, and each checker draws up its account
  *
  * What users and operators do when the world heals: one tab of each device at least runs, tokens are renewed, who is told that a device
- * has diverged resets it and keeps what is pending, and who syncs by hand does so now and then.
+ * has diverged resets it and keeps what is pending, and who syncs by hand does so now and then. A subscription at the edge that has stopped is
+ * resumed, or reset where its log is another one, and what it has set aside is tried again.
  */
 import type { Budget, Memory } from "./app.ts";
 import type { Checker } from "./checkers/checker.ts";
@@ -16,7 +17,7 @@ import { allCheckers } from "./checkers/index.ts";
 import type { Observation } from "./checkers/observation.ts";
 import { Edge } from "./edge.ts";
 import { Faults } from "./faults.ts";
-import type { Ground } from "./ground.ts";
+import { apart, type Ground } from "./ground.ts";
 import { SHELF } from "./models/stock-app.ts";
 import { Network } from "./network.ts";
 import { Operator } from "./operator.ts";
@@ -52,6 +53,8 @@ export class World implements Ground {
   readonly counts = new Map<string, number>();
   readonly users: readonly User[];
   readonly edge: Edge;
+  /** Of what subscribes at the edge. */
+  readonly #subscribing: Ground;
   readonly #network: Network;
   readonly #operator: Operator;
   readonly #readers: readonly Reader[];
@@ -68,7 +71,9 @@ export class World implements Ground {
     this.random = new Random(params.seed, "world");
     this.faults = new Faults(params.faults, this.random.fork("faults"), this.scheduler, params.minutes * MINUTE);
     this.beside = { random: this.random.fork("beside"), faults: this.faults.beside(this.random.fork("faults beside")) };
-    this.edge = new Edge(this);
+    const faultsApart = this.faults.beside(this.random.fork("faults of edge subscriptions"));
+    this.#subscribing = apart(this, this.random.fork("edge subscriptions"), faultsApart);
+    this.edge = new Edge(this, this.#subscribing);
     this.#network = new Network(this);
     this.#budget = { left: params.actions };
     this.#stockBudget = { left: Math.ceil(params.actions / 2) };
@@ -119,6 +124,7 @@ export class World implements Ground {
     }
     this.#reader(STORE, STORE, 0).start((minutes * MINUTE) / 10, streamIds);
     this.#troubleEdge();
+    for (const { subscribed } of this.edge.stores) subscribed?.start();
   }
 
   #troubleEdge(): void {
@@ -129,10 +135,8 @@ export class World implements Ground {
       return true;
     });
     faults.recur("log-outage", () => {
-      store.log.isOutOfReach = true;
-      scheduler.after(faults.while(), () => {
-        store.log.isOutOfReach = false;
-      });
+      store.setLogOutOfReach(true);
+      scheduler.after(faults.while(), () => store.setLogOutOfReach(false));
       return true;
     });
     faults.recur("overload", () => {
@@ -148,14 +152,15 @@ export class World implements Ground {
     this.tell(() => "the world heals");
     this.faults.stop();
     this.beside.faults.stop();
+    this.#subscribing.faults.stop();
     this.#budget.left = 0;
     this.#stockBudget.left = 0;
     this.#tenantBudget.left = 0;
     const store = this.edge.store(STORE);
-    store.log.isOutOfReach = false;
+    store.setLogOutOfReach(false);
     store.isOverloaded = false;
     for (const user of this.users) user.heal();
-    if (!this.#operator.mustVerify && !this.faults.injected.has("lost-alarm")) return;
+    if (!this.#operator.mustVerify && !this.edge.hasLostAlarm) return;
     this.#operator.verify();
     for (const [i, each] of this.edge.stores.entries()) {
       for (const streamId of this.edge.streamIds(each)) this.#readers[i]?.readStream(streamId);
@@ -181,6 +186,7 @@ export class World implements Ground {
     for (let left = unsettled(this); left.length > 0; left = unsettled(this)) {
       if (this.scheduler.now >= until) throw new NotConverged(left);
       for (const user of this.users) user.tend();
+      for (const { subscribed } of this.edge.stores) subscribed?.tend();
       this.#runFor(2000);
     }
   }
@@ -196,6 +202,7 @@ export class World implements Ground {
       });
       for (const streamId of this.edge.streamIds(store)) this.#wait((done) => reader?.readStream(streamId, done));
     }
+    for (const { subscribed } of this.edge.stores) subscribed?.show();
     for (const { device } of this.users) device.lookAtAll(this.params.hasStock ? [...this.#streams, SHELF] : this.#streams);
   }
 

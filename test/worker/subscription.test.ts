@@ -11,6 +11,7 @@ import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { HandlerError } from "../../shared/subscription.ts";
 import type { ConfirmedEvent, HandlerContext, Subscription } from "../../worker/index.ts";
 import { createEdge, LogObject, SubscriptionObject } from "../../worker/index.ts";
+import type { Facts } from "../../worker/subscription-facts.ts";
 import { Random } from "../support/random.ts";
 import { SEED } from "../support/seed.ts";
 import { event } from "./edge-calls.ts";
@@ -401,7 +402,8 @@ test("a handler that does not answer in its time is taken to have refused, and i
 
 test("an event whose handler is killed each time is given up as one that is refused", async () => {
   const store = newSubscribedStore(subscribed);
-  const calls = watch(store, "all");
+  const refuse = refusing();
+  const calls = watch(store, "all", refuse);
   await store.append("A-1", 0, event());
   await until(store, "all", { position: 1 });
   const killed = () =>
@@ -413,15 +415,19 @@ test("an event whose handler is killed each time is given up as one that is refu
     attempts: 1,
     error: expect.stringContaining("ended before it answered"),
   });
-  for (let i = 0; i < 3; i++) await killed();
-  expect(await store.status("all")).toMatchObject({ attempts: 4 });
   calls.length = 0;
-  await store.append("A-1", 1, event());
-  const { retryAt } = await store.status("all");
-  vi.spyOn(Date, "now").mockReturnValue(Date.parse(retryAt ?? ""));
-  await runDurableObjectAlarm(store.subscription("all"));
+  await store.append("A-1", 1, bad());
+  const afterItsWait = async () => {
+    const { retryAt } = await store.status("all");
+    vi.spyOn(Date, "now").mockReturnValue(Date.parse(retryAt ?? ""));
+    await runDurableObjectAlarm(store.subscription("all"));
+  };
+  await afterItsWait();
+  for (let i = 0; i < 2; i++) await killed();
+  expect(await store.status("all")).toMatchObject({ attempts: 4, position: 1 });
+  await afterItsWait();
   expect(await store.status("all")).toMatchObject({ position: 2, setAside: 1 });
-  expect(calls).toEqual([]);
+  expect(calls).toEqual([[2]]);
 });
 
 test("a handler that is killed in the middle of its work is called again, and the rest comes behind it", async () => {
@@ -448,6 +454,35 @@ async function shorten(store: SubscribedStore, head: number): Promise<void> {
   await evictDurableObject(store.log());
 }
 
+test("a replay that kills its handler is not tried again by itself, and what stands behind the checkpoint is not blamed for it", async () => {
+  const store = newSubscribedStore(subscribed);
+  const refuse = refusing();
+  let hangs = false;
+  const calls = watch(store, "all", (events) => (hangs ? new Promise(() => {}) : refuse(events)));
+  await store.append("A-1", 0, bad(), event());
+  await until(store, "all", { position: 2, setAside: 1 });
+  calls.length = 0;
+  hangs = true;
+  await store.post("/subscriptions/all/replay");
+  await vi.waitFor(() => expect(calls).toEqual([[1]]));
+  hangs = false;
+  const killed = runInDurableObject(store.subscription("all"), (_, state) => state.abort("killed"));
+  await expect(killed).rejects.toThrow("killed");
+  await runInDurableObject(store.subscription("all"), (object) =>
+    object.alarm({ isRetry: true, retryCount: 1, scheduledTime: Date.now() }),
+  );
+  expect((await store.get("/subscriptions/all")).body).toMatchObject({
+    subscription: { state: "running", position: 2, attempts: 0 },
+    setAside: [{ position: 1, error: expect.stringContaining("ended before it answered") }],
+  });
+  await store.append("A-1", 2, event());
+  await until(store, "all", { position: 3 });
+  expect(calls).toEqual([[1], [3]]);
+  refuse.state.broken = false;
+  await store.post("/subscriptions/all/replay");
+  await until(store, "all", { setAside: 0 });
+});
+
 test("a log that was put back stops its subscriptions visibly, whether it has grown past them or not", async () => {
   const store = newSubscribedStore(subscribed);
   const calls = watch(store, "all");
@@ -464,6 +499,19 @@ test("a log that was put back stops its subscriptions visibly, whether it has gr
   await store.post("/subscriptions/all/reset", { position: 2 });
   await until(store, "all", { state: "running", position: 6 });
   expect(calls.flat()).toEqual([1, 2, 3, 4, 3, 4, 5, 6]);
+});
+
+test("a log that was put back and has grown to where its subscription is stops it, without anybody asking", async () => {
+  const store = newSubscribedStore(subscribed);
+  const calls = watch(store, "all");
+  for (let i = 0; i < 4; i++) await store.append("A-1", i, event());
+  await until(store, "all", { position: 4 });
+  await shorten(store, 2);
+  await store.append("B-1", 0, event(), event());
+  const isStopped = () =>
+    runInDurableObject(store.subscription("all"), (_, { storage }) => storage.kv.get<Facts>("facts")?.progress.isStopped);
+  await vi.waitFor(async () => expect(await isStopped()).toBe(true));
+  expect(calls.flat()).toEqual([1, 2, 3, 4]);
 });
 
 test("a log that was replaced stops its subscriptions, and reset has them follow the new one", async () => {

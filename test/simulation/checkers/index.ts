@@ -5,6 +5,7 @@ import { ConservationChecker } from "./conservation.ts";
 import { ConsumerChecker } from "./consumer.ts";
 import { ConvergenceChecker } from "./convergence.ts";
 import { DenseChecker } from "./dense.ts";
+import { EdgeSubscriptionChecker } from "./edge-subscriptions.ts";
 import { FeedOrderChecker } from "./feed-order.ts";
 import { ImmutableChecker } from "./immutable.ts";
 import { OneHistoryChecker } from "./one-history.ts";
@@ -30,6 +31,7 @@ export function allCheckers(): readonly Checker[] {
     new SnapshotChecker(),
     new ProjectionChecker(),
     new SubscriptionChecker(),
+    new EdgeSubscriptionChecker(),
     new ImmutableChecker(),
     new TenancyChecker(),
   ];

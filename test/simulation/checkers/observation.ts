@@ -114,6 +114,34 @@ export type Observation =
       readonly setAside: readonly string[];
       readonly events: readonly ConfirmedEvent[];
     }
+  /** The handler of a store's subscription at the edge is called, beside the log that was read. */
+  | {
+      readonly kind: "edge-handed";
+      readonly store: string;
+      readonly handed: readonly ConfirmedEvent[];
+      /** It was set aside before. */
+      readonly isReplay: boolean;
+      readonly events: readonly ConfirmedEvent[];
+    }
+  /** It has answered; one that was killed never does. */
+  | { readonly kind: "edge-answered"; readonly store: string; readonly isHandled: boolean }
+  /** The platform runs its alarm, or runs it again since it was ended before. */
+  | { readonly kind: "edge-alarm"; readonly store: string; readonly isRetry: boolean }
+  /** Whoever looks after it has it go on, or begin behind a position. */
+  | { readonly kind: "edge-asked"; readonly store: string; readonly what: "resume" | "reset"; readonly position: number }
+  /** Its status, beside the log that it follows, where that was just read. */
+  | {
+      readonly kind: "edge-subscription";
+      readonly store: string;
+      readonly position: number;
+      readonly isStopped: boolean;
+      /** Milliseconds of the world. */
+      readonly retryAt: number | null;
+      /** Ids. */
+      readonly setAside: readonly string[];
+      readonly onFailure: "set-aside" | "stop";
+      readonly events: readonly ConfirmedEvent[] | undefined;
+    }
   /** At the edge, over HTTP. */
   | { readonly kind: "sent"; readonly store: string; readonly commit: Commit }
   | { readonly kind: "receipt"; readonly store: string; readonly commit: Commit; readonly answer: AppendAnswer; readonly sentAt: number }

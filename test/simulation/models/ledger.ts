@@ -47,8 +47,10 @@ export const TURNOVER: Turnover = {
 
 export const OF_TURNOVER = readerFilter({ category: TURNOVER.category });
 
-/** What the subscription wants. */
-export const OF_SUBSCRIPTION = readerFilter({ category: ["Permit", "Stock"] });
+/** What the subscriptions want. */
+export const SUBSCRIBED: readonly string[] = ["Permit", "Stock"];
+
+export const OF_SUBSCRIPTION = readerFilter({ category: SUBSCRIBED });
 
 function mixed(digest: number, id: string): number {
   let bits = digest | 0;
