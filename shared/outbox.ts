@@ -107,11 +107,11 @@ export function reconcile<E extends ArrivedEvent>(
   const discarded: PendingEntry[] = [];
   const own = new Set(entries.flatMap(({ events }) => events.map(({ id }) => id)));
   const theirs = arrived.filter(({ id }) => !own.has(id));
-  // Others' events where the first of the entries would go: whatever was decided on what stood there, or on one another, has to be
-  // decided again, also where the number of the version happens to be the right one.
-  const [front] = entries;
-  const isOvertaken = theirs.some(({ version }) => front !== undefined && version >= front.firstVersion + front.confirmed);
   const arrivals = entries.map((entry) => ({ entry, arrival: arrivalOf(entry, byId, last.version) }));
+  // Something stands where the first that is left would go, be it of an entry behind it: whatever was decided on what stood there, or
+  // on one another, has to be decided again, also where the number of the version happens to be the right one.
+  const front = arrivals.find(({ arrival }) => arrival.kind === "none")?.entry.firstVersion ?? Number.POSITIVE_INFINITY;
+  const isOvertaken = arrived.some(({ version }) => version >= front);
   // What is left of a commit that the page ends within comes first, whatever else is pending: the edge has it already.
   const left = arrivals.map(({ entry, arrival }) => (arrival.kind === "begun" ? entry.events.length - arrival.confirmed : 0));
   let next = toVersion(confirmed + 1 + Math.max(0, ...left));

@@ -98,6 +98,22 @@ test("others' events park an exact commit and all behind it, and move what says 
   ]);
 });
 
+test("what was made on top of a commit that turns out to stand in front is decided again, though the number of its version is the right one", () => {
+  // `b` was put behind `a`, and the edge has had it all the time: `c` would be on `a` now, where it was made on `b`.
+  const [a, b, c] = [pending(1, 9, ["a"]), pending(2, 10, ["b"], "any"), pending(3, 11, ["c"])];
+  const asked: string[] = [];
+  const { settled, changed } = reconcile([a, b, c], arrive(9, "b"), ({ events }) => {
+    asked.push(...events.map(({ id }) => id));
+    return { kind: "rebase", events: events.map(({ id }) => event(`${id}'`)) };
+  });
+  expect(asked).toEqual(["a", "c"]);
+  expect(settled).toEqual([b]);
+  expect(changed).toMatchObject([
+    { seq: 1, firstVersion: 10, expectedVersion: 9, events: [{ id: "a'" }] },
+    { seq: 3, firstVersion: 11, expectedVersion: 10, events: [{ id: "c'" }] },
+  ]);
+});
+
 test("a parked commit that is rebased stands behind everything, on the version that it finds", () => {
   const entry = pending(1, 2, ["a"], 1);
   const [parked] = parkFrom([entry], entry, conflictReason(1, toVersion(4))) as [ParkedEntry];

@@ -5,6 +5,8 @@
  * resumes it; and what leaves the list was handled.
  *
  * An alarm that was ended before its handler had anything in hand counts as a refusal of whatever comes next: the platform tells no more.
+ * So does what was refused last, where an operator puts an older copy of the log in its place before it was tried again: another event
+ * stands there then.
  */
 import type { ConfirmedEvent } from "../../../shared/event.ts";
 import { OF_SUBSCRIPTION } from "../models/ledger.ts";
@@ -24,7 +26,7 @@ interface Followed {
   readonly handled: Set<string>;
   /** Refused by themselves. */
   readonly refused: Set<string>;
-  /** Whether its alarm was ended with nothing in hand since the checkpoint has moved. */
+  /** Whether its alarm was ended with nothing in hand, or other events stand behind the checkpoint, since that has moved. */
   wasEnded: boolean;
   /** Undefined where it was put elsewhere since: some of it may be gone. */
   listed: ReadonlySet<string> | undefined;
@@ -59,6 +61,9 @@ export class EdgeSubscriptionChecker extends Checker {
       }
       case "edge-subscription":
         return this.#onStatus(observation);
+      case "replaced":
+        this.#of(observation.store).wasEnded = true;
+        return;
       default:
     }
   }

@@ -15,8 +15,8 @@ export class SubscriptionChecker extends Checker {
   readonly #changed = new Set<string>();
   readonly #handled = new Map<string, Set<string>>();
   readonly #setAside = new Map<string, readonly string[]>();
-  /** Where each stood when it was last seen, and the feed as it was then. */
-  readonly #seen = new Map<string, { readonly position: number; readonly events: readonly ConfirmedEvent[] }>();
+  /** Where each stood when it was last seen, and the feed, and what of it the device followed, as they were then. */
+  readonly #seen = new Map<string, { readonly position: number; readonly events: readonly ConfirmedEvent[]; readonly scope: Scope }>();
 
   see(observation: Observation): void {
     switch (observation.kind) {
@@ -32,7 +32,7 @@ export class SubscriptionChecker extends Checker {
         const { device, position, setAside, events } = observation;
         this.demand(new Set(setAside).size === setAside.length, () => `${device}: an event is listed as set aside twice`);
         this.#setAside.set(device, setAside);
-        this.#seen.set(device, { position, events: [...events] });
+        this.#seen.set(device, { position, events: [...events], scope: this.#scopes.get(device) ?? null });
         const passed = events.filter((event) => event.position <= position && OF_SUBSCRIPTION.stream(event.streamId));
         if (this.#followsAll(device)) for (const event of passed.slice(-LOOKS)) this.#isDealtWith(device, event, position);
         return;
@@ -55,8 +55,7 @@ export class SubscriptionChecker extends Checker {
   }
 
   override finish(): void {
-    for (const [device, { position, events }] of this.#seen) {
-      const scope = this.#scopes.get(device) ?? null;
+    for (const [device, { position, events, scope }] of this.#seen) {
       const passed = events.filter((event) => event.position <= position && OF_SUBSCRIPTION.stream(event.streamId));
       for (const event of passed) if (isWithin(scope, event.streamId)) this.#isDealtWith(device, event, position);
     }

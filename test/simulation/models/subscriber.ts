@@ -213,6 +213,7 @@ export class Subscriber {
       device.storage.beside((content) => {
         const kept = change(content.get("subscription").kept);
         content.set("subscription", { kept });
+        ground.tell(() => `${this.#tab.name}: subscription ${told(kept)}`);
         this.#show(kept);
       });
     });
@@ -243,6 +244,12 @@ export class Subscriber {
     if (position === 0 || (isThere && kept?.resets === resets)) return [];
     return [`has its subscription at #${part?.progress.checkpoint} of #${position}`];
   }
+}
+
+function told({ resets, scope, parts, setAside }: DeviceSubscription): string {
+  const part = ({ within, upTo, progress }: DeviceSubscription["parts"][number]) =>
+    `${within ?? "all"}@${progress.checkpoint}${upTo === null ? "" : `/${upTo}`}${progress.isStopped ? " stopped" : ""}`;
+  return `in copy ${resets} of ${scope ?? "all"}: ${parts.map(part).join(", ")}; aside ${setAside.length}`;
 }
 
 /** Some events are refused once or twice, and a few until everything is well again. */
