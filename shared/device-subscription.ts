@@ -101,17 +101,22 @@ export function begun({ resets, scope, position }: History, from: Beginning): De
 // The copy of the log.
 
 export type StandingIn =
+  /** It is not known yet. */
+  | { readonly kind: "begins" }
   | { readonly kind: "goes-on"; readonly subscription: DeviceSubscription }
-  /** The device is still fetching its new copy: it holds less than was dealt with, and the edge more. */
+  /** The device is still filling in what it follows besides, or fetching its new copy: it holds less than was dealt with, and the edge more. */
   | { readonly kind: "fetching" }
   /** The copy is another one: its events of this range, within the subscription's scope, are compared with what was dealt with. */
-  | { readonly kind: "compare"; readonly after: number; readonly upTo: number };
+  | { readonly kind: "compare"; readonly subscription: DeviceSubscription; readonly after: number; readonly upTo: number };
 
-export function standingIn(subscription: DeviceSubscription, history: History): StandingIn {
+/** @param subscription as it is kept; undefined before the first time */
+export function standingIn(subscription: DeviceSubscription | undefined, history: History): StandingIn {
+  if (history.fills.length > 0) return { kind: "fetching" };
+  if (subscription === undefined) return { kind: "begins" };
   if (isContinued(subscription, history)) return { kind: "goes-on", subscription: partsWithin(subscription, history) };
   const { checkpoint } = feedOf(subscription).progress;
   const isFetching = history.log === null || history.position < Math.min(checkpoint, history.head);
-  return isFetching ? { kind: "fetching" } : { kind: "compare", after: subscription.since, upTo: checkpoint };
+  return isFetching ? { kind: "fetching" } : { kind: "compare", subscription, after: subscription.since, upTo: checkpoint };
 }
 
 /**

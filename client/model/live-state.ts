@@ -3,7 +3,6 @@ import type { Folding } from "../../shared/decider.ts";
 import type { Aggregate, Aggregates, Base } from "./aggregates.ts";
 import type { Kit } from "./kit.ts";
 import { latest } from "./latest.ts";
-import { uncaught } from "./uncaught.ts";
 
 export interface LiveState<State> extends Aggregate<State> {
   /** `loading` until it was read the first time. */
@@ -37,6 +36,6 @@ export function watchStream<State>(
     }
     if (!isWanted()) return;
     shown = next;
-    uncaught(() => set(next));
+    set(next);
   });
 }

@@ -18,6 +18,7 @@ import {
   type DeviceSubscription,
   type Due,
   dueOf,
+  type StandingIn,
   standingIn,
   stoppedByHistory,
   unlessOvertaken,
@@ -31,7 +32,7 @@ import { type Beginning, completePolicy, parseBeginning, type SubscriptionPolicy
 import { confirmedEvents, type ReadTx, readHistory } from "../device-log.ts";
 import type { ReadAllOptions } from "../event-store.ts";
 import { pause } from "../pause.ts";
-import { EVERY_EVENT, followed, type Range, stretches } from "./confirmed.ts";
+import { EVERY_EVENT, followed, stretches } from "./confirmed.ts";
 import { whileElected } from "./elected.ts";
 import { askingChannel, changeSubscription, lockOf, readSubscription } from "./kept-subscription.ts";
 import type { Kit } from "./kit.ts";
@@ -52,6 +53,8 @@ export interface SubscribeOptions
   /** Told of each refusal, with the event, and the subscription goes on by its policy; without an event: of why it can't begin. */
   readonly onError?: (error: unknown, event?: ConfirmedEvent) => void;
 }
+
+type Compare = StandingIn & { kind: "compare" };
 
 export type Handler = (event: ConfirmedEvent) => void | Promise<void>;
 
@@ -203,24 +206,20 @@ export class Subscriber {
   /** As it is now, or as it begins; undefined where it has to wait for what is fetched, or has to stop. */
   async #standing(history: History): Promise<DeviceSubscription | undefined> {
     const { name } = this.#options;
-    if (history.fills.length > 0) return undefined;
     const kept = name === undefined ? this.#own : await this.#kit.database.run((db) => readSubscription(db, name));
-    if (kept === undefined) return this.#begin(history);
     const standing = standingIn(kept, history);
     switch (standing.kind) {
+      case "begins":
+        return this.#write(begun(history, await this.#beginning(history)));
       case "goes-on":
         return standing.subscription;
       case "fetching":
         return undefined;
       case "compare":
-        return this.#inOtherCopy(kept, history, standing);
+        return this.#inOtherCopy(standing, history);
       default:
         return standing satisfies never;
     }
-  }
-
-  async #begin(history: History): Promise<DeviceSubscription> {
-    return this.#write(begun(history, await this.#beginning(history)));
   }
 
   async #beginning(history: History): Promise<Beginning> {
@@ -229,7 +228,7 @@ export class Subscriber {
     return typeof from === "object" ? this.#positionBefore(from.time, history) : from;
   }
 
-  async #inOtherCopy(kept: DeviceSubscription, history: History, range: Range & { upTo: number }): Promise<DeviceSubscription | undefined> {
+  async #inOtherCopy({ subscription: kept, ...range }: Compare, history: History): Promise<DeviceSubscription | undefined> {
     let held = NO_EVENTS;
     for await (const events of stretches(this.#kit.database, history, range, followed(this.#filter, kept)))
       for (const { id } of events) held = withEvent(held, id);

@@ -1,7 +1,6 @@
 /** A projection as an app uses it. */
 
 import { dequal } from "dequal";
-
 import { readerFilter } from "../../shared/feed-filter.ts";
 import { type AnyProjection, type FoundRow, foldRows, type IndexField, type Projection, type RowQuery } from "../../shared/projection.ts";
 import { readHistory } from "../device-log.ts";
@@ -11,7 +10,6 @@ import { followed, stretches } from "./confirmed.ts";
 import type { Kit } from "./kit.ts";
 import { latest } from "./latest.ts";
 import type { ProjectionStatus, Projector } from "./projector.ts";
-import { uncaught } from "./uncaught.ts";
 
 export interface LiveRows<Row> {
   readonly rows: readonly FoundRow<Row>[];
@@ -74,7 +72,7 @@ export class Table<Row, Index extends IndexField<Row> = IndexField<Row>> {
         );
         if (!isWanted() || (next.error === shown.error && next.status === shown.status && dequal(next.rows, shown.rows))) return;
         shown = next;
-        uncaught(() => set(next));
+        set(next);
       });
     });
   }

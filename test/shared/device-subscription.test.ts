@@ -136,7 +136,9 @@ describe("what the device follows", () => {
     const fetched = historyAt(4, { resets: 1 });
     expect(standingIn(before, { ...fetched, position: 1, head: 5 })).toEqual({ kind: "fetching" });
     expect(standingIn(before, { ...fetched, log: null })).toEqual({ kind: "fetching" });
-    expect(standingIn(before, fetched)).toEqual({ kind: "compare", after: 0, upTo: 2 });
+    expect(standingIn(before, fetched)).toEqual({ kind: "compare", subscription: before, after: 0, upTo: 2 });
+    expect(standingIn(before, historyAt(5, { fills: [{ within: ["Other"], position: 0, upTo: 5 }] }))).toEqual({ kind: "fetching" });
+    expect(standingIn(undefined, historyAt(5))).toEqual({ kind: "begins" });
     const held = withEvent(withEvent(NO_EVENTS, "event-2"), "event-1");
     expect(continuedIn(before, fetched, held)).toEqual({ ...before, resets: 1 });
     expect(continuedIn(before, fetched, withEvent(held, "event-3"))).toBeUndefined();

@@ -432,7 +432,7 @@ export const BUGS: readonly Bug[] = [
   },
   {
     name: "what a wider filter brings is not handed over",
-    rules: { standingIn: (subscription, history) => standingIn({ ...subscription, scope: history.scope }, history) },
+    rules: { standingIn: (subscription, history) => standingIn(subscription && { ...subscription, scope: history.scope }, history) },
     world: { scope: "changing", actions: 120 },
     within: 300,
     by: "7 subscription",
@@ -441,7 +441,7 @@ export const BUGS: readonly Bug[] = [
     name: "a page that is missing after a reset passes for a part without events",
     rules: {
       isContinued: () => true,
-      standingIn: (subscription, history) => standingIn({ ...subscription, resets: history.resets }, history),
+      standingIn: (subscription, history) => standingIn(subscription && { ...subscription, resets: history.resets }, history),
     },
     world: { scope: "all", actions: 120, faults: { reset: 1 } },
     within: 300,

@@ -7,6 +7,7 @@ import {
   begun,
   type DeviceSubscription,
   type Due,
+  type StandingIn,
   stoppedByHistory,
 } from "../../../shared/device-subscription.ts";
 import type { ConfirmedEvent } from "../../../shared/event.ts";
@@ -162,23 +163,23 @@ export class Subscriber {
 
   #standing(history: History): DeviceSubscription | undefined {
     const { device, ground } = this.#tab;
-    if (history.fills.length > 0) return undefined;
     const { kept } = device.content.get("subscription");
-    if (kept === undefined) return begun(history, 0);
     const standing = ground.rules.standingIn(kept, history);
     switch (standing.kind) {
+      case "begins":
+        return begun(history, 0);
       case "goes-on":
         return standing.subscription;
       case "fetching":
         return undefined;
       case "compare":
-        return this.#inOtherCopy(kept, history, standing);
+        return this.#inOtherCopy(standing, history);
       default:
         return standing satisfies never;
     }
   }
 
-  #inOtherCopy(kept: DeviceSubscription, history: History, range: { after: number; upTo: number }): DeviceSubscription | undefined {
+  #inOtherCopy({ subscription: kept, ...range }: StandingIn & { kind: "compare" }, history: History): DeviceSubscription | undefined {
     const { device, ground } = this.#tab;
     let held = NO_EVENTS;
     for (const { id, position, streamId } of device.content.get("log")) {
