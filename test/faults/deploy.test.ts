@@ -1,12 +1,10 @@
 /** Many devices whose edge goes away and comes back, over and over, while they record. */
 import type { Page } from "playwright";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import { connectStore } from "../../client/http.ts";
-import { type BrowserProcess, startBrowser } from "../support/browser.ts";
-import { type EdgeProcess, startEdge } from "../support/edge.ts";
-import { type PageServer, servePage } from "../support/page-server.ts";
 import { SEED } from "../support/seed.ts";
 import { feedOf } from "./devices.ts";
+import { faultGround } from "./ground.ts";
 
 const DEVICES = 20;
 const STREAMS = 12;
@@ -16,17 +14,7 @@ const RESTARTS = Number(process.env["RESTARTS"] ?? 4);
 /** Everything is in step by then, in milliseconds after the last restart. How soon it was is printed. */
 const BOUND = 10_000;
 
-let edge: EdgeProcess;
-let server: PageServer;
-let browser: BrowserProcess;
-
-beforeAll(async () => {
-  [edge, server] = await Promise.all([startEdge(), servePage("test/faults/fleet.ts")]);
-  browser = await startBrowser();
-});
-afterAll(async () => {
-  await Promise.all([browser?.stop(), edge?.stop(), server?.close()]);
-});
+const ground = faultGround("test/faults/fleet.ts");
 
 function accountsOf(page: Page) {
   return page.evaluate(() => window.fleet.accounts());
@@ -35,9 +23,9 @@ function accountsOf(page: Page) {
 test("deploy under load: devices push and pull while the edge is restarted every 5 seconds, and all are in step soon after the last", {
   timeout: 60_000 + RESTARTS * 15_000,
 }, async () => {
-  const url = `${edge.url}/v1/deploy`;
-  const page = await browser.context().newPage();
-  await page.goto(server.url);
+  const url = `${ground.edge.url}/v1/deploy`;
+  const page = await ground.browser.context().newPage();
+  await page.goto(ground.server.url);
   await page.waitForFunction(() => window.fleet !== undefined);
   const names = Array.from({ length: DEVICES }, (_, i) => `device-${i}`);
   const streams = Array.from({ length: STREAMS }, (_, i) => `Deploy-${i}`);
@@ -46,8 +34,8 @@ test("deploy under load: devices push and pull while the edge is restarted every
   for (let restart = 0; restart < RESTARTS; restart++) {
     const next = Date.now() + EVERY * 1000;
     await expect.poll(() => Date.now(), { timeout: EVERY * 2000 }).toBeGreaterThan(next);
-    await edge.kill();
-    await edge.start();
+    await ground.edge.kill();
+    await ground.edge.start();
   }
   const since = Date.now();
   await page.evaluate(() => window.fleet.rest());

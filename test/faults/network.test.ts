@@ -2,15 +2,12 @@
  * Two tabs of a device behind a network that fails, and another device that is spared. All of them record whatever happens,
  * to the same streams; then the network heals, and all come to hold the same, by themselves and without a reload.
  */
-import type { Page } from "playwright";
-import { afterAll, beforeAll, expect, test } from "vitest";
-import { type BrowserProcess, startBrowser } from "../support/browser.ts";
-import { type EdgeProcess, startEdge } from "../support/edge.ts";
-import { type PageServer, servePage } from "../support/page-server.ts";
+import { expect, test } from "vitest";
 import { TcpProxy } from "../support/proxy.ts";
 import { SEED } from "../support/seed.ts";
 import { expectAgreement, expectAllAtEdge } from "./checks.ts";
 import { converged, dumpOf, feedOf, open, settled, statusOf, sync, write } from "./devices.ts";
+import { faultGround } from "./ground.ts";
 import type { Report } from "./page.ts";
 
 /** Of the tabs' requests, in milliseconds. */
@@ -19,32 +16,15 @@ const STREAMS = ["Note-1", "Note-2", "Note-3"];
 /** Commits to each stream by each page, each time that all append. */
 const MOST = 8;
 
-let edge: EdgeProcess;
-let server: PageServer;
-let browser: BrowserProcess;
-
-beforeAll(async () => {
-  [edge, server] = await Promise.all([startEdge(), servePage("test/faults/page.ts")]);
-  browser = await startBrowser();
-});
-afterAll(async () => {
-  await Promise.all([browser?.stop(), edge?.stop(), server?.close()]);
-});
-
-async function newPage(): Promise<Page> {
-  const page = await browser.context().newPage();
-  await page.goto(server.url);
-  await page.waitForFunction(() => window.device !== undefined);
-  return page;
-}
+const ground = faultGround();
 
 async function openWorld() {
   const id = crypto.randomUUID().slice(0, 8);
   const path = `/v1/network-${id}`;
-  const url = edge.url + path;
-  const proxy = await TcpProxy.start(edge.url);
-  const tabs = [await newPage(), await newPage()];
-  const other = await newPage();
+  const url = ground.edge.url + path;
+  const proxy = await TcpProxy.start(ground.edge.url);
+  const tabs = [await ground.newPage(), await ground.newPage()];
+  const other = await ground.newPage();
   const pages = [...tabs, other];
   for (const tab of tabs) await open(tab, { name: `tabs-${id}`, url: proxy.url + path, timeout: TIMEOUT, pollEvery: 500 });
   await open(other, { name: `other-${id}`, url, pollEvery: 500 });
@@ -180,9 +160,9 @@ test("reset under load: an edge that is killed in the middle of pushes and start
       const before = proxy.requests.get("POST") ?? 0;
       const appending = append(`kill-${kill}`);
       await expect.poll(() => proxy.requests.get("POST") ?? 0, { timeout: 40_000, interval: 1 }).toBeGreaterThan(before);
-      await edge.kill();
+      await ground.edge.kill();
       await appending;
-      await edge.start();
+      await ground.edge.start();
       await inStep();
     }
   }),

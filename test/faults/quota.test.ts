@@ -1,36 +1,22 @@
 /** A browser that has no room left for the site. */
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import { connectStore } from "../../client/http.ts";
-import { type BrowserProcess, startBrowser } from "../support/browser.ts";
-import { type EdgeProcess, startEdge } from "../support/edge.ts";
-import { type PageServer, servePage } from "../support/page-server.ts";
 import { converged, dumpOf, feedOf, open, statusOf } from "./devices.ts";
+import { faultGround } from "./ground.ts";
 
 /** Bytes. */
 const QUOTA = 1_000_000;
 
-let edge: EdgeProcess;
-let server: PageServer;
-let browser: BrowserProcess;
-
-beforeAll(async () => {
-  [edge, server] = await Promise.all([startEdge(), servePage("test/faults/page.ts")]);
-  browser = await startBrowser();
-});
-afterAll(async () => {
-  await Promise.all([browser?.stop(), edge?.stop(), server?.close()]);
-});
+const ground = faultGround();
 
 test("quota exceeded: the append rejects with its own error and nothing of it is kept; reads go on, and with room all is well", {
   timeout: 120_000,
 }, async () => {
-  const url = `${edge.url}/v1/quota`;
-  const page = await browser.context().newPage();
-  await page.goto(server.url);
-  await page.waitForFunction(() => window.device !== undefined);
+  const url = `${ground.edge.url}/v1/quota`;
+  const page = await ground.newPage();
   const session = await page.context().newCDPSession(page);
   // Told before the database is opened: the browser remembers for half a minute how much room there was.
-  await session.send("Storage.overrideQuotaForOrigin", { origin: new URL(server.url).origin, quotaSize: QUOTA });
+  await session.send("Storage.overrideQuotaForOrigin", { origin: new URL(ground.server.url).origin, quotaSize: QUOTA });
   await open(page, { name: "quota", url, pollEvery: 300, timeout: 3_000 });
   const append = (commit: string) =>
     page.evaluate(
@@ -62,7 +48,7 @@ test("quota exceeded: the append rejects with its own error and nothing of it is
   expect(here.streams["Note-1"]).toHaveLength(recorded);
   await connectStore({ url }).appendToStream("Note-1", [{ type: "Marked", data: { commit: "elsewhere", n: 0, of: 1 } }]);
 
-  await session.send("Storage.overrideQuotaForOrigin", { origin: new URL(server.url).origin });
+  await session.send("Storage.overrideQuotaForOrigin", { origin: new URL(ground.server.url).origin });
   await expect.poll(() => append("after"), { timeout: 20_000 }).toBe("recorded");
   await converged([page], url);
   const commits = (await feedOf(url)).map(({ data }) => (data as { commit: string }).commit);

@@ -1,29 +1,15 @@
 /** An edge whose state is taken away, or put back to an older copy, under devices that had followed it. */
 import { cp, rm } from "node:fs/promises";
 import type { Page } from "playwright";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import { connectStore } from "../../client/http.ts";
-import { type BrowserProcess, startBrowser } from "../support/browser.ts";
-import { type EdgeProcess, startEdge } from "../support/edge.ts";
-import { type PageServer, servePage } from "../support/page-server.ts";
 import { converged, dumpOf, feedOf, open, settled, statusOf, sync } from "./devices.ts";
+import { faultGround } from "./ground.ts";
 
-let edge: EdgeProcess;
-let server: PageServer;
-let browser: BrowserProcess;
-
-beforeAll(async () => {
-  [edge, server] = await Promise.all([startEdge(), servePage("test/faults/page.ts")]);
-  browser = await startBrowser();
-});
-afterAll(async () => {
-  await Promise.all([browser?.stop(), edge?.stop(), server?.close()]);
-});
+const ground = faultGround();
 
 async function openDevice(name: string, url: string): Promise<Page> {
-  const page = await browser.context().newPage();
-  await page.goto(server.url);
-  await page.waitForFunction(() => window.device !== undefined);
+  const page = await ground.newPage();
   await open(page, { name, url, pollEvery: 300, timeout: 3_000 });
   return page;
 }
@@ -38,9 +24,9 @@ const append = (page: Page, streamId: string, commit: string, expectedVersion: n
 
 /** The edge with another state: what `change` makes of its folder while it does not run. */
 async function replaceState(change: () => Promise<void>): Promise<void> {
-  await edge.kill();
+  await ground.edge.kill();
   await change();
-  await edge.start();
+  await ground.edge.start();
 }
 
 async function commitsIn(url: string): Promise<string[]> {
@@ -50,12 +36,12 @@ async function commitsIn(url: string): Promise<string[]> {
 for (const fault of ["wiped", "rolled back, and grown since past where the device was"] as const) {
   test(`store ${fault}: the device stops and keeps all, and after a reset brings what only it has`, { timeout: 120_000 }, async () => {
     const id = crypto.randomUUID();
-    const url = `${edge.url}/v1/${id}`;
-    const copy = `${edge.state}-copy`;
+    const url = `${ground.edge.url}/v1/${id}`;
+    const copy = `${ground.edge.state}-copy`;
     const device = await openDevice(id, url);
     await append(device, "Note-1", "early", "any");
     await settled(device);
-    if (fault !== "wiped") await replaceState(() => cp(edge.state, copy, { recursive: true }));
+    if (fault !== "wiped") await replaceState(() => cp(ground.edge.state, copy, { recursive: true }));
     await append(device, "Note-1", "lost 1", "any");
     await append(device, "Note-1", "lost 2", "any");
     await settled(device);
@@ -63,8 +49,8 @@ for (const fault of ["wiped", "rolled back, and grown since past where the devic
     expect(before.log).toHaveLength(3);
 
     await replaceState(async () => {
-      await rm(edge.state, { recursive: true });
-      if (fault !== "wiped") await cp(copy, edge.state, { recursive: true });
+      await rm(ground.edge.state, { recursive: true });
+      if (fault !== "wiped") await cp(copy, ground.edge.state, { recursive: true });
     });
     const elsewhere = connectStore({ url });
     for (let i = 0; i < 4; i++)

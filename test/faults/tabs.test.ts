@@ -1,35 +1,24 @@
 /** Tabs of one device in a real browser: the one that leads is frozen, crashes or closes, and comes back. */
 import type { CDPSession, Page } from "playwright";
-import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "vitest";
+import { afterEach, beforeEach, expect, test } from "vitest";
 import { connectStore } from "../../client/http.ts";
-import { type BrowserProcess, startBrowser } from "../support/browser.ts";
-import { type EdgeProcess, startEdge } from "../support/edge.ts";
-import { type PageServer, servePage } from "../support/page-server.ts";
 import { TcpProxy } from "../support/proxy.ts";
 import { SEED } from "../support/seed.ts";
 import { expectAgreement } from "./checks.ts";
 import { converged, dumpOf, feedOf, open, statusOf, write } from "./devices.ts";
+import { faultGround } from "./ground.ts";
 
 const STREAMS = ["Note-1", "Note-2"];
 
-let edge: EdgeProcess;
-let server: PageServer;
-let browser: BrowserProcess;
+const ground = faultGround();
 let proxies: TcpProxy[];
 let pages: Page[];
 let name: string;
 let url: string;
 
-beforeAll(async () => {
-  [edge, server] = await Promise.all([startEdge(), servePage("test/faults/page.ts")]);
-  browser = await startBrowser();
-});
-afterAll(async () => {
-  await Promise.all([browser?.stop(), edge?.stop(), server?.close()]);
-});
 beforeEach(() => {
   name = crypto.randomUUID();
-  url = `${edge.url}/v1/${name}`;
+  url = `${ground.edge.url}/v1/${name}`;
   proxies = [];
   pages = [];
 });
@@ -40,11 +29,9 @@ afterEach(async () => {
 
 /** A tab with a network of its own, so that its requests can be told from others'. */
 async function openTab(): Promise<{ page: Page; proxy: TcpProxy; session: CDPSession }> {
-  const page = await browser.context().newPage();
+  const page = await ground.newPage();
   pages.push(page);
-  await page.goto(server.url);
-  await page.waitForFunction(() => window.device !== undefined);
-  const proxy = await TcpProxy.start(edge.url);
+  const proxy = await TcpProxy.start(ground.edge.url);
   proxies.push(proxy);
   await open(page, { name, url: `${proxy.url}/v1/${name}`, timeout: 3_000, pollEvery: 300 });
   return { page, proxy, session: await page.context().newCDPSession(page) };
