@@ -25,6 +25,7 @@ import {
   overlaid,
   type RowQuery,
 } from "../../shared/projection.ts";
+import { messageOf } from "../../shared/thrown.ts";
 import { readHistory } from "../device-log.ts";
 import { pause } from "../pause.ts";
 import { openChannel } from "../tabs.ts";
@@ -187,7 +188,7 @@ export class Projector {
       if (this.#ended.signal.aborted) return;
       this.#failure = { error };
       this.#fail(error);
-      this.#tabs?.postMessage(error instanceof Error ? error.message : "it threw what is no error");
+      this.#tabs?.postMessage(messageOf(error));
     }
   }
 
