@@ -1,6 +1,6 @@
 /** Modelling, measured in the browser: folds and projections beside plain folds of the same events in memory, and how soon a change is seen. */
 import { type Decider, type LiveValue, openStore, type Projection, type Store } from "../client/index.ts";
-import { fold } from "../shared/decider.ts";
+import { fold } from "../shared/device/decider.ts";
 import { compare, type Measurement, timed } from "./measure.ts";
 
 /** Milliseconds of each, by what was measured. */

@@ -5,8 +5,8 @@
 import { statSync } from "node:fs";
 import type { EdgeStore } from "../client/http.ts";
 import type { NewEvent } from "../client/index.ts";
-import type { Commit } from "../shared/commit.ts";
 import { HeadwaterError, PayloadTooLargeError } from "../shared/errors.ts";
+import type { Commit } from "../shared/event/commit.ts";
 import { DEFAULT_LIMITS } from "../shared/limits.ts";
 import { CommandError } from "./command-error.ts";
 import { eventIdFor, openLines, parseLine } from "./lines.ts";

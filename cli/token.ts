@@ -1,7 +1,7 @@
 /** `headwater token`: a token for development, signed by the secret that the edge verifies by. */
 import { SignJWT } from "jose";
-import { type Grant, parseGrants } from "../shared/grants.ts";
-import { GRANTS_CLAIM, SECRET_BYTES } from "../shared/token.ts";
+import { type Grant, parseGrants } from "../shared/edge/grants.ts";
+import { GRANTS_CLAIM, SECRET_BYTES } from "../shared/edge/token.ts";
 import { CommandError } from "./command-error.ts";
 
 export interface TokenChoice {

@@ -7,12 +7,12 @@
 import type { IDBPDatabase } from "idb";
 import { type AppendDecision, decideAppend, type RecordedBody, refusalError, type StreamFacts } from "../shared/append.ts";
 import { assert } from "../shared/assert.ts";
-import type { Commit } from "../shared/commit.ts";
-import type { CommandNote } from "../shared/decider.ts";
-import type { ConfirmedEvent } from "../shared/event.ts";
-import type { History } from "../shared/history.ts";
+import type { CommandNote } from "../shared/device/decider.ts";
+import type { History } from "../shared/device/history.ts";
+import { type NewEntry, type ParkedEntry, supersede } from "../shared/device/outbox.ts";
+import type { Commit } from "../shared/event/commit.ts";
+import type { ConfirmedEvent } from "../shared/event/event.ts";
 import { NO_STREAM, toPosition, toVersion, type Version } from "../shared/order.ts";
-import { type NewEntry, type ParkedEntry, supersede } from "../shared/outbox.ts";
 import type { StreamId } from "../shared/stream-id.ts";
 import type { Database, Schema, StoreName } from "./database.ts";
 import { addToOutbox, firstKey, historyOf, parkedEntries, recordedEvents, versionOf, type WriteTx, whole } from "./device-log.ts";

@@ -2,11 +2,11 @@
  * Pending commits as the device stores them: the commits that were appended together share a record, since a record costs
  * the same whatever is in it. Pure; `device-log.ts` reads and writes them.
  */
-import type { CommandNote } from "../shared/decider.ts";
-import type { EventBody } from "../shared/event.ts";
+import type { CommandNote } from "../shared/device/decider.ts";
+import { lastVersionOf, type NewEntry, type PendingEntry } from "../shared/device/outbox.ts";
+import type { EventBody } from "../shared/event/event.ts";
 import type { ExpectedVersion } from "../shared/expected-version.ts";
 import { toVersion } from "../shared/order.ts";
-import { lastVersionOf, type NewEntry, type PendingEntry } from "../shared/outbox.ts";
 import type { StreamId } from "../shared/stream-id.ts";
 
 export interface Bundle {

@@ -1,6 +1,6 @@
 /** `headwater/correlation`: everything that one event led to. */
-import { type Caused, causedTrees, correlationOf } from "../shared/causation.ts";
-import type { ConfirmedEvent, EventBody } from "../shared/event.ts";
+import { type Caused, causedTrees, correlationOf } from "../shared/event/causation.ts";
+import type { ConfirmedEvent, EventBody } from "../shared/event/event.ts";
 import type { ReadAllOptions } from "./event-store.ts";
 import type { Exported } from "./model/export.ts";
 

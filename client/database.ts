@@ -6,20 +6,20 @@
  *              index `streams`: [streamId, last version] of each stream in a record; pending events are a stream's last
  *     parked   key: seq           refused commits that wait for the app
  *     meta     key: name          `history`: which log this is, and how far it is applied
- *     lease    key: name          `leader`: which tab syncs (`shared/leadership.ts`)
+ *     lease    key: name          `leader`: which tab syncs (`shared/device/leadership.ts`)
  *     snapshots    key: [decider, streamId]   states that were folded once, of confirmed events alone
  *     checkpoints  key: name                  how far a subscription has handled the feed
  *
  * Why records of many events: `docs/decisions/0003-storage-on-the-device.md`.
  */
 import type { DBSchema, IDBPDatabase } from "idb";
-import type { CommandNote } from "../shared/decider.ts";
-import type { DeviceSubscription } from "../shared/device-subscription.ts";
+import type { CommandNote } from "../shared/device/decider.ts";
+import type { History } from "../shared/device/history.ts";
+import type { Lease } from "../shared/device/leadership.ts";
+import type { ParkReason } from "../shared/device/outbox.ts";
+import type { DeviceSubscription } from "../shared/device/subscription.ts";
 import { HeadwaterError, StorageFailedError, StoreClosedError, StoreFullError } from "../shared/errors.ts";
 import type { ExpectedVersion } from "../shared/expected-version.ts";
-import type { History } from "../shared/history.ts";
-import type { Lease } from "../shared/leadership.ts";
-import type { ParkReason } from "../shared/outbox.ts";
 import type { StreamId } from "../shared/stream-id.ts";
 import type { Bundle } from "./bundles.ts";
 import { openDatabase, type Platform, renewLog } from "./idb.ts";

@@ -1,11 +1,11 @@
 /** What the device holds, read and written within a transaction of the caller's. */
 import type { IDBPDatabase, IDBPTransaction } from "idb";
 import { assert } from "../shared/assert.ts";
-import type { ConfirmedEvent, EventBody, RecordingFields } from "../shared/event.ts";
-import { type History, NEW_HISTORY } from "../shared/history.ts";
-import { type Lease, NO_LEASE } from "../shared/leadership.ts";
+import { type History, NEW_HISTORY } from "../shared/device/history.ts";
+import { type Lease, NO_LEASE } from "../shared/device/leadership.ts";
+import type { NewEntry, ParkedEntry, PendingEntry } from "../shared/device/outbox.ts";
+import type { ConfirmedEvent, EventBody, RecordingFields } from "../shared/event/event.ts";
 import { toVersion, type Version } from "../shared/order.ts";
-import type { NewEntry, ParkedEntry, PendingEntry } from "../shared/outbox.ts";
 import { type Bundle, bundleKeyOf, entriesOf, rebundle, type StoredBundle, toBundles } from "./bundles.ts";
 import type { ParkedRecord, Schema, StoreName } from "./database.ts";
 import type { StreamEvent } from "./event-store.ts";

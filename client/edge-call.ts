@@ -1,9 +1,10 @@
 /** The HTTP interface of the edge as typed calls. It neither retries nor keeps anything. */
-import type { Commit } from "../shared/commit.ts";
+
+import { type History, NEW_HISTORY } from "../shared/device/history.ts";
 import { type ErrorCode, errorOf, type HeadwaterError, UnavailableError } from "../shared/errors.ts";
-import { type History, NEW_HISTORY } from "../shared/history.ts";
-import { Mismatch, match, type Shape, type Shaped } from "../shared/shape.ts";
-import { errorFromProblem, type FeedPage, type FeedQuery, feedPage, type PushAnswer, pushAnswer } from "../shared/wire.ts";
+import type { Commit } from "../shared/event/commit.ts";
+import { Mismatch, match, type Shape, type Shaped } from "../shared/wire/shape.ts";
+import { errorFromProblem, type FeedPage, type FeedQuery, feedPage, type PushAnswer, pushAnswer } from "../shared/wire/wire.ts";
 
 export interface EdgeOptions {
   /** The store at the edge, e.g. `https://events.example.com/v1/permits`. */

@@ -1,10 +1,10 @@
 /**
- * Elects the one tab of a device that syncs, by the rules of `shared/leadership.ts`: a Web Lock where there are some, and
+ * Elects the one tab of a device that syncs, by the rules of `shared/device/leadership.ts`: a Web Lock where there are some, and
  * the lease in the database, which fences, and tells of a leader that froze with the lock in its hands.
  */
 import type { IDBPDatabase } from "idb";
+import { isAbandoned, type Lease, look, mayWrite, NOTHING_SEEN, nextBeat, nextTerm } from "../shared/device/leadership.ts";
 import { HeadwaterError, StorageFailedError, StoreFullError } from "../shared/errors.ts";
-import { isAbandoned, type Lease, look, mayWrite, NOTHING_SEEN, nextBeat, nextTerm } from "../shared/leadership.ts";
 import { type Database, type Schema, unlessStorage } from "./database.ts";
 import { leaseOf, type WriteTx, whole } from "./device-log.ts";
 import { pause } from "./pause.ts";
@@ -119,7 +119,7 @@ export class Election {
 
   /**
    * Where there is no room for a new term, the old one must do: pushing needs no room and makes some, and each write of sync holds
-   * by itself against what another leader has done (`shared/history.ts`, `shared/outbox.ts`).
+   * by itself against what another leader has done (`shared/device/history.ts`, `shared/device/outbox.ts`).
    */
   async #takeTerm(): Promise<Lease> {
     try {

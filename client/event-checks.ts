@@ -1,8 +1,8 @@
 /** Event types put to use: checking what an app appends, and bringing what it reads to the current version. */
-import { parseEvent } from "../shared/commit.ts";
-import type { NewEvent, RecordedEvent } from "../shared/event.ts";
-import { assertAccepted, completeVersions, questionsOf } from "../shared/event-checks.ts";
-import { type EventTypes, upcastEvent } from "../shared/event-types.ts";
+import { parseEvent } from "../shared/event/commit.ts";
+import type { NewEvent, RecordedEvent } from "../shared/event/event.ts";
+import { assertAccepted, completeVersions, questionsOf } from "../shared/event/event-checks.ts";
+import { type EventTypes, upcastEvent } from "../shared/event/event-types.ts";
 import { DEFAULT_LIMITS, type Limits } from "../shared/limits.ts";
 import { newEvents } from "./options.ts";
 

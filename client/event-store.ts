@@ -1,6 +1,6 @@
 /** What every store of streams offers, whatever lies below it: IndexedDB, the edge over HTTP, or memory. */
-import type { Cause } from "../shared/causation.ts";
-import type { ConfirmedEvent, NewEvent, RecordedEvent } from "../shared/event.ts";
+import type { Cause } from "../shared/event/causation.ts";
+import type { ConfirmedEvent, NewEvent, RecordedEvent } from "../shared/event/event.ts";
 import type { ExpectedVersion } from "../shared/expected-version.ts";
 
 export interface AppendOptions {

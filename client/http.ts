@@ -1,14 +1,23 @@
 /** `headwater/http`: a store at the edge, straight over HTTP, for servers and scripts that have no IndexedDB. */
-import { withCause } from "../shared/causation.ts";
-import { type Commit, parseCommit } from "../shared/commit.ts";
+
 import { HeadwaterError, InvalidRequestError, LogMismatchError, remedyOf, StoreClosedError } from "../shared/errors.ts";
-import type { ConfirmedEvent, NewEvent, RecordedEvent } from "../shared/event.ts";
-import { completeVersions } from "../shared/event-checks.ts";
-import type { EventTypes } from "../shared/event-types.ts";
+import { withCause } from "../shared/event/causation.ts";
+import { type Commit, parseCommit } from "../shared/event/commit.ts";
+import type { ConfirmedEvent, NewEvent, RecordedEvent } from "../shared/event/event.ts";
+import { completeVersions } from "../shared/event/event-checks.ts";
+import type { EventTypes } from "../shared/event/event-types.ts";
 import { completeLimits, type Limits, parseCount } from "../shared/limits.ts";
 import { isOrdinal } from "../shared/order.ts";
 import { parseStreamId } from "../shared/stream-id.ts";
-import { appendAnswer, type PushResult, type StoreHealth, type StreamList, storeHealth, streamList, streamPage } from "../shared/wire.ts";
+import {
+  appendAnswer,
+  type PushResult,
+  type StoreHealth,
+  type StreamList,
+  storeHealth,
+  streamList,
+  streamPage,
+} from "../shared/wire/wire.ts";
 import { createEdgeCall, type EdgeCall, type EdgeOptions, pushCommits, queryOf, readFeed } from "./edge-call.ts";
 import { checkEvents, createReader, type EventTypeOptions } from "./event-checks.ts";
 import type {

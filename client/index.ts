@@ -1,7 +1,9 @@
 /** `headwater`: the store in a browser. */
 
-export type { AnyDecider, CommandNote, DecidedEvent, Decider, Folding } from "../shared/decider.ts";
-export type { SetAside } from "../shared/device-subscription.ts";
+export type { AnyDecider, CommandNote, DecidedEvent, Decider, Folding } from "../shared/device/decider.ts";
+export type { AnyProjection, FoundRow, IndexField, Projection, RowQuery } from "../shared/device/projection.ts";
+export type { CommutingPair, Contested } from "../shared/device/resolution.ts";
+export type { SetAside } from "../shared/device/subscription.ts";
 export {
   type ErrorCode,
   type ErrorDetails,
@@ -21,13 +23,11 @@ export {
   UnavailableError,
   VersionConflictError,
 } from "../shared/errors.ts";
-export type { ConfirmedEvent, EventBody, EventMetadata, NewEvent, RecordedEvent } from "../shared/event.ts";
+export type { ConfirmedEvent, EventBody, EventMetadata, NewEvent, RecordedEvent } from "../shared/event/event.ts";
 export type { ExpectedVersion } from "../shared/expected-version.ts";
 export type { Json } from "../shared/json.ts";
 export { DEFAULT_LIMITS, type Limits } from "../shared/limits.ts";
 export type { Position, Version } from "../shared/order.ts";
-export type { AnyProjection, FoundRow, IndexField, Projection, RowQuery } from "../shared/projection.ts";
-export type { CommutingPair, Contested } from "../shared/resolution.ts";
 export { HandlerError } from "../shared/subscription.ts";
 export type { EventTypeOptions } from "./event-checks.ts";
 export type {

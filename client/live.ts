@@ -7,10 +7,10 @@
  *                   └───────────────── after a while ◄──────────────┘
  */
 import type { backoff } from "../shared/backoff.ts";
-import { BEARER_PROTOCOL, LIVE_PROTOCOL, PING } from "../shared/live.ts";
-import type { match } from "../shared/shape.ts";
-import type { SyncInput } from "../shared/sync.ts";
-import type { FeedQuery, feedPage } from "../shared/wire.ts";
+import type { SyncInput } from "../shared/device/sync.ts";
+import { BEARER_PROTOCOL, LIVE_PROTOCOL, PING } from "../shared/wire/live.ts";
+import type { match } from "../shared/wire/shape.ts";
+import type { FeedQuery, feedPage } from "../shared/wire/wire.ts";
 import type { EdgeOptions } from "./edge-call.ts";
 
 /** Who listens. */

@@ -1,5 +1,5 @@
 /** What a device fills in. */
-import type { EventDefaults } from "../shared/commit.ts";
+import type { EventDefaults } from "../shared/event/commit.ts";
 import { newId } from "./new-id.ts";
 
 /** What an event that is made here and now gets where the app leaves it out. */

@@ -1,12 +1,12 @@
 /** What sync writes: pages of the feed and refusals, each with everything that follows from it in one transaction. */
 import type { IDBPDatabase } from "idb";
-import type { ConfirmedEvent } from "../shared/event.ts";
-import { decidePage, type History, type PageRequest } from "../shared/history.ts";
-import { mayWrite } from "../shared/leadership.ts";
-import { arrivedAfterAll, type OutboxEntry, type PendingEntry, parkFrom, reconcile } from "../shared/outbox.ts";
-import type { Refused } from "../shared/push.ts";
-import type { Resolve } from "../shared/resolution.ts";
-import type { FeedPage } from "../shared/wire.ts";
+import { decidePage, type History, type PageRequest } from "../shared/device/history.ts";
+import { mayWrite } from "../shared/device/leadership.ts";
+import { arrivedAfterAll, type OutboxEntry, type PendingEntry, parkFrom, reconcile } from "../shared/device/outbox.ts";
+import type { Refused } from "../shared/device/push.ts";
+import type { Resolve } from "../shared/device/resolution.ts";
+import type { ConfirmedEvent } from "../shared/event/event.ts";
+import type { FeedPage } from "../shared/wire/wire.ts";
 import type { Schema } from "./database.ts";
 import {
   confirmedEvents,

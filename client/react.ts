@@ -7,8 +7,8 @@
  * - What is asked for is compared by what it says, so it may be written where it is used, as a new object in each render.
  */
 import { useMemo, useSyncExternalStore } from "react";
-import type { Folding } from "../shared/decider.ts";
-import type { IndexField, RowQuery } from "../shared/projection.ts";
+import type { Folding } from "../shared/device/decider.ts";
+import type { IndexField, RowQuery } from "../shared/device/projection.ts";
 import type { LiveValue } from "./live-value.ts";
 import type { LiveState } from "./model/live-state.ts";
 import type { LiveRows, Table } from "./model/table.ts";

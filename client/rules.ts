@@ -1,7 +1,7 @@
 /** What an app may say of conflicts. What is made of it is `model/resolver.ts`. */
-import type { AnyDecider } from "../shared/decider.ts";
-import type { ConfirmedEvent, NewEvent } from "../shared/event.ts";
-import type { CommutingPair, Contested } from "../shared/resolution.ts";
+import type { AnyDecider } from "../shared/device/decider.ts";
+import type { CommutingPair, Contested } from "../shared/device/resolution.ts";
+import type { ConfirmedEvent, NewEvent } from "../shared/event/event.ts";
 
 /**
  * What becomes of a commit whose expectation others have overtaken: `rebase` puts it behind theirs, `discard` lets go of it,

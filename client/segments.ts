@@ -6,7 +6,7 @@
  *     feed:      #1 A  #2 B  #3 A  #4 C  #5 B  …  #1000 A      one page
  *     segments:  [1000, 0] A: #1 #3 #1000 │ C: #4    [1000, 1] B: #2 #5    …
  */
-import type { ConfirmedEvent } from "../shared/event.ts";
+import type { ConfirmedEvent } from "../shared/event/event.ts";
 
 /** The position of the page's last event, and the segment's number within the page. */
 export type SegmentKey = [page: number, n: number];

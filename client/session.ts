@@ -1,13 +1,21 @@
-/** One term of one leader: performs what the machine of `shared/sync.ts` asks for, and tells it what came of it. */
+/** One term of one leader: performs what the machine of `shared/device/sync.ts` asks for, and tells it what came of it. */
 import { backoff } from "../shared/backoff.ts";
+import { type History, isWithin } from "../shared/device/history.ts";
+import type { PendingEntry } from "../shared/device/outbox.ts";
+import type { Resolve } from "../shared/device/resolution.ts";
+import {
+  advance,
+  type SyncEffect,
+  type SyncInput,
+  type SyncSettings,
+  type SyncState,
+  startSync,
+  type Timer,
+} from "../shared/device/sync.ts";
 import { HeadwaterError, StorageFailedError } from "../shared/errors.ts";
-import type { ConfirmedEvent } from "../shared/event.ts";
-import { type History, isWithin } from "../shared/history.ts";
-import type { PendingEntry } from "../shared/outbox.ts";
-import type { Resolve } from "../shared/resolution.ts";
-import { match } from "../shared/shape.ts";
-import { advance, type SyncEffect, type SyncInput, type SyncSettings, type SyncState, startSync, type Timer } from "../shared/sync.ts";
-import { feedPage } from "../shared/wire.ts";
+import type { ConfirmedEvent } from "../shared/event/event.ts";
+import { match } from "../shared/wire/shape.ts";
+import { feedPage } from "../shared/wire/wire.ts";
 import { bundleKeyOf, entriesOf } from "./bundles.ts";
 import type { Database } from "./database.ts";
 import { bundlesFrom } from "./device-log.ts";

@@ -1,16 +1,15 @@
-import { withCause } from "../shared/causation.ts";
-import { type Commit, parseCommit } from "../shared/commit.ts";
-import type { AnyDecider, CommandNote, DecidedEvent, Decider, Folding } from "../shared/decider.ts";
+import type { AnyDecider, CommandNote, DecidedEvent, Decider, Folding } from "../shared/device/decider.ts";
+import { type History, isWithin, type Scope } from "../shared/device/history.ts";
+import type { IndexField, Projection } from "../shared/device/projection.ts";
+import { parkUndecided } from "../shared/device/resolution.ts";
 import { HeadwaterError, InvalidRequestError, StoreClosedError, StreamNotFoundError, UnavailableError } from "../shared/errors.ts";
-import type { ConfirmedEvent, NewEvent } from "../shared/event.ts";
+import { withCause } from "../shared/event/causation.ts";
+import { type Commit, parseCommit } from "../shared/event/commit.ts";
+import type { ConfirmedEvent, NewEvent } from "../shared/event/event.ts";
 import { exactVersion } from "../shared/expected-version.ts";
 import { readerFilter } from "../shared/feed-filter.ts";
-import { type History, isWithin, type Scope } from "../shared/history.ts";
 import { completeLimits, type Limits, parseCount } from "../shared/limits.ts";
 import { isOrdinal, type Version } from "../shared/order.ts";
-
-import type { IndexField, Projection } from "../shared/projection.ts";
-import { parkUndecided } from "../shared/resolution.ts";
 import { parseStreamId, type StreamId } from "../shared/stream-id.ts";
 import { Appender } from "./appender.ts";
 import { Database, OUTDATED, unlessStorage } from "./database.ts";

@@ -6,9 +6,10 @@
  *
  * What happens while a tab leads is the session's matter (`session.ts`), who leads the election's (`election.ts`).
  */
+
+import { type SyncState, standingOf } from "../shared/device/sync.ts";
 import { errorOf, type HeadwaterError, StoreClosedError } from "../shared/errors.ts";
-import { type SyncState, standingOf } from "../shared/sync.ts";
-import { problemOf } from "../shared/wire.ts";
+import { problemOf } from "../shared/wire/wire.ts";
 import { unlessStorage } from "./database.ts";
 import { readHistory } from "./device-log.ts";
 import { Election } from "./election.ts";

@@ -2,7 +2,7 @@
  * What the tabs of a device tell each other. All of it is hints: a message may be lost, and where there is no
  * BroadcastChannel all are. Whoever relies on something looks into the database, or asks again.
  */
-import type { problemOf } from "../shared/wire.ts";
+import type { problemOf } from "../shared/wire/wire.ts";
 import type { Status } from "./status.ts";
 
 export type Problem = ReturnType<typeof problemOf>;

@@ -2,9 +2,9 @@
 import { EventSourceParserStream } from "eventsource-parser/stream";
 import { backoff } from "../shared/backoff.ts";
 import { HeadwaterError, LogMismatchError, remedyOf, UnavailableError } from "../shared/errors.ts";
-import type { ConfirmedEvent } from "../shared/event.ts";
-import { Mismatch, match } from "../shared/shape.ts";
-import { confirmedEvent, errorFromProblem, type FeedQuery } from "../shared/wire.ts";
+import type { ConfirmedEvent } from "../shared/event/event.ts";
+import { Mismatch, match } from "../shared/wire/shape.ts";
+import { confirmedEvent, errorFromProblem, type FeedQuery } from "../shared/wire/wire.ts";
 import { type EdgeOptions, errorFromResponse, queryOf } from "./edge-call.ts";
 import { pause } from "./pause.ts";
 

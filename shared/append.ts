@@ -15,9 +15,9 @@
  * What it does not do: check the commit's form (`commit.ts`) or look into other streams; the same id may stand in two.
  */
 import { assert } from "./assert.ts";
-import type { Commit } from "./commit.ts";
 import { errorOf, type HeadwaterError } from "./errors.ts";
-import type { EventBody } from "./event.ts";
+import type { Commit } from "./event/commit.ts";
+import type { EventBody } from "./event/event.ts";
 import { conflictMessage, type ExpectedVersion, expectationHolds } from "./expected-version.ts";
 import { sameJson } from "./json.ts";
 import { toVersion, type Version } from "./order.ts";

@@ -1,11 +1,11 @@
 /** Which events of the feed a reader wants. Parts that are left out let everything pass; those given must all agree. */
 
-import { correlationOf } from "./causation.ts";
-import { parseUtcTime } from "./commit.ts";
 import { InvalidRequestError } from "./errors.ts";
-import type { RecordedEvent } from "./event.ts";
+import { correlationOf } from "./event/causation.ts";
+import { parseUtcTime } from "./event/commit.ts";
+import type { RecordedEvent } from "./event/event.ts";
 import { categoryOf, parseStreamId } from "./stream-id.ts";
-import type { FeedQuery } from "./wire.ts";
+import type { FeedQuery } from "./wire/wire.ts";
 
 export interface FeedFilter {
   /** By the stream alone: an event that this refuses needs no parsing. */

@@ -1,7 +1,8 @@
 /** Who asks, what they may do, and from which pages. */
-import { isName } from "../shared/commit.ts";
+
+import { type Action, type Grant, isEverything, isReached, type Reach, reachOf } from "../shared/edge/grants.ts";
 import { ForbiddenError, UnauthenticatedError } from "../shared/errors.ts";
-import { type Action, type Grant, isEverything, isReached, type Reach, reachOf } from "../shared/grants.ts";
+import { isName } from "../shared/event/commit.ts";
 import type { EdgeEnv } from "./env.ts";
 import { verifyToken } from "./jwt.ts";
 

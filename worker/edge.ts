@@ -1,11 +1,11 @@
 /** The HTTP interface: routes, and what happens on the way to an object. */
 import { Hono } from "hono";
-import type { Commit, EventDefaults } from "../shared/commit.ts";
 import { errorOf, HeadwaterError, InvalidRequestError, UnavailableError } from "../shared/errors.ts";
-import type { EventTypes } from "../shared/event-types.ts";
+import type { Commit, EventDefaults } from "../shared/event/commit.ts";
+import type { EventTypes } from "../shared/event/event-types.ts";
 import { assertCommitFitsRow, completeLimits, type Limits } from "../shared/limits.ts";
 import { parseStoreId, parseStreamId } from "../shared/stream-id.ts";
-import { type AppendAnswer, type PushResult, parseAppendRequest, parsePushRequest } from "../shared/wire.ts";
+import { type AppendAnswer, type PushResult, parseAppendRequest, parsePushRequest } from "../shared/wire/wire.ts";
 import {
   type Authenticate,
   allowedOrigin,

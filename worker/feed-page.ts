@@ -5,9 +5,10 @@
  *     rows of the log     a a a│b b│c│a│b b b│c c│        every row, or,
  *     rows of b and c     ─────►b b│c│─►b b b│c c│        where the query names them, those of some streams by their index
  */
+
+import { isReached, namedStreamsOf, type Reach } from "../shared/edge/grants.ts";
 import { feedFilter, namedStreams } from "../shared/feed-filter.ts";
-import { isReached, namedStreamsOf, type Reach } from "../shared/grants.ts";
-import type { FeedQuery } from "../shared/wire.ts";
+import type { FeedQuery } from "../shared/wire/wire.ts";
 import type { LogRow } from "./log-object.ts";
 import { linesOf, parseLine, toWire } from "./run-text.ts";
 

@@ -1,5 +1,5 @@
 /** `headwater/edge`: the parts that a Worker of one's own is made of. */
-export type { ConfirmedEvent } from "../shared/event.ts";
+export type { ConfirmedEvent } from "../shared/event/event.ts";
 export { HandlerError } from "../shared/subscription.ts";
 export type { Authenticate, Principal } from "./access.ts";
 export { createEdge, type Edge, type EdgeSettings } from "./edge.ts";

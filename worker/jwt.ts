@@ -1,8 +1,8 @@
 /** Bearer tokens: JWTs that `jose` verifies, by an algorithm that the deployment's settings name and never the token. */
 import { createLocalJWKSet, createRemoteJWKSet, errors, type JSONWebKeySet, type JWTPayload, type JWTVerifyGetKey, jwtVerify } from "jose";
+import { type Grant, parseGrants } from "../shared/edge/grants.ts";
+import { GRANTS_CLAIM, SECRET_BYTES } from "../shared/edge/token.ts";
 import { UnauthenticatedError, UnavailableError } from "../shared/errors.ts";
-import { type Grant, parseGrants } from "../shared/grants.ts";
-import { GRANTS_CLAIM, SECRET_BYTES } from "../shared/token.ts";
 import { logFault } from "./journal.ts";
 
 export interface JwtSettings {

@@ -1,6 +1,6 @@
 /** The Worker's side of the live feed: who is let in, and server-sent events for whoever has no WebSocket. */
 import { InvalidRequestError } from "../shared/errors.ts";
-import { BEARER_PROTOCOL, LIVE_PROTOCOL } from "../shared/live.ts";
+import { BEARER_PROTOCOL, LIVE_PROTOCOL } from "../shared/wire/live.ts";
 import { type Principal, readable } from "./access.ts";
 import { callObject } from "./call-object.ts";
 import type { EdgeEnv } from "./env.ts";

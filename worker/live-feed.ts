@@ -9,12 +9,13 @@
  * A socket is sent one page for each pull: a slow reader is never flooded, and the edge buffers nothing. Before a page the credentials
  * are asked about again, where that was long ago; when they expire an alarm closes the socket, unless they were renewed.
  */
+
+import type { Reach } from "../shared/edge/grants.ts";
 import { InvalidRequestError, PayloadTooLargeError, TooManyRequestsError, UnauthenticatedError } from "../shared/errors.ts";
 import { feedFilter } from "../shared/feed-filter.ts";
-import type { Reach } from "../shared/grants.ts";
 import type { Limits } from "../shared/limits.ts";
-import { LIVE_PROTOCOL, PING, PONG } from "../shared/live.ts";
-import { type FeedQuery, liveAuth, liveMessage, livePull, parseMessage } from "../shared/wire.ts";
+import { LIVE_PROTOCOL, PING, PONG } from "../shared/wire/live.ts";
+import { type FeedQuery, liveAuth, liveMessage, livePull, parseMessage } from "../shared/wire/wire.ts";
 import { assertKnown, type Principal, readable } from "./access.ts";
 import type { CompleteQuery, FoundEvents } from "./feed-page.ts";
 import { eachInFlight } from "./in-flight.ts";

@@ -5,13 +5,13 @@
  */
 import { DurableObject } from "cloudflare:workers";
 import { unreachable } from "../shared/assert.ts";
+import { EVERYTHING, intersection, type Reach, reachOfCategory } from "../shared/edge/grants.ts";
+import { decidePublication } from "../shared/edge/publication.ts";
 import { LogMismatchError, PositionAheadError } from "../shared/errors.ts";
-import { EVERYTHING, intersection, type Reach, reachOfCategory } from "../shared/grants.ts";
 import { DEFAULT_LIMITS, type Limits } from "../shared/limits.ts";
-import { decidePublication } from "../shared/log.ts";
 import { markAfter, START_MARK } from "../shared/mark.ts";
 import { toVersion } from "../shared/order.ts";
-import type { StoreHealth } from "../shared/wire.ts";
+import type { StoreHealth } from "../shared/wire/wire.ts";
 import { type Authenticate, authenticateBySettings } from "./access.ts";
 import type { EdgeEnv } from "./env.ts";
 import { type CompleteQuery, type FoundEvents, readFeed } from "./feed-page.ts";

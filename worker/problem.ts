@@ -1,7 +1,7 @@
 /** Errors as HTTP tells them: RFC 9457 documents. The only place that knows statuses. */
-import { ERROR_TITLES, sentenceOf } from "../shared/error-titles.ts";
+import { ERROR_TITLES, sentenceOf } from "../shared/edge/error-titles.ts";
 import { type ErrorCode, HeadwaterError, UnavailableError } from "../shared/errors.ts";
-import { problemOf } from "../shared/wire.ts";
+import { problemOf } from "../shared/wire/wire.ts";
 import { isOverloaded } from "./call-object.ts";
 import { type Facts, logFault } from "./journal.ts";
 

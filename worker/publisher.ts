@@ -6,7 +6,7 @@
  *         └── alarm ─────┘      armed in the commit's own transaction, once per burst; asks again until the log has all
  *
  * How far the log has the stream is not stored: it costs a row for each commit, and the log knows. After a wake it is
- * guessed, and the log's answer corrects the guess: a run too far on is refused with the head (`shared/log.ts`), an older
+ * guessed, and the log's answer corrects the guess: a run too far on is refused with the head (`shared/edge/publication.ts`), an older
  * one is a duplicate. Positions are asked for once after a wake, when somebody reads.
  */
 

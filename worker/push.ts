@@ -3,10 +3,10 @@
  * reaches the log as one publication, since the log is what all streams of a store share.
  */
 import { assert } from "../shared/assert.ts";
-import type { Commit } from "../shared/commit.ts";
-import { sentenceOf } from "../shared/error-titles.ts";
+import { sentenceOf } from "../shared/edge/error-titles.ts";
 import { HeadwaterError, InvalidRequestError, PayloadTooLargeError } from "../shared/errors.ts";
-import type { PushAnswer, PushRequest, PushResult } from "../shared/wire.ts";
+import type { Commit } from "../shared/event/commit.ts";
+import type { PushAnswer, PushRequest, PushResult } from "../shared/wire/wire.ts";
 import { assertMay, type Principal } from "./access.ts";
 import { callObject, isOverloaded, type Retries } from "./call-object.ts";
 import type { EdgeEnv } from "./env.ts";

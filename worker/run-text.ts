@@ -3,7 +3,7 @@
  * Pages are made by putting those before each line, so that the edge never parses what it only passes on.
  */
 import { assert } from "../shared/assert.ts";
-import type { EventBody, RecordingFields } from "../shared/event.ts";
+import type { EventBody, RecordingFields } from "../shared/event/event.ts";
 import { utf8Length } from "../shared/json.ts";
 
 /** What a line holds. `id` stands first: an id is read off a line without parsing it. */

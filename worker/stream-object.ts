@@ -11,11 +11,11 @@
 import { DurableObject } from "cloudflare:workers";
 import { decideAppend, type RecordedBody, type Refusal, refusalMessage } from "../shared/append.ts";
 import { assert, unreachable } from "../shared/assert.ts";
-import type { Commit } from "../shared/commit.ts";
 import { HeadwaterError, StoreFullError, StreamNotFoundError } from "../shared/errors.ts";
-import type { EventBody } from "../shared/event.ts";
+import type { Commit } from "../shared/event/commit.ts";
+import type { EventBody } from "../shared/event/event.ts";
 import { toVersion } from "../shared/order.ts";
-import type { PushResult } from "../shared/wire.ts";
+import type { PushResult } from "../shared/wire/wire.ts";
 import type { EdgeEnv } from "./env.ts";
 import type { PublicationAnswer, PublishedRun } from "./log-object.ts";
 import { Publisher } from "./publisher.ts";

@@ -8,7 +8,7 @@
  * Who was told how far is kept in memory only: after a wake all are told once more, which costs a call and no row. A subscription
  * that was told sees to the rest by an alarm of its own.
  */
-import type { LogEnd } from "../shared/edge-subscription.ts";
+import type { LogEnd } from "../shared/edge/subscription.ts";
 import { alarmDelay } from "./alarm-delay.ts";
 import { callObject } from "./call-object.ts";
 import type { EdgeEnv } from "./env.ts";

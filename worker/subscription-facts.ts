@@ -5,7 +5,7 @@
  *     aside/<position>    an event that was set aside
  *     due/<position>      that it is to be tried again, or is with the handler
  */
-import { afterReplay, type Standing } from "../shared/edge-subscription.ts";
+import { afterReplay, type Standing } from "../shared/edge/subscription.ts";
 import { ordinalKey } from "./ordinal-key.ts";
 
 export interface Facts extends Standing {

@@ -5,13 +5,14 @@
  *                        ▲                              │                                  │
  *                        └── when it is time to try again: refused                        enough for one time
  *
- * What is next, the rules of `shared/subscription.ts` and `shared/edge-subscription.ts` say. All work is done by the alarm, which the
+ * What is next, the rules of `shared/subscription.ts` and `shared/edge/subscription.ts` say. All work is done by the alarm, which the
  * platform runs again where it was killed: so whoever woke the subscription has nothing more to see to. The handler of the alarm never
  * throws for a handler's sake, since the platform gives up an alarm that threw six times; one that was killed counts as a refusal, so
  * that an event which kills is given up as one that is refused. A log that is not the one that was followed stops the subscription.
  */
 import { DurableObject } from "cloudflare:workers";
 import { backoff } from "../shared/backoff.ts";
+import { EVERYTHING } from "../shared/edge/grants.ts";
 import {
   afterBatch,
   afterKill,
@@ -31,10 +32,9 @@ import {
   stateOf,
   waitsUntil,
   wakeTime,
-} from "../shared/edge-subscription.ts";
+} from "../shared/edge/subscription.ts";
 import { InvalidRequestError, LogMismatchError, PositionAheadError } from "../shared/errors.ts";
-import type { ConfirmedEvent } from "../shared/event.ts";
-import { EVERYTHING } from "../shared/grants.ts";
+import type { ConfirmedEvent } from "../shared/event/event.ts";
 import {
   beginningOf,
   HandlerError,
@@ -44,7 +44,7 @@ import {
   sentenceOfRefusal,
   sizeOfBatch,
 } from "../shared/subscription.ts";
-import { type FeedPage, parseFeedPage, type SubscriptionDetail, type SubscriptionStatus } from "../shared/wire.ts";
+import { type FeedPage, parseFeedPage, type SubscriptionDetail, type SubscriptionStatus } from "../shared/wire/wire.ts";
 import { callObject } from "./call-object.ts";
 import type { EdgeEnv } from "./env.ts";
 import type { CompleteQuery } from "./feed-page.ts";

@@ -2,7 +2,7 @@
 import type { Hono } from "hono";
 import { InvalidRequestError } from "../shared/errors.ts";
 import type { Limits } from "../shared/limits.ts";
-import { parseMessage, replayRequest, resetRequest, type SubscriptionList } from "../shared/wire.ts";
+import { parseMessage, replayRequest, resetRequest, type SubscriptionList } from "../shared/wire/wire.ts";
 import { assertMayAdminister } from "./access.ts";
 import { readJson } from "./body.ts";
 import { callObject } from "./call-object.ts";

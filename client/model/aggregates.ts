@@ -8,9 +8,9 @@
  * A snapshot holds confirmed events alone, which never change: whatever becomes of pending ones, there is nothing in it to take back.
  */
 
-import { isContinued } from "../../shared/continued.ts";
-import { type Folding, fold } from "../../shared/decider.ts";
-import { isUsable, isWorthTaking, type SnapshotFacts } from "../../shared/snapshot.ts";
+import { isContinued } from "../../shared/device/continued.ts";
+import { type Folding, fold } from "../../shared/device/decider.ts";
+import { isUsable, isWorthTaking, type SnapshotFacts } from "../../shared/device/snapshot.ts";
 import type { Snapshot } from "../database.ts";
 import type { ReadTx, WriteTx } from "../device-log.ts";
 import { historyOf, streamEvents, versionOf, whole } from "../device-log.ts";

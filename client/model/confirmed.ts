@@ -1,9 +1,9 @@
 /** The confirmed log that the device holds, read some pages at a time. `readAll` of the store does so by itself: it is in the first chunk. */
-import { isContinued } from "../../shared/continued.ts";
+import { isContinued } from "../../shared/device/continued.ts";
+import { type History, isWithin } from "../../shared/device/history.ts";
 import { UnavailableError } from "../../shared/errors.ts";
-import type { ConfirmedEvent } from "../../shared/event.ts";
+import type { ConfirmedEvent } from "../../shared/event/event.ts";
 import type { FeedFilter } from "../../shared/feed-filter.ts";
-import { type History, isWithin } from "../../shared/history.ts";
 import type { Database } from "../database.ts";
 import { historyOf, pagesFrom, type ReadTx } from "../device-log.ts";
 import { eventsOfPages } from "../segments.ts";

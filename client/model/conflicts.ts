@@ -1,11 +1,11 @@
 /** Parked commits as the app sees them. */
 
-import type { CommandNote } from "../../shared/decider.ts";
+import type { CommandNote } from "../../shared/device/decider.ts";
+import type { ParkedEntry } from "../../shared/device/outbox.ts";
 import type { ErrorCode } from "../../shared/errors.ts";
-import type { ConfirmedEvent, EventBody } from "../../shared/event.ts";
+import type { ConfirmedEvent, EventBody } from "../../shared/event/event.ts";
 import type { ExpectedVersion } from "../../shared/expected-version.ts";
 import { exactVersion } from "../../shared/expected-version.ts";
-import type { ParkedEntry } from "../../shared/outbox.ts";
 import type { ReadTx } from "../device-log.ts";
 import { confirmedEvents, parkedEntries } from "../device-log.ts";
 import type { Kit } from "./kit.ts";

@@ -1,6 +1,6 @@
 /** Everything that a device holds, to be kept elsewhere. */
 
-import type { ConfirmedEvent, EventBody } from "../../shared/event.ts";
+import type { ConfirmedEvent, EventBody } from "../../shared/event/event.ts";
 import type { ExpectedVersion } from "../../shared/expected-version.ts";
 import { entriesOf } from "../bundles.ts";
 import { allBundles, parkedEntries, readHistory } from "../device-log.ts";

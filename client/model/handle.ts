@@ -1,11 +1,11 @@
 /**
  * A command on a stream: the decision, and the append of what was decided. Where another tab was faster, it is decided again on what that
- * one left; where another device was, the same happens when its events arrive (`shared/decider.ts`).
+ * one left; where another device was, the same happens when its events arrive (`shared/device/decider.ts`).
  */
 
-import { type DecidedEvent, type Decider, decideCommand, fold } from "../../shared/decider.ts";
+import { type DecidedEvent, type Decider, decideCommand, fold } from "../../shared/device/decider.ts";
 import { InvalidRequestError } from "../../shared/errors.ts";
-import type { RecordedEvent } from "../../shared/event.ts";
+import type { RecordedEvent } from "../../shared/event/event.ts";
 import { copyJson } from "../../shared/json.ts";
 import type { Aggregates } from "./aggregates.ts";
 import type { Kit } from "./kit.ts";

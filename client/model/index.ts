@@ -1,11 +1,11 @@
 /** Modelling over a device's store: what of a store is loaded when it is first needed. */
 
-import type { DecidedEvent, Decider, Folding } from "../../shared/decider.ts";
+import type { DecidedEvent, Decider, Folding } from "../../shared/device/decider.ts";
+import type { History, Scope } from "../../shared/device/history.ts";
+import { type AnyProjection, checkProjection, type IndexField, type Projection } from "../../shared/device/projection.ts";
+import type { Resolve } from "../../shared/device/resolution.ts";
 import { InvalidRequestError } from "../../shared/errors.ts";
-import type { ConfirmedEvent, NewEvent } from "../../shared/event.ts";
-import type { History, Scope } from "../../shared/history.ts";
-import { type AnyProjection, checkProjection, type IndexField, type Projection } from "../../shared/projection.ts";
-import type { Resolve } from "../../shared/resolution.ts";
+import type { ConfirmedEvent, NewEvent } from "../../shared/event/event.ts";
 import { checkEvents, createReader } from "../event-checks.ts";
 import { type Aggregate, Aggregates, type FoldOptions } from "./aggregates.ts";
 import { type Conflict, readConflicts } from "./conflicts.ts";

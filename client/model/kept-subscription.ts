@@ -1,6 +1,6 @@
 /** Where a subscription of the device is kept, and how its tabs find each other. */
 import type { IDBPDatabase } from "idb";
-import type { DeviceSubscription } from "../../shared/device-subscription.ts";
+import type { DeviceSubscription } from "../../shared/device/subscription.ts";
 import type { Schema } from "../database.ts";
 import { whole } from "../device-log.ts";
 import { openChannel } from "../tabs.ts";

@@ -1,7 +1,7 @@
 /** What modelling is given of the device's store, besides what it imports itself. */
 
-import type { DecidedEvent } from "../../shared/decider.ts";
-import type { RecordedEvent } from "../../shared/event.ts";
+import type { DecidedEvent } from "../../shared/device/decider.ts";
+import type { RecordedEvent } from "../../shared/event/event.ts";
 import type { Limits } from "../../shared/limits.ts";
 import type { AppendRequest } from "../appender.ts";
 import type { Database } from "../database.ts";

@@ -1,5 +1,5 @@
 /** A stream's state as it changes. Of many changes at once one is told: a page of the feed is one, not one for each event. */
-import type { Folding } from "../../shared/decider.ts";
+import type { Folding } from "../../shared/device/decider.ts";
 import type { Aggregate, Aggregates, Base } from "./aggregates.ts";
 import type { Kit } from "./kit.ts";
 import { latest } from "./latest.ts";

@@ -1,8 +1,9 @@
 /** The events that a subscription is handed one after the other, read some pages at a time. */
-import type { Due, Found } from "../../shared/device-subscription.ts";
-import type { ConfirmedEvent } from "../../shared/event.ts";
+
+import { type History, isWithin } from "../../shared/device/history.ts";
+import type { Due, Found } from "../../shared/device/subscription.ts";
+import type { ConfirmedEvent } from "../../shared/event/event.ts";
 import type { FeedFilter } from "../../shared/feed-filter.ts";
-import { type History, isWithin } from "../../shared/history.ts";
 import type { Database } from "../database.ts";
 import { type Stretch, stretchAfter } from "./confirmed.ts";
 

@@ -9,10 +9,7 @@
  * events that came to the device later stand where they would have stood.
  */
 
-import { StoreClosedError, UnavailableError } from "../../shared/errors.ts";
-import { type FeedFilter, readerFilter } from "../../shared/feed-filter.ts";
-import type { History } from "../../shared/history.ts";
-import { sameJson } from "../../shared/json.ts";
+import type { History } from "../../shared/device/history.ts";
 import {
   type AnyProjection,
   checkRowQuery,
@@ -24,7 +21,10 @@ import {
   keysOfAll,
   overlaid,
   type RowQuery,
-} from "../../shared/projection.ts";
+} from "../../shared/device/projection.ts";
+import { StoreClosedError, UnavailableError } from "../../shared/errors.ts";
+import { type FeedFilter, readerFilter } from "../../shared/feed-filter.ts";
+import { sameJson } from "../../shared/json.ts";
 import { messageOf } from "../../shared/thrown.ts";
 import { readHistory } from "../device-log.ts";
 import { pause } from "../pause.ts";

@@ -1,10 +1,10 @@
 /** The two ways out of a conflict. */
 import { refusalError } from "../../shared/append.ts";
+import type { ParkedEntry } from "../../shared/device/outbox.ts";
+import { rebaseParked } from "../../shared/device/parked.ts";
+import type { Resolve } from "../../shared/device/resolution.ts";
 import { InvalidRequestError } from "../../shared/errors.ts";
-import type { ConfirmedEvent } from "../../shared/event.ts";
-import type { ParkedEntry } from "../../shared/outbox.ts";
-import { rebaseParked } from "../../shared/parked.ts";
-import type { Resolve } from "../../shared/resolution.ts";
+import type { ConfirmedEvent } from "../../shared/event/event.ts";
 import type { WriteTx } from "../device-log.ts";
 import { addToOutbox, recordedEvents, streamEvents, toParkedEntry, versionOf, whole } from "../device-log.ts";
 import type { Kit } from "./kit.ts";

@@ -1,12 +1,12 @@
-/** The app's rules for conflicts, as `shared/resolution.ts` puts them to use. */
+/** The app's rules for conflicts, as `shared/device/resolution.ts` puts them to use. */
 
-import { parseCommit } from "../../shared/commit.ts";
-import { decideAgain } from "../../shared/decider.ts";
+import { decideAgain } from "../../shared/device/decider.ts";
+import { byCommutation, type Contested, type Resolution, type Resolve } from "../../shared/device/resolution.ts";
 import { InvalidRequestError } from "../../shared/errors.ts";
-import type { ConfirmedEvent, EventBody } from "../../shared/event.ts";
-import { assertAccepted, completeVersions, questionsOf } from "../../shared/event-checks.ts";
-import { upcastEvent } from "../../shared/event-types.ts";
-import { byCommutation, type Contested, type Resolution, type Resolve } from "../../shared/resolution.ts";
+import { parseCommit } from "../../shared/event/commit.ts";
+import type { ConfirmedEvent, EventBody } from "../../shared/event/event.ts";
+import { assertAccepted, completeVersions, questionsOf } from "../../shared/event/event-checks.ts";
+import { upcastEvent } from "../../shared/event/event-types.ts";
 import { messageOf } from "../../shared/thrown.ts";
 import { newEvents } from "../options.ts";
 import type { ConflictAnswer } from "../rules.ts";

@@ -7,9 +7,9 @@
  */
 
 import type { DBSchema, IDBPDatabase, IDBPTransaction } from "idb";
+import { type AnyProjection, type Folded, type FoldStart, type FoundRow, type RowQuery, UNFOLDED } from "../../shared/device/projection.ts";
 import { StoreClosedError, UnavailableError } from "../../shared/errors.ts";
 import { sameJson } from "../../shared/json.ts";
-import { type AnyProjection, type Folded, type FoldStart, type FoundRow, type RowQuery, UNFOLDED } from "../../shared/projection.ts";
 import { whole } from "../device-log.ts";
 import { between, openDatabase } from "../idb.ts";
 import type { Kit } from "./kit.ts";

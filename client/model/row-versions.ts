@@ -1,5 +1,5 @@
 /** The rows of versions of a projection before, which answer while the rows of this one are built. */
-import type { AnyProjection } from "../../shared/projection.ts";
+import type { AnyProjection } from "../../shared/device/projection.ts";
 import type { Kit } from "./kit.ts";
 import { RowDatabase, rowsName } from "./row-database.ts";
 

@@ -1,7 +1,7 @@
 /** Following another part of the store than before. */
 import type { IDBPDatabase } from "idb";
-import { type History, isWithin, type Scope } from "../../shared/history.ts";
-import { withScope } from "../../shared/scope.ts";
+import { type History, isWithin, type Scope } from "../../shared/device/history.ts";
+import { withScope } from "../../shared/device/scope.ts";
 import type { Schema } from "../database.ts";
 import { historyOf, type WriteTx, whole } from "../device-log.ts";
 import { scopeWith } from "../history.ts";

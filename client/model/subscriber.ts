@@ -8,7 +8,7 @@
  * checkpoint of its own. Another history stops a subscription that began on one: its positions mean something else there.
  */
 import { assert } from "../../shared/assert.ts";
-import { type Cause, correlationOf } from "../../shared/causation.ts";
+import type { History } from "../../shared/device/history.ts";
 import {
   afterHandOver,
   afterLook,
@@ -22,11 +22,11 @@ import {
   standingIn,
   stoppedByHistory,
   unlessOvertaken,
-} from "../../shared/device-subscription.ts";
+} from "../../shared/device/subscription.ts";
 import { HeadwaterError, InvalidRequestError } from "../../shared/errors.ts";
-import type { ConfirmedEvent } from "../../shared/event.ts";
+import { type Cause, correlationOf } from "../../shared/event/causation.ts";
+import type { ConfirmedEvent } from "../../shared/event/event.ts";
 import { type FeedFilter, readerFilter } from "../../shared/feed-filter.ts";
-import type { History } from "../../shared/history.ts";
 import { NO_EVENTS, withEvent } from "../../shared/mark.ts";
 import { type Beginning, completePolicy, parseBeginning, type SubscriptionPolicy, sentenceOfRefusal } from "../../shared/subscription.ts";
 import { confirmedEvents, type ReadTx, readHistory } from "../device-log.ts";

@@ -1,5 +1,5 @@
 /** Looking after a named subscription of the device: what can be asked of it, from any tab. */
-import { askedToBegin, askedToReplay, askedToResume, type DeviceSubscription, type SetAside } from "../../shared/device-subscription.ts";
+import { askedToBegin, askedToReplay, askedToResume, type DeviceSubscription, type SetAside } from "../../shared/device/subscription.ts";
 import { InvalidRequestError } from "../../shared/errors.ts";
 import { parseBeginning } from "../../shared/subscription.ts";
 import { readHistory } from "../device-log.ts";

@@ -1,8 +1,15 @@
 /** A projection as an app uses it. */
 
 import { dequal } from "dequal";
+import {
+  type AnyProjection,
+  type FoundRow,
+  foldRows,
+  type IndexField,
+  type Projection,
+  type RowQuery,
+} from "../../shared/device/projection.ts";
 import { readerFilter } from "../../shared/feed-filter.ts";
-import { type AnyProjection, type FoundRow, foldRows, type IndexField, type Projection, type RowQuery } from "../../shared/projection.ts";
 import { readHistory } from "../device-log.ts";
 import { LiveValue } from "../live-value.ts";
 import { type FoldOptions, isUpTo } from "./aggregates.ts";

@@ -1,7 +1,8 @@
 /** What the device holds beyond the rows of a projection. */
-import type { RecordedEvent } from "../../shared/event.ts";
+
+import { type Folded, isOfCopy } from "../../shared/device/projection.ts";
+import type { RecordedEvent } from "../../shared/event/event.ts";
 import type { FeedFilter } from "../../shared/feed-filter.ts";
-import { type Folded, isOfCopy } from "../../shared/projection.ts";
 import { entriesOf } from "../bundles.ts";
 import { allBundles, pendingEvents, readHistory } from "../device-log.ts";
 import type { StreamEvent } from "../event-store.ts";

@@ -7,10 +7,10 @@
  * row that it was given, comes to something else.
  */
 import { dequal } from "dequal";
-import type { RecordedEvent } from "../../shared/event.ts";
+import { type AnyProjection, foldRows, type IndexField, keysOfAll, type Projection } from "../../shared/device/projection.ts";
+import type { RecordedEvent } from "../../shared/event/event.ts";
 import { readerFilter } from "../../shared/feed-filter.ts";
 import { isObject, type Json } from "../../shared/json.ts";
-import { type AnyProjection, foldRows, type IndexField, keysOfAll, type Projection } from "../../shared/projection.ts";
 import { messageOf } from "../../shared/thrown.ts";
 import { difference, listed } from "./story.ts";
 

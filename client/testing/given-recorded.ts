@@ -7,8 +7,8 @@
  * for `replaySamples`.
  */
 
-import type { EventTypes } from "../../shared/event-types.ts";
-import { upcastEvent } from "../../shared/event-types.ts";
+import type { EventTypes } from "../../shared/event/event-types.ts";
+import { upcastEvent } from "../../shared/event/event-types.ts";
 import { type Json, sameJson } from "../../shared/json.ts";
 import { messageOf } from "../../shared/thrown.ts";
 import { difference, listed } from "./story.ts";

@@ -8,7 +8,7 @@
  *
  * The form is known from Emmett: https://event-driven-io.github.io/emmett/guides/testing.html.
  */
-import type { DecidedEvent, Decider } from "../../shared/decider.ts";
+import type { DecidedEvent, Decider } from "../../shared/device/decider.ts";
 import { type Json, sameJson } from "../../shared/json.ts";
 import { isSameOutcome, type Outcome, outcomeOf, recorded, recordedCommand } from "./outcome.ts";
 import { expectationOf, isRefusedAs, nameOf, type Refusal } from "./refusal.ts";

@@ -1,8 +1,9 @@
 /** What became of a command: the events as a store would record them, or what was thrown. */
-import { type EventDefaults, parseCommit } from "../../shared/commit.ts";
-import { type DecidedEvent, type Decider, decideCommand, fold } from "../../shared/decider.ts";
+
+import { type DecidedEvent, type Decider, decideCommand, fold } from "../../shared/device/decider.ts";
 import { HeadwaterError } from "../../shared/errors.ts";
-import type { EventBody } from "../../shared/event.ts";
+import { type EventDefaults, parseCommit } from "../../shared/event/commit.ts";
+import type { EventBody } from "../../shared/event/event.ts";
 import { copyJson, type Json, sameJson } from "../../shared/json.ts";
 import { DEFAULT_LIMITS } from "../../shared/limits.ts";
 import { nameOf } from "./refusal.ts";

@@ -1,8 +1,8 @@
 /** For an app's tests: recorded samples of every older version, run through the upcasters and the schemas of today. Of no test runner. */
 
-import type { EventBody } from "../../shared/event.ts";
-import { type EventTypes, upcastEvent } from "../../shared/event-types.ts";
-import { refusalOf, type StandardSchema } from "../../shared/standard-schema.ts";
+import type { EventBody } from "../../shared/event/event.ts";
+import { type EventTypes, upcastEvent } from "../../shared/event/event-types.ts";
+import { refusalOf, type StandardSchema } from "../../shared/event/standard-schema.ts";
 import { messageOf } from "../../shared/thrown.ts";
 
 /** An event as it was recorded, a line of an export say; of it, no more than these is needed. */

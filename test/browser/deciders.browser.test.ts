@@ -2,8 +2,8 @@
 import { afterEach, expect, inject, test, vi } from "vitest";
 import { connectStore } from "../../client/http.ts";
 import { openStore, type Projection, type Store, type StoreOptions } from "../../client/index.ts";
-import { fold } from "../../shared/decider.ts";
-import { foldRows } from "../../shared/projection.ts";
+import { fold } from "../../shared/device/decider.ts";
+import { foldRows } from "../../shared/device/projection.ts";
 import { eventually } from "../support/eventually.ts";
 import { type StockEvent, stock } from "../support/stock.ts";
 

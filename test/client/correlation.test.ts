@@ -2,7 +2,7 @@
 import "fake-indexeddb/auto";
 import { expect, test } from "vitest";
 import { type Caused, type CorrelatedEvent, readCorrelation } from "../../client/correlation.ts";
-import { causedTrees } from "../../shared/causation.ts";
+import { causedTrees } from "../../shared/event/causation.ts";
 import { event } from "../support/devices.ts";
 import { edgeDevices } from "../support/edge-devices.ts";
 import { stock } from "../support/stock.ts";

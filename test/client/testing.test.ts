@@ -2,7 +2,7 @@
 import { expect, test } from "vitest";
 import type { Decider, Projection } from "../../client/index.ts";
 import { given, givenProjection, givenRecorded } from "../../client/testing/index.ts";
-import { defineEventTypes, type EventTypes } from "../../shared/event-types.ts";
+import { defineEventTypes, type EventTypes } from "../../shared/event/event-types.ts";
 
 type Opened = { readonly type: "Opened"; readonly data: { readonly limit: number } };
 type Taken = { readonly type: "Taken"; readonly data: { readonly amount: number; readonly note?: string } };

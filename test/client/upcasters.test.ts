@@ -1,7 +1,7 @@
 import * as v from "valibot";
 import { expect, test } from "vitest";
 import { type EventSample, replaySamples } from "../../client/testing/upcasters.ts";
-import { defineEventTypes } from "../../shared/event-types.ts";
+import { defineEventTypes } from "../../shared/event/event-types.ts";
 import { eventTypes } from "../support/event-types.ts";
 
 const SAMPLES: readonly EventSample[] = [

@@ -1,9 +1,9 @@
 /** The plainest store that keeps the contract: arrays, and the shared decisions. */
 import type { AppendOptions, AppendResult, EventStore, ReadAllOptions, ReadStreamOptions, StreamSlice } from "../../client/event-store.ts";
 import { decideAppend, refusalMessage } from "../../shared/append.ts";
-import { parseCommit } from "../../shared/commit.ts";
 import { errorOf, InvalidRequestError, StoreClosedError, StreamNotFoundError } from "../../shared/errors.ts";
-import type { ConfirmedEvent, NewEvent } from "../../shared/event.ts";
+import { parseCommit } from "../../shared/event/commit.ts";
+import type { ConfirmedEvent, NewEvent } from "../../shared/event/event.ts";
 import { feedFilter } from "../../shared/feed-filter.ts";
 import { DEFAULT_LIMITS, parseCount } from "../../shared/limits.ts";
 import { isOrdinal, toPosition, toVersion } from "../../shared/order.ts";

@@ -1,9 +1,9 @@
 /** What the pages show as JSON is of the form that the code has. */
 import { expect, test } from "vitest";
-import { parseGrants } from "../../shared/grants.ts";
-import { match } from "../../shared/shape.ts";
-import { GRANTS_CLAIM } from "../../shared/token.ts";
-import { subscriptionStatus } from "../../shared/wire.ts";
+import { parseGrants } from "../../shared/edge/grants.ts";
+import { GRANTS_CLAIM } from "../../shared/edge/token.ts";
+import { match } from "../../shared/wire/shape.ts";
+import { subscriptionStatus } from "../../shared/wire/wire.ts";
 import { blocksOf } from "../support/document.ts";
 
 function jsonOf(path: string): Record<string, unknown> {

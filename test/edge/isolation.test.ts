@@ -5,7 +5,7 @@ import { gunzip } from "node:zlib";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { parseLine } from "../../cli/lines.ts";
 import { connectStore, type EdgeStore } from "../../client/http.ts";
-import type { FeedPage, StreamList } from "../../shared/wire.ts";
+import type { FeedPage, StreamList } from "../../shared/wire/wire.ts";
 import { type EdgeProcess, startEdge } from "../support/edge.ts";
 import { SECRET, signToken } from "../support/tokens.ts";
 

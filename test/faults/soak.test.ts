@@ -4,7 +4,7 @@ import { readdir, readFile } from "node:fs/promises";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { connectStore } from "../../client/http.ts";
-import type { FeedPage } from "../../shared/wire.ts";
+import type { FeedPage } from "../../shared/wire/wire.ts";
 import { type EdgeProcess, startEdge } from "../support/edge.ts";
 import { Random } from "../support/random.ts";
 import { SEED } from "../support/seed.ts";

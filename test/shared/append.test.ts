@@ -1,8 +1,8 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { decideAppend, type RecordedBody } from "../../shared/append.ts";
-import { type Commit, parseCommit } from "../../shared/commit.ts";
-import type { EventBody } from "../../shared/event.ts";
+import { type Commit, parseCommit } from "../../shared/event/commit.ts";
+import type { EventBody } from "../../shared/event/event.ts";
 import { type ExpectedVersion, expectationHolds } from "../../shared/expected-version.ts";
 import { DEFAULT_LIMITS } from "../../shared/limits.ts";
 import { toVersion } from "../../shared/order.ts";

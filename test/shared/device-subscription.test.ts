@@ -1,5 +1,6 @@
 /** What a subscription on a device does next: its copy of the log, what is due, and what is asked of it meanwhile. */
 import { describe, expect, test } from "vitest";
+import { type History, NEW_HISTORY, type Scope } from "../../shared/device/history.ts";
 import {
   afterHandOver,
   afterLook,
@@ -14,8 +15,7 @@ import {
   standingIn,
   stoppedByHistory,
   unlessOvertaken,
-} from "../../shared/device-subscription.ts";
-import { type History, NEW_HISTORY, type Scope } from "../../shared/history.ts";
+} from "../../shared/device/subscription.ts";
 import { NO_EVENTS, withEvent } from "../../shared/mark.ts";
 import { toPosition, toVersion } from "../../shared/order.ts";
 import type { SubscriptionPolicy } from "../../shared/subscription.ts";

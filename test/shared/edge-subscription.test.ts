@@ -17,7 +17,7 @@ import {
   stateOf,
   waitsUntil,
   wakeTime,
-} from "../../shared/edge-subscription.ts";
+} from "../../shared/edge/subscription.ts";
 import { START_MARK } from "../../shared/mark.ts";
 import { afterRefused, DEFAULT_POLICY, nextStep, type SubscriptionPolicy } from "../../shared/subscription.ts";
 

@@ -3,9 +3,16 @@ import * as v from "valibot";
 import { describe, expect, test } from "vitest";
 import { z } from "zod";
 import { InvalidRequestError } from "../../shared/errors.ts";
-import type { EventBody } from "../../shared/event.ts";
-import { assertAccepted, completeVersions, questionsOf } from "../../shared/event-checks.ts";
-import { defineEventTypes, isEventOf, type StandardSchema, UpcastError, upcastEvent, upcastEvents } from "../../shared/event-types.ts";
+import type { EventBody } from "../../shared/event/event.ts";
+import { assertAccepted, completeVersions, questionsOf } from "../../shared/event/event-checks.ts";
+import {
+  defineEventTypes,
+  isEventOf,
+  type StandardSchema,
+  UpcastError,
+  upcastEvent,
+  upcastEvents,
+} from "../../shared/event/event-types.ts";
 import { eventTypes } from "../support/event-types.ts";
 import { SEED } from "../support/seed.ts";
 

@@ -9,7 +9,7 @@ import {
   parseGrants,
   reachOf,
   reachOfCategory,
-} from "../../shared/grants.ts";
+} from "../../shared/edge/grants.ts";
 import { categoryOf } from "../../shared/stream-id.ts";
 import { SEED } from "../support/seed.ts";
 

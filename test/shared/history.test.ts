@@ -1,9 +1,9 @@
 import { expect, test } from "vitest";
-import { begunAnew, isContinued } from "../../shared/continued.ts";
-import { decidePage, type History, isWithin, NEW_HISTORY, nextPage, pageQuery } from "../../shared/history.ts";
+import { begunAnew, isContinued } from "../../shared/device/continued.ts";
+import { decidePage, type History, isWithin, NEW_HISTORY, nextPage, pageQuery } from "../../shared/device/history.ts";
+import { withScope } from "../../shared/device/scope.ts";
 import { toPosition, toVersion } from "../../shared/order.ts";
-import { withScope } from "../../shared/scope.ts";
-import type { FeedPage } from "../../shared/wire.ts";
+import type { FeedPage } from "../../shared/wire/wire.ts";
 
 const event = (position: number, streamId: string) => ({
   id: `id-${position}`,

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { isAbandoned, look, mayWrite, NO_LEASE, NOTHING_SEEN, nextBeat, nextTerm } from "../../shared/leadership.ts";
+import { isAbandoned, look, mayWrite, NO_LEASE, NOTHING_SEEN, nextBeat, nextTerm } from "../../shared/device/leadership.ts";
 
 test("each leader writes under its own term, and none under another's", () => {
   const first = nextTerm(NO_LEASE);

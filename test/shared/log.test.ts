@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { decidePublication } from "../../shared/log.ts";
+import { decidePublication } from "../../shared/edge/publication.ts";
 import { toVersion } from "../../shared/order.ts";
 import { SEED } from "../support/seed.ts";
 

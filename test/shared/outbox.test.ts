@@ -1,8 +1,5 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import type { EventBody } from "../../shared/event.ts";
-import { type ExpectedVersion, exactVersion } from "../../shared/expected-version.ts";
-import { toVersion } from "../../shared/order.ts";
 import {
   type ArrivedEvent,
   conflictReason,
@@ -12,9 +9,12 @@ import {
   type PendingEntry,
   parkFrom,
   reconcile as reconcileWith,
-} from "../../shared/outbox.ts";
-import { rebaseParked } from "../../shared/parked.ts";
-import { parkUndecided, type Resolve } from "../../shared/resolution.ts";
+} from "../../shared/device/outbox.ts";
+import { rebaseParked } from "../../shared/device/parked.ts";
+import { parkUndecided, type Resolve } from "../../shared/device/resolution.ts";
+import type { EventBody } from "../../shared/event/event.ts";
+import { type ExpectedVersion, exactVersion } from "../../shared/expected-version.ts";
+import { toVersion } from "../../shared/order.ts";
 import { parseStreamId } from "../../shared/stream-id.ts";
 import { SEED } from "../support/seed.ts";
 

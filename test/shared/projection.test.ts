@@ -1,6 +1,6 @@
 /** Where the folding of a projection goes on. */
 import { expect, test } from "vitest";
-import { type Folded, foldFrom, UNFOLDED } from "../../shared/projection.ts";
+import { type Folded, foldFrom, UNFOLDED } from "../../shared/device/projection.ts";
 
 const FOLDED: Folded = { log: "log-1", resets: 1, scope: ["Permit"], position: 5, isReady: true };
 

@@ -1,10 +1,10 @@
 import { expect, test } from "vitest";
+import type { PendingEntry } from "../../shared/device/outbox.ts";
+import { judgePush, nextPush } from "../../shared/device/push.ts";
 import type { ExpectedVersion } from "../../shared/expected-version.ts";
 import { toVersion } from "../../shared/order.ts";
-import type { PendingEntry } from "../../shared/outbox.ts";
-import { judgePush, nextPush } from "../../shared/push.ts";
 import { parseStreamId } from "../../shared/stream-id.ts";
-import type { PushResult } from "../../shared/wire.ts";
+import type { PushResult } from "../../shared/wire/wire.ts";
 
 function entry(seq: number, stream: string): PendingEntry {
   return {

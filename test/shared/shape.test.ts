@@ -1,12 +1,22 @@
 import fc from "fast-check";
 import { expect, expectTypeOf, test } from "vitest";
 import type { ErrorCode } from "../../shared/errors.ts";
-import type { EventMetadata } from "../../shared/event.ts";
+import type { EventMetadata } from "../../shared/event/event.ts";
 import type { ExpectedVersion } from "../../shared/expected-version.ts";
 import type { Json } from "../../shared/json.ts";
 import type { Position, Version } from "../../shared/order.ts";
-import { type FieldShape, type Fields, isList, isOneOf, type Kind, Mismatch, match, type Shape, type Shaped } from "../../shared/shape.ts";
-import * as wire from "../../shared/wire.ts";
+import {
+  type FieldShape,
+  type Fields,
+  isList,
+  isOneOf,
+  type Kind,
+  Mismatch,
+  match,
+  type Shape,
+  type Shaped,
+} from "../../shared/wire/shape.ts";
+import * as wire from "../../shared/wire/wire.ts";
 import { SEED } from "../support/seed.ts";
 
 const NUMBERS = [0, 1, 2 ** 53 - 1];

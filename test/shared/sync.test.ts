@@ -1,11 +1,11 @@
 import { expect, test } from "vitest";
+import { NEW_HISTORY } from "../../shared/device/history.ts";
+import type { PendingEntry } from "../../shared/device/outbox.ts";
+import { advance, type SyncEffect, type SyncInput, type SyncState, startSync, type Unsent } from "../../shared/device/sync.ts";
 import { UnavailableError } from "../../shared/errors.ts";
-import { NEW_HISTORY } from "../../shared/history.ts";
 import { toVersion } from "../../shared/order.ts";
-import type { PendingEntry } from "../../shared/outbox.ts";
 import { parseStreamId } from "../../shared/stream-id.ts";
-import { advance, type SyncEffect, type SyncInput, type SyncState, startSync, type Unsent } from "../../shared/sync.ts";
-import type { PushAnswer } from "../../shared/wire.ts";
+import type { PushAnswer } from "../../shared/wire/wire.ts";
 
 const LOG = "5b6f6a44-41c2-4d5a-9a39-6f0c3ce7f6ad";
 const SETTINGS = {

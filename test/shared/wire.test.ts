@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import { ERROR_CODES, errorOf, HeadwaterError } from "../../shared/errors.ts";
-import * as wire from "../../shared/wire.ts";
+import * as wire from "../../shared/wire/wire.ts";
 
 /** One line for each version of the protocol. A hash that differs is a changed wire: is it one that an older side misreads? */
 const HASHES: Readonly<Record<number, string>> = {

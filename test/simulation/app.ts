@@ -1,8 +1,9 @@
 /** What an app does in a tab: it reads, appends on what it read, syncs, and gives conflicts an end. */
-import type { Commit } from "../../shared/commit.ts";
-import type { EventBody } from "../../shared/event.ts";
+
+import type { ParkedEntry } from "../../shared/device/outbox.ts";
+import type { Commit } from "../../shared/event/commit.ts";
+import type { EventBody } from "../../shared/event/event.ts";
 import type { ExpectedVersion } from "../../shared/expected-version.ts";
-import type { ParkedEntry } from "../../shared/outbox.ts";
 import { parseStreamId } from "../../shared/stream-id.ts";
 import { type Device, seenConflict } from "./device.ts";
 import type { Ground } from "./ground.ts";

@@ -2,9 +2,10 @@
  * Deliberate bugs, each of them another value of one of the world's rules. A simulation that does not find them proves nothing when
  * it finds none: `bugs.test.ts` runs each until it is caught, and holds that every checker has caught one.
  */
+
+import type { Step, SyncInput, SyncState } from "../../shared/device/sync.ts";
 import { InvalidRequestError } from "../../shared/errors.ts";
 import { toVersion } from "../../shared/order.ts";
-import type { Step, SyncInput, SyncState } from "../../shared/sync.ts";
 import { timeAt } from "./ground.ts";
 import type { Params } from "./params.ts";
 import { RULES, type Rules } from "./rules.ts";

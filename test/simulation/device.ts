@@ -1,9 +1,10 @@
 /** A device: its storage, the tabs that share it, the lock that elects one of them, and what they tell each other. */
+
+import type { ParkedEntry } from "../../shared/device/outbox.ts";
+import type { Resolve } from "../../shared/device/resolution.ts";
 import { HeadwaterError } from "../../shared/errors.ts";
-import type { ConfirmedEvent } from "../../shared/event.ts";
+import type { ConfirmedEvent } from "../../shared/event/event.ts";
 import { toVersion } from "../../shared/order.ts";
-import type { ParkedEntry } from "../../shared/outbox.ts";
-import type { Resolve } from "../../shared/resolution.ts";
 import { type Answer, failure, type Reply } from "./answers.ts";
 import type { HeldToken, SeenConflict, SeenEvent } from "./checkers/observation.ts";
 import { type Ground, timeAt } from "./ground.ts";

@@ -1,5 +1,5 @@
 /** The app's handler of a store's subscription at the edge: it is slow, refuses some events, is killed by others, and is down for a while. */
-import type { ConfirmedEvent } from "../../shared/event.ts";
+import type { ConfirmedEvent } from "../../shared/event/event.ts";
 import type { Ground } from "./ground.ts";
 
 /** Milliseconds after which a handler is taken to have refused, as `worker/subscription.ts` has it by default. */

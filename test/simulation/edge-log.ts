@@ -1,11 +1,11 @@
 /** The log of one store, as `worker/log-object.ts` and `worker/feed-page.ts` have it. */
 import { unreachable } from "../../shared/assert.ts";
 import { LogMismatchError, PositionAheadError } from "../../shared/errors.ts";
-import type { ConfirmedEvent, RecordedEvent } from "../../shared/event.ts";
+import type { ConfirmedEvent, RecordedEvent } from "../../shared/event/event.ts";
 import { feedFilter } from "../../shared/feed-filter.ts";
 import { START_MARK } from "../../shared/mark.ts";
 import { type Position, toPosition, toVersion } from "../../shared/order.ts";
-import type { FeedPage, FeedQuery } from "../../shared/wire.ts";
+import type { FeedPage, FeedQuery } from "../../shared/wire/wire.ts";
 import type { Ground } from "./ground.ts";
 
 /** What it has stored. */

@@ -1,7 +1,7 @@
 /** A push of many streams' commits, as `worker/push.ts` takes it: streams side by side, then one publication for all of them. */
 import { assert } from "../../shared/assert.ts";
-import type { Commit } from "../../shared/commit.ts";
-import type { PushAnswer, PushResult } from "../../shared/wire.ts";
+import type { Commit } from "../../shared/event/commit.ts";
+import type { PushAnswer, PushResult } from "../../shared/wire/wire.ts";
 import { type Answer, failure, type Reply } from "./answers.ts";
 import type { LogInstance, PublicationAnswer, Published, Run } from "./edge-log.ts";
 import type { ObjectHost } from "./edge-objects.ts";

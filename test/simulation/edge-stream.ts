@@ -1,11 +1,11 @@
 /** One stream at the edge, and its only writer: as `worker/stream-object.ts` has it. */
 import type { RecordedBody } from "../../shared/append.ts";
 import { unreachable } from "../../shared/assert.ts";
-import type { Commit } from "../../shared/commit.ts";
 import { StreamNotFoundError, UnavailableError } from "../../shared/errors.ts";
-import type { RecordedEvent } from "../../shared/event.ts";
+import type { Commit } from "../../shared/event/commit.ts";
+import type { RecordedEvent } from "../../shared/event/event.ts";
 import { toVersion } from "../../shared/order.ts";
-import type { PushResult } from "../../shared/wire.ts";
+import type { PushResult } from "../../shared/wire/wire.ts";
 import type { Reply } from "./answers.ts";
 import type { LogInstance, PublicationAnswer, Run } from "./edge-log.ts";
 import type { ObjectHost } from "./edge-objects.ts";

@@ -3,7 +3,7 @@
  * so that a world goes on as it would without; what happens to the log happens to its side of it too.
  */
 
-import type { LogEnd } from "../../shared/edge-subscription.ts";
+import type { LogEnd } from "../../shared/edge/subscription.ts";
 import { START_MARK } from "../../shared/mark.ts";
 import type { SubscriptionPolicy } from "../../shared/subscription.ts";
 import { ObjectAlarm } from "./edge-alarm.ts";

@@ -1,10 +1,10 @@
 /** A subscription of one store at the edge, as `worker/subscription-object.ts` has it: all work is done by its alarm. */
 import { backoff } from "../../shared/backoff.ts";
-import { type LogEnd, type Looked, lookedOf, type Standing, standingAt } from "../../shared/edge-subscription.ts";
+import { type LogEnd, type Looked, lookedOf, type Standing, standingAt } from "../../shared/edge/subscription.ts";
 import { LogMismatchError, PositionAheadError } from "../../shared/errors.ts";
-import type { ConfirmedEvent } from "../../shared/event.ts";
+import type { ConfirmedEvent } from "../../shared/event/event.ts";
 import { beginningOf, type SubscriptionPolicy } from "../../shared/subscription.ts";
-import type { FeedPage, FeedQuery } from "../../shared/wire.ts";
+import type { FeedPage, FeedQuery } from "../../shared/wire/wire.ts";
 import type { Reply } from "./answers.ts";
 import type { Handler } from "./edge-handler.ts";
 import { type Ground, timeAt } from "./ground.ts";

@@ -1,7 +1,7 @@
 /** The edge: Workers that answer over HTTP, and the objects behind them. */
-import type { Commit } from "../../shared/commit.ts";
-import type { RecordedEvent } from "../../shared/event.ts";
-import type { AppendAnswer, FeedPage, FeedQuery, PushAnswer } from "../../shared/wire.ts";
+import type { Commit } from "../../shared/event/commit.ts";
+import type { RecordedEvent } from "../../shared/event/event.ts";
+import type { AppendAnswer, FeedPage, FeedQuery, PushAnswer } from "../../shared/wire/wire.ts";
 import { failure, type Reply } from "./answers.ts";
 import type { HeldToken } from "./checkers/observation.ts";
 import { ALARM_TRIES, alarmAgain } from "./edge-alarm.ts";

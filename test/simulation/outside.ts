@@ -1,8 +1,8 @@
 /** Others at the edge, over HTTP: a writer, readers of the feed and of streams, and one who has no business there. */
-import type { Commit } from "../../shared/commit.ts";
-import type { RecordedEvent } from "../../shared/event.ts";
+import type { Commit } from "../../shared/event/commit.ts";
+import type { RecordedEvent } from "../../shared/event/event.ts";
 import { parseStreamId } from "../../shared/stream-id.ts";
-import type { AppendAnswer, FeedPage } from "../../shared/wire.ts";
+import type { AppendAnswer, FeedPage } from "../../shared/wire/wire.ts";
 import type { Budget } from "./app.ts";
 import type { HeldToken } from "./checkers/observation.ts";
 import type { Edge } from "./edge.ts";

@@ -1,5 +1,5 @@
 /** Commits that the edge has something against, as their data says: what a real one would find by itself. */
-import type { EventBody } from "../../shared/event.ts";
+import type { EventBody } from "../../shared/event/event.ts";
 
 /** `fails`: the stream's object throws, always. `refused`: a 4xx for the whole push. `rejected`: by itself. `large`: a 413. */
 export type Poison = "fails" | "refused" | "rejected" | "large";

@@ -1,6 +1,7 @@
 /** The app's own rules for commits that others were faster than, as `onConflict` and the table of commuting types give them. */
-import type { ConfirmedEvent, EventBody } from "../../shared/event.ts";
-import { byCommutation, type CommutingPair, type Contested, type Resolution, type Resolve } from "../../shared/resolution.ts";
+
+import { byCommutation, type CommutingPair, type Contested, type Resolution, type Resolve } from "../../shared/device/resolution.ts";
+import type { ConfirmedEvent, EventBody } from "../../shared/event/event.ts";
 import type { Ground } from "./ground.ts";
 import type { AppRule } from "./params.ts";
 

@@ -3,9 +3,18 @@
  * object: a deliberate bug (`bugs.ts`) is another value of one of these.
  */
 import { decideAppend } from "../../shared/append.ts";
-import { begunAnew, isContinued } from "../../shared/continued.ts";
-import { decideAgain } from "../../shared/decider.ts";
-import { afterHandOver, afterLook, continuedIn, dueOf, standingIn, unlessOvertaken } from "../../shared/device-subscription.ts";
+import { begunAnew, isContinued } from "../../shared/device/continued.ts";
+import { decideAgain } from "../../shared/device/decider.ts";
+import { decidePage, type History, isWithin } from "../../shared/device/history.ts";
+import { isAbandoned, mayWrite, nextTerm } from "../../shared/device/leadership.ts";
+import { arrivedAfterAll, type PendingEntry, parkFrom, reconcile, supersede } from "../../shared/device/outbox.ts";
+import { detach, rebaseParked } from "../../shared/device/parked.ts";
+import { foldFrom, foldRows } from "../../shared/device/projection.ts";
+import { withScope } from "../../shared/device/scope.ts";
+import { isUsable, isWorthTaking } from "../../shared/device/snapshot.ts";
+import { afterHandOver, afterLook, continuedIn, dueOf, standingIn, unlessOvertaken } from "../../shared/device/subscription.ts";
+import { advance, type Unsent } from "../../shared/device/sync.ts";
+import { decidePublication } from "../../shared/edge/publication.ts";
 import {
   afterBatch,
   afterKill,
@@ -23,19 +32,10 @@ import {
   settled,
   waitsUntil,
   wakeTime,
-} from "../../shared/edge-subscription.ts";
-import type { ConfirmedEvent } from "../../shared/event.ts";
-import { decidePage, type History, isWithin } from "../../shared/history.ts";
-import { isAbandoned, mayWrite, nextTerm } from "../../shared/leadership.ts";
-import { decidePublication } from "../../shared/log.ts";
+} from "../../shared/edge/subscription.ts";
+import type { ConfirmedEvent } from "../../shared/event/event.ts";
 import { nextMark } from "../../shared/mark.ts";
-import { arrivedAfterAll, type PendingEntry, parkFrom, reconcile, supersede } from "../../shared/outbox.ts";
-import { detach, rebaseParked } from "../../shared/parked.ts";
-import { foldFrom, foldRows } from "../../shared/projection.ts";
-import { withScope } from "../../shared/scope.ts";
-import { isUsable, isWorthTaking } from "../../shared/snapshot.ts";
 import { nextStep, sizeOfBatch } from "../../shared/subscription.ts";
-import { advance, type Unsent } from "../../shared/sync.ts";
 import { alarmDelay } from "../../worker/alarm-delay.ts";
 import type { HeldToken } from "./checkers/observation.ts";
 import type { SetAside as SetAsideAtEdge } from "./edge-subscription.ts";

@@ -1,15 +1,15 @@
 /** What a device does in one transaction each, as `client/` has it. */
 import type { AppendDecision, RecordedBody } from "../../shared/append.ts";
-import type { Commit } from "../../shared/commit.ts";
-import type { CommandNote } from "../../shared/decider.ts";
+import type { CommandNote } from "../../shared/device/decider.ts";
+import type { History, PageRequest, Scope } from "../../shared/device/history.ts";
+import type { OutboxEntry, ParkedEntry, PendingEntry } from "../../shared/device/outbox.ts";
+import type { Refused } from "../../shared/device/push.ts";
+import type { Resolve } from "../../shared/device/resolution.ts";
 import { EventIdReusedError, InvalidRequestError } from "../../shared/errors.ts";
-import type { ConfirmedEvent } from "../../shared/event.ts";
-import type { History, PageRequest, Scope } from "../../shared/history.ts";
+import type { Commit } from "../../shared/event/commit.ts";
+import type { ConfirmedEvent } from "../../shared/event/event.ts";
 import { toVersion } from "../../shared/order.ts";
-import type { OutboxEntry, ParkedEntry, PendingEntry } from "../../shared/outbox.ts";
-import type { Refused } from "../../shared/push.ts";
-import type { Resolve } from "../../shared/resolution.ts";
-import type { FeedPage } from "../../shared/wire.ts";
+import type { FeedPage } from "../../shared/wire/wire.ts";
 import type { PageWrite, Rules } from "./rules.ts";
 import type { Content } from "./storage.ts";
 

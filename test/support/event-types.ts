@@ -1,7 +1,7 @@
 /** Event types as an app might have them, by three kinds of schemas. */
 import * as v from "valibot";
 import { z } from "zod";
-import { defineEventTypes, type StandardSchema } from "../../shared/event-types.ts";
+import { defineEventTypes, type StandardSchema } from "../../shared/event/event-types.ts";
 
 /** Written by hand, and answers a promise. */
 const text: StandardSchema<{ text: string }> = {

@@ -1,6 +1,6 @@
 /** Tokens for an edge that has the same secret. */
 import { SignJWT } from "jose";
-import { GRANTS_CLAIM } from "../../shared/token.ts";
+import { GRANTS_CLAIM } from "../../shared/edge/token.ts";
 
 export const SECRET = "0123456789abcdef0123456789abcdef";
 

@@ -2,8 +2,8 @@
 import * as v from "valibot";
 import { z } from "zod";
 import { connectStore } from "../../client/http.ts";
-import type { NewEvent, RecordedEvent } from "../../shared/event.ts";
-import { defineEventTypes, type EventOf, isEventOf, upcastEvents } from "../../shared/event-types.ts";
+import type { NewEvent, RecordedEvent } from "../../shared/event/event.ts";
+import { defineEventTypes, type EventOf, isEventOf, upcastEvents } from "../../shared/event/event-types.ts";
 import type { Json } from "../../shared/json.ts";
 
 type Equal<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false;

@@ -2,9 +2,9 @@
 import { createExecutionContext, env } from "cloudflare:test";
 import { expect, test } from "vitest";
 import { connectStore } from "../../client/http.ts";
-import type { ConfirmedEvent } from "../../shared/event.ts";
-import { defineEventTypes, type EventTypes, type StandardSchema } from "../../shared/event-types.ts";
-import type { PushAnswer } from "../../shared/wire.ts";
+import type { ConfirmedEvent } from "../../shared/event/event.ts";
+import { defineEventTypes, type EventTypes, type StandardSchema } from "../../shared/event/event-types.ts";
+import type { PushAnswer } from "../../shared/wire/wire.ts";
 import { createEdge, type EdgeEnv, type EdgeSettings } from "../../worker/index.ts";
 import { completeSubscriptions } from "../../worker/subscription.ts";
 import { eventTypes, requested } from "../support/event-types.ts";

@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { afterEach, expect, test, vi } from "vitest";
 import { markAfter, START_MARK } from "../../shared/mark.ts";
 import { categoryOf } from "../../shared/stream-id.ts";
-import type { FeedPage } from "../../shared/wire.ts";
+import type { FeedPage } from "../../shared/wire/wire.ts";
 import type { PublishedRun } from "../../worker/log-object.ts";
 import { toLines } from "../../worker/run-text.ts";
 import { SEED } from "../support/seed.ts";

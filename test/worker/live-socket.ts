@@ -1,6 +1,6 @@
 /** A reader of the live feed in tests: asks, and waits for what is answered. */
 import { SELF } from "cloudflare:test";
-import type { FeedPage, ProblemDocument } from "../../shared/wire.ts";
+import type { FeedPage, ProblemDocument } from "../../shared/wire/wire.ts";
 
 export type LiveAnswer = FeedPage & { problem: ProblemDocument; renewed: { expiresAt: number | null } };
 

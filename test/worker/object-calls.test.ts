@@ -2,7 +2,7 @@
 import { runInDurableObject } from "cloudflare:test";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { DEFAULT_LIMITS } from "../../shared/limits.ts";
-import type { PushAnswer } from "../../shared/wire.ts";
+import type { PushAnswer } from "../../shared/wire/wire.ts";
 import { event, newStore } from "./edge-calls.ts";
 import { fetchWatched, platformError, watchedEnv } from "./watched-env.ts";
 

@@ -1,7 +1,7 @@
 /** What an earlier version wrote, and what it calls: `skew/` is kept as it was, a later version's rows get a file beside it. */
 import { createExecutionContext, env, evictDurableObject, runInDurableObject } from "cloudflare:test";
 import { expect, onTestFinished, test } from "vitest";
-import { EVERYTHING } from "../../shared/grants.ts";
+import { EVERYTHING } from "../../shared/edge/grants.ts";
 import { createEdge, LogObject } from "../../worker/index.ts";
 import { event, newStore, type TestStore } from "./edge-calls.ts";
 import storageFile from "./skew/storage-1.json?raw";

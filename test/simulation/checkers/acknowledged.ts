@@ -1,5 +1,5 @@
 /** Invariant 1: an acknowledged event is never lost, at the edge or on the device. */
-import type { RecordedEvent } from "../../../shared/event.ts";
+import type { RecordedEvent } from "../../../shared/event/event.ts";
 import { Checker } from "./checker.ts";
 import { Commits, foundIn } from "./commits.ts";
 import { Lives } from "./lives.ts";

@@ -1,6 +1,6 @@
 /** The commits that each device has made, and where its user last saw each of them. */
-import type { Commit } from "../../../shared/commit.ts";
-import type { EventBody } from "../../../shared/event.ts";
+import type { Commit } from "../../../shared/event/commit.ts";
+import type { EventBody } from "../../../shared/event/event.ts";
 import type { Observation, SeenConflict, SeenEvent } from "./observation.ts";
 
 export interface Tracked {

@@ -8,8 +8,9 @@
  * go; unless an operator has taken them away, or a reset has parked it while it was on its way. And what the edge has may be replaced by the
  * app's rule where the app appends it again after a reset, on a device that does not know it any more.
  */
+
+import { isWithin, type Scope } from "../../../shared/device/history.ts";
 import { exactVersion } from "../../../shared/expected-version.ts";
-import { isWithin, type Scope } from "../../../shared/history.ts";
 import { poisonOf } from "../poison.ts";
 import { Checker } from "./checker.ts";
 import { before, Commits, foundIn, type Places, type Tracked } from "./commits.ts";

@@ -2,8 +2,9 @@
  * Invariant 5: when the network heals, all devices hold the same confirmed streams, equal to the edge's. And what `sync()` has
  * promised when it resolves: what the device had before the call is pending no more.
  */
-import type { ConfirmedEvent, RecordedEvent } from "../../../shared/event.ts";
-import { isWithin, type Scope } from "../../../shared/history.ts";
+
+import { isWithin, type Scope } from "../../../shared/device/history.ts";
+import type { ConfirmedEvent, RecordedEvent } from "../../../shared/event/event.ts";
 import { Checker } from "./checker.ts";
 import { Commits, type Tracked } from "./commits.ts";
 import { Lives } from "./lives.ts";

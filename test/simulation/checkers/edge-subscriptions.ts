@@ -8,7 +8,7 @@
  * So does what was refused last, where an operator puts an older copy of the log in its place before it was tried again: another event
  * stands there then.
  */
-import type { ConfirmedEvent } from "../../../shared/event.ts";
+import type { ConfirmedEvent } from "../../../shared/event/event.ts";
 import { OF_SUBSCRIPTION } from "../models/ledger.ts";
 import { Checker } from "./checker.ts";
 import type { Observation } from "./observation.ts";

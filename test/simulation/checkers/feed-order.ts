@@ -2,7 +2,7 @@
  * Invariant 4: the feed holds each stream's events in version order; an event whose receipt carried a position stands before
  * every event that was sent after that receipt; and a prefix of the log, once read, never changes.
  */
-import type { EventBody } from "../../../shared/event.ts";
+import type { EventBody } from "../../../shared/event/event.ts";
 import { Checker } from "./checker.ts";
 import { Lives } from "./lives.ts";
 import type { Observation } from "./observation.ts";

@@ -1,6 +1,6 @@
 /** Invariant 8: a recorded event never changes. */
 import { sameContent } from "../../../shared/append.ts";
-import type { EventBody, RecordedEvent } from "../../../shared/event.ts";
+import type { EventBody, RecordedEvent } from "../../../shared/event/event.ts";
 import { Checker } from "./checker.ts";
 import { Lives } from "./lives.ts";
 import type { Observation } from "./observation.ts";

@@ -2,7 +2,7 @@
  * The histories that a store had, one after the other: a new one begins wherever its operator puts something else in the log's
  * place. What is known of each comes from readers of the feed, and from the operator, who reads it out before it ends.
  */
-import type { ConfirmedEvent } from "../../../shared/event.ts";
+import type { ConfirmedEvent } from "../../../shared/event/event.ts";
 import type { Observation } from "./observation.ts";
 
 export interface Life {

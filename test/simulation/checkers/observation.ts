@@ -1,11 +1,12 @@
 /** What somebody could see from outside: the apps on the devices, readers and writers at the edge, and its operator. */
-import type { Commit } from "../../../shared/commit.ts";
-import type { CommandNote } from "../../../shared/decider.ts";
+
+import type { CommandNote } from "../../../shared/device/decider.ts";
+import type { Scope } from "../../../shared/device/history.ts";
+import type { FoundRow } from "../../../shared/device/projection.ts";
 import type { ErrorCode, HeadwaterError } from "../../../shared/errors.ts";
-import type { ConfirmedEvent, EventBody, RecordedEvent } from "../../../shared/event.ts";
-import type { Scope } from "../../../shared/history.ts";
-import type { FoundRow } from "../../../shared/projection.ts";
-import type { AppendAnswer, FeedPage } from "../../../shared/wire.ts";
+import type { Commit } from "../../../shared/event/commit.ts";
+import type { ConfirmedEvent, EventBody, RecordedEvent } from "../../../shared/event/event.ts";
+import type { AppendAnswer, FeedPage } from "../../../shared/wire/wire.ts";
 import type { Ledger, LedgerVersion } from "../models/ledger.ts";
 
 /** An event as a device's app reads it. */

@@ -2,7 +2,7 @@
  * Invariant 10: a device never merges the history of another log. What it shows as confirmed belongs to one history that its
  * store has or had, never to two of them.
  */
-import type { ConfirmedEvent } from "../../../shared/event.ts";
+import type { ConfirmedEvent } from "../../../shared/event/event.ts";
 import { Checker } from "./checker.ts";
 import { type Life, Lives } from "./lives.ts";
 import type { Observation, SeenEvent } from "./observation.ts";

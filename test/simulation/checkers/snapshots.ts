@@ -1,5 +1,5 @@
 /** A stream's state is the fold of its events from nothing, whatever it was read from. */
-import { fold } from "../../../shared/decider.ts";
+import { fold } from "../../../shared/device/decider.ts";
 import { ledgerOf } from "../models/ledger.ts";
 import { Checker } from "./checker.ts";
 import type { Observation } from "./observation.ts";

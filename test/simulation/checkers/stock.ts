@@ -6,7 +6,7 @@
  * everything else answers for it, and the shelf is not looked at any more. Where an older copy was put back, what was decided on the
  * events that are gone may stand behind others.
  */
-import type { EventBody } from "../../../shared/event.ts";
+import type { EventBody } from "../../../shared/event/event.ts";
 import { Checker } from "./checker.ts";
 import type { Observation, SeenConflict } from "./observation.ts";
 import { PutBack } from "./put-back.ts";

@@ -3,8 +3,9 @@
  * passes none that was neither handled nor is listed as set aside. Where a device follows more than it did, the rest comes between, so that
  * the order is held against devices that follow everything; that nothing was left out, against all.
  */
-import type { ConfirmedEvent } from "../../../shared/event.ts";
-import { isWithin, type Scope } from "../../../shared/history.ts";
+
+import { isWithin, type Scope } from "../../../shared/device/history.ts";
+import type { ConfirmedEvent } from "../../../shared/event/event.ts";
 import { OF_SUBSCRIPTION } from "../models/ledger.ts";
 import { Checker } from "./checker.ts";
 import type { Observation } from "./observation.ts";

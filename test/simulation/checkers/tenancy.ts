@@ -2,7 +2,7 @@
  * Invariant 9: nobody learns an event, a stream id, a type or a count that their grants do not cover: not of another store, and
  * not by a token that is valid no more.
  */
-import type { EventBody } from "../../../shared/event.ts";
+import type { EventBody } from "../../../shared/event/event.ts";
 import { Checker } from "./checker.ts";
 import type { HeldToken, Observation } from "./observation.ts";
 

@@ -1,7 +1,7 @@
 /** Commands whose stream has moved under them, decided again, as `client/model/resolver.ts` has it. */
-import type { AnyDecider, DecidedEvent } from "../../../shared/decider.ts";
-import type { ConfirmedEvent, EventBody } from "../../../shared/event.ts";
-import type { Contested, Resolution, Resolve } from "../../../shared/resolution.ts";
+import type { AnyDecider, DecidedEvent } from "../../../shared/device/decider.ts";
+import type { Contested, Resolution, Resolve } from "../../../shared/device/resolution.ts";
+import type { ConfirmedEvent, EventBody } from "../../../shared/event/event.ts";
 import { stock } from "../../support/stock.ts";
 import type { Ground } from "../ground.ts";
 

@@ -1,6 +1,7 @@
 /** What the apps of the worlds fold: a stream's state, in two versions of the app, and the rows of a projection. */
+
+import type { Projection } from "../../../shared/device/projection.ts";
 import { readerFilter } from "../../../shared/feed-filter.ts";
-import type { Projection } from "../../../shared/projection.ts";
 
 interface Folded {
   readonly id: string;

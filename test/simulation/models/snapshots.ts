@@ -1,6 +1,6 @@
 /** A stream's state from its snapshot, as `client/model/aggregates.ts` has it. */
-import { fold } from "../../../shared/decider.ts";
-import type { SnapshotFacts } from "../../../shared/snapshot.ts";
+import { fold } from "../../../shared/device/decider.ts";
+import type { SnapshotFacts } from "../../../shared/device/snapshot.ts";
 import type { SeenEvent } from "../checkers/observation.ts";
 import type { Tab } from "../tab.ts";
 import { writes } from "./derived.ts";

@@ -1,7 +1,8 @@
 /** An app that fills a shelf and takes from it, by commands, as `client/model/handle.ts` has it. */
-import type { Commit } from "../../../shared/commit.ts";
-import { type CommandNote, type DecidedEvent, decideCommand, fold } from "../../../shared/decider.ts";
-import type { EventBody } from "../../../shared/event.ts";
+
+import { type CommandNote, type DecidedEvent, decideCommand, fold } from "../../../shared/device/decider.ts";
+import type { Commit } from "../../../shared/event/commit.ts";
+import type { EventBody } from "../../../shared/event/event.ts";
 import { copyJson } from "../../../shared/json.ts";
 import { parseStreamId } from "../../../shared/stream-id.ts";
 import { type StockCommand, type StockEvent, stock } from "../../support/stock.ts";

@@ -1,4 +1,6 @@
 /** An app's handler under a name, run by one tab at a time, as `client/model/subscriber.ts` has it. */
+
+import { type History, isWithin } from "../../../shared/device/history.ts";
 import {
   afterReplay,
   askedToBegin,
@@ -9,9 +11,8 @@ import {
   type Due,
   type StandingIn,
   stoppedByHistory,
-} from "../../../shared/device-subscription.ts";
-import type { ConfirmedEvent } from "../../../shared/event.ts";
-import { type History, isWithin } from "../../../shared/history.ts";
+} from "../../../shared/device/subscription.ts";
+import type { ConfirmedEvent } from "../../../shared/event/event.ts";
 import { NO_EVENTS, withEvent } from "../../../shared/mark.ts";
 import type { SubscriptionPolicy } from "../../../shared/subscription.ts";
 import type { Device } from "../device.ts";

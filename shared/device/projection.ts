@@ -7,13 +7,13 @@
  * ones over the few rows that they touch, in memory: whatever becomes of them, there is nothing stored to take back.
  */
 
+import { InvalidRequestError } from "../errors.ts";
+import type { RecordedEvent } from "../event/event.ts";
+import { sameJson } from "../json.ts";
+import { parseCount } from "../limits.ts";
+import { isOrdinal } from "../order.ts";
 import { isContinued } from "./continued.ts";
-import { InvalidRequestError } from "./errors.ts";
-import type { RecordedEvent } from "./event.ts";
 import type { Scope } from "./history.ts";
-import { sameJson } from "./json.ts";
-import { parseCount } from "./limits.ts";
-import { isOrdinal } from "./order.ts";
 
 /** Fields of a row by which rows can be found: they may hold a text or a number. */
 export type IndexField<Row> = {

@@ -5,10 +5,11 @@
  * The idea that operations which commute need no deciding is that of commutative replicated data types (Shapiro et al.,
  * 2011); here it is only ever declared by the app, never guessed.
  */
+
+import type { EventBody } from "../event/event.ts";
+import type { ExpectedVersion } from "../expected-version.ts";
+import type { Version } from "../order.ts";
 import type { CommandNote } from "./decider.ts";
-import type { EventBody } from "./event.ts";
-import type { ExpectedVersion } from "./expected-version.ts";
-import type { Version } from "./order.ts";
 
 /** A pending commit and what stands against it. */
 export interface Contested<E> {

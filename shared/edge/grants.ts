@@ -2,8 +2,8 @@
  * Who may do what: grants name stores, streams and actions, and whatever no grant names is denied. One rule for every way to
  * append and to read, so that none of them shows more than another.
  */
-import { UnauthenticatedError } from "./errors.ts";
-import { Mismatch, match, type Shaped } from "./shape.ts";
+import { UnauthenticatedError } from "../errors.ts";
+import { Mismatch, match, type Shaped } from "../wire/shape.ts";
 
 export type Action = "read" | "append" | "admin";
 

@@ -1,5 +1,5 @@
 /** What each error code says, for people who have nothing more precise: kept apart from `errors.ts`, so that no bundle carries it in vain. */
-import { type ErrorCode, type HeadwaterError, OTHER_HISTORY, STORE_CLOSED } from "./errors.ts";
+import { type ErrorCode, type HeadwaterError, OTHER_HISTORY, STORE_CLOSED } from "../errors.ts";
 
 export const ERROR_TITLES: Readonly<Record<ErrorCode, string>> = {
   "invalid-request": "The request is not one that the store understands; `field` names what to mend.",

@@ -1,10 +1,10 @@
 /** From what an app or a request hands over to a commit that can be decided: checked, complete, within the limits. */
-import { InvalidRequestError, PayloadTooLargeError } from "./errors.ts";
+import { InvalidRequestError, PayloadTooLargeError } from "../errors.ts";
+import { type ExpectedVersion, parseExpectedVersion } from "../expected-version.ts";
+import { copyJson } from "../json.ts";
+import { type Limits, NAME_LENGTH, parseCount } from "../limits.ts";
+import { parseStreamId, type StreamId } from "../stream-id.ts";
 import type { EventBody, EventMetadata } from "./event.ts";
-import { type ExpectedVersion, parseExpectedVersion } from "./expected-version.ts";
-import { copyJson } from "./json.ts";
-import { type Limits, NAME_LENGTH, parseCount } from "./limits.ts";
-import { parseStreamId, type StreamId } from "./stream-id.ts";
 
 /** Events of one stream that are appended together: all of them or none. */
 export interface Commit {

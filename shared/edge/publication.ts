@@ -13,8 +13,8 @@
  *
  * What it does not do: choose between two writers of a stream. A stream has one writer, its object.
  */
-import { assert } from "./assert.ts";
-import { toVersion, type Version } from "./order.ts";
+import { assert } from "../assert.ts";
+import { toVersion, type Version } from "../order.ts";
 
 export type PublicationDecision =
   /** The events from this version on are new and follow the head. */

@@ -21,11 +21,11 @@
  *
  * What is `json`, `object` or `unknown` is neither looked into nor copied.
  */
-import { type ErrorCode, isErrorCode } from "./errors.ts";
-import type { EventMetadata } from "./event.ts";
-import { type ExpectedVersion, isExpectedVersion } from "./expected-version.ts";
-import { isObject, type Json, type JsonObject } from "./json.ts";
-import { isOrdinal, type Position, type Version } from "./order.ts";
+import { type ErrorCode, isErrorCode } from "../errors.ts";
+import type { EventMetadata } from "../event/event.ts";
+import { type ExpectedVersion, isExpectedVersion } from "../expected-version.ts";
+import { isObject, type Json, type JsonObject } from "../json.ts";
+import { isOrdinal, type Position, type Version } from "../order.ts";
 
 export interface Kinds {
   string: string;

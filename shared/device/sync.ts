@@ -38,13 +38,13 @@
  *
  * What it does not do: decide what becomes of commits (`outbox.ts`, `push.ts`, `history.ts`), keep time, draw numbers.
  */
-import { assert } from "./assert.ts";
-import { type Backoff, backoff } from "./backoff.ts";
-import { type HeadwaterError, LogMismatchError, remedyOf, UnavailableError } from "./errors.ts";
+import { assert } from "../assert.ts";
+import { type Backoff, backoff } from "../backoff.ts";
+import { type HeadwaterError, LogMismatchError, remedyOf, UnavailableError } from "../errors.ts";
+import type { FeedPage, FeedQuery, PushAnswer } from "../wire/wire.ts";
 import { type History, nextPage, type PageRequest, pageQuery } from "./history.ts";
 import type { PendingEntry } from "./outbox.ts";
 import { judgePush, nextPush, type PushBounds, type Refused, rejection } from "./push.ts";
-import type { FeedPage, FeedQuery, PushAnswer } from "./wire.ts";
 
 export interface SyncSettings {
   /** Whether it works by itself, or only for those who ask. */

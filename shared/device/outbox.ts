@@ -16,15 +16,15 @@
  *
  * What it does not do: send, store or wait. `client/` does.
  */
-import { type Refusal, reusedMessage, sameContent } from "./append.ts";
-import { assert } from "./assert.ts";
+import { type Refusal, reusedMessage, sameContent } from "../append.ts";
+import { assert } from "../assert.ts";
+import type { ErrorCode } from "../errors.ts";
+import type { EventBody } from "../event/event.ts";
+import { conflictMessage, type ExpectedVersion, exactVersion } from "../expected-version.ts";
+import { toVersion, type Version } from "../order.ts";
+import type { StreamId } from "../stream-id.ts";
 import type { CommandNote } from "./decider.ts";
-import type { ErrorCode } from "./errors.ts";
-import type { EventBody } from "./event.ts";
-import { conflictMessage, type ExpectedVersion, exactVersion } from "./expected-version.ts";
-import { toVersion, type Version } from "./order.ts";
 import type { Resolve } from "./resolution.ts";
-import type { StreamId } from "./stream-id.ts";
 
 interface Entry {
   /** Place in the outbox: entries are pushed in this order. */

@@ -6,11 +6,11 @@
  * A schema accepts or refuses, and changes nothing: it is asked of a copy, and what it answers beside its issues is let go of. What is
  * appended must be what was handed over: it is compared when it is sent again, and is what other devices are brought.
  */
-import { assert } from "./assert.ts";
-import { InvalidRequestError } from "./errors.ts";
+import { assert } from "../assert.ts";
+import { InvalidRequestError } from "../errors.ts";
+import { copyJson } from "../json.ts";
 import type { EventBody } from "./event.ts";
 import type { EventTypes } from "./event-types.ts";
-import { copyJson } from "./json.ts";
 import { refusalOf, type Settled } from "./standard-schema.ts";
 
 /** Versions that are taken: an app appends the current one of its own; the edge hears from apps of before, too. */

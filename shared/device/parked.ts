@@ -2,9 +2,9 @@
  * Ways out of the outbox and back that an app asks for: letting go of the history that commits were made on, and having a parked one again.
  * What sync does with the outbox by itself is in `outbox.ts`.
  */
-import { type AppendDecision, decideAppend, type StreamFacts } from "./append.ts";
-import { exactVersion } from "./expected-version.ts";
-import { NO_STREAM, toVersion } from "./order.ts";
+import { type AppendDecision, decideAppend, type StreamFacts } from "../append.ts";
+import { exactVersion } from "../expected-version.ts";
+import { NO_STREAM, toVersion } from "../order.ts";
 import { behind, lastVersionOf, type OutboxEntry, type ParkedEntry, type ParkReason, type PendingEntry, park, placed } from "./outbox.ts";
 
 /**

@@ -15,13 +15,10 @@
  *      whoever asks something meanwhile overruled, nor does a handler that was ended, and answers late, take the checkpoint back. What
  *      came of a replay stands nevertheless.
  */
-import { assert } from "./assert.ts";
-import { isContinued } from "./continued.ts";
-import type { ConfirmedEvent } from "./event.ts";
-import { type History, NEW_HISTORY, type Scope } from "./history.ts";
-import { sameJson } from "./json.ts";
-import { NO_EVENTS, withEvent } from "./mark.ts";
-import { withScope } from "./scope.ts";
+import { assert } from "../assert.ts";
+import type { ConfirmedEvent } from "../event/event.ts";
+import { sameJson } from "../json.ts";
+import { NO_EVENTS, withEvent } from "../mark.ts";
 import {
   afterHandled,
   afterPassed,
@@ -36,7 +33,10 @@ import {
   stopped,
   waitAfter,
   waitLeft,
-} from "./subscription.ts";
+} from "../subscription.ts";
+import { isContinued } from "./continued.ts";
+import { type History, NEW_HISTORY, type Scope } from "./history.ts";
+import { withScope } from "./scope.ts";
 
 /** An event that was refused too often. */
 export interface SetAside {

@@ -12,8 +12,8 @@
  *  7.  what stands behind the checkpoint is read with the log's id and mark there: another history stops the subscription;
  *  7b. news does not shorten a wait.
  */
-import { unreachable } from "./assert.ts";
-import { START_MARK } from "./mark.ts";
+import { unreachable } from "../assert.ts";
+import { START_MARK } from "../mark.ts";
 import {
   afterHandled,
   afterPassed,
@@ -26,7 +26,7 @@ import {
   startAt,
   stopped,
   waitAfter,
-} from "./subscription.ts";
+} from "../subscription.ts";
 
 export interface Standing {
   /** The log that it follows, and its mark at the checkpoint; null where that is not known yet. */

@@ -5,7 +5,7 @@
  * Messages are shapes, see `shape.ts`: plain data, so that a bundle has the ones that it uses and no others.
  * Events within a request are left to `parseCommit`, which checks what no shape can say.
  */
-import { type ErrorCode, type ErrorDetails, errorOf, type HeadwaterError, InvalidRequestError } from "./errors.ts";
+import { type ErrorCode, type ErrorDetails, errorOf, type HeadwaterError, InvalidRequestError } from "../errors.ts";
 import { Mismatch, match, type Shape, type Shaped } from "./shape.ts";
 
 /** Raised with every change that an older side would misread. */

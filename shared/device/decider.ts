@@ -11,11 +11,11 @@
  * The form is Jérémie Chassaing's: https://thinkbeforecoding.com/post/2021/12/17/functional-event-sourcing-decider.
  */
 
-import { withCauseOf } from "./causation.ts";
-import type { EventBody, EventMetadata } from "./event.ts";
-import type { Json } from "./json.ts";
+import { withCauseOf } from "../event/causation.ts";
+import type { EventBody, EventMetadata } from "../event/event.ts";
+import type { Json } from "../json.ts";
+import { messageOf } from "../thrown.ts";
 import { parkUndecided, type Resolution } from "./resolution.ts";
-import { messageOf } from "./thrown.ts";
 
 /** What a decider makes of a command. */
 export interface DecidedEvent {

@@ -15,10 +15,10 @@
  *  5. the cursor moves only together with the events that it passes, and from where the page was asked for;
  * 10. a page of another log is never applied.
  */
-import type { ConfirmedEvent } from "./event.ts";
-import { sameJson } from "./json.ts";
-import { categoryOf } from "./stream-id.ts";
-import type { FeedPage, FeedQuery } from "./wire.ts";
+import type { ConfirmedEvent } from "../event/event.ts";
+import { sameJson } from "../json.ts";
+import { categoryOf } from "../stream-id.ts";
+import type { FeedPage, FeedQuery } from "../wire/wire.ts";
 
 export interface History {
   /** `device`: this store was never synced and orders its events itself. */

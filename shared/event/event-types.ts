@@ -13,14 +13,14 @@
  * What it does not do: check what upcasters make (`headwater/testing` replays samples through them), or change an event's type.
  */
 
-import { assert } from "./assert.ts";
+import { assert } from "../assert.ts";
+import { InvalidRequestError } from "../errors.ts";
+import { copyJson, type Json } from "../json.ts";
+import { isOrdinal } from "../order.ts";
+import { messageOf } from "../thrown.ts";
 import { isName } from "./commit.ts";
-import { InvalidRequestError } from "./errors.ts";
 import type { EventBody, EventMetadata, RecordedEvent } from "./event.ts";
-import { copyJson, type Json } from "./json.ts";
-import { isOrdinal } from "./order.ts";
 import { isStandardSchema, type StandardSchema } from "./standard-schema.ts";
-import { messageOf } from "./thrown.ts";
 
 export type { StandardSchema };
 

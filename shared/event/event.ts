@@ -1,6 +1,6 @@
 /** The event: as an app hands it over, as it is appended, and as it is recorded. */
-import type { Json } from "./json.ts";
-import type { Position, Version } from "./order.ts";
+import type { Json } from "../json.ts";
+import type { Position, Version } from "../order.ts";
 
 export interface EventMetadata {
   /** The id of the event that began the chain which this one belongs to. */

@@ -8,12 +8,12 @@
  *
  * Invariant 6 of the design's section 9: every commit that was sent gets exactly one of these answers.
  */
-import { assert } from "./assert.ts";
-import type { ErrorCode } from "./errors.ts";
-import { exactVersion } from "./expected-version.ts";
-import { NO_STREAM, toVersion } from "./order.ts";
+import { assert } from "../assert.ts";
+import type { ErrorCode } from "../errors.ts";
+import { exactVersion } from "../expected-version.ts";
+import { NO_STREAM, toVersion } from "../order.ts";
+import type { PushResult } from "../wire/wire.ts";
 import { conflictReason, type ParkReason, type PendingEntry } from "./outbox.ts";
-import type { PushResult } from "./wire.ts";
 
 export interface PushBounds {
   readonly commits: number;
