@@ -2,7 +2,7 @@
 import { type Caused, causedTrees, correlationOf } from "../shared/event/causation.ts";
 import type { ConfirmedEvent, EventBody } from "../shared/event/event.ts";
 import type { ReadAllOptions } from "./event-store.ts";
-import type { Exported } from "./model/export.ts";
+import type { Exported } from "./storage/export.ts";
 
 /** A store on a device, at the edge or in memory. */
 export interface CorrelationSource {

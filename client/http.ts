@@ -18,8 +18,8 @@ import {
   streamList,
   streamPage,
 } from "../shared/wire/wire.ts";
-import { createEdgeCall, type EdgeCall, type EdgeOptions, pushCommits, queryOf, readFeed } from "./edge-call.ts";
-import { checkEvents, createReader, type EventTypeOptions } from "./event-checks.ts";
+import { createEdgeCall, type EdgeCall, type EdgeOptions, pushCommits, queryOf, readFeed } from "./edge/edge-call.ts";
+import { tailFeed } from "./edge/tail.ts";
 import type {
   AppendOptions,
   AppendResult,
@@ -29,8 +29,8 @@ import type {
   StreamEvent,
   StreamSlice,
 } from "./event-store.ts";
-import { newEvents } from "./options.ts";
-import { tailFeed } from "./tail.ts";
+import { checkEvents, createReader, type EventTypeOptions } from "./streams/event-checks.ts";
+import { newEvents } from "./tools/options.ts";
 
 export interface ConnectOptions extends EventTypeOptions {
   /** The store at the edge, e.g. `https://events.example.com/v1/permits`. */

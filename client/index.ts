@@ -29,7 +29,8 @@ export type { Json } from "../shared/json.ts";
 export { DEFAULT_LIMITS, type Limits } from "../shared/limits.ts";
 export type { Position, Version } from "../shared/order.ts";
 export { HandlerError } from "../shared/subscription.ts";
-export type { EventTypeOptions } from "./event-checks.ts";
+export type { Conflict } from "./conflicts/conflicts.ts";
+export type { ConflictAnswer, ConflictRules } from "./conflicts/rules.ts";
 export type {
   AppendOptions,
   AppendResult,
@@ -39,16 +40,15 @@ export type {
   StreamEvent,
   StreamSlice,
 } from "./event-store.ts";
-export type { LiveValue } from "./live-value.ts";
-export type { Aggregate, FoldOptions } from "./model/aggregates.ts";
-export type { Conflict } from "./model/conflicts.ts";
-export type { Exported } from "./model/export.ts";
-export type { Handled, HandleOptions } from "./model/handle.ts";
-export type { LiveState } from "./model/live-state.ts";
-export type { ProjectionStatus } from "./model/projector.ts";
-export type { Handler, SubscribeOptions } from "./model/subscriber.ts";
-export type { SubscriptionKeeper, SubscriptionStatus } from "./model/subscription-keeper.ts";
-export type { LiveRows, Table } from "./model/table.ts";
-export type { ConflictAnswer, ConflictRules } from "./rules.ts";
-export type { Connection, Status } from "./status.ts";
+export type { ProjectionStatus } from "./rows/projector.ts";
+export type { LiveRows, Table } from "./rows/table.ts";
+export type { Exported } from "./storage/export.ts";
 export { openStore, type Store, type StoreOptions, type SyncOptions } from "./store.ts";
+export type { Aggregate, FoldOptions } from "./streams/aggregates.ts";
+export type { EventTypeOptions } from "./streams/event-checks.ts";
+export type { Handled, HandleOptions } from "./streams/handle.ts";
+export type { LiveState } from "./streams/live-state.ts";
+export type { SubscriptionKeeper, SubscriptionStatus } from "./subscription/control.ts";
+export type { Handler, SubscribeOptions } from "./subscription/subscriber.ts";
+export type { Connection, Status } from "./sync/status.ts";
+export type { LiveValue } from "./tools/live-value.ts";

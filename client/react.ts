@@ -9,10 +9,10 @@
 import { useMemo, useSyncExternalStore } from "react";
 import type { Folding } from "../shared/device/decider.ts";
 import type { IndexField, RowQuery } from "../shared/device/projection.ts";
-import type { LiveValue } from "./live-value.ts";
-import type { LiveState } from "./model/live-state.ts";
-import type { LiveRows, Table } from "./model/table.ts";
+import type { LiveRows, Table } from "./rows/table.ts";
 import type { Store } from "./store.ts";
+import type { LiveState } from "./streams/live-state.ts";
+import type { LiveValue } from "./tools/live-value.ts";
 
 /** The value as it is, and again after each change. Hand over the same `LiveValue` in each render. */
 export function useLive<T>(live: Pick<LiveValue<T>, "subscribe" | "getSnapshot">): T {

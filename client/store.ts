@@ -11,31 +11,31 @@ import { readerFilter } from "../shared/feed-filter.ts";
 import { completeLimits, type Limits, parseCount } from "../shared/limits.ts";
 import { isOrdinal, type Version } from "../shared/order.ts";
 import { parseStreamId, type StreamId } from "../shared/stream-id.ts";
-import { Appender } from "./appender.ts";
-import { Database, OUTDATED, unlessStorage } from "./database.ts";
-import { historyOf, pagesFrom, pendingCommits, type ReadTx, readHistory, streamEvents, versionOf } from "./device-log.ts";
-import type { EventTypeOptions } from "./event-checks.ts";
+import type { Conflict } from "./conflicts/conflicts.ts";
+import type { ConflictRules, Deciders } from "./conflicts/rules.ts";
 import type { AppendOptions, AppendResult, EventStore, ReadAllOptions, ReadStreamOptions, StreamSlice } from "./event-store.ts";
-import { isFollowing } from "./history.ts";
-import type { Platform } from "./idb.ts";
-import { LiveValue } from "./live-value.ts";
-import type { Aggregate, FoldOptions } from "./model/aggregates.ts";
-import type { Conflict } from "./model/conflicts.ts";
-import type { Exported } from "./model/export.ts";
-import type { Handled, HandleOptions } from "./model/handle.ts";
-import type { Model } from "./model/index.ts";
-import type { Kit, Opened } from "./model/kit.ts";
-import type { LiveState } from "./model/live-state.ts";
-import type { Handler, SubscribeOptions } from "./model/subscriber.ts";
-import type { SubscriptionKeeper } from "./model/subscription-keeper.ts";
-import type { Table } from "./model/table.ts";
-import { newEvents } from "./options.ts";
-import type { OutboxChange } from "./page.ts";
-import type { ConflictRules, Deciders } from "./rules.ts";
-import { eventsOfPages } from "./segments.ts";
-import { type Status, StatusBoard } from "./status.ts";
-import { Syncer } from "./syncer.ts";
-import { Tabs } from "./tabs.ts";
+import type { Kit, Opened } from "./internals.ts";
+import type { Model } from "./later.ts";
+import type { Table } from "./rows/table.ts";
+import { Appender } from "./storage/appender.ts";
+import { Database, OUTDATED, unlessStorage } from "./storage/database.ts";
+import { historyOf, pagesFrom, pendingCommits, type ReadTx, readHistory, streamEvents, versionOf } from "./storage/device-log.ts";
+import type { Exported } from "./storage/export.ts";
+import { isFollowing } from "./storage/history.ts";
+import type { Platform } from "./storage/idb.ts";
+import type { OutboxChange } from "./storage/page.ts";
+import { eventsOfPages } from "./storage/segments.ts";
+import type { Aggregate, FoldOptions } from "./streams/aggregates.ts";
+import type { EventTypeOptions } from "./streams/event-checks.ts";
+import type { Handled, HandleOptions } from "./streams/handle.ts";
+import type { LiveState } from "./streams/live-state.ts";
+import type { SubscriptionKeeper } from "./subscription/control.ts";
+import type { Handler, SubscribeOptions } from "./subscription/subscriber.ts";
+import { type Status, StatusBoard } from "./sync/status.ts";
+import { Syncer } from "./sync/syncer.ts";
+import { Tabs } from "./sync/tabs.ts";
+import { LiveValue } from "./tools/live-value.ts";
+import { newEvents } from "./tools/options.ts";
 
 export interface SyncOptions {
   /** The store at the edge, e.g. `https://events.example.com/v1/permits`. */
@@ -427,7 +427,7 @@ export class Store implements EventStore {
   /** What modelling needs is loaded when it is needed. */
   async #load(): Promise<Model> {
     this.#throwIfClosed();
-    this.#model ??= import("./model/index.ts").then(
+    this.#model ??= import("./later.ts").then(
       ({ Model }) => new Model(this.#kit),
       (cause) => {
         this.#model = undefined;

@@ -1,6 +1,6 @@
 /**
  * Sync as a machine: `(state, input) → (state, effects)`. It is total: any input may come in any state, also late, twice or
- * never, and what no longer matters changes nothing. The shell (`client/session.ts`) performs the effects against IndexedDB and the edge, the
+ * never, and what no longer matters changes nothing. The shell (`client/sync/session.ts`) performs the effects against IndexedDB and the edge, the
  * simulation (`test/simulation/`) against a hostile world; each effect that asks for something carries a number, and its answer the same one.
  *
  * Two lanes, each with one thing under way at most, so that a push that hangs does not hold up what others did:

@@ -5,8 +5,8 @@ import { createRoot, type Root } from "react-dom/client";
 import { afterEach, expect, inject, test, vi } from "vitest";
 import { connectStore } from "../../client/http.ts";
 import { type LiveValue, openStore, type Projection, type RowQuery, type Store, type StoreOptions } from "../../client/index.ts";
-import { LiveValue as OwnValue } from "../../client/live-value.ts";
 import { useLive, useRows, useStreamState } from "../../client/react.ts";
+import { LiveValue as OwnValue } from "../../client/tools/live-value.ts";
 import { eventually } from "../support/eventually.ts";
 import { type StockEvent, stock } from "../support/stock.ts";
 

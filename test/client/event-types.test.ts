@@ -1,8 +1,8 @@
 /** Event types on this side of the edge: what is sent, and what is read. */
 import { expect, test } from "vitest";
-import { checkEvents, createReader } from "../../client/event-checks.ts";
 import { type ConnectOptions, connectStore } from "../../client/http.ts";
 import { PayloadTooLargeError } from "../../client/index.ts";
+import { checkEvents, createReader } from "../../client/streams/event-checks.ts";
 import type { ConfirmedEvent, NewEvent } from "../../shared/event/event.ts";
 import { defineEventTypes, type StandardSchema, UpcastError } from "../../shared/event/event-types.ts";
 import { DEFAULT_LIMITS } from "../../shared/limits.ts";

@@ -3,7 +3,7 @@ import "fake-indexeddb/auto";
 import { derived, get } from "svelte/store";
 import { expect, test } from "vitest";
 import { openStore } from "../../client/index.ts";
-import { LiveValue } from "../../client/live-value.ts";
+import { LiveValue } from "../../client/tools/live-value.ts";
 import { eventually } from "../support/eventually.ts";
 import { stock } from "../support/stock.ts";
 

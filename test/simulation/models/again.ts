@@ -1,4 +1,4 @@
-/** Commands whose stream has moved under them, decided again, as `client/model/resolver.ts` has it. */
+/** Commands whose stream has moved under them, decided again, as `client/conflicts/resolver.ts` has it. */
 import type { AnyDecider, DecidedEvent } from "../../../shared/device/decider.ts";
 import type { Contested, Resolution, Resolve } from "../../../shared/device/resolution.ts";
 import type { ConfirmedEvent, EventBody } from "../../../shared/event/event.ts";

@@ -1,4 +1,4 @@
-/** An app that fills a shelf and takes from it, by commands, as `client/model/handle.ts` has it. */
+/** An app that fills a shelf and takes from it, by commands, as `client/streams/handle.ts` has it. */
 
 import { type CommandNote, type DecidedEvent, decideCommand, fold } from "../../../shared/device/decider.ts";
 import type { Commit } from "../../../shared/event/commit.ts";

@@ -1,4 +1,4 @@
-/** An app's handler under a name, run by one tab at a time, as `client/model/subscriber.ts` has it. */
+/** An app's handler under a name, run by one tab at a time, as `client/subscription/subscriber.ts` has it. */
 
 import { type History, isWithin } from "../../../shared/device/history.ts";
 import {

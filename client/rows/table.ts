@@ -1,0 +1,111 @@
+/** A projection as an app uses it. */
+
+import { dequal } from "dequal";
+import {
+  type AnyProjection,
+  type FoundRow,
+  foldRows,
+  type IndexField,
+  type Projection,
+  type RowQuery,
+} from "../../shared/device/projection.ts";
+import { readerFilter } from "../../shared/feed-filter.ts";
+import type { Kit } from "../internals.ts";
+import { followed, stretches } from "../storage/confirmed.ts";
+import { readHistory } from "../storage/device-log.ts";
+import { type FoldOptions, isUpTo } from "../streams/aggregates.ts";
+import { latest } from "../tools/latest.ts";
+import { LiveValue } from "../tools/live-value.ts";
+import type { ProjectionStatus, Projector } from "./projector.ts";
+
+export interface LiveRows<Row> {
+  readonly rows: readonly FoundRow<Row>[];
+  readonly status: "loading" | "ready" | "failed";
+  /** Why they can't be read; the rows are the last that were. */
+  readonly error: unknown;
+}
+
+export class Table<Row, Index extends IndexField<Row> = IndexField<Row>> {
+  readonly #kit: Kit;
+  readonly #projection: Projection<Row, never, Index>;
+  readonly #projector: Projector;
+
+  /** @internal Use `store.project`. */
+  constructor(kit: Kit, projection: Projection<Row, never, Index>, projector: Projector) {
+    this.#kit = kit;
+    this.#projection = projection;
+    this.#projector = projector;
+  }
+
+  /** How far it is folded. A new object after each change. */
+  get status(): ProjectionStatus {
+    return this.#projector.status;
+  }
+
+  /** Calls `listener` after each change of the status, and of what queries answer. @returns ends it */
+  watch(listener: () => void): () => void {
+    return this.#projector.watch(listener);
+  }
+
+  /** The row of a key, pending events included. */
+  async get(key: string): Promise<Row | undefined> {
+    return (await this.query({ equals: key }))[0]?.row;
+  }
+
+  /**
+   * Rows in the order of an index, or of their keys, pending events included.
+   *
+   * @throws InvalidRequestError where the projection has no such index
+   */
+  async query(query: RowQuery<Index> = {}): Promise<readonly FoundRow<Row>[]> {
+    // The rows of a projection are what its `evolve` answers.
+    return (await this.#projector.query(query)) as FoundRow<Row>[];
+  }
+
+  /** The same as it changes, for user interfaces: told once for many changes at once. */
+  live(query: RowQuery<Index> = {}): LiveValue<LiveRows<Row>> {
+    let shown: LiveRows<Row> = { rows: [], status: "loading", error: undefined };
+    return new LiveValue<LiveRows<Row>>(shown, (set) => {
+      const watch = (listener: () => void) => {
+        const ends = [this.#kit.watch(listener), this.#projector.watch(listener)];
+        return () => {
+          for (const end of ends) end();
+        };
+      };
+      return latest({ watch, ending: this.#kit.ending }, async (isWanted) => {
+        const next = await this.query(query).then(
+          (rows): LiveRows<Row> => ({ rows, status: "ready", error: undefined }),
+          (error: unknown): LiveRows<Row> => ({ ...shown, status: "failed", error }),
+        );
+        if (!isWanted() || (next.error === shown.error && next.status === shown.status && dequal(next.rows, shown.rows))) return;
+        shown = next;
+        set(next);
+      });
+    });
+  }
+
+  /** The rows as they were up to a position or a time of recording, inclusive: folded anew, in memory. */
+  upTo(end: { readonly position: number } | { readonly time: string }): Promise<ReadonlyMap<string, Row>> {
+    return rowsUpTo(this.#kit, this.#projection, end);
+  }
+
+  /** Resolves when all that the device holds is folded in. @throws why it can't be */
+  caughtUp(): Promise<void> {
+    return this.#projector.caughtUp();
+  }
+}
+
+async function rowsUpTo<Row, Index extends IndexField<Row>>(
+  kit: Kit,
+  projection: Projection<Row, never, Index>,
+  upTo: Exclude<NonNullable<FoldOptions["upTo"]>, { version: number }>,
+): Promise<Map<string, Row>> {
+  const isWanted = isUpTo(upTo);
+  const history = await kit.database.run(readHistory);
+  let rows = new Map<string, unknown>();
+  for await (const stretch of stretches(kit.database, history, { after: 0 }, followed(readerFilter(projection), history))) {
+    const events = stretch.filter((event) => isWanted({ ...event, pending: false })).map((event) => kit.read(event));
+    rows = foldRows(projection as AnyProjection, rows, events);
+  }
+  return new Map([...rows].filter((entry): entry is [string, Row] => entry[1] !== undefined));
+}

@@ -1,0 +1,315 @@
+/**
+ * Appending on the device. Appends that are asked for while a transaction is under way go together in the next one: each
+ * is still decided on its own, in the order in which it was asked for, but they share the cost of a durable commit.
+ *
+ * Where the tab remembers the versions of all streams of a group (`version-memory.ts`), nothing is read for it.
+ */
+import type { IDBPDatabase } from "idb";
+import { type AppendDecision, decideAppend, type RecordedBody, refusalError, type StreamFacts } from "../../shared/append.ts";
+import { assert } from "../../shared/assert.ts";
+import type { CommandNote } from "../../shared/device/decider.ts";
+import type { History } from "../../shared/device/history.ts";
+import { type NewEntry, type ParkedEntry, supersede } from "../../shared/device/outbox.ts";
+import type { Commit } from "../../shared/event/commit.ts";
+import type { ConfirmedEvent } from "../../shared/event/event.ts";
+import { NO_STREAM, toPosition, toVersion, type Version } from "../../shared/order.ts";
+import type { StreamId } from "../../shared/stream-id.ts";
+import type { AppendResult } from "../event-store.ts";
+import { newId } from "../tools/new-id.ts";
+import type { Database, Schema, StoreName } from "./database.ts";
+import { addToOutbox, firstKey, historyOf, parkedEntries, recordedEvents, versionOf, type WriteTx, whole } from "./device-log.ts";
+import { toSegments } from "./segments.ts";
+import { VersionMemory } from "./version-memory.ts";
+
+/** A commit that is to be appended. */
+export interface AppendRequest {
+  readonly commit: Commit;
+  /** Some of its ids come from the app, so that they may be recorded already; ids made just now can't be. */
+  readonly mayRepeat: boolean;
+  /** What the events were decided for. */
+  readonly command?: CommandNote | undefined;
+}
+
+interface Waiting extends AppendRequest {
+  readonly resolve: (result: AppendResult) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+/**
+ * Told after each transaction how many pending commits it added, whether others are parked than before, and what a store that orders its
+ * events itself has now.
+ */
+type OnAppended = (commits: number, isParkedChanged: boolean, history: History | undefined) => void;
+
+/** Commits in one transaction at most: a failed one fails all that share it. */
+const GROUP_COMMITS = 1000;
+
+export class Appender {
+  readonly #database: Database;
+  readonly #durability: IDBTransactionDurability;
+  readonly #onAppended: OnAppended;
+  readonly #memory = new VersionMemory();
+  #waiting: Waiting[] = [];
+  #running: Promise<void> | undefined;
+
+  constructor(database: Database, durability: IDBTransactionDurability, onAppended: OnAppended) {
+    this.#database = database;
+    this.#durability = durability;
+    this.#onAppended = onAppended;
+  }
+
+  append(request: AppendRequest): Promise<AppendResult> {
+    return new Promise((resolve, reject) => {
+      this.#waiting.push({ ...request, resolve, reject });
+      this.#running ??= this.#drain();
+    });
+  }
+
+  /** Resolves when no append is under way. */
+  async idle(): Promise<void> {
+    await this.#running;
+  }
+
+  async #drain(): Promise<void> {
+    // One turn of the microtask queue lets all appends of the same tick join the first transaction.
+    await Promise.resolve();
+    while (this.#waiting.length > 0) {
+      const group = this.#waiting.splice(0, GROUP_COMMITS);
+      await this.#appendGroup(group).then(
+        ({ decisions, history }) => {
+          for (const [i, waiting] of group.entries()) settle(waiting, decisions[i]);
+          const added = decisions.filter(({ decision, position }) => decision.kind === "append" && position === null);
+          this.#onAppended(
+            added.length,
+            added.some(({ superseded }) => superseded.length > 0),
+            history,
+          );
+        },
+        (error: unknown) => {
+          for (const waiting of group) waiting.reject(error);
+        },
+      );
+    }
+    // In the same turn as the last look at what waits: an append that comes now must start anew.
+    this.#running = undefined;
+  }
+
+  async #appendGroup(group: readonly AppendRequest[]): Promise<Appended> {
+    const append = () =>
+      this.#database.run((db, isRepeated) => {
+        // Where the connection was lost in the first try, that one may have been committed all the same.
+        if (isRepeated) this.#memory.forget();
+        const requests = isRepeated ? group.map((request) => ({ ...request, mayRepeat: true })) : group;
+        return appendGroup(db, requests, this.#durability, this.#memory);
+      });
+    try {
+      return await append();
+    } catch (error) {
+      if (!(error instanceof Distrust)) throw error;
+      this.#memory.forget();
+      return await append();
+    }
+  }
+}
+
+interface Decided {
+  readonly decision: AppendDecision;
+  /** Of the first event; null while pending. */
+  readonly position: number | null;
+  /** Whoever appends a parked commit's events again has given it its end. */
+  readonly superseded: readonly ParkedEntry[];
+}
+
+function settle({ commit, resolve, reject }: Waiting, decided: Decided | undefined): void {
+  assert(decided !== undefined, "every append is decided");
+  const { decision, position } = decided;
+  if (decision.kind === "refused") {
+    reject(refusalError(decision));
+    return;
+  }
+  const { firstVersion, version } = decision;
+  resolve({
+    streamId: commit.streamId,
+    firstVersion,
+    version,
+    position,
+    pending: position === null,
+    duplicate: decision.kind === "duplicate",
+  });
+}
+
+/** Something else may have changed versions since this tab saw them. Nothing of the group was kept. */
+class Distrust extends Error {}
+
+/** @throws Distrust where the memory may be wrong */
+async function appendGroup(
+  db: IDBPDatabase<Schema>,
+  group: readonly AppendRequest[],
+  durability: IDBTransactionDurability,
+  memory: VersionMemory,
+): Promise<Appended> {
+  const facts = factsOf(group, memory);
+  const unread = [...facts].filter(([, stream]) => !stream.isKnown);
+  // What is remembered needs no request but the write, which tells whether it holds.
+  const stores: StoreName[] = unread.length === 0 ? ["events"] : ["events", "meta"];
+  const mayRepeat = group.some((request) => request.mayRepeat);
+  const tx: WriteTx = db.transaction(mayRepeat ? [...stores, "parked"] : stores, "readwrite", { durability });
+  const appended = await whole(tx, async () => {
+    let first: unknown;
+    if (mayRepeat) {
+      for (const entry of await parkedEntries(tx)) facts.get(entry.streamId)?.parked.push(entry);
+    }
+    if (unread.length > 0) {
+      const reads = unread.map(([streamId, stream]) => readStreamFacts(tx, streamId, stream, group));
+      const [history, any] = await Promise.all([historyOf(tx), firstKey(tx), ...reads]);
+      if (history.authority === "device") return appendLocally(tx, group, facts, history);
+      first = any;
+    }
+    const pending = await appendPending(tx, group, facts);
+    if (unread.length < facts.size && !memory.holds(pending.keys[0])) throw new Distrust();
+    return { ...pending, wasEmpty: unread.length > 0 && first === undefined };
+  });
+  if (appended.keys.length > 0) memory.learn(facts, appended.keys, appended.wasEmpty);
+  return appended;
+}
+
+interface Appended {
+  readonly decisions: Decided[];
+  /** Of the bundles that were added to the outbox. */
+  readonly keys: readonly number[];
+  /** The device held no event before. */
+  readonly wasEmpty: boolean;
+  /** As it is then, of a store that orders its events itself. */
+  readonly history?: History;
+}
+
+async function appendPending(
+  tx: WriteTx,
+  group: readonly AppendRequest[],
+  facts: ReadonlyMap<StreamId, Facts>,
+): Promise<Omit<Appended, "wasEmpty">> {
+  const { decisions, entries } = decideGroup(group, facts);
+  const gone = decisions.flatMap((decided) => decided.superseded).map(({ seq }) => tx.objectStore("parked").delete(seq));
+  const [keys] = await Promise.all([Promise.all(addToOutbox(tx, entries)), ...gone]);
+  return { decisions, keys };
+}
+
+async function appendLocally(
+  tx: WriteTx,
+  group: readonly AppendRequest[],
+  facts: ReadonlyMap<StreamId, Facts>,
+  history: History,
+): Promise<Appended> {
+  const order = new LocalOrder(history);
+  const { decisions } = decideGroup(group, facts, order);
+  const { next, writes } = order.write(tx);
+  await Promise.all(writes);
+  return { decisions, keys: [], wasEmpty: false, history: next };
+}
+
+/** Each commit of the group on its own, each on what the ones before it left. */
+function decideGroup(
+  group: readonly AppendRequest[],
+  facts: ReadonlyMap<StreamId, Facts>,
+  local?: LocalOrder,
+): { decisions: Decided[]; entries: NewEntry[] } {
+  const entries: NewEntry[] = [];
+  const decisions = group.map(({ commit, command }): Decided => {
+    const stream = facts.get(commit.streamId);
+    assert(stream !== undefined, "every append is decided");
+    const decision = decideAppend(stream, commit);
+    const none = { decision, position: null, superseded: [] };
+    if (decision.kind === "duplicate") return { ...none, position: stream.recorded.get(commit.events[0]?.id ?? "")?.position ?? null };
+    if (decision.kind === "refused") return none;
+    const superseded = supersede(stream.parked, commit.events);
+    if (superseded.kind === "refused") return { ...none, decision: superseded };
+    stream.parked = stream.parked.filter((entry) => !superseded.gone.includes(entry));
+    const { firstVersion } = decision;
+    const position = local?.record(commit, firstVersion) ?? null;
+    entries.push({ ...commit, command, state: "pending", firstVersion, confirmed: 0 });
+    advance(stream, commit, firstVersion, position);
+    return { decision, position, superseded: superseded.gone };
+  });
+  return { decisions, entries };
+}
+
+/** A stream as the group finds it, and as each of its appends leaves it for the next. */
+interface Facts extends StreamFacts {
+  version: Version;
+  recorded: Map<string, RecordedBody & { readonly position: number | null }>;
+  /** Whether a commit of the group may carry ids that the stream records; ids made just now can't be there. */
+  mayRepeat: boolean;
+  /** From memory: nothing has to be read. */
+  isKnown: boolean;
+  /** Read where a commit of the group may repeat one of them. */
+  parked: ParkedEntry[];
+}
+
+function factsOf(group: readonly AppendRequest[], memory: VersionMemory): Map<StreamId, Facts> {
+  const facts = new Map<StreamId, Facts>();
+  for (const { commit, mayRepeat } of group) {
+    let stream = facts.get(commit.streamId);
+    if (stream === undefined) {
+      const version = memory.versionOf(commit.streamId);
+      stream = { version: version ?? NO_STREAM, recorded: new Map(), mayRepeat, isKnown: version !== undefined, parked: [] };
+      facts.set(commit.streamId, stream);
+    }
+    stream.mayRepeat ||= mayRepeat;
+    // Ids are not remembered. A stream that does not exist has none.
+    stream.isKnown &&= !stream.mayRepeat || stream.version === NO_STREAM;
+  }
+  return facts;
+}
+
+function advance(stream: Facts, commit: Commit, firstVersion: Version, position: number | null): void {
+  stream.version = toVersion(firstVersion + commit.events.length - 1);
+  if (!stream.mayRepeat) return;
+  for (const [i, body] of commit.events.entries()) {
+    stream.recorded.set(body.id, { ...body, version: toVersion(firstVersion + i), position: position === null ? null : position + i });
+  }
+}
+
+async function readStreamFacts(tx: WriteTx, streamId: StreamId, stream: Facts, group: readonly AppendRequest[]): Promise<void> {
+  stream.version = await versionOf(tx, streamId);
+  if (!stream.mayRepeat || stream.version === 0) return;
+  const wanted = new Set(group.flatMap(({ commit }) => (commit.streamId === streamId ? commit.events.map((event) => event.id) : [])));
+  stream.recorded = await recordedEvents(tx, streamId, wanted);
+}
+
+/** A store that nobody syncs orders its events itself, as the edge would. */
+class LocalOrder {
+  readonly #events: ConfirmedEvent[] = [];
+  readonly #history: History;
+  readonly #now = new Date().toISOString();
+  #position: number;
+
+  constructor(history: History) {
+    this.#history = history;
+    this.#position = history.position;
+  }
+
+  /** Gives the commit its positions and returns the first. */
+  record(commit: Commit, firstVersion: number): number {
+    const first = this.#position + 1;
+    for (const [i, body] of commit.events.entries()) {
+      this.#position++;
+      this.#events.push({
+        ...body,
+        streamId: commit.streamId,
+        version: toVersion(firstVersion + i),
+        position: toPosition(this.#position),
+        recordedAt: this.#now,
+        actor: null,
+      });
+    }
+    return first;
+  }
+
+  write(tx: WriteTx): { next: History; writes: Promise<unknown>[] } {
+    if (this.#events.length === 0) return { next: this.#history, writes: [] };
+    const log = this.#history.log ?? newId();
+    const next: History = { ...this.#history, log, position: this.#position, head: this.#position };
+    const segments = toSegments(this.#events).map((segment) => tx.objectStore("events").put(segment));
+    return { next, writes: [...segments, tx.objectStore("meta").put(next, "history")] };
+  }
+}

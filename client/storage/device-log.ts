@@ -1,0 +1,263 @@
+/** What the device holds, read and written within a transaction of the caller's. */
+import type { IDBPDatabase, IDBPTransaction } from "idb";
+import { assert } from "../../shared/assert.ts";
+import { type History, NEW_HISTORY } from "../../shared/device/history.ts";
+import { type Lease, NO_LEASE } from "../../shared/device/leadership.ts";
+import type { NewEntry, ParkedEntry, PendingEntry } from "../../shared/device/outbox.ts";
+import type { ConfirmedEvent, EventBody, RecordingFields } from "../../shared/event/event.ts";
+import { toVersion, type Version } from "../../shared/order.ts";
+import type { StreamEvent } from "../event-store.ts";
+import { type Bundle, bundleKeyOf, entriesOf, rebundle, type StoredBundle, toBundles } from "./bundles.ts";
+import type { ParkedRecord, Schema, StoreName } from "./database.ts";
+import { between } from "./idb.ts";
+import { eventsOf, type Segment, type SegmentKey } from "./segments.ts";
+
+type Tx<M extends IDBTransactionMode> = IDBPTransaction<Schema, StoreName[], M>;
+export type ReadTx = Tx<"readonly"> | Tx<"readwrite">;
+export type WriteTx = Tx<"readwrite">;
+
+/**
+ * Does `work` in a transaction and waits for it to complete. Where `work` throws, the transaction is aborted: what it had
+ * asked for until then must not stand alone.
+ */
+export async function whole<T>(tx: Pick<WriteTx, "done" | "abort">, work: () => Promise<T>): Promise<T> {
+  const { done } = tx;
+  done.catch(() => undefined); // where a request failed, its own error tells more than the transaction's
+  try {
+    const result = await work();
+    await done;
+    return result;
+  } catch (error) {
+    try {
+      tx.abort();
+    } catch {
+      // The transaction has ended by itself.
+    }
+    throw error;
+  }
+}
+
+const LAST_NUMBER = Number.POSITIVE_INFINITY;
+/** After all keys. */
+const END = [LAST_NUMBER, LAST_NUMBER];
+
+/** What the device knows of the log. An older version of this code kept less of it. */
+export async function historyOf(tx: ReadTx): Promise<History> {
+  return { ...NEW_HISTORY, ...(await tx.objectStore("meta").get("history")) };
+}
+
+export async function readHistory(db: IDBPDatabase<Schema>): Promise<History> {
+  return historyOf(db.transaction(["meta"], "readonly"));
+}
+
+/** Keys `[first, n]` with an n from `from` on: of records that hold such a version of a stream, or of a page's segments. */
+export function numbersOf(first: string | number, from: number): IDBKeyRange {
+  return between([first, from], [first, LAST_NUMBER]);
+}
+
+/** Keys of the outbox from this bundle on. Numbers stand before arrays in the order of IndexedDB's keys. */
+export function outboxFrom(key: number): IDBKeyRange {
+  return between(key, LAST_NUMBER);
+}
+
+/** Keys of the confirmed log from the first page that holds something after this position. */
+export function pagesAfter(position: number): IDBKeyRange {
+  return between([position + 1, 0], END);
+}
+
+/** The first key of all, confirmed or pending; undefined where the device holds no event. */
+export function firstKey(tx: ReadTx): Promise<SegmentKey | number | undefined> {
+  return tx.objectStore("events").getKey(between(Number.NEGATIVE_INFINITY, END));
+}
+
+export function isBundle(record: Segment | Bundle): record is StoredBundle {
+  return typeof record.key === "number";
+}
+
+export function isSegment(record: Segment | Bundle): record is Segment {
+  return Array.isArray(record.key);
+}
+
+/** The index behind which both kinds of records stand. */
+function byStream(tx: ReadTx) {
+  return tx.objectStore("events").index("streams");
+}
+
+/** The stream's version as an append sees it: the last pending event's, else the last confirmed one's, else 0. */
+export async function versionOf(tx: ReadTx, streamId: string): Promise<Version> {
+  const last = await byStream(tx).openKeyCursor(numbersOf(streamId, 0), "prev");
+  return toVersion(last?.key[1] ?? 0);
+}
+
+/** The version of the stream's last confirmed event; 0 where there is none. */
+export async function confirmedVersionOf(tx: ReadTx, streamId: string): Promise<Version> {
+  let cursor = await byStream(tx).openKeyCursor(numbersOf(streamId, 0), "prev");
+  while (cursor !== null && typeof cursor.primaryKey === "number") cursor = await cursor.continue();
+  return toVersion(cursor?.key[1] ?? 0);
+}
+
+/** Confirmed, then pending events of versions `from` … `to`. */
+export async function streamEvents(tx: ReadTx, streamId: string, from: number, to: number): Promise<StreamEvent[]> {
+  // A record that holds the stream holds at least one of its events, so as many records as events are enough.
+  const most = Number.isFinite(to) ? to - from + 1 : undefined;
+  const records = await byStream(tx).getAll(numbersOf(streamId, from), most);
+  const isOurs = (id: string) => id === streamId;
+  const events = records.flatMap((record): StreamEvent[] =>
+    isBundle(record)
+      ? entriesOf(record, isOurs).flatMap(pendingEvents)
+      : isSegment(record)
+        ? eventsOf(record, isOurs).map((event) => ({ ...event, pending: false }))
+        : [],
+  );
+  return events.filter(({ version }) => version >= from && version <= to);
+}
+
+/** Those of the stream's events that have one of these ids, by id. */
+export async function recordedEvents(tx: ReadTx, streamId: string, ids: ReadonlySet<string>): Promise<Map<string, StreamEvent>> {
+  const events = await streamEvents(tx, streamId, 1, Number.POSITIVE_INFINITY);
+  return new Map(events.filter(({ id }) => ids.has(id)).map((event) => [event.id, event]));
+}
+
+/** The stream's confirmed events from version `from` on. */
+export async function confirmedEvents(tx: ReadTx, streamId: string, from: number): Promise<ConfirmedEvent[]> {
+  const events = await streamEvents(tx, streamId, from, Number.POSITIVE_INFINITY);
+  return events.filter((event): event is StreamEvent & ConfirmedEvent => !event.pending);
+}
+
+/** Segments read at once, before the rest of their last page. */
+const SEGMENTS_AT_ONCE = 32;
+
+/** Some whole pages of the confirmed log, from the first that holds something after this position. */
+export async function pagesFrom(tx: ReadTx, position: number): Promise<Segment[]> {
+  const events = tx.objectStore("events");
+  const records = await events.getAll(pagesAfter(position), SEGMENTS_AT_ONCE);
+  const last = records.at(-1);
+  if (records.length === SEGMENTS_AT_ONCE && last !== undefined && isSegment(last)) {
+    const [page, n] = last.key;
+    records.push(...(await events.getAll(numbersOf(page, n + 1))));
+  }
+  return records.filter(isSegment);
+}
+
+/** Some whole bundles of the outbox, from this one on, in order. */
+export async function bundlesFrom(db: IDBPDatabase<Schema>, key: number, most = BUNDLES_AT_ONCE): Promise<StoredBundle[]> {
+  const events = db.transaction(["events"], "readonly").objectStore("events");
+  return (await events.getAll(outboxFrom(key), most)).filter(isBundle);
+}
+
+const BUNDLES_AT_ONCE = 32;
+
+/** As IndexedDB counts. */
+const ALL = 0;
+
+/** All of the outbox, in order. */
+export function allBundles(db: IDBPDatabase<Schema>): Promise<StoredBundle[]> {
+  return bundlesFrom(db, 0, ALL);
+}
+
+/** How many commits are pending. */
+export async function pendingCommits(db: IDBPDatabase<Schema>): Promise<number> {
+  return (await allBundles(db)).reduce((count, { commits }) => count + commits.length, 0);
+}
+
+export function pendingEvents(entry: PendingEntry): StreamEvent[] {
+  const unconfirmed: RecordingFields = { position: null, recordedAt: null, actor: null };
+  return entry.events.slice(entry.confirmed).map((body, i) => ({
+    ...body,
+    streamId: entry.streamId,
+    version: toVersion(entry.firstVersion + entry.confirmed + i),
+    ...unconfirmed,
+    pending: true,
+  }));
+}
+
+/** Which tab syncs. */
+export async function leaseOf(tx: ReadTx): Promise<Lease> {
+  return (await tx.objectStore("lease").get("leader")) ?? NO_LEASE;
+}
+
+/** Adds commits to the outbox, in this order. Answers each record's key. */
+export function addToOutbox(tx: WriteTx, entries: readonly NewEntry[]): Promise<number>[] {
+  return toBundles(entries).map(async (bundle) => {
+    const key = await tx.objectStore("events").add(bundle);
+    assert(typeof key === "number", "the database numbers the outbox");
+    return key;
+  });
+}
+
+/**
+ * Leaves out a number of the outbox. Whatever changes versions otherwise than by an append does so: a tab that remembers
+ * versions then finds the number that it expects gone (`version-memory.ts`).
+ */
+export async function skipNumber(tx: WriteTx): Promise<void> {
+  const events = tx.objectStore("events");
+  await events.delete(await events.add({ streams: [], commits: [] }));
+}
+
+/** Some of the outbox, read to be changed: bundles are written back whole. */
+export class OutboxPart {
+  readonly #bundles: ReadonlyMap<number, StoredBundle>;
+  /** By `seq`; undefined for what leaves the outbox. */
+  readonly #changes = new Map<number, PendingEntry | undefined>();
+
+  private constructor(records: readonly (Segment | Bundle | undefined)[]) {
+    this.#bundles = new Map(records.flatMap((record) => (record !== undefined && isBundle(record) ? [[record.key, record]] : [])));
+  }
+
+  /** All bundles that hold pending commits of these streams; of a short outbox all, which is one lookup. */
+  static async read(tx: ReadTx, streamIds: Iterable<string>): Promise<OutboxPart> {
+    const events = tx.objectStore("events");
+    const first = await events.getAll(outboxFrom(0), BUNDLES_AT_ONCE);
+    if (first.length < BUNDLES_AT_ONCE) return new OutboxPart(first);
+    const keys = await Promise.all([...streamIds].map((streamId) => byStream(tx).getAllKeys(numbersOf(streamId, 0))));
+    const wanted = [...new Set(keys.flat())].filter((key) => typeof key === "number").sort((a, b) => a - b);
+    return new OutboxPart(await Promise.all(wanted.map((key) => events.get(key))));
+  }
+
+  /** All of it. */
+  static async readAll(tx: ReadTx): Promise<OutboxPart> {
+    return new OutboxPart(await tx.objectStore("events").getAll(outboxFrom(0)));
+  }
+
+  streamIds(): Set<string> {
+    return new Set([...this.#bundles.values()].flatMap(({ streams }) => streams.map(([streamId]) => streamId)));
+  }
+
+  /** All pending entries of one of the streams that were asked for, in the order of `seq`. */
+  entries(streamId: string): PendingEntry[] {
+    return [...this.#bundles.values()].flatMap((bundle) => entriesOf(bundle, (id) => id === streamId));
+  }
+
+  replace(entry: PendingEntry): void {
+    this.#changes.set(entry.seq, entry);
+  }
+
+  remove(seq: number): void {
+    this.#changes.set(seq, undefined);
+  }
+
+  write(tx: WriteTx): Promise<unknown>[] {
+    const events = tx.objectStore("events");
+    return [...new Set([...this.#changes.keys()].map(bundleKeyOf))].map((key) => {
+      const bundle = this.#bundles.get(key);
+      assert(bundle !== undefined, "what is changed was read");
+      const left = rebundle(bundle, this.#changes);
+      return left === undefined ? events.delete(key) : events.put(left);
+    });
+  }
+}
+
+/** All parked entries, in the order of `seq`. */
+export async function parkedEntries(tx: ReadTx): Promise<ParkedEntry[]> {
+  return (await tx.objectStore("parked").getAll()).map(toParkedEntry);
+}
+
+export function toParkedEntry(record: ParkedRecord): ParkedEntry {
+  const events: EventBody[] = JSON.parse(record.events);
+  return { ...record, state: "parked", events };
+}
+
+export function toParkedRecord(entry: ParkedEntry): ParkedRecord {
+  const { seq, streamId, expectedVersion, reason, events, command } = entry;
+  return { seq, streamId, expectedVersion, reason, events: JSON.stringify(events), command };
+}

@@ -1,0 +1,34 @@
+/** Everything that a device holds, to be kept elsewhere. */
+
+import type { ConfirmedEvent, EventBody } from "../../shared/event/event.ts";
+import type { ExpectedVersion } from "../../shared/expected-version.ts";
+import type { Kit } from "../internals.ts";
+import { entriesOf } from "./bundles.ts";
+import { EVERY_EVENT, stretches } from "./confirmed.ts";
+import { allBundles, parkedEntries, readHistory } from "./device-log.ts";
+
+/** A confirmed event, or a commit that is not confirmed: pending, or parked with the reason. */
+export type Exported =
+  | ({ readonly state: "confirmed" } & ConfirmedEvent)
+  | {
+      readonly state: "pending" | "parked";
+      readonly streamId: string;
+      readonly expectedVersion: ExpectedVersion;
+      readonly events: readonly EventBody[];
+      /** Of a parked one. */
+      readonly reason: string | undefined;
+    };
+
+/** Confirmed events in position order, as they were recorded; then the commits that are not, oldest first: the pending ones, then the parked ones. */
+export async function* exportAll({ database }: Kit): AsyncGenerator<Exported, void, undefined> {
+  const history = await database.run(readHistory);
+  for await (const events of stretches(database, history, { after: 0 }, EVERY_EVENT)) {
+    for (const event of events) yield { state: "confirmed", ...event };
+  }
+  const pending = await database.run(allBundles);
+  const parked = await database.run((db) => parkedEntries(db.transaction(["parked"], "readonly")));
+  for (const entry of [...pending.flatMap((bundle) => entriesOf(bundle)), ...parked]) {
+    const { state, streamId, expectedVersion, events } = entry;
+    yield { state, streamId, expectedVersion, events, reason: "reason" in entry ? entry.reason.message : undefined };
+  }
+}

@@ -1,0 +1,207 @@
+/** What sync writes: pages of the feed and refusals, each with everything that follows from it in one transaction. */
+import type { IDBPDatabase } from "idb";
+import { decidePage, type History, type PageRequest } from "../../shared/device/history.ts";
+import { mayWrite } from "../../shared/device/leadership.ts";
+import { arrivedAfterAll, type OutboxEntry, type PendingEntry, parkFrom, reconcile } from "../../shared/device/outbox.ts";
+import type { Refused } from "../../shared/device/push.ts";
+import type { Resolve } from "../../shared/device/resolution.ts";
+import type { ConfirmedEvent } from "../../shared/event/event.ts";
+import type { FeedPage } from "../../shared/wire/wire.ts";
+import type { Schema } from "./database.ts";
+import {
+  confirmedEvents,
+  confirmedVersionOf,
+  historyOf,
+  isSegment,
+  leaseOf,
+  numbersOf,
+  OutboxPart,
+  pagesAfter,
+  parkedEntries,
+  skipNumber,
+  toParkedRecord,
+  type WriteTx,
+  whole,
+} from "./device-log.ts";
+import { eventsOfPages, SEGMENT_EVENTS, type Segment, toSegments } from "./segments.ts";
+
+/** Another tab has become the leader: this one's write was not done. */
+export class Fenced extends Error {}
+
+/** Entries by their `seq`. */
+export interface OutboxChange {
+  /** Settled, parked or discarded. */
+  readonly left: readonly number[];
+  /** Still pending, elsewhere. */
+  readonly changed: readonly number[];
+  /** Others are parked than before. */
+  readonly isParkedChanged: boolean;
+}
+
+const NO_CHANGE: OutboxChange = { left: [], changed: [], isParkedChanged: false };
+
+export type Applied = ({ readonly kind: "applied" } & OutboxChange) | { readonly kind: "stale" };
+
+/**
+ * Writes the page's events, settles, moves, parks or discards the pending commits that they concern, and moves the cursor. What a
+ * page brings is at the edge too, so a relaxed transaction will do: losing it whole loses nothing, unless a rule of the app's makes
+ * events that exist here alone.
+ *
+ * @param term of the leader that asks for it
+ * @throws Fenced where another leads by now
+ */
+export async function applyPage(
+  db: IDBPDatabase<Schema>,
+  page: FeedPage,
+  asked: PageRequest,
+  term: number,
+  resolve: Resolve<ConfirmedEvent>,
+  durability: IDBTransactionDurability,
+): Promise<Applied & { readonly history: History }> {
+  const tx: WriteTx = db.transaction(["events", "parked", "meta", "lease"], "readwrite", { durability });
+  return whole(tx, async () => {
+    const [before] = await Promise.all([historyOf(tx), assertLeads(tx, term)]);
+    const decision = decidePage(before, page, asked);
+    if (decision.kind === "stale") return { kind: "stale", history: before };
+    const { history, events } = decision;
+    const writes: Promise<unknown>[] = [tx.objectStore("meta").put(history, "history")];
+    let change = NO_CHANGE;
+    if (events.length > 0) {
+      writes.push(skipNumber(tx));
+      writes.push(...(asked.isFill ? await fillIn(tx, events) : await writeSegments(tx, events)));
+      const streams = Map.groupBy(events, (event) => event.streamId);
+      const ended = await endParked(tx, streams);
+      const settled = await settleOutbox(tx, streams, resolve, asked.isFill);
+      change = { ...settled.change, isParkedChanged: settled.change.isParkedChanged || ended.length > 0 };
+      writes.push(...ended, ...settled.writes);
+    }
+    await Promise.all(writes);
+    return { kind: "applied", history, ...change };
+  });
+}
+
+async function assertLeads(tx: WriteTx, term: number): Promise<void> {
+  if (!mayWrite(await leaseOf(tx), term)) throw new Fenced();
+}
+
+/** A page that follows a very small one is written together with it, so that live pages don't leave a trail of tiny records. */
+async function writeSegments(tx: WriteTx, events: readonly ConfirmedEvent[]): Promise<Promise<unknown>[]> {
+  const store = tx.objectStore("events");
+  const last = (await store.openCursor(pagesAfter(0), "prev"))?.value;
+  const writes: Promise<unknown>[] = [];
+  let all = events;
+  if (last !== undefined && isSegment(last) && last.key[1] === 0) {
+    const before = eventsOfPages([last]);
+    if (before.length < SEGMENT_EVENTS) {
+      writes.push(store.delete(last.key));
+      all = [...before, ...events];
+    }
+  }
+  for (const segment of toSegments(all)) writes.push(store.put(segment));
+  return writes;
+}
+
+/** Puts events among the pages that stand there already. A page that takes some in keeps its name, which is that of its last event. */
+async function fillIn(tx: WriteTx, events: readonly ConfirmedEvent[]): Promise<Promise<unknown>[]> {
+  const store = tx.objectStore("events");
+  const first = events[0]?.position ?? 0;
+  const keys = await store.getAllKeys(pagesAfter(first - 1));
+  const pages = [...new Set(keys.map((key) => (Array.isArray(key) ? key[0] : 0)))];
+  const writes: Promise<unknown>[] = [];
+  for (const [page, arrived] of Map.groupBy(events, ({ position }) => pages.find((end) => end >= position))) {
+    let all = arrived;
+    if (page !== undefined) {
+      const range = numbersOf(page, 0);
+      const before: Segment[] = (await store.getAll(range)).filter(isSegment);
+      const byPosition = new Map([...eventsOfPages(before), ...arrived].map((event) => [event.position, event]));
+      all = [...byPosition.values()].sort((a, b) => a.position - b.position);
+      writes.push(store.delete(range));
+    }
+    for (const segment of toSegments(all)) writes.push(store.put(segment));
+  }
+  return writes;
+}
+
+/** What was parked and has arrived after all is parked no more. */
+async function endParked(tx: WriteTx, streams: ReadonlyMap<string, readonly ConfirmedEvent[]>): Promise<Promise<unknown>[]> {
+  const parked = Map.groupBy(await parkedEntries(tx), (entry) => entry.streamId);
+  return [...parked].flatMap(([streamId, entries]) =>
+    arrivedAfterAll(entries, streams.get(streamId) ?? []).map((entry) => tx.objectStore("parked").delete(entry.seq)),
+  );
+}
+
+async function settleOutbox(
+  tx: WriteTx,
+  streams: ReadonlyMap<string, readonly ConfirmedEvent[]>,
+  resolve: Resolve<ConfirmedEvent>,
+  isFill: boolean,
+): Promise<{ change: OutboxChange; writes: Promise<unknown>[] }> {
+  const outbox = await OutboxPart.read(tx, streams.keys());
+  const left: number[] = [];
+  const moved: OutboxEntry[] = [];
+  for (const [streamId, arrived] of streams) {
+    const entries = outbox.entries(streamId);
+    const last = arrived.at(-1);
+    if (entries.length === 0 || last === undefined) continue;
+    // A page of the feed ends where the stream does, as far as the device knows it; one that fills in may not.
+    const confirmed = isFill ? await confirmedVersionOf(tx, streamId) : last.version;
+    const { settled, changed, discarded } = reconcile(entries, arrived, confirmed, resolve, await recordedFor(tx, entries));
+    for (const { seq } of [...settled, ...discarded]) {
+      outbox.remove(seq);
+      left.push(seq);
+    }
+    moved.push(...changed);
+  }
+  const { change, writes } = changeOutbox(tx, outbox, moved);
+  return { change: { ...change, left: [...left, ...change.left] }, writes };
+}
+
+/** What a command is decided again on. */
+async function recordedFor(tx: WriteTx, entries: readonly PendingEntry[]): Promise<ConfirmedEvent[]> {
+  const asked = entries.find(({ command }) => command !== undefined);
+  return asked === undefined ? [] : confirmedEvents(tx, asked.streamId, 1);
+}
+
+/** Writes what became of entries, and the bundles that they stand in. */
+export function changeOutbox(
+  tx: WriteTx,
+  outbox: OutboxPart,
+  entries: readonly OutboxEntry[],
+): { change: OutboxChange; writes: Promise<unknown>[] } {
+  const writes: Promise<unknown>[] = [];
+  const left: number[] = [];
+  const changed: number[] = [];
+  for (const entry of entries) {
+    switch (entry.state) {
+      case "pending":
+        outbox.replace(entry);
+        changed.push(entry.seq);
+        break;
+      case "parked":
+        outbox.remove(entry.seq);
+        left.push(entry.seq);
+        writes.push(tx.objectStore("parked").put(toParkedRecord(entry)));
+        break;
+      default:
+        entry satisfies never;
+    }
+  }
+  return { change: { left, changed, isParkedChanged: left.length > 0 }, writes: [...writes, ...outbox.write(tx)] };
+}
+
+/**
+ * Parks what the edge refused, and whatever stands behind it in the same stream.
+ *
+ * @throws Fenced where another tab leads by now
+ */
+export async function recordRefusals(db: IDBPDatabase<Schema>, refused: readonly Refused[], term: number): Promise<OutboxChange> {
+  const tx: WriteTx = db.transaction(["events", "parked", "lease"], "readwrite", { durability: "strict" });
+  return whole(tx, async () => {
+    await assertLeads(tx, term);
+    const outbox = await OutboxPart.read(tx, new Set(refused.map(({ entry }) => entry.streamId)));
+    const parked = refused.flatMap(({ entry, reason }) => parkFrom(outbox.entries(entry.streamId), entry, reason));
+    const { change, writes } = changeOutbox(tx, outbox, parked);
+    await Promise.all([skipNumber(tx), ...writes]);
+    return change;
+  });
+}

@@ -1,0 +1,33 @@
+/** Letting go of the history that a device follows. */
+
+import type { IDBPDatabase } from "idb";
+import { begunAnew } from "../../shared/device/continued.ts";
+import { nextTerm } from "../../shared/device/leadership.ts";
+import { detach } from "../../shared/device/parked.ts";
+import type { Schema } from "./database.ts";
+import type { WriteTx } from "./device-log.ts";
+import { historyOf, leaseOf, OutboxPart, outboxFrom, pagesAfter, skipNumber, whole } from "./device-log.ts";
+import { changeOutbox } from "./page.ts";
+
+/**
+ * Forgets the confirmed events and the cursor, in one transaction; the next sync fetches what the edge holds now. A new term fences
+ * whatever sync has under way.
+ *
+ * @param keepPending keeps pending commits (`detach` says how) and conflicts; without it they are discarded
+ */
+export async function resetHistory(db: IDBPDatabase<Schema>, keepPending: boolean): Promise<void> {
+  const tx: WriteTx = db.transaction(["events", "parked", "meta", "lease", "snapshots"], "readwrite", { durability: "strict" });
+  await whole(tx, async () => {
+    const history = await historyOf(tx);
+    const events = tx.objectStore("events");
+    const writes: Promise<unknown>[] = [skipNumber(tx), events.delete(pagesAfter(0)), tx.objectStore("snapshots").clear()];
+    if (keepPending) {
+      const outbox = await OutboxPart.readAll(tx);
+      const detached = [...outbox.streamIds()].flatMap((streamId) => detach(outbox.entries(streamId)));
+      writes.push(...changeOutbox(tx, outbox, detached).writes);
+    } else writes.push(events.delete(outboxFrom(0)), tx.objectStore("parked").clear());
+    writes.push(tx.objectStore("lease").put(nextTerm(await leaseOf(tx)), "leader"));
+    writes.push(tx.objectStore("meta").put(begunAnew(history), "history"));
+    await Promise.all(writes);
+  });
+}

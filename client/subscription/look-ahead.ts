@@ -1,0 +1,49 @@
+/** The events that a subscription is handed one after the other, read some pages at a time. */
+
+import { type History, isWithin } from "../../shared/device/history.ts";
+import type { Due, Found } from "../../shared/device/subscription.ts";
+import type { ConfirmedEvent } from "../../shared/event/event.ts";
+import type { FeedFilter } from "../../shared/feed-filter.ts";
+import { type Stretch, stretchAfter } from "../storage/confirmed.ts";
+import type { Database } from "../storage/database.ts";
+
+type Look = Pick<Due & { kind: "look" }, "part" | "after" | "upTo">;
+
+interface Read extends Stretch {
+  readonly after: number;
+  /** The copy of the log and the part that it is of. */
+  readonly of: string;
+}
+
+export class LookAhead {
+  readonly #database: Database;
+  readonly #filter: FeedFilter;
+  #read: Read | undefined;
+
+  constructor(database: Database, filter: FeedFilter) {
+    this.#database = database;
+    this.#filter = filter;
+  }
+
+  /** The first event of the filter, and of the part; where there is none, how far was looked. */
+  async first(history: History, look: Look): Promise<Found & { readonly event?: ConfirmedEvent }> {
+    const { after, upTo } = look;
+    const read = await this.#readAfter(history, look);
+    // The device has let go of this history meanwhile.
+    if (read === undefined) return { end: after };
+    const event = read.events.find(({ position }) => position > after && position <= upTo);
+    return event === undefined ? { end: Math.min(read.end, upTo) } : { event, end: event.position };
+  }
+
+  async #readAfter(history: History, { part: { within, without }, after, upTo }: Look): Promise<Read | undefined> {
+    const of = JSON.stringify([history.resets, history.scope, within, without]);
+    const known = this.#read;
+    if (known?.of === of && after >= known.after && after < known.end) return known;
+    const isIn = (id: string) => isWithin(within, id) && (without === undefined || !isWithin(without, id));
+    const filter = { ...this.#filter, stream: (id: string) => this.#filter.stream(id) && isIn(id) };
+    const stretch = await stretchAfter(this.#database, history, { after, upTo }, filter);
+    if (stretch === undefined) return undefined;
+    this.#read = { ...stretch, after, of };
+    return this.#read;
+  }
+}

@@ -1,0 +1,264 @@
+/**
+ * A subscription on the device: an app's handler, given one event of a filter after the other, by one tab of the device at a time.
+ *
+ *     elected ──► read what is due ──► handler ──► checkpoint written ──► the next … nothing due ──► waits for a change
+ *                                        └── refuses: after a wait again, in the end set aside or stopped (`shared/subscription.ts`)
+ *
+ * What the device comes to hold later, because its filter was widened, is handed over before the feed goes on: each such part has a
+ * checkpoint of its own. Another history stops a subscription that began on one: its positions mean something else there.
+ */
+import { assert } from "../../shared/assert.ts";
+import type { History } from "../../shared/device/history.ts";
+import {
+  afterHandOver,
+  afterLook,
+  afterReplay,
+  begun,
+  continuedIn,
+  type DeviceSubscription,
+  type Due,
+  dueOf,
+  type StandingIn,
+  standingIn,
+  stoppedByHistory,
+  unlessOvertaken,
+} from "../../shared/device/subscription.ts";
+import { HeadwaterError, InvalidRequestError } from "../../shared/errors.ts";
+import { type Cause, correlationOf } from "../../shared/event/causation.ts";
+import type { ConfirmedEvent } from "../../shared/event/event.ts";
+import { type FeedFilter, readerFilter } from "../../shared/feed-filter.ts";
+import { NO_EVENTS, withEvent } from "../../shared/mark.ts";
+import { type Beginning, completePolicy, parseBeginning, type SubscriptionPolicy, sentenceOfRefusal } from "../../shared/subscription.ts";
+import type { ReadAllOptions } from "../event-store.ts";
+import type { Kit } from "../internals.ts";
+import { EVERY_EVENT, followed, stretches } from "../storage/confirmed.ts";
+import { confirmedEvents, type ReadTx, readHistory } from "../storage/device-log.ts";
+import { whileElected } from "../tools/elected.ts";
+import { latest } from "../tools/latest.ts";
+import { momentOf } from "../tools/moment.ts";
+import { pause } from "../tools/pause.ts";
+import { uncaught } from "../tools/uncaught.ts";
+import { LookAhead } from "./look-ahead.ts";
+import { askingChannel, changeSubscription, lockOf, readSubscription } from "./record.ts";
+
+export interface SubscribeOptions
+  extends Pick<ReadAllOptions, "category" | "stream" | "type">,
+    Partial<Omit<SubscriptionPolicy, "batchSize">> {
+  /** Its checkpoint is kept under this name, and one tab at a time handles. Without one it is this tab's, and begins anew each time. */
+  readonly name?: string;
+  /** Only events of this correlation. */
+  readonly correlation?: string;
+  /** Where it begins the first time. Default: `beginning` with a name, `now` without. A time is one of recording, ISO 8601. */
+  readonly from?: Beginning | { readonly time: string };
+  /** Told of each refusal, with the event, and the subscription goes on by its policy; without an event: of why it can't begin. */
+  readonly onError?: (error: unknown, event?: ConfirmedEvent) => void;
+}
+
+type Compare = StandingIn & { kind: "compare" };
+
+export type Handler = (event: ConfirmedEvent) => void | Promise<void>;
+
+export class Subscriber {
+  readonly #kit: Kit;
+  readonly #handler: Handler;
+  readonly #options: SubscribeOptions;
+  readonly #now: number;
+  readonly #policy: SubscriptionPolicy;
+  readonly #filter: FeedFilter;
+  readonly #ahead: LookAhead;
+  readonly #ended = new AbortController();
+  /** Of one without a name. */
+  #own: DeviceSubscription | undefined;
+  /** Aborted where something has changed, or somebody has asked, since what is under way was begun. */
+  #woken = new AbortController();
+
+  /** @param now where the device was when it was asked to hand over what comes from now on */
+  constructor(kit: Kit, handler: Handler, options: SubscribeOptions, now: number) {
+    this.#kit = kit;
+    this.#now = now;
+    this.#handler = handler;
+    this.#options = options;
+    const { category, stream, type, correlation, name, from, onError, ...policy } = options;
+    if (name === "") throw new InvalidRequestError("Name the subscription.", { field: "name" });
+    if (typeof from === "object") momentOf(from.time, "from.time");
+    else if (from !== undefined) parseBeginning(from, "from");
+    this.#policy = { ...completePolicy(policy, "subscribe"), batchSize: 1 };
+    const filter = readerFilter({ category, stream, type });
+    const isOfCorrelation = (event: Cause) => correlation === undefined || correlationOf(event) === correlation;
+    this.#filter = { stream: filter.stream, content: (event) => (filter.content?.(event) ?? true) && isOfCorrelation(event) };
+    this.#ahead = new LookAhead(kit.database, this.#filter);
+    kit.ending.addEventListener("abort", () => this.#ended.abort(), { signal: this.#ended.signal });
+    this.#ended.signal.addEventListener("abort", () => this.#woken.abort());
+    void this.#run();
+  }
+
+  end(): void {
+    this.#ended.abort();
+  }
+
+  async #run(): Promise<void> {
+    const { name } = this.#options;
+    const ending = this.#ended.signal;
+    await whileElected(name === undefined ? undefined : lockOf(this.#kit, name), ending, () => {
+      const channel = name === undefined ? undefined : askingChannel(this.#kit, name);
+      const watch = (listener: () => void) => {
+        const heard = () => {
+          listener();
+          this.#woken.abort();
+        };
+        if (channel !== undefined) channel.onmessage = heard;
+        return this.#kit.watch(heard);
+      };
+      const end = latest({ watch, ending }, (isWanted) => this.#work(isWanted));
+      return () => {
+        end();
+        channel?.close();
+      };
+    });
+  }
+
+  /** Until nothing is due. Storage that fails is tried again at the next change, or when the wait is over. */
+  async #work(isWanted: () => boolean): Promise<void> {
+    while (isWanted()) {
+      const isMore = await this.#next().catch(async (error: unknown) => {
+        if (!isWanted()) return false;
+        if (!(error instanceof HeadwaterError)) throw error;
+        await this.#wait(this.#policy.backoff.first);
+        return true;
+      });
+      if (!isMore) return;
+    }
+  }
+
+  /** @returns whether something else may be due */
+  async #next(): Promise<boolean> {
+    this.#woken = new AbortController();
+    const history = await this.#kit.database.run(readHistory);
+    const subscription = await this.#standing(history);
+    if (subscription === undefined) return false;
+    const due = dueOf(subscription, history, Date.now(), this.#policy);
+    switch (due.kind) {
+      case "nothing":
+        return false;
+      case "wait":
+        await this.#wait(due.milliseconds);
+        return true;
+      case "replay":
+        return this.#replay(subscription, due);
+      case "look":
+        return this.#look(subscription, due, history);
+      default:
+        return due satisfies never;
+    }
+  }
+
+  /** What was refused is not handed over before its time: whoever is woken looks, and waits for the rest. */
+  async #wait(milliseconds: number): Promise<void> {
+    const { signal } = this.#woken;
+    if (!signal.aborted) await pause(milliseconds, signal);
+  }
+
+  async #look(subscription: DeviceSubscription, due: Due & { kind: "look" }, history: History): Promise<boolean> {
+    const found = await this.#ahead.first(history, due);
+    const step = afterLook(subscription, found, Date.now(), this.#policy);
+    if (step.kind === "nothing") return false;
+    if (step.kind === "write") {
+      await this.#write(step.subscription);
+      return true;
+    }
+    const { event } = found;
+    assert(event !== undefined, "what is handed over was found");
+    const refusal = await this.#handOver(event);
+    // Who is ended while it handles may have been refused for that.
+    if (refusal !== null && this.#ended.signal.aborted) return false;
+    const at = { now: Date.now(), random: Math.random() };
+    await this.#write(afterHandOver(subscription, event, refusal, at, this.#policy));
+    return true;
+  }
+
+  /** Hands an event that was set aside over again. */
+  async #replay(subscription: DeviceSubscription, { id, streamId }: Due & { kind: "replay" }): Promise<boolean> {
+    const event = streamId === undefined ? undefined : await this.#confirmed(id, streamId);
+    const refusal = event === undefined ? "The device holds it no more." : await this.#handOver(event);
+    if (refusal !== null && this.#ended.signal.aborted) return false;
+    await this.#change((now = subscription) => afterReplay(now, id, refusal));
+    return true;
+  }
+
+  async #confirmed(id: string, streamId: string): Promise<ConfirmedEvent | undefined> {
+    return this.#kit.database.run(async (db) => {
+      const tx: ReadTx = db.transaction(["events"], "readonly");
+      return (await confirmedEvents(tx, streamId, 1)).find((event) => event.id === id);
+    });
+  }
+
+  /** @returns why the handler refused it; null where it took it */
+  async #handOver(event: ConfirmedEvent): Promise<string | null> {
+    try {
+      await this.#handler(this.#kit.read(event));
+      return null;
+    } catch (error) {
+      uncaught(() => this.#options.onError?.(error, event));
+      return sentenceOfRefusal(error);
+    }
+  }
+
+  /** As it is now, or as it begins; undefined where it has to wait for what is fetched, or has to stop. */
+  async #standing(history: History): Promise<DeviceSubscription | undefined> {
+    const { name } = this.#options;
+    const kept = name === undefined ? this.#own : await this.#kit.database.run((db) => readSubscription(db, name));
+    const standing = standingIn(kept, history);
+    switch (standing.kind) {
+      case "begins":
+        return this.#write(begun(history, await this.#beginning(history)));
+      case "goes-on":
+        return standing.subscription;
+      case "fetching":
+        return undefined;
+      case "compare":
+        return this.#inOtherCopy(standing, history);
+      default:
+        return standing satisfies never;
+    }
+  }
+
+  async #beginning(history: History): Promise<Beginning> {
+    const { name, from = name === undefined ? "now" : "beginning" } = this.#options;
+    if (from === "now") return this.#now;
+    return typeof from === "object" ? this.#positionBefore(from.time, history) : from;
+  }
+
+  async #inOtherCopy({ subscription: kept, ...range }: Compare, history: History): Promise<DeviceSubscription | undefined> {
+    let held = NO_EVENTS;
+    for await (const events of stretches(this.#kit.database, history, range, followed(this.#filter, kept)))
+      for (const { id } of events) held = withEvent(held, id);
+    const continued = continuedIn(kept, history, held);
+    if (continued !== undefined) return this.#write(continued);
+    // Nobody can look after one without a name: it goes on from where it is.
+    if (this.#options.name === undefined) return begun(history, range.upTo);
+    const stopped = stoppedByHistory(kept);
+    if (stopped !== kept) await this.#write(stopped);
+    return undefined;
+  }
+
+  /** The position before the first event that was recorded at a time or later. */
+  async #positionBefore(time: string, history: History): Promise<number> {
+    const first = momentOf(time, "from.time");
+    for await (const events of stretches(this.#kit.database, history, { after: 0 }, EVERY_EVENT)) {
+      const found = events.find(({ recordedAt }) => Date.parse(recordedAt) >= first);
+      if (found !== undefined) return found.position - 1;
+    }
+    return history.position;
+  }
+
+  async #write(subscription: DeviceSubscription): Promise<DeviceSubscription> {
+    return this.#change((now) => unlessOvertaken(subscription, now));
+  }
+
+  async #change(change: (now: DeviceSubscription | undefined) => DeviceSubscription): Promise<DeviceSubscription> {
+    const { name } = this.#options;
+    if (name !== undefined) return this.#kit.database.run((db) => changeSubscription(db, name, change));
+    this.#own = change(this.#own);
+    return this.#own;
+  }
+}
