@@ -1,8 +1,8 @@
 /** What a deployment binds and sets; `wrangler.toml` explains each. */
-import type { JwtSettings } from "./jwt.ts";
-import type { LogObject } from "./log-object.ts";
-import type { StreamObject } from "./stream-object.ts";
-import type { SubscriptionObject } from "./subscription-object.ts";
+import type { JwtSettings } from "./access/jwt.ts";
+import type { LogObject } from "./log/log-object.ts";
+import type { StreamObject } from "./stream/stream-object.ts";
+import type { SubscriptionObject } from "./subscription/subscription-object.ts";
 
 export interface EdgeEnv extends JwtSettings {
   readonly STREAMS: DurableObjectNamespace<StreamObject>;

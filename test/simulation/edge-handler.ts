@@ -2,7 +2,7 @@
 import type { ConfirmedEvent } from "../../shared/event/event.ts";
 import type { Ground } from "./ground.ts";
 
-/** Milliseconds after which a handler is taken to have refused, as `worker/subscription.ts` has it by default. */
+/** Milliseconds after which a handler is taken to have refused, as `worker/subscription/settings.ts` has it by default. */
 const TIMEOUT = 120_000;
 
 export interface Call {

@@ -49,7 +49,7 @@ export class ObjectHost<I> {
     this.#onCrash();
   }
 
-  /** As `worker/call-object.ts`: one that went away is tried once more. */
+  /** As `worker/objects/calls.ts`: one that went away is tried once more. */
   call<T>(work: Work<I, T>, reply: Reply<T>): void {
     const epoch = this.#ground.epoch();
     this.#call(epoch, work, (answer) => {

@@ -1,5 +1,5 @@
 /**
- * Brings a stream's events into its log, as `worker/publisher.ts` does: one publication in flight, what is committed
+ * Brings a stream's events into its log, as `worker/stream/publisher.ts` does: one publication in flight, what is committed
  * meanwhile goes in the next; how far the log has the stream is guessed after a wake, and the log's answer corrects it.
  */
 import type { Position } from "../../shared/order.ts";
@@ -9,7 +9,7 @@ import type { ObjectHost } from "./edge-objects.ts";
 import type { StreamData } from "./edge-stream.ts";
 import type { Ground } from "./ground.ts";
 
-/** Milliseconds, as in `worker/publisher.ts`. */
+/** Milliseconds, as in `worker/stream/publisher.ts`. */
 const FIRST_ALARM = 10_000;
 const LONGEST_BACKOFF = 300_000;
 

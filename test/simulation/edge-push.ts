@@ -1,4 +1,4 @@
-/** A push of many streams' commits, as `worker/push.ts` takes it: streams side by side, then one publication for all of them. */
+/** A push of many streams' commits, as `worker/routes/push.ts` takes it: streams side by side, then one publication for all of them. */
 import { assert } from "../../shared/assert.ts";
 import type { Commit } from "../../shared/event/commit.ts";
 import type { PushAnswer, PushResult } from "../../shared/wire/wire.ts";

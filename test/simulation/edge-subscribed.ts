@@ -165,7 +165,7 @@ export class Subscribed {
     this.#ask((subscription, end) => subscription.reset(end, random.chance(0.5) ? 0 : random.between(0, end.head)));
   }
 
-  /** The log is asked first, as in `worker/subscription-routes.ts`. */
+  /** The log is asked first, as in `worker/routes/subscription-routes.ts`. */
   #ask(work: (subscription: SubscriptionInstance, end: LogEnd) => void): void {
     this.#log.call<LogEnd>(
       (_, answer) => answer({ value: this.#end() }),

@@ -1,4 +1,4 @@
-/** A subscription of one store at the edge, as `worker/subscription-object.ts` has it: all work is done by its alarm. */
+/** A subscription of one store at the edge, as `worker/subscription/subscription-object.ts` has it: all work is done by its alarm. */
 import { backoff } from "../../shared/backoff.ts";
 import { type LogEnd, type Looked, lookedOf, type Standing, standingAt } from "../../shared/edge/subscription.ts";
 import { LogMismatchError, PositionAheadError } from "../../shared/errors.ts";
@@ -49,7 +49,7 @@ export interface SubscriptionParts {
   readonly isCurrent: () => boolean;
 }
 
-/** As in `worker/subscription-object.ts`; fewer batches, since worlds are small. */
+/** As in `worker/subscription/subscription-object.ts`; fewer batches, since worlds are small. */
 const WORK_BATCHES = 5;
 const WORK_TIME = 30_000;
 const LOG_BACKOFF = { first: 1_000, longest: 300_000 };

@@ -36,7 +36,7 @@ import {
 import type { ConfirmedEvent } from "../../shared/event/event.ts";
 import { nextMark } from "../../shared/mark.ts";
 import { nextStep, sizeOfBatch } from "../../shared/subscription.ts";
-import { alarmDelay } from "../../worker/alarm-delay.ts";
+import { alarmDelay } from "../../worker/objects/alarm-delay.ts";
 import type { HeldToken } from "./checkers/observation.ts";
 import type { SetAside as SetAsideAtEdge } from "./edge-subscription.ts";
 import type { RowWrite } from "./models/projector.ts";

@@ -6,7 +6,7 @@ import type { ConfirmedEvent } from "../../shared/event/event.ts";
 import { defineEventTypes, type EventTypes, type StandardSchema } from "../../shared/event/event-types.ts";
 import type { PushAnswer } from "../../shared/wire/wire.ts";
 import { createEdge, type EdgeEnv, type EdgeSettings } from "../../worker/index.ts";
-import { completeSubscriptions } from "../../worker/subscription.ts";
+import { completeSubscriptions } from "../../worker/subscription/settings.ts";
 import { eventTypes, requested } from "../support/event-types.ts";
 
 /** A store at an edge with the event types, in the same objects as any other edge's. @param id default: a new one */

@@ -4,8 +4,8 @@ import { afterEach, expect, test, vi } from "vitest";
 import { markAfter, START_MARK } from "../../shared/mark.ts";
 import { categoryOf } from "../../shared/stream-id.ts";
 import type { FeedPage } from "../../shared/wire/wire.ts";
-import type { PublishedRun } from "../../worker/log-object.ts";
-import { toLines } from "../../worker/run-text.ts";
+import type { PublishedRun } from "../../worker/log/log-object.ts";
+import { toLines } from "../../worker/objects/run-text.ts";
 import { SEED } from "../support/seed.ts";
 import { type Answer, event, newStore, type TestStore } from "./edge-calls.ts";
 

@@ -1,8 +1,8 @@
 import { createExecutionContext, env } from "cloudflare:test";
 import { exportJWK, exportSPKI, generateKeyPair, type JWTPayload, SignJWT } from "jose";
 import { beforeAll, expect, test, vi } from "vitest";
+import { hasRepeatedKey } from "../../worker/access/jwt.ts";
 import { createEdge } from "../../worker/index.ts";
-import { hasRepeatedKey } from "../../worker/jwt.ts";
 import { event, newStore } from "./edge-calls.ts";
 
 const SECRET = "a secret that is long enough for HS256, as RFC 7518 wants it";

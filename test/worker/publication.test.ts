@@ -3,8 +3,8 @@ import fc from "fast-check";
 import { afterEach, expect, test, vi } from "vitest";
 import { DEFAULT_LIMITS } from "../../shared/limits.ts";
 import { LogObject } from "../../worker/index.ts";
-import type { PublishedRun } from "../../worker/log-object.ts";
-import { toLines } from "../../worker/run-text.ts";
+import type { PublishedRun } from "../../worker/log/log-object.ts";
+import { toLines } from "../../worker/objects/run-text.ts";
 import { SEED } from "../support/seed.ts";
 import { event, newStore, type TestStore } from "./edge-calls.ts";
 

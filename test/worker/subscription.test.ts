@@ -11,7 +11,7 @@ import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { HandlerError } from "../../shared/subscription.ts";
 import type { ConfirmedEvent, HandlerContext, Subscription } from "../../worker/index.ts";
 import { createEdge, LogObject, SubscriptionObject } from "../../worker/index.ts";
-import type { Facts } from "../../worker/subscription-facts.ts";
+import type { Facts } from "../../worker/subscription/subscription-record.ts";
 import { Random } from "../support/random.ts";
 import { SEED } from "../support/seed.ts";
 import { event } from "./edge-calls.ts";

@@ -8,13 +8,13 @@
  * Who was told how far is kept in memory only: after a wake all are told once more, which costs a call and no row. A subscription
  * that was told sees to the rest by an alarm of its own.
  */
-import type { LogEnd } from "../shared/edge/subscription.ts";
-import { alarmDelay } from "./alarm-delay.ts";
-import { callObject } from "./call-object.ts";
-import type { EdgeEnv } from "./env.ts";
-import { logFault } from "./journal.ts";
-import type { SharedAlarm } from "./shared-alarm.ts";
-import type { SubscriptionObject } from "./subscription-object.ts";
+import type { LogEnd } from "../../shared/edge/subscription.ts";
+import type { EdgeEnv } from "../env.ts";
+import { alarmDelay } from "../objects/alarm-delay.ts";
+import { callObject } from "../objects/calls.ts";
+import type { SharedAlarm } from "../objects/shared-alarm.ts";
+import { logFault } from "../report/journal.ts";
+import type { SubscriptionObject } from "../subscription/subscription-object.ts";
 
 /** What each call of a subscription says of its store. */
 export interface Origin extends LogEnd {

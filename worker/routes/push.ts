@@ -2,20 +2,20 @@
  * A push: commits of many streams at once. Streams go side by side, each stream's commits in order; what they took then
  * reaches the log as one publication, since the log is what all streams of a store share.
  */
-import { assert } from "../shared/assert.ts";
-import { sentenceOf } from "../shared/edge/error-titles.ts";
-import { HeadwaterError, InvalidRequestError, PayloadTooLargeError } from "../shared/errors.ts";
-import type { Commit } from "../shared/event/commit.ts";
-import type { PushAnswer, PushRequest, PushResult } from "../shared/wire/wire.ts";
-import { assertMay, type Principal } from "./access.ts";
-import { callObject, isOverloaded, type Retries } from "./call-object.ts";
-import type { EdgeEnv } from "./env.ts";
+import { assert } from "../../shared/assert.ts";
+import { sentenceOf } from "../../shared/edge/error-titles.ts";
+import { HeadwaterError, InvalidRequestError, PayloadTooLargeError } from "../../shared/errors.ts";
+import type { Commit } from "../../shared/event/commit.ts";
+import type { PushAnswer, PushRequest, PushResult } from "../../shared/wire/wire.ts";
+import { assertMay, type Principal } from "../access/access.ts";
+import type { EdgeEnv } from "../env.ts";
+import type { Followed, LogObject, PublicationAnswer } from "../log/log-object.ts";
+import { callObject, isOverloaded, type Retries } from "../objects/calls.ts";
+import { unwrap } from "../objects/refused.ts";
+import { logFault } from "../report/journal.ts";
+import type { AppendOutcome } from "../stream/stream-object.ts";
 import { type CommitRules, checkEvents, readCommit } from "./event-checks.ts";
 import { eachInFlight } from "./in-flight.ts";
-import { logFault } from "./journal.ts";
-import type { Followed, LogObject, PublicationAnswer } from "./log-object.ts";
-import { unwrap } from "./refused.ts";
-import type { AppendOutcome } from "./stream-object.ts";
 
 /**
  * Calls that are tried again: https://developers.cloudflare.com/workers/platform/limits/. With `pushStreams` at its default a push makes 46 of the 50

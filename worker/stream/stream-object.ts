@@ -9,18 +9,18 @@
  * log has the stream from the log's own answers (`publisher.ts`).
  */
 import { DurableObject } from "cloudflare:workers";
-import { decideAppend, type RecordedBody, type Refusal, refusalMessage } from "../shared/append.ts";
-import { assert, unreachable } from "../shared/assert.ts";
-import { HeadwaterError, StoreFullError, StreamNotFoundError } from "../shared/errors.ts";
-import type { Commit } from "../shared/event/commit.ts";
-import type { EventBody } from "../shared/event/event.ts";
-import { toVersion } from "../shared/order.ts";
-import type { PushResult } from "../shared/wire/wire.ts";
-import type { EdgeEnv } from "./env.ts";
-import type { PublicationAnswer, PublishedRun } from "./log-object.ts";
+import { decideAppend, type RecordedBody, type Refusal, refusalMessage } from "../../shared/append.ts";
+import { assert, unreachable } from "../../shared/assert.ts";
+import { HeadwaterError, StoreFullError, StreamNotFoundError } from "../../shared/errors.ts";
+import type { Commit } from "../../shared/event/commit.ts";
+import type { EventBody } from "../../shared/event/event.ts";
+import { toVersion } from "../../shared/order.ts";
+import type { PushResult } from "../../shared/wire/wire.ts";
+import type { EdgeEnv } from "../env.ts";
+import type { PublicationAnswer, PublishedRun } from "../log/log-object.ts";
+import { type Refused, toRefused } from "../objects/refused.ts";
+import { fitting, idOf, linesOf, parseLine, toLines, toWire } from "../objects/run-text.ts";
 import { Publisher } from "./publisher.ts";
-import { type Refused, toRefused } from "./refused.ts";
-import { fitting, idOf, linesOf, parseLine, toLines, toWire } from "./run-text.ts";
 import { type StoredRun, StreamRuns } from "./stream-runs.ts";
 
 /** A result whose position may be yet to be filled in. */

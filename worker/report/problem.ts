@@ -1,8 +1,8 @@
 /** Errors as HTTP tells them: RFC 9457 documents. The only place that knows statuses. */
-import { ERROR_TITLES, sentenceOf } from "../shared/edge/error-titles.ts";
-import { type ErrorCode, HeadwaterError, UnavailableError } from "../shared/errors.ts";
-import { problemOf } from "../shared/wire/wire.ts";
-import { isOverloaded } from "./call-object.ts";
+import { ERROR_TITLES, sentenceOf } from "../../shared/edge/error-titles.ts";
+import { type ErrorCode, HeadwaterError, UnavailableError } from "../../shared/errors.ts";
+import { problemOf } from "../../shared/wire/wire.ts";
+import { isOverloaded } from "../objects/calls.ts";
 import { type Facts, logFault } from "./journal.ts";
 
 export const STATUS: Readonly<Record<ErrorCode, number>> = {

@@ -6,11 +6,11 @@
  *     rows of b and c     ─────►b b│c│─►b b b│c c│        where the query names them, those of some streams by their index
  */
 
-import { isReached, namedStreamsOf, type Reach } from "../shared/edge/grants.ts";
-import { feedFilter, namedStreams } from "../shared/feed-filter.ts";
-import type { FeedQuery } from "../shared/wire/wire.ts";
+import { isReached, namedStreamsOf, type Reach } from "../../shared/edge/grants.ts";
+import { feedFilter, namedStreams } from "../../shared/feed-filter.ts";
+import type { FeedQuery } from "../../shared/wire/wire.ts";
+import { linesOf, parseLine, toWire } from "../objects/run-text.ts";
 import type { LogRow } from "./log-object.ts";
-import { linesOf, parseLine, toWire } from "./run-text.ts";
 
 /** Characters of a page; answers of objects hold 32 MiB at most. */
 const PAGE_SIZE = 4 * 1024 * 1024;

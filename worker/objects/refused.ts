@@ -1,6 +1,6 @@
 /** Errors on their way from an object to the Worker: a thrown one would lose its class and fields between the two. */
-import { errorOf, type HeadwaterError } from "../shared/errors.ts";
-import { problemOf } from "../shared/wire/wire.ts";
+import { errorOf, type HeadwaterError } from "../../shared/errors.ts";
+import { problemOf } from "../../shared/wire/wire.ts";
 
 export interface Refused {
   readonly refused: ReturnType<typeof problemOf>;

@@ -3,7 +3,7 @@
  * one asks again then. When it goes off is kept in memory, so that asking for a time that is covered writes nothing, and that one that
  * is not is set in the same turn, and so in the same transaction, as what it is set for.
  */
-import { logFault } from "./journal.ts";
+import { logFault } from "../report/journal.ts";
 
 export class SharedAlarm {
   readonly #storage: DurableObjectStorage;

@@ -1,12 +1,12 @@
 /** The Worker's side of the live feed: who is let in, and server-sent events for whoever has no WebSocket. */
-import { InvalidRequestError } from "../shared/errors.ts";
-import { BEARER_PROTOCOL, LIVE_PROTOCOL } from "../shared/wire/live.ts";
-import { type Principal, readable } from "./access.ts";
-import { callObject } from "./call-object.ts";
-import type { EdgeEnv } from "./env.ts";
-import type { CompleteQuery } from "./feed-page.ts";
-import type { LiveSession } from "./live-feed.ts";
-import { SESSION_HEADER } from "./log-object.ts";
+import { InvalidRequestError } from "../../shared/errors.ts";
+import { BEARER_PROTOCOL, LIVE_PROTOCOL } from "../../shared/wire/live.ts";
+import { type Principal, readable } from "../access/access.ts";
+import type { EdgeEnv } from "../env.ts";
+import type { CompleteQuery } from "../log/feed-page.ts";
+import type { LiveSession } from "../log/live-feed.ts";
+import { SESSION_HEADER } from "../log/log-object.ts";
+import { callObject } from "../objects/calls.ts";
 
 export function isUpgrade(request: Request): boolean {
   return request.headers.get("upgrade")?.toLowerCase() === "websocket";

@@ -1,7 +1,7 @@
 /** How often somebody may ask, by the platform's own counters: https://developers.cloudflare.com/workers/runtime-apis/bindings/rate-limit/ */
-import { TooManyRequestsError } from "../shared/errors.ts";
-import type { EdgeEnv } from "./env.ts";
-import { logFault } from "./journal.ts";
+import { TooManyRequestsError } from "../../shared/errors.ts";
+import type { EdgeEnv } from "../env.ts";
+import { logFault } from "../report/journal.ts";
 
 /** Seconds. Counters begin anew after 10 or 60, and the binding does not tell after which. */
 const RETRY_AFTER = 10;

@@ -2,9 +2,9 @@
  * Events as the edge stores them: one JSON object a line, without what the row already says (stream, version, position).
  * Pages are made by putting those before each line, so that the edge never parses what it only passes on.
  */
-import { assert } from "../shared/assert.ts";
-import type { EventBody, RecordingFields } from "../shared/event/event.ts";
-import { utf8Length } from "../shared/json.ts";
+import { assert } from "../../shared/assert.ts";
+import type { EventBody, RecordingFields } from "../../shared/event/event.ts";
+import { utf8Length } from "../../shared/json.ts";
 
 /** What a line holds. `id` stands first: an id is read off a line without parsing it. */
 export type StoredEvent = EventBody & Pick<RecordingFields, "recordedAt" | "actor">;

@@ -11,8 +11,8 @@
  * that an event which kills is given up as one that is refused. A log that is not the one that was followed stops the subscription.
  */
 import { DurableObject } from "cloudflare:workers";
-import { backoff } from "../shared/backoff.ts";
-import { EVERYTHING } from "../shared/edge/grants.ts";
+import { backoff } from "../../shared/backoff.ts";
+import { EVERYTHING } from "../../shared/edge/grants.ts";
 import {
   afterBatch,
   afterKill,
@@ -32,9 +32,9 @@ import {
   stateOf,
   waitsUntil,
   wakeTime,
-} from "../shared/edge/subscription.ts";
-import { InvalidRequestError, LogMismatchError, PositionAheadError } from "../shared/errors.ts";
-import type { ConfirmedEvent } from "../shared/event/event.ts";
+} from "../../shared/edge/subscription.ts";
+import { InvalidRequestError, LogMismatchError, PositionAheadError } from "../../shared/errors.ts";
+import type { ConfirmedEvent } from "../../shared/event/event.ts";
 import {
   beginningOf,
   HandlerError,
@@ -43,17 +43,17 @@ import {
   type SubscriptionStep,
   sentenceOfRefusal,
   sizeOfBatch,
-} from "../shared/subscription.ts";
-import { type FeedPage, parseFeedPage, type SubscriptionDetail, type SubscriptionStatus } from "../shared/wire/wire.ts";
-import { callObject } from "./call-object.ts";
-import type { EdgeEnv } from "./env.ts";
-import type { CompleteQuery } from "./feed-page.ts";
-import { logFault } from "./journal.ts";
-import { type Refused, toRefused, unwrap } from "./refused.ts";
-import { SharedAlarm } from "./shared-alarm.ts";
-import type { Origin } from "./subscribers.ts";
-import type { CompleteSubscription, Subscriptions } from "./subscription.ts";
-import { type Facts, type SetAside, SubscriptionFacts } from "./subscription-facts.ts";
+} from "../../shared/subscription.ts";
+import { type FeedPage, parseFeedPage, type SubscriptionDetail, type SubscriptionStatus } from "../../shared/wire/wire.ts";
+import type { EdgeEnv } from "../env.ts";
+import type { CompleteQuery } from "../log/feed-page.ts";
+import type { Origin } from "../log/notifier.ts";
+import { callObject } from "../objects/calls.ts";
+import { type Refused, toRefused, unwrap } from "../objects/refused.ts";
+import { SharedAlarm } from "../objects/shared-alarm.ts";
+import { logFault } from "../report/journal.ts";
+import type { CompleteSubscription, Subscriptions } from "./settings.ts";
+import { type Facts, type SetAside, SubscriptionFacts } from "./subscription-record.ts";
 
 /** What one alarm does at most; the next one has the platform's limits for itself. Milliseconds are looked at between two batches. */
 const WORK_BATCHES = 20;

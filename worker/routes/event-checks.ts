@@ -1,8 +1,8 @@
 /** Commits as requests bring them: of the edge's event types, where it has some, and checked before any object wakes. */
-import { type Commit, type EventDefaults, parseCommit } from "../shared/event/commit.ts";
-import { assertAccepted, completeVersions, questionsOf } from "../shared/event/event-checks.ts";
-import type { EventTypes } from "../shared/event/event-types.ts";
-import type { Limits } from "../shared/limits.ts";
+import { type Commit, type EventDefaults, parseCommit } from "../../shared/event/commit.ts";
+import { assertAccepted, completeVersions, questionsOf } from "../../shared/event/event-checks.ts";
+import type { EventTypes } from "../../shared/event/event-types.ts";
+import type { Limits } from "../../shared/limits.ts";
 
 export interface CommitRules {
   readonly eventTypes: EventTypes | undefined;

@@ -1,19 +1,19 @@
 /** For administrators: where a store's subscriptions stand, and what to do about one. */
 import type { Hono } from "hono";
-import { InvalidRequestError } from "../shared/errors.ts";
-import type { Limits } from "../shared/limits.ts";
-import { parseMessage, replayRequest, resetRequest, type SubscriptionList } from "../shared/wire/wire.ts";
-import { assertMayAdminister } from "./access.ts";
+import { InvalidRequestError } from "../../shared/errors.ts";
+import type { Limits } from "../../shared/limits.ts";
+import { parseMessage, replayRequest, resetRequest, type SubscriptionList } from "../../shared/wire/wire.ts";
+import { assertMayAdminister } from "../access/access.ts";
+import type { EdgeEnv } from "../env.ts";
+import { type Origin, subscriptionsOf } from "../log/notifier.ts";
+import { callObject } from "../objects/calls.ts";
+import { unwrap } from "../objects/refused.ts";
+import { problemResponse } from "../report/problem.ts";
+import type { SubscriptionObject } from "../subscription/subscription-object.ts";
 import { readJson } from "./body.ts";
-import { callObject } from "./call-object.ts";
 import type { Bindings } from "./edge.ts";
-import type { EdgeEnv } from "./env.ts";
 import { eachInFlight } from "./in-flight.ts";
-import { problemResponse } from "./problem.ts";
 import { pageLimit, wholeNumber } from "./query.ts";
-import { unwrap } from "./refused.ts";
-import { type Origin, subscriptionsOf } from "./subscribers.ts";
-import type { SubscriptionObject } from "./subscription-object.ts";
 
 interface Settings {
   readonly names: readonly string[];

@@ -1,6 +1,6 @@
 /** What a shape says, as JSON Schema: for `/openapi.json`, so that it can't say anything but what is checked. */
-import { ERROR_CODES } from "../shared/errors.ts";
-import { type FieldShape, type Fields, type FieldTerm, isList, isOneOf, type Kind, readTerm, type Text } from "../shared/wire/shape.ts";
+import { ERROR_CODES } from "../../shared/errors.ts";
+import { type FieldShape, type Fields, type FieldTerm, isList, isOneOf, type Kind, readTerm, type Text } from "../../shared/wire/shape.ts";
 
 const WHOLE_NUMBER = { type: "integer", minimum: 0 };
 

@@ -7,8 +7,8 @@
  * (docs/decisions/0015-runs-of-a-stream.md). UTF-8, because a value counts as it is serialised, and a text that is not Latin-1
  * would take two bytes for each of its characters.
  */
-import { assert } from "../shared/assert.ts";
-import { ordinalKey } from "./ordinal-key.ts";
+import { assert } from "../../shared/assert.ts";
+import { ordinalKey } from "../objects/ordinal-key.ts";
 
 export interface StoredRun {
   readonly lastVersion: number;

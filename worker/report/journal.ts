@@ -2,7 +2,7 @@
  * What the edge tells its log: one JSON line for each request and each fault. No payloads, no tokens, no query and no actor: a
  * line may be kept for long, and read by whoever runs the edge.
  */
-import type { EdgeEnv } from "./env.ts";
+import type { EdgeEnv } from "../env.ts";
 
 export type Facts = Readonly<Record<string, string | number | undefined>>;
 

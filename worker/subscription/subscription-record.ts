@@ -5,8 +5,8 @@
  *     aside/<position>    an event that was set aside
  *     due/<position>      that it is to be tried again, or is with the handler
  */
-import { afterReplay, type Standing } from "../shared/edge/subscription.ts";
-import { ordinalKey } from "./ordinal-key.ts";
+import { afterReplay, type Standing } from "../../shared/edge/subscription.ts";
+import { ordinalKey } from "../objects/ordinal-key.ts";
 
 export interface Facts extends Standing {
   /** The object's name in two parts: an alarm may not know it otherwise. */

@@ -10,19 +10,19 @@
  * are asked about again, where that was long ago; when they expire an alarm closes the socket, unless they were renewed.
  */
 
-import type { Reach } from "../shared/edge/grants.ts";
-import { InvalidRequestError, PayloadTooLargeError, TooManyRequestsError, UnauthenticatedError } from "../shared/errors.ts";
-import { feedFilter } from "../shared/feed-filter.ts";
-import type { Limits } from "../shared/limits.ts";
-import { LIVE_PROTOCOL, PING, PONG } from "../shared/wire/live.ts";
-import { type FeedQuery, liveAuth, liveMessage, livePull, parseMessage } from "../shared/wire/wire.ts";
-import { assertKnown, type Principal, readable } from "./access.ts";
+import type { Reach } from "../../shared/edge/grants.ts";
+import { InvalidRequestError, PayloadTooLargeError, TooManyRequestsError, UnauthenticatedError } from "../../shared/errors.ts";
+import { feedFilter } from "../../shared/feed-filter.ts";
+import type { Limits } from "../../shared/limits.ts";
+import { LIVE_PROTOCOL, PING, PONG } from "../../shared/wire/live.ts";
+import { type FeedQuery, liveAuth, liveMessage, livePull, parseMessage } from "../../shared/wire/wire.ts";
+import { assertKnown, type Principal, readable } from "../access/access.ts";
+import { type Refused, unwrap } from "../objects/refused.ts";
+import type { SharedAlarm } from "../objects/shared-alarm.ts";
+import { logFault } from "../report/journal.ts";
+import { problemOfError } from "../report/problem.ts";
+import { eachInFlight } from "../routes/in-flight.ts";
 import type { CompleteQuery, FoundEvents } from "./feed-page.ts";
-import { eachInFlight } from "./in-flight.ts";
-import { logFault } from "./journal.ts";
-import { problemOfError } from "./problem.ts";
-import { type Refused, unwrap } from "./refused.ts";
-import type { SharedAlarm } from "./shared-alarm.ts";
 
 /** What a socket was opened with, and where its reader stands. */
 export interface LiveSession {

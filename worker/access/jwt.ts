@@ -1,9 +1,9 @@
 /** Bearer tokens: JWTs that `jose` verifies, by an algorithm that the deployment's settings name and never the token. */
 import { createLocalJWKSet, createRemoteJWKSet, errors, type JSONWebKeySet, type JWTPayload, type JWTVerifyGetKey, jwtVerify } from "jose";
-import { type Grant, parseGrants } from "../shared/edge/grants.ts";
-import { GRANTS_CLAIM, SECRET_BYTES } from "../shared/edge/token.ts";
-import { UnauthenticatedError, UnavailableError } from "../shared/errors.ts";
-import { logFault } from "./journal.ts";
+import { type Grant, parseGrants } from "../../shared/edge/grants.ts";
+import { GRANTS_CLAIM, SECRET_BYTES } from "../../shared/edge/token.ts";
+import { UnauthenticatedError, UnavailableError } from "../../shared/errors.ts";
+import { logFault } from "../report/journal.ts";
 
 export interface JwtSettings {
   /** The shared secret of HS256: 32 bytes of UTF-8 or more. */

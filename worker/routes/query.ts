@@ -1,8 +1,8 @@
 /** Query parameters: whole numbers that are really whole, and nothing silently understood otherwise. */
-import { InvalidRequestError } from "../shared/errors.ts";
-import { feedFilter } from "../shared/feed-filter.ts";
-import type { Limits } from "../shared/limits.ts";
-import type { CompleteQuery } from "./feed-page.ts";
+import { InvalidRequestError } from "../../shared/errors.ts";
+import { feedFilter } from "../../shared/feed-filter.ts";
+import type { Limits } from "../../shared/limits.ts";
+import type { CompleteQuery } from "../log/feed-page.ts";
 
 /** @throws InvalidRequestError for anything but a whole number from `least` to 2^53 − 1 */
 export function wholeNumber(parameters: URLSearchParams, name: string, least: number): number | undefined {

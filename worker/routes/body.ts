@@ -1,5 +1,5 @@
 /** Reading a request's body: counted as it comes in, whatever its headers claim. */
-import { InvalidRequestError, PayloadTooLargeError } from "../shared/errors.ts";
+import { InvalidRequestError, PayloadTooLargeError } from "../../shared/errors.ts";
 
 /**
  * @param most bytes

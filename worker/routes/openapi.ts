@@ -1,12 +1,12 @@
 /** `GET /openapi.json`, made from the shapes that check the messages, so that it can't say anything else. */
-import { ERROR_TITLES } from "../shared/edge/error-titles.ts";
-import type { ErrorCode } from "../shared/errors.ts";
-import { DEFAULT_LIMITS, NAME_LENGTH } from "../shared/limits.ts";
-import { BEARER_PROTOCOL, LIVE_PROTOCOL } from "../shared/wire/live.ts";
-import type { Shape } from "../shared/wire/shape.ts";
-import * as wire from "../shared/wire/wire.ts";
+import { ERROR_TITLES } from "../../shared/edge/error-titles.ts";
+import type { ErrorCode } from "../../shared/errors.ts";
+import { DEFAULT_LIMITS, NAME_LENGTH } from "../../shared/limits.ts";
+import { BEARER_PROTOCOL, LIVE_PROTOCOL } from "../../shared/wire/live.ts";
+import type { Shape } from "../../shared/wire/shape.ts";
+import * as wire from "../../shared/wire/wire.ts";
+import { STATUS } from "../report/problem.ts";
 import { jsonSchema } from "./json-schema.ts";
-import { STATUS } from "./problem.ts";
 
 type Parameter = { name: string; in: "path" | "query" | "header"; required?: boolean; description: string; schema: object };
 

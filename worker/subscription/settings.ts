@@ -1,12 +1,12 @@
 /** What an app says of a subscription, complete and checked. */
-import { InvalidRequestError } from "../shared/errors.ts";
-import type { ConfirmedEvent } from "../shared/event/event.ts";
-import { type EventTypes, upcastEvents } from "../shared/event/event-types.ts";
-import { feedFilter } from "../shared/feed-filter.ts";
-import { parseCount } from "../shared/limits.ts";
-import { type Beginning, completePolicy, parseBeginning, type SubscriptionPolicy } from "../shared/subscription.ts";
-import type { FeedQuery } from "../shared/wire/wire.ts";
-import type { EdgeEnv } from "./env.ts";
+import { InvalidRequestError } from "../../shared/errors.ts";
+import type { ConfirmedEvent } from "../../shared/event/event.ts";
+import { type EventTypes, upcastEvents } from "../../shared/event/event-types.ts";
+import { feedFilter } from "../../shared/feed-filter.ts";
+import { parseCount } from "../../shared/limits.ts";
+import { type Beginning, completePolicy, parseBeginning, type SubscriptionPolicy } from "../../shared/subscription.ts";
+import type { FeedQuery } from "../../shared/wire/wire.ts";
+import type { EdgeEnv } from "../env.ts";
 
 /** What a handler is told besides the events. */
 export interface HandlerContext {

@@ -10,12 +10,12 @@
  * one is a duplicate. Positions are asked for once after a wake, when somebody reads.
  */
 
-import { alarmDelay } from "./alarm-delay.ts";
-import { callObject } from "./call-object.ts";
-import type { EdgeEnv } from "./env.ts";
-import { logFault } from "./journal.ts";
-import type { LogObject, PublicationAnswer, PublishedRun, Span } from "./log-object.ts";
-import { fitting, linesOf } from "./run-text.ts";
+import type { EdgeEnv } from "../env.ts";
+import type { LogObject, PublicationAnswer, PublishedRun, Span } from "../log/log-object.ts";
+import { alarmDelay } from "../objects/alarm-delay.ts";
+import { callObject } from "../objects/calls.ts";
+import { fitting, linesOf } from "../objects/run-text.ts";
+import { logFault } from "../report/journal.ts";
 import type { StreamRuns } from "./stream-runs.ts";
 
 export class Publisher {

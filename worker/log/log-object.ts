@@ -4,23 +4,23 @@
  * feed of a few of them. A row's mark is the one behind its last event (`shared/mark.ts`).
  */
 import { DurableObject } from "cloudflare:workers";
-import { unreachable } from "../shared/assert.ts";
-import { EVERYTHING, intersection, type Reach, reachOfCategory } from "../shared/edge/grants.ts";
-import { decidePublication } from "../shared/edge/publication.ts";
-import { LogMismatchError, PositionAheadError } from "../shared/errors.ts";
-import { DEFAULT_LIMITS, type Limits } from "../shared/limits.ts";
-import { markAfter, START_MARK } from "../shared/mark.ts";
-import { toVersion } from "../shared/order.ts";
-import type { StoreHealth } from "../shared/wire/wire.ts";
-import { type Authenticate, authenticateBySettings } from "./access.ts";
-import type { EdgeEnv } from "./env.ts";
+import { unreachable } from "../../shared/assert.ts";
+import { EVERYTHING, intersection, type Reach, reachOfCategory } from "../../shared/edge/grants.ts";
+import { decidePublication } from "../../shared/edge/publication.ts";
+import { LogMismatchError, PositionAheadError } from "../../shared/errors.ts";
+import { DEFAULT_LIMITS, type Limits } from "../../shared/limits.ts";
+import { markAfter, START_MARK } from "../../shared/mark.ts";
+import { toVersion } from "../../shared/order.ts";
+import type { StoreHealth } from "../../shared/wire/wire.ts";
+import { type Authenticate, authenticateBySettings } from "../access/access.ts";
+import type { EdgeEnv } from "../env.ts";
+import { type Refused, toRefused } from "../objects/refused.ts";
+import { idOf, linesOf, parseLine } from "../objects/run-text.ts";
+import { SharedAlarm } from "../objects/shared-alarm.ts";
+import { problemResponse } from "../report/problem.ts";
 import { type CompleteQuery, type FoundEvents, readFeed } from "./feed-page.ts";
 import { CHECK_EVERY, LiveFeed, type LiveSession } from "./live-feed.ts";
-import { problemResponse } from "./problem.ts";
-import { type Refused, toRefused } from "./refused.ts";
-import { idOf, linesOf, parseLine } from "./run-text.ts";
-import { SharedAlarm } from "./shared-alarm.ts";
-import { type Origin, Subscribers } from "./subscribers.ts";
+import { type Origin, Subscribers } from "./notifier.ts";
 
 /** Contiguous versions of one stream, on their way into the log. */
 export interface PublishedRun {

@@ -1,11 +1,11 @@
 /** The HTTP interface: routes, and what happens on the way to an object. */
 import { Hono } from "hono";
-import { errorOf, HeadwaterError, InvalidRequestError, UnavailableError } from "../shared/errors.ts";
-import type { Commit, EventDefaults } from "../shared/event/commit.ts";
-import type { EventTypes } from "../shared/event/event-types.ts";
-import { assertCommitFitsRow, completeLimits, type Limits } from "../shared/limits.ts";
-import { parseStoreId, parseStreamId } from "../shared/stream-id.ts";
-import { type AppendAnswer, type PushResult, parseAppendRequest, parsePushRequest } from "../shared/wire/wire.ts";
+import { errorOf, HeadwaterError, InvalidRequestError, UnavailableError } from "../../shared/errors.ts";
+import type { Commit, EventDefaults } from "../../shared/event/commit.ts";
+import type { EventTypes } from "../../shared/event/event-types.ts";
+import { assertCommitFitsRow, completeLimits, type Limits } from "../../shared/limits.ts";
+import { parseStoreId, parseStreamId } from "../../shared/stream-id.ts";
+import { type AppendAnswer, type PushResult, parseAppendRequest, parsePushRequest } from "../../shared/wire/wire.ts";
 import {
   type Authenticate,
   allowedOrigin,
@@ -15,25 +15,25 @@ import {
   authenticateBySettings,
   type Principal,
   readable,
-} from "./access.ts";
+} from "../access/access.ts";
+import { countRequest } from "../access/rate-limit.ts";
+import type { EdgeEnv } from "../env.ts";
+import { CHECK_EVERY } from "../log/live-feed.ts";
+import { LogObject, type LogSettings } from "../log/log-object.ts";
+import { UNBOUND } from "../log/notifier.ts";
+import { callObject } from "../objects/calls.ts";
+import { unwrap } from "../objects/refused.ts";
+import { logFault, logRequest } from "../report/journal.ts";
+import { problemResponse } from "../report/problem.ts";
+import { StreamObject } from "../stream/stream-object.ts";
+import { completeSubscriptions, type Subscription, type Subscriptions } from "../subscription/settings.ts";
+import { SubscriptionObject } from "../subscription/subscription-object.ts";
 import { readJson } from "./body.ts";
-import { callObject } from "./call-object.ts";
-import type { EdgeEnv } from "./env.ts";
 import { checkEvents, readCommit } from "./event-checks.ts";
-import { logFault, logRequest } from "./journal.ts";
 import { eventStream, isUpgrade, openSocket, wantsEventStream, withToken } from "./live-connection.ts";
-import { CHECK_EVERY } from "./live-feed.ts";
-import { LogObject, type LogSettings } from "./log-object.ts";
 import { openApi } from "./openapi.ts";
-import { problemResponse } from "./problem.ts";
 import { push } from "./push.ts";
 import { feedQuery, headerNumber, pageLimit, single, wholeNumber } from "./query.ts";
-import { countRequest } from "./rate-limit.ts";
-import { unwrap } from "./refused.ts";
-import { StreamObject } from "./stream-object.ts";
-import { UNBOUND } from "./subscribers.ts";
-import { completeSubscriptions, type Subscription, type Subscriptions } from "./subscription.ts";
-import { SubscriptionObject } from "./subscription-object.ts";
 import { subscriptionRoutes } from "./subscription-routes.ts";
 
 export interface EdgeSettings<E extends EdgeEnv = EdgeEnv> {

@@ -1,9 +1,9 @@
 /** Who asks, what they may do, and from which pages. */
 
-import { type Action, type Grant, isEverything, isReached, type Reach, reachOf } from "../shared/edge/grants.ts";
-import { ForbiddenError, UnauthenticatedError } from "../shared/errors.ts";
-import { isName } from "../shared/event/commit.ts";
-import type { EdgeEnv } from "./env.ts";
+import { type Action, type Grant, isEverything, isReached, type Reach, reachOf } from "../../shared/edge/grants.ts";
+import { ForbiddenError, UnauthenticatedError } from "../../shared/errors.ts";
+import { isName } from "../../shared/event/commit.ts";
+import type { EdgeEnv } from "../env.ts";
 import { verifyToken } from "./jwt.ts";
 
 /** Who the edge takes the caller for. */
