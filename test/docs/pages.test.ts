@@ -30,7 +30,7 @@ const ELSEWHERE: Readonly<Record<string, Readonly<Record<string, string>>>> = {
     "json-1.json": "json.test.ts",
   },
   "docs/access.md": { "json-1.json": "json.test.ts" },
-  "docs/operations.md": { "json-1.json": "../worker/journal.test.ts" },
+  "docs/operations.md": { "json-1.json": "../worker/report/journal.test.ts" },
   "docs/react.md": { "shelf.tsx": "react.test.ts" },
 };
 

@@ -1,0 +1,169 @@
+import "fake-indexeddb/auto";
+import { expect, test, vi } from "vitest";
+import { openStore, StorageFailedError, StoreClosedError, StoreFullError } from "../../../client/index.ts";
+
+let count = 0;
+const open = (options: { durability?: "strict" | "relaxed"; sync?: { url: string } } = {}) =>
+  openStore({ name: `append-${++count}`, ...options });
+const event = (type = "Noted") => ({ type, data: {} });
+
+function spyOnTransactions() {
+  const spy = vi.spyOn(IDBDatabase.prototype, "transaction");
+  return {
+    writes: () => spy.mock.calls.filter(([, mode]) => mode === "readwrite"),
+    restore: () => spy.mockRestore(),
+  };
+}
+
+test("appends of one tick share a transaction, and each is decided on its own", async () => {
+  const store = await open();
+  const transactions = spyOnTransactions();
+  const results = await Promise.allSettled([
+    store.appendToStream("A-1", [event()], { expectedVersion: "no-stream" }),
+    store.appendToStream("A-1", [event()], { expectedVersion: "no-stream" }),
+    store.appendToStream("A-1", [event()], { expectedVersion: 1 }),
+    ...Array.from({ length: 100 }, (_, i) => store.appendToStream(`B-${i}`, [event()])),
+  ]);
+  expect(transactions.writes()).toHaveLength(1);
+  transactions.restore();
+  expect(results.map((result) => result.status)).toEqual(["fulfilled", "rejected", ...Array(101).fill("fulfilled")]);
+  expect((await store.readStream("A-1")).version).toBe(2);
+  await store.close();
+});
+
+test("what exists on this device alone is written strictly, unless the app says relaxed", async () => {
+  for (const [options, durability] of [
+    [{}, "strict"],
+    [{ durability: "relaxed" }, "relaxed"],
+  ] as const) {
+    const store = await open(options);
+    const transactions = spyOnTransactions();
+    await store.appendToStream("A-1", [event()]);
+    expect(transactions.writes()).toMatchObject([[expect.anything(), "readwrite", { durability }]]);
+    transactions.restore();
+    await store.close();
+  }
+});
+
+/** A store that keeps appends in its outbox, and one that orders them itself; the method that each writes events with. */
+const KINDS = [
+  ["synced", { sync: { url: "http://127.0.0.1:9/v1/nowhere" } }, "add"],
+  ["local", {}, "put"],
+] as const;
+
+test.each(KINDS)(
+  "append() resolves though the write failed: that of a %s store whose transaction aborts late rejects, keeps nothing, and the next one goes on",
+  async (...kind) => {
+    const [, options, method] = kind;
+    const store = await open(options);
+    const original = IDBObjectStore.prototype[method];
+    const write = vi.spyOn(IDBObjectStore.prototype, method).mockImplementationOnce(function (this: IDBObjectStore, ...given) {
+      const request = original.apply(this, given);
+      request.addEventListener("success", () => this.transaction.abort());
+      return request;
+    });
+    await expect(store.appendToStream("A-1", [event()])).rejects.toBeInstanceOf(StorageFailedError);
+    write.mockRestore();
+    expect(await store.appendToStream("A-1", [event()], { expectedVersion: "no-stream" })).toMatchObject({ version: 1 });
+    await store.close();
+  },
+);
+
+test.each(KINDS)("a full disk rejects the append of a %s store with its own error, and reads go on", async (...kind) => {
+  const [, options, method] = kind;
+  const store = await open(options);
+  await store.appendToStream("A-1", [event("Before")]);
+  const write = vi.spyOn(IDBObjectStore.prototype, method).mockImplementation(() => {
+    throw new DOMException("no room", "QuotaExceededError");
+  });
+  await expect(store.appendToStream("A-1", [event("Lost")])).rejects.toBeInstanceOf(StoreFullError);
+  expect((await store.readStream("A-1")).events.map(({ type }) => type)).toEqual(["Before"]);
+  write.mockRestore();
+  expect(await store.appendToStream("A-1", [event("After")], { expectedVersion: 1 })).toMatchObject({ version: 2 });
+  await store.close();
+});
+
+test("where one append of a group can't be written, none of the group is kept", async () => {
+  const store = await open({ sync: { url: "http://127.0.0.1:9/v1/nowhere" } });
+  const original = IDBObjectStore.prototype.add;
+  let records = 0;
+  const write = vi.spyOn(IDBObjectStore.prototype, "add").mockImplementation(function (this: IDBObjectStore, ...given) {
+    if (++records === 2) throw new DOMException("no room", "QuotaExceededError");
+    return original.apply(this, given);
+  });
+  const appends = Array.from({ length: 200 }, (_, i) => store.appendToStream(`A-${i}`, [event()]));
+  const results = await Promise.allSettled(appends);
+  write.mockRestore();
+  expect(records).toBeGreaterThan(1);
+  expect(results.every((result) => result.status === "rejected" && result.reason instanceof StoreFullError)).toBe(true);
+  await expect(store.readStream("A-0")).rejects.toMatchObject({ code: "stream-not-found" });
+  expect(store.status.pending).toBe(0);
+  await store.close();
+});
+
+test("a connection that died is opened again and the append done once", async () => {
+  const store = await open();
+  await store.appendToStream("A-1", [event()]);
+  const transaction = vi.spyOn(IDBDatabase.prototype, "transaction").mockImplementationOnce(() => {
+    throw new DOMException("The database connection is closing.", "InvalidStateError");
+  });
+  expect(await store.appendToStream("A-1", [event()], { expectedVersion: 1 })).toMatchObject({ version: 2 });
+  transaction.mockRestore();
+  expect((await store.readStream("A-1")).events).toHaveLength(2);
+  await store.close();
+});
+
+test("a newer version of the database closes the store and says so", async () => {
+  const store = await open();
+  await new Promise((resolve, reject) => {
+    const request = indexedDB.open(`append-${count}`, 1000);
+    request.onsuccess = () => resolve(request.result.close());
+    request.onerror = () => reject(request.error);
+  });
+  expect(store.status.connection).toBe("outdated");
+  await expect(store.appendToStream("A-1", [event()])).rejects.toBeInstanceOf(StoreClosedError);
+});
+
+test("close waits for appends under way and refuses later ones", async () => {
+  const store = await open();
+  const appended = store.appendToStream("A-1", [event()]);
+  await store.close();
+  expect(await appended).toMatchObject({ version: 1 });
+  await expect(store.appendToStream("A-1", [event()])).rejects.toBeInstanceOf(StoreClosedError);
+  await expect(store.readStream("A-1")).rejects.toBeInstanceOf(StoreClosedError);
+});
+
+test("a store that was local hands its events to the edge's outbox, in order, on the same versions", async () => {
+  const local = await open();
+  await local.appendToStream("A-1", [event("One"), event("Two")], { expectedVersion: "no-stream" });
+  await local.appendToStream("A-1", [event("Three")], { expectedVersion: 2 });
+  expect(local.status).toMatchObject({ connection: "local", pending: 0 });
+  const before = (await local.readStream("A-1")).events;
+  await local.close();
+
+  const synced = await openStore({ name: `append-${count}`, sync: { url: "http://127.0.0.1:9/v1/nowhere" } });
+  // Side by side in one stream, they go to the edge as one commit.
+  expect(synced.status).toMatchObject({ connection: "offline", pending: 1, cursor: null });
+  const after = (await synced.readStream("A-1")).events;
+  expect(after.map(({ id, version, pending }) => ({ id, version, pending }))).toEqual(
+    before.map(({ id, version }) => ({ id, version, pending: true })),
+  );
+  await synced.close();
+});
+
+test("two tabs append to the same stream: each sees the other's version, and one of two exact commits is refused", async () => {
+  const name = `append-${++count}`;
+  const sync = { url: "http://127.0.0.1:9/v1/nowhere" };
+  const [one, two] = await Promise.all([openStore({ name, sync }), openStore({ name, sync })]);
+  for (let version = 0; version < 6; version += 2) {
+    expect(await one.appendToStream("A-1", [event()], { expectedVersion: version })).toMatchObject({ version: version + 1 });
+    expect(await two.appendToStream("A-1", [event()], { expectedVersion: version + 1 })).toMatchObject({ version: version + 2 });
+    await expect(one.appendToStream("A-1", [event()], { expectedVersion: version + 1 })).rejects.toMatchObject({
+      actualVersion: version + 2,
+    });
+  }
+  const race = await Promise.allSettled([one, two].map((tab) => tab.appendToStream("A-1", [event()], { expectedVersion: 6 })));
+  expect(race.map((result) => result.status).sort()).toEqual(["fulfilled", "rejected"]);
+  expect((await one.readStream("A-1")).events.map(({ version }) => version)).toEqual([1, 2, 3, 4, 5, 6, 7]);
+  await Promise.all([one.close(), two.close()]);
+});

@@ -1,0 +1,169 @@
+/** IndexedDB as it really behaves: connections that are lost, room that runs out, other versions of the app. */
+import "fake-indexeddb/auto";
+import { afterEach, expect, test, vi } from "vitest";
+import { openStore, StorageFailedError, type Store, StoreClosedError, StoreFullError } from "../../../client/index.ts";
+import { dataOf, event, expectAgreement } from "../../support/devices.ts";
+import { edgeDevices } from "../../support/edge-devices.ts";
+
+const { devices } = edgeDevices();
+afterEach(() => {
+  vi.restoreAllMocks();
+  vi.unstubAllGlobals();
+});
+
+const nowhere = { url: "http://127.0.0.1:9/v1/nowhere", automatic: false };
+const open = (name: string = crypto.randomUUID()) => openStore({ name, sync: nowhere });
+
+/** A connection of some other code to the database. */
+function rawOpen(name: string, version: number, upgrade?: (db: IDBDatabase) => void): Promise<IDBDatabase> {
+  return new Promise((resolve, reject) => {
+    const request = indexedDB.open(name, version);
+    request.onupgradeneeded = () => upgrade?.(request.result);
+    request.onsuccess = () => resolve(request.result);
+    request.onerror = () => reject(request.error);
+  });
+}
+
+test("connection lost right after a commit: the append is done once, and resolves", async () => {
+  const store = await open();
+  await store.appendToStream("A-1", [event(1)]);
+  const transaction = IDBDatabase.prototype.transaction;
+  vi.spyOn(IDBDatabase.prototype, "transaction").mockImplementationOnce(function (this: IDBDatabase, ...given) {
+    const tx = transaction.apply(this, given);
+    // As Safari reports a storage process that went away: what was committed stays so, and the page is told otherwise.
+    tx.addEventListener("complete", (complete) => {
+      complete.stopImmediatePropagation();
+      Object.defineProperty(tx, "error", { value: new DOMException("Connection to Indexed Database server lost.", "UnknownError") });
+      const fresh = { type: "abort", dispatched: false, propagationStopped: false, immediatePropagationStopped: false, eventPath: [] };
+      const abort: Event = Object.assign(Object.create(Object.getPrototypeOf(complete)), complete, fresh);
+      setTimeout(() => tx.dispatchEvent(abort));
+    });
+    return tx;
+  });
+  expect(await store.appendToStream("A-1", [event(2)], { expectedVersion: 1 })).toMatchObject({ version: 2 });
+  expect(await dataOf(store, "A-1")).toEqual([1, 2]);
+  expect(await store.appendToStream("A-1", [event(3)], { expectedVersion: 2 })).toMatchObject({ version: 3 });
+  await store.close();
+});
+
+test("a connection that stays lost rejects with a typed error, and comes back when the browser lets it", async () => {
+  const store = await open();
+  await store.appendToStream("A-1", [event(1)]);
+  const transaction = vi.spyOn(IDBDatabase.prototype, "transaction").mockImplementation(() => {
+    throw new DOMException("The database connection is closing.", "InvalidStateError");
+  });
+  await expect(store.appendToStream("A-1", [event("lost")])).rejects.toBeInstanceOf(StorageFailedError);
+  await expect(store.readStream("A-1")).rejects.toBeInstanceOf(StorageFailedError);
+  expect(transaction).toHaveBeenCalledTimes(4);
+  transaction.mockRestore();
+  expect(await store.appendToStream("A-1", [event(2)], { expectedVersion: 1 })).toMatchObject({ version: 2 });
+  await store.close();
+});
+
+test("no room for what the edge sends: reads go on, the outbox still reaches the edge, and room makes all well", async () => {
+  const a = await devices.open("A", { sync: { automatic: true } });
+  await a.appendToStream("A-1", [event("mine 1")]);
+  await a.sync();
+  const put = vi.spyOn(IDBObjectStore.prototype, "put").mockImplementation(() => {
+    throw new DOMException("no room", "QuotaExceededError");
+  });
+  for (let i = 0; i < 5; i++) await devices.atEdge.appendToStream("B-1", [event(i)]);
+  await a.appendToStream("A-1", [event("mine 2")]);
+  await expect.poll(() => dataOf(devices.atEdge, "A-1"), { timeout: 10_000 }).toEqual(["mine 1", "mine 2"]);
+  await expect(a.sync()).rejects.toBeInstanceOf(StoreFullError);
+  expect(await dataOf(a, "A-1")).toEqual(["mine 1", "mine 2"]);
+  expect(a.status).toMatchObject({ pending: 1, acknowledged: 1, problem: { code: "store-full" } });
+  put.mockRestore();
+  await a.sync();
+  expect(a.status).toMatchObject({ pending: 0, conflicts: 0, problem: null });
+  for (const id of ["A-1", "B-1"]) await expectAgreement(id, devices.atEdge, a);
+});
+
+test("strict really asked: what exists here alone is written strictly, what the edge has too is not", async () => {
+  const a = await devices.open("A");
+  // A proxy that takes no commit of this kind.
+  const choosy: typeof fetch = (input, init) =>
+    String(init?.body).includes('"never"') ? Promise.resolve(new Response("", { status: 413 })) : fetch(input, init);
+  const b = await devices.open("B", { sync: { fetch: choosy } });
+  const spy = vi.spyOn(IDBDatabase.prototype, "transaction");
+  const written = () => {
+    const writes = spy.mock.calls
+      .filter(([, mode]) => mode === "readwrite")
+      .map(([stores, , options]) => [String(stores), options?.durability]);
+    spy.mockClear();
+    return Object.fromEntries(writes);
+  };
+  await a.appendToStream("A-1", [event("A")], { expectedVersion: "no-stream" });
+  expect(written()).toEqual({ "events,meta": "strict" });
+  await a.sync();
+  expect(written()).toEqual({ lease: "relaxed", "events,parked,meta,lease": "relaxed" });
+  await b.appendToStream("A-1", [event("B")], { expectedVersion: "no-stream" });
+  await b.appendToStream("B-1", [event("never")]);
+  written();
+  await b.sync();
+  // Parked with a page (the edge has the page, so losing both loses nothing), and refused by the edge.
+  expect(written()).toEqual({ lease: "relaxed", "events,parked,meta,lease": "relaxed", "events,parked,lease": "strict" });
+  expect(b.status.conflicts).toBe(2);
+  await b.conflicts()[0]?.rebase();
+  expect(written()).toEqual({ "parked,events": "strict" });
+  await b.conflicts()[0]?.discard();
+  expect(written()).toEqual({ "parked,events": "strict" });
+  // A rule may put events in a commit's place that exist here alone.
+  const c = await devices.open("C", { onConflict: () => [event("instead")] });
+  written();
+  await c.sync();
+  expect(written()).toMatchObject({ "events,parked,meta,lease": "strict" });
+});
+
+test("blocked: an older tab that does not let go is told of, and one that does lets the newer one in", async () => {
+  const name = crypto.randomUUID();
+  const upgrade = (db: IDBDatabase) => {
+    db.createObjectStore("events", { keyPath: "key", autoIncrement: true }).createIndex("streams", "streams", { multiEntry: true });
+    db.createObjectStore("parked", { keyPath: "seq" });
+    db.createObjectStore("meta").put({ authority: "edge", log: "a-log", position: 0, head: 0 }, "history");
+  };
+  const old = await rawOpen(name, 1, upgrade);
+  await expect(open(name)).rejects.toMatchObject({ code: "storage-failed", message: expect.stringContaining("older tab") });
+  const later = open(name);
+  old.close();
+  const store = await later;
+  expect(store.status.cursor).toEqual({ log: "a-log", position: 0 });
+  expect(await store.appendToStream("A-1", [event(1)])).toMatchObject({ version: 1 });
+  await store.close();
+});
+
+test("versionchange: a tab that a newer version wants to pass lets go at once, says so, and nothing is half done", async () => {
+  const name = crypto.randomUUID();
+  const store = await open(name);
+  await store.appendToStream("A-1", [event(1)]);
+  const seen: string[] = [];
+  store.watch(({ connection }) => seen.push(connection));
+  const newer = await rawOpen(name, 1000);
+  expect(seen).toEqual(["outdated"]);
+  await expect(store.appendToStream("A-1", [event(2)])).rejects.toBeInstanceOf(StoreClosedError);
+  await expect(store.sync()).rejects.toBeInstanceOf(StoreClosedError);
+  newer.close();
+  await expect(open(name)).rejects.toMatchObject({ code: "storage-failed", message: expect.stringContaining("newer version") });
+  await store.close();
+});
+
+test("IndexedDB missing: the store refuses to open and says what to use instead", async () => {
+  vi.stubGlobal("indexedDB", undefined);
+  await expect(open()).rejects.toMatchObject({ code: "storage-failed", message: expect.stringContaining("headwater/http") });
+});
+
+test("persist() is asked for once, and its answer stands in the status", async () => {
+  const answers: [persisted: boolean, persist: boolean, asked: number][] = [
+    [true, false, 0],
+    [false, true, 1],
+    [false, false, 1],
+  ];
+  for (const [persisted, persist, asked] of answers) {
+    const ask = vi.fn(() => Promise.resolve(persist));
+    vi.stubGlobal("navigator", { storage: { persisted: () => Promise.resolve(persisted), persist: ask } });
+    const store: Store = await open();
+    await expect.poll(() => store.status.persisted).toBe(persisted || persist);
+    expect(ask).toHaveBeenCalledTimes(asked);
+    await store.close();
+  }
+});

@@ -1,0 +1,339 @@
+/** Subscriptions on a device: at least once, in order, with a checkpoint that outlives the tab. */
+import "fake-indexeddb/auto";
+import { afterEach, expect, test, vi } from "vitest";
+import { type ConfirmedEvent, openStore, type Store } from "../../../client/index.ts";
+import { event } from "../../support/devices.ts";
+import { edgeDevices } from "../../support/edge-devices.ts";
+import { eventually } from "../../support/eventually.ts";
+
+const { anotherStore, devices } = edgeDevices();
+
+const openLocal = (name: string = crypto.randomUUID()) => openStore({ name });
+afterEach(() => vi.restoreAllMocks());
+
+/** Refusals are tried again at once. */
+const soon = { backoff: { first: 1, longest: 1 } };
+
+async function note(store: Store, ...data: unknown[]): Promise<void> {
+  for (const item of data) await store.appendToStream("Note-1", [event(item)]);
+}
+
+/** A handler, and what it was given. */
+function taking(refuse: (event: ConfirmedEvent) => boolean = () => false) {
+  const taken: unknown[] = [];
+  const handler = async (given: ConfirmedEvent) => {
+    if (refuse(given)) throw new Error("no");
+    taken.push(given.data);
+  };
+  return { taken, handler };
+}
+
+test("events are handed over in position order, those of the filter alone, the next when the one before was handled", async () => {
+  const store = await openLocal();
+  await note(store, 1, 2);
+  await store.appendToStream("Other-1", [event("other")]);
+  await store.appendToStream("Note-1", [event(3, "Ignored")]);
+  const taken: number[] = [];
+  let busy = 0;
+  const off = store.subscribe(
+    async ({ position }) => {
+      expect(++busy).toBe(1);
+      await new Promise((resolve) => setTimeout(resolve, 5));
+      busy--;
+      taken.push(position);
+    },
+    { name: "reader", category: "Note", type: "Noted" },
+  );
+  await note(store, 4);
+  await eventually(() => expect(taken).toEqual([1, 2, 5]));
+  off();
+  await note(store, 5);
+  await store.close();
+});
+
+test("a named one goes on behind what it handled, in another tab too; one without a name begins with what comes", async () => {
+  const name = crypto.randomUUID();
+  const first = await openLocal(name);
+  await note(first, 1, 2);
+  const before = taking();
+  const off = first.subscribe(before.handler, { name: "mailer" });
+  const live = taking();
+  first.subscribe(live.handler);
+  await eventually(() => expect(before.taken).toEqual([1, 2]));
+  await eventually(async () => expect(await (await first.subscription("mailer")).status()).toMatchObject({ position: 2 }));
+  off();
+  await note(first, 3);
+  await eventually(() => expect(live.taken).toEqual([3]));
+  await first.close();
+  const second = await openLocal(name);
+  const after = taking();
+  second.subscribe(after.handler, { name: "mailer" });
+  await eventually(() => expect(after.taken).toEqual([3]));
+  expect(await (await second.subscription("mailer")).status()).toMatchObject({
+    name: "mailer",
+    isStopped: false,
+    failures: 0,
+    setAside: [],
+  });
+  await second.close();
+});
+
+test("now is when subscribe is called, however long it takes to begin", async () => {
+  const store = await openLocal();
+  await note(store, 0);
+  const [nameless, named] = [taking(), taking()];
+  store.subscribe(nameless.handler);
+  store.subscribe(named.handler, { name: "mailer", from: "now" });
+  await note(store, 1, 2);
+  await eventually(() =>
+    expect([nameless.taken, named.taken]).toEqual([
+      [1, 2],
+      [1, 2],
+    ]),
+  );
+  await store.close();
+});
+
+test("one tab at a time handles, and another takes over where it ends", async () => {
+  const name = crypto.randomUUID();
+  const [one, other] = [await openLocal(name), await openLocal(name)];
+  const [a, b] = [taking(), taking()];
+  one.subscribe(a.handler, { name: "mailer" });
+  await note(one, 1);
+  await eventually(() => expect(a.taken).toEqual([1]));
+  other.subscribe(b.handler, { name: "mailer" });
+  await note(other, 2);
+  await eventually(() => expect(a.taken).toEqual([1, 2]));
+  expect(b.taken).toEqual([]);
+  await eventually(async () => expect(await (await one.subscription("mailer")).status()).toMatchObject({ position: 2 }));
+  await one.close();
+  await note(other, 3);
+  await eventually(() => expect(b.taken).toEqual([3]));
+  await other.close();
+});
+
+test("what a handler refuses is handed over again, nothing else meanwhile; then it is set aside, and can be handed over once more", async () => {
+  const store = await openLocal();
+  let isWell = false;
+  const errors: unknown[] = [];
+  const { taken, handler } = taking(({ data }) => data === 2 && !isWell);
+  await note(store, 1, 2, 3);
+  store.subscribe(handler, { name: "mailer", retries: 3, onFailure: "set-aside", ...soon, onError: (error) => errors.push(error) });
+  await eventually(() => expect(taken).toEqual([1, 3]));
+  expect(errors).toHaveLength(4);
+  const mailer = await store.subscription("mailer");
+  await eventually(async () => expect(await mailer.status()).toMatchObject({ position: 3, isStopped: false }));
+  expect((await mailer.status())?.setAside).toMatchObject([
+    { streamId: "Note-1", version: 2, position: 2, reason: "The handler threw Error." },
+  ]);
+  await mailer.replay();
+  await eventually(() => expect(errors).toHaveLength(5));
+  expect((await mailer.status())?.setAside).toHaveLength(1);
+  isWell = true;
+  await eventually(async () => expect(await mailer.status()).toMatchObject({ setAside: [{}] }));
+  await mailer.replay();
+  await eventually(() => expect(taken).toEqual([1, 3, 2]));
+  await eventually(async () => expect((await mailer.status())?.setAside).toEqual([]));
+  await store.close();
+});
+
+test("or it stops, says why, and goes on when it is told to", async () => {
+  const store = await openLocal();
+  let isWell = false;
+  const { taken, handler } = taking(({ data }) => data === 2 && !isWell);
+  await note(store, 1, 2, 3);
+  store.subscribe(handler, { name: "mailer", retries: 1, ...soon });
+  const mailer = await store.subscription("mailer");
+  await eventually(async () =>
+    expect(await mailer.status()).toMatchObject({ position: 1, isStopped: true, reason: "The handler threw Error." }),
+  );
+  isWell = true;
+  await note(store, 4);
+  expect(taken).toEqual([1]);
+  await mailer.resume();
+  await eventually(() => expect(taken).toEqual([1, 2, 3, 4]));
+  await mailer.reset(2);
+  await eventually(() => expect(taken).toEqual([1, 2, 3, 4, 3, 4]));
+  await expect((await store.subscription("nobody")).resume()).rejects.toMatchObject({ code: "invalid-request" });
+  expect(await (await store.subscription("nobody")).status()).toBeUndefined();
+  await store.close();
+});
+
+test("a handler that is ended, and answers late, does not take the checkpoint back", async () => {
+  const store = await openLocal();
+  await note(store, 1, 2, 3);
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const { promise: isAtWork, resolve: begin } = Promise.withResolvers<void>();
+  const off = store.subscribe(
+    () => {
+      begin();
+      return promise;
+    },
+    { name: "mailer" },
+  );
+  await isAtWork;
+  off();
+  const { taken, handler } = taking();
+  store.subscribe(handler, { name: "mailer" });
+  await eventually(() => expect(taken).toEqual([1, 2, 3]));
+  const mailer = await store.subscription("mailer");
+  await eventually(async () => expect(await mailer.status()).toMatchObject({ position: 3 }));
+  resolve();
+  await note(store, 4);
+  await eventually(async () => expect(await mailer.status()).toMatchObject({ position: 4 }));
+  expect(taken).toEqual([1, 2, 3, 4]);
+  await store.close();
+});
+
+test("whoever looks after it is heard while it waits, however long that would be", async () => {
+  vi.spyOn(Math, "random").mockReturnValue(0.9);
+  const store = await openLocal();
+  let isWell = false;
+  const { taken, handler } = taking(({ data }) => data !== 1 && !isWell);
+  await note(store, 1, 2);
+  const slow = { backoff: { first: 3_600_000, longest: 3_600_000 } };
+  store.subscribe(handler, { name: "mailer", retries: 1, onFailure: "set-aside", ...slow });
+  const mailer = await store.subscription("mailer");
+  await eventually(async () => expect(await mailer.status()).toMatchObject({ position: 1, failures: 1 }));
+  isWell = true;
+  await mailer.resume();
+  await eventually(() => expect(taken).toEqual([1, 2]));
+  await store.close();
+});
+
+test("what onError throws is an uncaught error of the app, and the subscription goes on", async () => {
+  const uncaught: unknown[] = [];
+  const microtask = globalThis.queueMicrotask;
+  vi.spyOn(globalThis, "queueMicrotask").mockImplementation((task) =>
+    microtask(() => {
+      try {
+        task();
+      } catch (error) {
+        uncaught.push(error);
+      }
+    }),
+  );
+  const store = await openLocal();
+  const { taken, handler } = taking(({ data }) => data === 1);
+  const onError = () => {
+    throw new Error("a mistake in onError");
+  };
+  await note(store, 1, 2);
+  store.subscribe(handler, { name: "mailer", retries: 1, onFailure: "set-aside", ...soon, onError });
+  await eventually(() => expect(taken).toEqual([2]));
+  expect(uncaught).toEqual([new Error("a mistake in onError"), new Error("a mistake in onError")]);
+  await store.close();
+});
+
+test("it begins where it is told: from now, behind a position, at a time; and takes one correlation alone", async () => {
+  const store = await openLocal();
+  await note(store, 1, 2);
+  const { events } = await store.readStream("Note-1");
+  const [cause] = events;
+  if (cause === undefined) throw new Error("there is one");
+  await eventually(() => expect(Date.now()).toBeGreaterThan(Date.parse(events.at(-1)?.recordedAt ?? "")));
+  await store.appendToStream("Note-1", [event(3)], { causedBy: cause });
+  const time = (await store.readStream("Note-1")).events.at(-1)?.recordedAt ?? "";
+  const started = {
+    now: taking(),
+    behind: taking(),
+    time: taking(),
+    chain: taking(),
+  };
+  store.subscribe(started.now.handler, { name: "now", from: "now" });
+  store.subscribe(started.behind.handler, { name: "behind", from: 1 });
+  store.subscribe(started.time.handler, { name: "time", from: { time } });
+  store.subscribe(started.chain.handler, { name: "chain", correlation: cause.id });
+  const now = await store.subscription("now");
+  await eventually(async () => expect(await now.status()).toBeDefined());
+  await note(store, 4);
+  await eventually(() => {
+    expect(started.now.taken).toEqual([4]);
+    expect(started.behind.taken).toEqual([2, 3, 4]);
+    expect(started.time.taken).toEqual([3, 4]);
+    expect(started.chain.taken).toEqual([1, 3]);
+  });
+  await store.close();
+});
+
+test("pending events are handed over when they are confirmed, as they are then", async () => {
+  const a = await devices.open("A");
+  const { taken, handler } = taking();
+  a.subscribe(handler, { name: "mailer" });
+  await note(a, 1);
+  await eventually(async () => expect(await (await a.subscription("mailer")).status()).toMatchObject({ position: 0 }));
+  expect(taken).toEqual([]);
+  await a.sync();
+  await eventually(() => expect(taken).toEqual([1]));
+});
+
+test("what a wider filter brings to the device is handed over too, once; and after a reset it goes on where it was", async () => {
+  const a = await devices.open("A");
+  await note(a, 1, 2);
+  await a.appendToStream("Other-1", [event("other")]);
+  await note(a, 3);
+  await a.sync();
+  const part = await devices.open("B", { sync: { filter: { categories: ["Other"] } } });
+  await part.sync();
+  const { taken, handler } = taking();
+  part.subscribe(handler, { name: "mailer" });
+  await eventually(async () => expect(await (await part.subscription("mailer")).status()).toMatchObject({ position: 4 }));
+  expect(taken).toEqual(["other"]);
+  await part.close();
+  const whole = await devices.open("B");
+  whole.subscribe(handler, { name: "mailer" });
+  await whole.sync();
+  await eventually(() => expect(taken).toEqual(["other", 1, 2, 3]));
+  await note(a, 4);
+  await a.sync();
+  await whole.sync();
+  await eventually(() => expect(taken).toEqual(["other", 1, 2, 3, 4]));
+  // The same history comes back: it goes on where it was.
+  await whole.reset();
+  await note(a, 5);
+  await a.sync();
+  await whole.sync();
+  await eventually(() => expect(taken).toEqual(["other", 1, 2, 3, 4, 5]));
+});
+
+test("another history stops it, until it is told where to begin on that", async () => {
+  const a = await devices.open("A");
+  await note(a, 1, 2);
+  await a.sync();
+  const { taken, handler } = taking();
+  a.subscribe(handler, { name: "mailer" });
+  await eventually(() => expect(taken).toEqual([1, 2]));
+  await a.close();
+  const other = anotherStore();
+  const before = await other.open("X");
+  await note(before, 7, 8, 9);
+  await before.sync();
+  const moved = await devices.open("A", { sync: { url: other.url } });
+  await expect(moved.sync()).rejects.toMatchObject({ code: "log-mismatch" });
+  await moved.reset({ keepPending: false });
+  moved.subscribe(handler, { name: "mailer" });
+  await moved.sync();
+  const mailer = await moved.subscription("mailer");
+  await eventually(async () =>
+    expect(await mailer.status()).toMatchObject({ isStopped: true, reason: expect.stringContaining("another history") }),
+  );
+  expect(taken).toEqual([1, 2]);
+  await mailer.reset(1);
+  await eventually(() => expect(taken).toEqual([1, 2, 8, 9]));
+  await other.close();
+});
+
+test("options that are wrong are told to onError, and nothing is handed over", async () => {
+  const store = await openLocal();
+  const errors: unknown[] = [];
+  const { taken, handler } = taking();
+  const onError = (error: unknown) => errors.push(error);
+  const wrong = [{ name: "" }, { from: -1 }, { from: { time: "soon" } }, { retries: -1 }];
+  const ends = wrong.map((options) => store.subscribe(handler, { ...options, onError }));
+  const named = (field: string) => expect.objectContaining({ code: "invalid-request", field });
+  await eventually(() => expect(errors).toEqual(["name", "from", "from.time", "subscribe.retries"].map(named)));
+  await note(store, 1);
+  for (const end of ends) end();
+  expect(taken).toEqual([]);
+  await store.close();
+});

@@ -1,0 +1,93 @@
+import { expect, test } from "vitest";
+import { begunAnew, isContinued } from "../../../shared/device/continued.ts";
+import { decidePage, type History, isWithin, NEW_HISTORY, nextPage, pageQuery } from "../../../shared/device/history.ts";
+import { withScope } from "../../../shared/device/scope.ts";
+import { toPosition, toVersion } from "../../../shared/order.ts";
+import type { FeedPage } from "../../../shared/wire/wire.ts";
+
+const event = (position: number, streamId: string) => ({
+  id: `id-${position}`,
+  streamId,
+  version: toVersion(1),
+  position: toPosition(position),
+  type: "E",
+  schemaVersion: 1,
+  data: null,
+  metadata: {},
+  occurredAt: "2026-01-01T00:00:00Z",
+  recordedAt: "2026-01-01T00:00:00Z",
+  actor: null,
+});
+
+const page = (position: number, head: number, ...events: FeedPage["events"]): FeedPage => ({
+  log: "log",
+  events,
+  position,
+  head,
+  mark: `m${position}`,
+});
+const at = (position: number, more: Partial<History> = {}): History => ({
+  ...NEW_HISTORY,
+  authority: "edge",
+  log: "log",
+  position,
+  mark: `m${position}`,
+  head: position,
+  ...more,
+});
+
+function apply(history: History, given: FeedPage) {
+  const decision = decidePage(history, given, nextPage(history));
+  if (decision.kind === "stale") throw new Error("stale");
+  return decision;
+}
+
+test("a page moves the cursor from where it was asked for, and from nowhere else", () => {
+  const asked = nextPage(at(3));
+  expect(decidePage(at(3), page(5, 9, event(4, "A-1")), asked)).toMatchObject({
+    kind: "apply",
+    history: { position: 5, mark: "m5", head: 9 },
+    events: [{ position: 4 }],
+  });
+  expect(decidePage(at(4), page(5, 9), asked)).toEqual({ kind: "stale" });
+  expect(decidePage(at(3, { log: "another" }), page(5, 9), asked)).toEqual({ kind: "stale" });
+  expect(decidePage(withScope(at(3, { scope: ["B"] }), ["B", "A"]), page(5, 9), asked)).toEqual({ kind: "stale" });
+});
+
+test("every page is asked for with the log and the mark of the cursor, also where older events are filled in", () => {
+  expect(pageQuery(NEW_HISTORY, nextPage(NEW_HISTORY), 10)).toEqual({ after: 0, limit: 10 });
+  expect(pageQuery(at(7), nextPage(at(7)), 10)).toEqual({ after: 7, limit: 10, log: "log", mark: "m7" });
+  const wider = withScope(at(7, { scope: ["A"] }), ["A", "B-1"]);
+  expect(pageQuery(wider, nextPage(wider), 10)).toEqual({ after: 0, limit: 10, log: "log", mark: "m7", seen: 7, within: ["B-1"] });
+  const long = at(7, { scope: Array.from({ length: 1_000 }, (_, i) => `Category${i}`) });
+  expect(pageQuery(long, nextPage(long), 10)).not.toHaveProperty("within", expect.anything());
+});
+
+test("what comes to a scope is filled in up to the cursor, page by page, before the feed goes on", () => {
+  let history = withScope(at(7, { scope: ["A"] }), ["A", "B"]);
+  const first = apply(history, page(4, 9, event(2, "B-1"), event(3, "A-1")));
+  expect(first.events.map(({ position }) => position)).toEqual([2]);
+  history = first.history;
+  expect(history).toMatchObject({ position: 7, fills: [{ within: ["B"], position: 4, upTo: 7 }] });
+  // Beyond the cursor it is the feed's turn.
+  const second = apply(history, page(9, 9, event(5, "B-1"), event(8, "B-1")));
+  expect(second.events.map(({ position }) => position)).toEqual([5]);
+  expect(second.history).toMatchObject({ position: 7, fills: [] });
+  expect(nextPage(second.history)).toMatchObject({ after: 7, within: ["A", "B"], isFill: false });
+});
+
+test("a scope covers categories and streams by their names; narrower, or before the first contact, nothing is filled in", () => {
+  expect(["A-1", "A", "B-1", "B-2"].map((id) => isWithin(["A", "B-1"], id))).toEqual([true, true, true, false]);
+  expect(isWithin(null, "Anything-1")).toBe(true);
+  expect(withScope(NEW_HISTORY, ["A"])).toMatchObject({ scope: ["A"], fills: [] });
+  expect(withScope(at(7, { scope: ["A", "B"] }), ["A"])).toMatchObject({ scope: ["A"], fills: [] });
+  expect(withScope(at(7), ["A"])).toMatchObject({ scope: ["A"], fills: [] });
+  expect(withScope(at(7, { scope: ["A"] }), null)).toMatchObject({ scope: null, fills: [{ within: null, position: 0, upTo: 7 }] });
+});
+
+test("what was let go of is not continued, also where it is fetched again", () => {
+  const reset = begunAnew(at(5, { scope: ["A"] }));
+  expect(reset).toMatchObject({ log: null, position: 0, mark: null, scope: ["A"], authority: at(5).authority });
+  expect(isContinued(at(5), at(7))).toBe(true);
+  expect(isContinued(at(5), { ...at(7), resets: reset.resets })).toBe(false);
+});

@@ -1,0 +1,201 @@
+import fc from "fast-check";
+import { expect, test } from "vitest";
+import {
+  type ArrivedEvent,
+  conflictReason,
+  lastVersionOf,
+  type OutboxEntry,
+  type ParkedEntry,
+  type PendingEntry,
+  parkFrom,
+  reconcile as reconcileWith,
+} from "../../../shared/device/outbox.ts";
+import { rebaseParked } from "../../../shared/device/parked.ts";
+import { parkUndecided, type Resolve } from "../../../shared/device/resolution.ts";
+import type { EventBody } from "../../../shared/event/event.ts";
+import { type ExpectedVersion, exactVersion } from "../../../shared/expected-version.ts";
+import { toVersion } from "../../../shared/order.ts";
+import { parseStreamId } from "../../../shared/stream-id.ts";
+import { SEED } from "../../support/seed.ts";
+
+const streamId = parseStreamId("S-1");
+const event = (id: string): EventBody => ({
+  id,
+  type: "E",
+  schemaVersion: 1,
+  data: null,
+  metadata: {},
+  occurredAt: "2026-01-01T00:00:00Z",
+});
+
+function pending(seq: number, firstVersion: number, ids: string[], expectedVersion: ExpectedVersion = firstVersion - 1): PendingEntry {
+  return { state: "pending", seq, streamId, expectedVersion, events: ids.map(event), firstVersion: toVersion(firstVersion), confirmed: 0 };
+}
+
+/** What a page of the feed does: it ends where the stream does. */
+function reconcile(entries: readonly PendingEntry[], arrived: readonly ArrivedEvent[], resolve: Resolve<ArrivedEvent> = parkUndecided) {
+  return reconcileWith(entries, arrived, toVersion(arrived.at(-1)?.version ?? 0), resolve);
+}
+
+const arrival = (id: string, version: number): ArrivedEvent => ({ ...event(id), version: toVersion(version) });
+const arrive = (from: number, ...ids: string[]) => ids.map((id, i) => arrival(id, from + i));
+
+test("own events settle their commits, and those behind stay where they are", () => {
+  const [a, b] = [pending(1, 1, ["a1", "a2"]), pending(2, 3, ["b1"])];
+  expect(reconcile([a, b], arrive(1, "a1", "a2"))).toEqual({ settled: [a], changed: [], discarded: [] });
+});
+
+test("a page that ends within a commit confirms a part, and the next one the rest", () => {
+  const [a, b] = [pending(1, 1, ["a1", "a2", "a3"]), pending(2, 4, ["b1"])];
+  const first = reconcile([a, b], arrive(1, "a1", "a2"));
+  expect(first).toEqual({ settled: [], changed: [{ ...a, confirmed: 2 }], discarded: [] });
+  const [half] = first.changed as PendingEntry[];
+  expect(reconcile([half as PendingEntry, b], arrive(3, "a3"))).toEqual({ settled: [half], changed: [], discarded: [] });
+});
+
+test("an id that arrives for something else parks its commit, and nothing of it is dropped", () => {
+  const [a, b] = [pending(1, 2, ["a1", "a2"], "any"), pending(2, 4, ["b"], "any")];
+  const [a1, a2, x] = [arrival("a1", 2), arrival("a2", 3), arrival("x", 3)];
+  const pages: [string, ArrivedEvent[]][] = [
+    ["other content", [{ ...a1, data: "other" }, a2]],
+    ["only some of them", [a1, x]],
+    ["only a later one", [arrival("a2", 2)]],
+    ["in another order", arrive(2, "a2", "a1")],
+    ["scattered", [a1, x, arrival("a2", 4)]],
+  ];
+  for (const [name, page] of pages) {
+    const { settled, changed } = reconcile([a, b], page);
+    expect(settled, name).toEqual([]);
+    expect(changed, name).toMatchObject([
+      { seq: 1, state: "parked", events: a.events, reason: { code: "event-id-reused" } },
+      { seq: 2, state: "parked", events: b.events, reason: { code: "event-id-reused" } },
+    ]);
+  }
+  // Where the page ends behind the first, only the next one tells.
+  const [begun, moved] = reconcile([a, b], [a1]).changed as [PendingEntry, PendingEntry];
+  expect(begun).toEqual({ ...a, confirmed: 1 });
+  expect(moved).toBeUndefined();
+  expect(reconcile([begun, b], [x]).changed).toMatchObject([
+    { seq: 1, state: "parked", events: a.events, reason: { code: "event-id-reused" } },
+    { seq: 2, state: "parked" },
+  ]);
+});
+
+test("others' events park an exact commit and all behind it, and move what says any", () => {
+  const exact = [pending(1, 2, ["a"], 1), pending(2, 3, ["b"], "any")];
+  const parked = reconcile(exact, arrive(2, "x"));
+  expect(parked.changed.map((entry) => [entry.seq, entry.state])).toEqual([
+    [1, "parked"],
+    [2, "parked"],
+  ]);
+  expect(parked.changed[0]).toMatchObject({ reason: { code: "version-conflict", actualVersion: 2 } });
+  const moving = [pending(1, 2, ["a", "b"], "any"), pending(2, 4, ["c"], "stream-exists"), pending(3, 5, ["d"], 4)];
+  const moved = reconcile(moving, arrive(2, "x"));
+  expect(moved.changed.map((entry) => [entry.seq, entry.state, entry.state === "pending" ? entry.firstVersion : undefined])).toEqual([
+    [1, "pending", 3],
+    [2, "pending", 5],
+    [3, "parked", undefined],
+  ]);
+});
+
+test("what was made on top of a commit that turns out to stand in front is decided again, though the number of its version is the right one", () => {
+  // `b` was put behind `a`, and the edge has had it all the time: `c` would be on `a` now, where it was made on `b`.
+  const [a, b, c] = [pending(1, 9, ["a"]), pending(2, 10, ["b"], "any"), pending(3, 11, ["c"])];
+  const asked: string[] = [];
+  const { settled, changed } = reconcile([a, b, c], arrive(9, "b"), ({ events }) => {
+    asked.push(...events.map(({ id }) => id));
+    return { kind: "rebase", events: events.map(({ id }) => event(`${id}'`)) };
+  });
+  expect(asked).toEqual(["a", "c"]);
+  expect(settled).toEqual([b]);
+  expect(changed).toMatchObject([
+    { seq: 1, firstVersion: 10, expectedVersion: 9, events: [{ id: "a'" }] },
+    { seq: 3, firstVersion: 11, expectedVersion: 10, events: [{ id: "c'" }] },
+  ]);
+});
+
+test("a parked commit that is rebased stands behind everything, on the version that it finds", () => {
+  const entry = pending(1, 2, ["a"], 1);
+  const [parked] = parkFrom([entry], entry, conflictReason(1, toVersion(4))) as [ParkedEntry];
+  const facts = { version: toVersion(6), recorded: new Map() };
+  const behind = { state: "pending", seq: 9, expectedVersion: 6, firstVersion: 7, confirmed: 0 };
+  expect(rebaseParked(parked, 9, facts)).toMatchObject({ kind: "rebased", entry: behind });
+  const recorded = (body: EventBody) => new Map([["a", { ...body, version: toVersion(5) }]]);
+  expect(rebaseParked(parked, 9, { ...facts, recorded: recorded(event("a")) })).toMatchObject({ kind: "duplicate" });
+  const other = rebaseParked(parked, 9, { ...facts, recorded: recorded({ ...event("a"), data: "other" }) });
+  expect(other).toMatchObject({ kind: "refused", code: "event-id-reused" });
+});
+
+test("pending conservation: whatever arrives, is refused, rebased or discarded: created = confirmed + pending + parked + discarded, in order", () => {
+  const size = fc.integer({ min: 1, max: 3 });
+  const step = fc.oneof(
+    fc.record({ kind: fc.constant("append" as const), size, exact: fc.boolean() }),
+    fc.record({ kind: fc.constant("push" as const), count: size }),
+    fc.record({ kind: fc.constant("others" as const), size }),
+    fc.record({ kind: fc.constant("pull" as const), events: fc.integer({ min: 1, max: 5 }) }),
+    fc.record({ kind: fc.constant("resolve" as const), which: fc.nat(), rebase: fc.boolean() }),
+  );
+  fc.assert(
+    fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
+      const edge: string[] = [];
+      let applied = 0;
+      let seq = 0;
+      let created = 0;
+      let confirmed = 0;
+      let discarded = 0;
+      let outbox: OutboxEntry[] = [];
+      const pendings = () => outbox.filter((entry) => entry.state === "pending");
+      const version = () => {
+        const last = pendings().at(-1);
+        return last === undefined ? toVersion(applied) : lastVersionOf(last);
+      };
+      const replace = (changed: readonly OutboxEntry[]) => {
+        outbox = outbox.map((entry) => changed.find((other) => other.seq === entry.seq) ?? entry);
+      };
+      for (const given of steps) {
+        if (given.kind === "append") {
+          const ids = Array.from({ length: given.size }, (_, i) => `own-${created}-${i}`);
+          outbox.push(pending(++seq, version() + 1, ids, given.exact ? version() : "any"));
+          created++;
+        } else if (given.kind === "others") {
+          for (let i = 0; i < given.size; i++) edge.push(`other-${edge.length}`);
+        } else if (given.kind === "push") {
+          for (const entry of pendings().slice(0, given.count)) {
+            const recorded = edge.includes(entry.events[0]?.id ?? "");
+            if (recorded) continue;
+            if ((exactVersion(entry.expectedVersion) ?? edge.length) !== edge.length) {
+              replace(parkFrom(pendings(), entry, conflictReason(entry.expectedVersion, toVersion(edge.length))));
+              break;
+            }
+            edge.push(...entry.events.map(({ id }) => id));
+          }
+        } else if (given.kind === "pull") {
+          const ids = edge.slice(applied, applied + given.events);
+          if (ids.length === 0) continue;
+          const { settled, changed } = reconcile(pendings(), arrive(applied + 1, ...ids));
+          applied += ids.length;
+          replace(changed);
+          outbox = outbox.filter((entry) => !settled.some((other) => other.seq === entry.seq));
+          confirmed += settled.length;
+        } else {
+          const parked = outbox.filter((entry) => entry.state === "parked");
+          const chosen = parked[given.which % Math.max(1, parked.length)];
+          if (chosen === undefined) continue;
+          outbox = outbox.filter((entry) => entry.seq !== chosen.seq);
+          const rebase = rebaseParked(chosen, ++seq, { version: version(), recorded: new Map() });
+          if (given.rebase && rebase.kind === "rebased") outbox.push(rebase.entry);
+          else discarded++;
+        }
+        expect(outbox.length + confirmed + discarded).toBe(created);
+        expect(new Set(outbox.map((entry) => entry.seq)).size).toBe(outbox.length);
+        let next = applied + 1;
+        for (const entry of pendings()) {
+          expect(entry.firstVersion + entry.confirmed).toBe(next);
+          next = lastVersionOf(entry) + 1;
+        }
+        expect(new Set(edge).size).toBe(edge.length);
+      }
+    }),
+    { seed: SEED, numRuns: 2000 },
+  );
+});
