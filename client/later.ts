@@ -1,8 +1,8 @@
 /** Modelling over a device's store: what of a store is loaded when it is first needed. */
 
 import type { DecidedEvent, Decider, Folding } from "../shared/device/decider.ts";
-import type { History, Scope } from "../shared/device/history.ts";
 import { type AnyProjection, checkProjection, type IndexField, type Projection } from "../shared/device/projection.ts";
+import type { History, Scope } from "../shared/device/replica.ts";
 import type { Resolve } from "../shared/device/resolution.ts";
 import { InvalidRequestError } from "../shared/errors.ts";
 import type { ConfirmedEvent, NewEvent } from "../shared/event/event.ts";

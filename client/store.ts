@@ -1,6 +1,6 @@
 import type { AnyDecider, CommandNote, DecidedEvent, Decider, Folding } from "../shared/device/decider.ts";
-import { type History, isWithin, type Scope } from "../shared/device/history.ts";
 import type { IndexField, Projection } from "../shared/device/projection.ts";
+import { type History, isWithin, type Scope } from "../shared/device/replica.ts";
 import { parkUndecided } from "../shared/device/resolution.ts";
 import { HeadwaterError, InvalidRequestError, StoreClosedError, StreamNotFoundError, UnavailableError } from "../shared/errors.ts";
 import { withCause } from "../shared/event/causation.ts";
@@ -21,9 +21,9 @@ import { Appender } from "./storage/appender.ts";
 import { Database, OUTDATED, unlessStorage } from "./storage/database.ts";
 import { historyOf, pagesFrom, pendingCommits, type ReadTx, readHistory, streamEvents, versionOf } from "./storage/device-log.ts";
 import type { Exported } from "./storage/export.ts";
-import { isFollowing } from "./storage/history.ts";
 import type { Platform } from "./storage/idb.ts";
 import type { OutboxChange } from "./storage/page.ts";
+import { isFollowing } from "./storage/replica.ts";
 import { eventsOfPages } from "./storage/segments.ts";
 import type { Aggregate, FoldOptions } from "./streams/aggregates.ts";
 import type { EventTypeOptions } from "./streams/event-checks.ts";

@@ -1,6 +1,6 @@
 /** The HTTP interface of the edge as typed calls. It neither retries nor keeps anything. */
 
-import { type History, NEW_HISTORY } from "../../shared/device/history.ts";
+import { type History, NEW_HISTORY } from "../../shared/device/replica.ts";
 import { type ErrorCode, errorOf, type HeadwaterError, UnavailableError } from "../../shared/errors.ts";
 import type { Commit } from "../../shared/event/commit.ts";
 import { Mismatch, match, type Shape, type Shaped } from "../../shared/wire/shape.ts";

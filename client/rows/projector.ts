@@ -9,7 +9,6 @@
  * events that came to the device later stand where they would have stood.
  */
 
-import type { History } from "../../shared/device/history.ts";
 import {
   type AnyProjection,
   checkRowQuery,
@@ -22,6 +21,7 @@ import {
   overlaid,
   type RowQuery,
 } from "../../shared/device/projection.ts";
+import type { History } from "../../shared/device/replica.ts";
 import { StoreClosedError, UnavailableError } from "../../shared/errors.ts";
 import { type FeedFilter, readerFilter } from "../../shared/feed-filter.ts";
 import { sameJson } from "../../shared/json.ts";
@@ -32,8 +32,8 @@ import { readHistory } from "../storage/device-log.ts";
 import { flush } from "../storage/flush.ts";
 import { openChannel } from "../sync/tabs.ts";
 import { whileElected } from "../tools/elected.ts";
-import { latest } from "../tools/latest.ts";
 import { pause } from "../tools/pause.ts";
+import { latest } from "../tools/rerun-on-change.ts";
 import { uncaught } from "../tools/uncaught.ts";
 import { RowDatabase } from "./row-database.ts";
 import { deleteBefore, openBefore } from "./row-versions.ts";

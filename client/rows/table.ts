@@ -14,8 +14,8 @@ import type { Kit } from "../internals.ts";
 import { followed, stretches } from "../storage/confirmed.ts";
 import { readHistory } from "../storage/device-log.ts";
 import { type FoldOptions, isUpTo } from "../streams/aggregates.ts";
-import { latest } from "../tools/latest.ts";
 import { LiveValue } from "../tools/live-value.ts";
+import { latest } from "../tools/rerun-on-change.ts";
 import type { ProjectionStatus, Projector } from "./projector.ts";
 
 export interface LiveRows<Row> {

@@ -5,9 +5,9 @@ import type { RecordedEvent } from "../../shared/event/event.ts";
 import type { FeedFilter } from "../../shared/feed-filter.ts";
 import type { StreamEvent } from "../event-store.ts";
 import type { Kit } from "../internals.ts";
-import { entriesOf } from "../storage/bundles.ts";
 import { followed, stretchAfter } from "../storage/confirmed.ts";
 import { allBundles, pendingEvents, readHistory } from "../storage/device-log.ts";
+import { entriesOf } from "../storage/groups.ts";
 
 /** Confirmed events behind the checkpoint that a query folds in by itself; where there are more, it answers without. */
 const BEHIND = 1000;

@@ -1,6 +1,7 @@
 /** The confirmed log that the device holds, read some pages at a time. `readAll` of the store does so by itself: it is in the first chunk. */
-import { isContinued } from "../../shared/device/continued.ts";
-import { type History, isWithin } from "../../shared/device/history.ts";
+
+import { type History, isWithin } from "../../shared/device/replica.ts";
+import { isContinued } from "../../shared/device/same-copy.ts";
 import { UnavailableError } from "../../shared/errors.ts";
 import type { ConfirmedEvent } from "../../shared/event/event.ts";
 import type { FeedFilter } from "../../shared/feed-filter.ts";

@@ -14,14 +14,14 @@
  */
 import type { DBSchema, IDBPDatabase } from "idb";
 import type { CommandNote } from "../../shared/device/decider.ts";
-import type { History } from "../../shared/device/history.ts";
 import type { Lease } from "../../shared/device/leadership.ts";
 import type { ParkReason } from "../../shared/device/outbox.ts";
+import type { History } from "../../shared/device/replica.ts";
 import type { DeviceSubscription } from "../../shared/device/subscription.ts";
 import { HeadwaterError, StorageFailedError, StoreClosedError, StoreFullError } from "../../shared/errors.ts";
 import type { ExpectedVersion } from "../../shared/expected-version.ts";
 import type { StreamId } from "../../shared/stream-id.ts";
-import type { Bundle } from "./bundles.ts";
+import type { Bundle } from "./groups.ts";
 import { openDatabase, type Platform, renewLog } from "./idb.ts";
 import type { Segment, SegmentKey } from "./segments.ts";
 

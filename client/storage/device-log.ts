@@ -1,14 +1,14 @@
 /** What the device holds, read and written within a transaction of the caller's. */
 import type { IDBPDatabase, IDBPTransaction } from "idb";
 import { assert } from "../../shared/assert.ts";
-import { type History, NEW_HISTORY } from "../../shared/device/history.ts";
 import { type Lease, NO_LEASE } from "../../shared/device/leadership.ts";
 import type { NewEntry, ParkedEntry, PendingEntry } from "../../shared/device/outbox.ts";
+import { type History, NEW_HISTORY } from "../../shared/device/replica.ts";
 import type { ConfirmedEvent, EventBody, RecordingFields } from "../../shared/event/event.ts";
 import { toVersion, type Version } from "../../shared/order.ts";
 import type { StreamEvent } from "../event-store.ts";
-import { type Bundle, bundleKeyOf, entriesOf, rebundle, type StoredBundle, toBundles } from "./bundles.ts";
 import type { ParkedRecord, Schema, StoreName } from "./database.ts";
+import { type Bundle, bundleKeyOf, entriesOf, rebundle, type StoredBundle, toBundles } from "./groups.ts";
 import { between } from "./idb.ts";
 import { eventsOf, type Segment, type SegmentKey } from "./segments.ts";
 

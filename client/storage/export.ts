@@ -3,9 +3,9 @@
 import type { ConfirmedEvent, EventBody } from "../../shared/event/event.ts";
 import type { ExpectedVersion } from "../../shared/expected-version.ts";
 import type { Kit } from "../internals.ts";
-import { entriesOf } from "./bundles.ts";
 import { EVERY_EVENT, stretches } from "./confirmed.ts";
 import { allBundles, parkedEntries, readHistory } from "./device-log.ts";
+import { entriesOf } from "./groups.ts";
 
 /** A confirmed event, or a commit that is not confirmed: pending, or parked with the reason. */
 export type Exported =

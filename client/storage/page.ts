@@ -1,9 +1,9 @@
 /** What sync writes: pages of the feed and refusals, each with everything that follows from it in one transaction. */
 import type { IDBPDatabase } from "idb";
-import { decidePage, type History, type PageRequest } from "../../shared/device/history.ts";
 import { mayWrite } from "../../shared/device/leadership.ts";
 import { arrivedAfterAll, type OutboxEntry, type PendingEntry, parkFrom, reconcile } from "../../shared/device/outbox.ts";
 import type { Refused } from "../../shared/device/push.ts";
+import { decidePage, type History, type PageRequest } from "../../shared/device/replica.ts";
 import type { Resolve } from "../../shared/device/resolution.ts";
 import type { ConfirmedEvent } from "../../shared/event/event.ts";
 import type { FeedPage } from "../../shared/wire/wire.ts";

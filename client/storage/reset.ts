@@ -1,9 +1,9 @@
 /** Letting go of the history that a device follows. */
 
 import type { IDBPDatabase } from "idb";
-import { begunAnew } from "../../shared/device/continued.ts";
 import { nextTerm } from "../../shared/device/leadership.ts";
 import { detach } from "../../shared/device/parked.ts";
+import { begunAnew } from "../../shared/device/same-copy.ts";
 import type { Schema } from "./database.ts";
 import type { WriteTx } from "./device-log.ts";
 import { historyOf, leaseOf, OutboxPart, outboxFrom, pagesAfter, skipNumber, whole } from "./device-log.ts";

@@ -1,10 +1,10 @@
 /** Following another part of the store than before. */
 import type { IDBPDatabase } from "idb";
-import { type History, isWithin, type Scope } from "../../shared/device/history.ts";
+import { type History, isWithin, type Scope } from "../../shared/device/replica.ts";
 import { withScope } from "../../shared/device/scope.ts";
 import type { Schema } from "./database.ts";
 import { historyOf, type WriteTx, whole } from "./device-log.ts";
-import { scopeWith } from "./history.ts";
+import { scopeWith } from "./replica.ts";
 
 /** The app was opened with another filter. Answers the history as it is then. */
 export async function followFilter(db: IDBPDatabase<Schema>, filter: Scope): Promise<History> {

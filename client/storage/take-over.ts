@@ -1,7 +1,7 @@
 /** A store that lived on the device alone, opened with `sync` for the first time. */
 import type { IDBPDatabase } from "idb";
-import { begunAnew } from "../../shared/device/continued.ts";
 import type { NewEntry } from "../../shared/device/outbox.ts";
+import { begunAnew } from "../../shared/device/same-copy.ts";
 import type { ConfirmedEvent, EventBody } from "../../shared/event/event.ts";
 import type { StreamId } from "../../shared/stream-id.ts";
 import type { Schema } from "./database.ts";

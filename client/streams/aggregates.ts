@@ -8,8 +8,8 @@
  * A snapshot holds confirmed events alone, which never change: whatever becomes of pending ones, there is nothing in it to take back.
  */
 
-import { isContinued } from "../../shared/device/continued.ts";
 import { type Folding, fold } from "../../shared/device/decider.ts";
+import { isContinued } from "../../shared/device/same-copy.ts";
 import { isUsable, isWorthTaking, type SnapshotFacts } from "../../shared/device/snapshot.ts";
 import type { StreamEvent } from "../event-store.ts";
 import type { Kit } from "../internals.ts";

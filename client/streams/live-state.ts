@@ -1,7 +1,7 @@
 /** A stream's state as it changes. Of many changes at once one is told: a page of the feed is one, not one for each event. */
 import type { Folding } from "../../shared/device/decider.ts";
 import type { Kit } from "../internals.ts";
-import { latest } from "../tools/latest.ts";
+import { latest } from "../tools/rerun-on-change.ts";
 import type { Aggregate, Aggregates, Base } from "./aggregates.ts";
 
 export interface LiveState<State> extends Aggregate<State> {

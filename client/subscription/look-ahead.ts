@@ -1,6 +1,6 @@
 /** The events that a subscription is handed one after the other, read some pages at a time. */
 
-import { type History, isWithin } from "../../shared/device/history.ts";
+import { type History, isWithin } from "../../shared/device/replica.ts";
 import type { Due, Found } from "../../shared/device/subscription.ts";
 import type { ConfirmedEvent } from "../../shared/event/event.ts";
 import type { FeedFilter } from "../../shared/feed-filter.ts";

@@ -8,7 +8,7 @@
  * checkpoint of its own. Another history stops a subscription that began on one: its positions mean something else there.
  */
 import { assert } from "../../shared/assert.ts";
-import type { History } from "../../shared/device/history.ts";
+import type { History } from "../../shared/device/replica.ts";
 import {
   afterHandOver,
   afterLook,
@@ -34,9 +34,9 @@ import type { Kit } from "../internals.ts";
 import { EVERY_EVENT, followed, stretches } from "../storage/confirmed.ts";
 import { confirmedEvents, type ReadTx, readHistory } from "../storage/device-log.ts";
 import { whileElected } from "../tools/elected.ts";
-import { latest } from "../tools/latest.ts";
 import { momentOf } from "../tools/moment.ts";
 import { pause } from "../tools/pause.ts";
+import { latest } from "../tools/rerun-on-change.ts";
 import { uncaught } from "../tools/uncaught.ts";
 import { LookAhead } from "./look-ahead.ts";
 import { askingChannel, changeSubscription, lockOf, readSubscription } from "./record.ts";

@@ -119,7 +119,7 @@ export class Election {
 
   /**
    * Where there is no room for a new term, the old one must do: pushing needs no room and makes some, and each write of sync holds
-   * by itself against what another leader has done (`shared/device/history.ts`, `shared/device/outbox.ts`).
+   * by itself against what another leader has done (`shared/device/replica.ts`, `shared/device/outbox.ts`).
    */
   async #takeTerm(): Promise<Lease> {
     try {

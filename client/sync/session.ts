@@ -1,7 +1,7 @@
 /** One term of one leader: performs what the machine of `shared/device/sync.ts` asks for, and tells it what came of it. */
 import { backoff } from "../../shared/backoff.ts";
-import { type History, isWithin } from "../../shared/device/history.ts";
 import type { PendingEntry } from "../../shared/device/outbox.ts";
+import { type History, isWithin } from "../../shared/device/replica.ts";
 import type { Resolve } from "../../shared/device/resolution.ts";
 import {
   advance,
@@ -17,10 +17,10 @@ import type { ConfirmedEvent } from "../../shared/event/event.ts";
 import { match } from "../../shared/wire/shape.ts";
 import { feedPage } from "../../shared/wire/wire.ts";
 import { createEdgeCall, type EdgeCall, type EdgeOptions, pushCommits, readFeed } from "../edge/edge-call.ts";
-import type { Listen, Live } from "../edge/live.ts";
-import { bundleKeyOf, entriesOf } from "../storage/bundles.ts";
+import type { Listen, Live } from "../edge/feed-socket.ts";
 import type { Database } from "../storage/database.ts";
 import { bundlesFrom } from "../storage/device-log.ts";
+import { bundleKeyOf, entriesOf } from "../storage/groups.ts";
 import { applyPage, Fenced, type OutboxChange, recordRefusals } from "../storage/page.ts";
 
 export interface SessionContext {
@@ -173,7 +173,7 @@ export class Session {
   /** On a live connection, where one can be had: without one the feed is asked now and then. */
   async #listen(wanted: Listen): Promise<void> {
     // A page that can't load it does without.
-    this.#live ??= import("../edge/live.ts").then(
+    this.#live ??= import("../edge/feed-socket.ts").then(
       ({ Live }) => new Live(this, this.#context.edge, this.#ending.signal, backoff, match, feedPage),
       () => undefined,
     );

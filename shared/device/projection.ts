@@ -12,8 +12,8 @@ import type { RecordedEvent } from "../event/event.ts";
 import { sameJson } from "../json.ts";
 import { parseCount } from "../limits.ts";
 import { isOrdinal } from "../order.ts";
-import { isContinued } from "./continued.ts";
-import type { Scope } from "./history.ts";
+import type { Scope } from "./replica.ts";
+import { isContinued } from "./same-copy.ts";
 
 /** Fields of a row by which rows can be found: they may hold a text or a number. */
 export type IndexField<Row> = {

@@ -1,7 +1,7 @@
 /** Following more of a store than before, or less. What a page does to a history that has a scope is in `history.ts`. */
 
 import { sameJson } from "../json.ts";
-import { type History, isWithin, type Scope } from "./history.ts";
+import { type History, isWithin, type Scope } from "./replica.ts";
 
 /**
  * The history with another scope: what is new in it is filled in up to the cursor. What the scope no longer covers stays on

@@ -34,8 +34,8 @@ import {
   waitAfter,
   waitLeft,
 } from "../subscription.ts";
-import { isContinued } from "./continued.ts";
-import { type History, NEW_HISTORY, type Scope } from "./history.ts";
+import { type History, NEW_HISTORY, type Scope } from "./replica.ts";
+import { isContinued } from "./same-copy.ts";
 import { withScope } from "./scope.ts";
 
 /** An event that was refused too often. */

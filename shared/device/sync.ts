@@ -42,9 +42,9 @@ import { assert } from "../assert.ts";
 import { type Backoff, backoff } from "../backoff.ts";
 import { type HeadwaterError, LogMismatchError, remedyOf, UnavailableError } from "../errors.ts";
 import type { FeedPage, FeedQuery, PushAnswer } from "../wire/wire.ts";
-import { type History, nextPage, type PageRequest, pageQuery } from "./history.ts";
 import type { PendingEntry } from "./outbox.ts";
 import { judgePush, nextPush, type PushBounds, type Refused, rejection } from "./push.ts";
+import { type History, nextPage, type PageRequest, pageQuery } from "./replica.ts";
 
 export interface SyncSettings {
   /** Whether it works by itself, or only for those who ask. */

@@ -1,7 +1,7 @@
 /** The tab that syncs: performs the effects of the machine in `shared/device/sync.ts`, and tells it what came of them. */
 import { unreachable } from "../../shared/assert.ts";
-import type { History } from "../../shared/device/history.ts";
 import type { PendingEntry } from "../../shared/device/outbox.ts";
+import type { History } from "../../shared/device/replica.ts";
 import { type SyncEffect, type SyncInput, type SyncState, standingOf, startSync, type Timer } from "../../shared/device/sync.ts";
 import type { FeedPage, FeedQuery, PushAnswer } from "../../shared/wire/wire.ts";
 import type { Answer } from "./answers.ts";

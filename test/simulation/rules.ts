@@ -3,13 +3,13 @@
  * object: a deliberate bug (`bugs.ts`) is another value of one of these.
  */
 import { decideAppend } from "../../shared/append.ts";
-import { begunAnew, isContinued } from "../../shared/device/continued.ts";
 import { decideAgain } from "../../shared/device/decider.ts";
-import { decidePage, type History, isWithin } from "../../shared/device/history.ts";
 import { isAbandoned, mayWrite, nextTerm } from "../../shared/device/leadership.ts";
 import { arrivedAfterAll, type PendingEntry, parkFrom, reconcile, supersede } from "../../shared/device/outbox.ts";
 import { detach, rebaseParked } from "../../shared/device/parked.ts";
 import { foldFrom, foldRows } from "../../shared/device/projection.ts";
+import { decidePage, type History, isWithin } from "../../shared/device/replica.ts";
+import { begunAnew, isContinued } from "../../shared/device/same-copy.ts";
 import { withScope } from "../../shared/device/scope.ts";
 import { isUsable, isWorthTaking } from "../../shared/device/snapshot.ts";
 import { afterHandOver, afterLook, continuedIn, dueOf, standingIn, unlessOvertaken } from "../../shared/device/subscription.ts";

@@ -11,9 +11,9 @@
  * Each change notes how it is undone, so that a transaction that fails, and a crash, cost no copy of the whole.
  */
 
-import { type History, NEW_HISTORY } from "../../shared/device/history.ts";
 import { type Lease, NO_LEASE } from "../../shared/device/leadership.ts";
 import { lastVersionOf, type ParkedEntry, type PendingEntry } from "../../shared/device/outbox.ts";
+import { type History, NEW_HISTORY } from "../../shared/device/replica.ts";
 import type { DeviceSubscription } from "../../shared/device/subscription.ts";
 import type { ConfirmedEvent } from "../../shared/event/event.ts";
 import { NO_STREAM, toVersion, type Version } from "../../shared/order.ts";

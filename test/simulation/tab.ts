@@ -2,8 +2,9 @@
  * A tab: it opens, freezes, thaws, closes or crashes, and takes part in its device's election. What is asked of it while it is
  * frozen waits until it thaws, in order.
  */
-import type { Scope } from "../../shared/device/history.ts";
+
 import { type Lease, look, NOTHING_SEEN, nextBeat } from "../../shared/device/leadership.ts";
+import type { Scope } from "../../shared/device/replica.ts";
 import type { Answer, Reply } from "./answers.ts";
 import type { Device } from "./device.ts";
 import type { Edge } from "./edge.ts";

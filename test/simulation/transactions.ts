@@ -1,9 +1,9 @@
 /** What a device does in one transaction each, as `client/` has it. */
 import type { AppendDecision, RecordedBody } from "../../shared/append.ts";
 import type { CommandNote } from "../../shared/device/decider.ts";
-import type { History, PageRequest, Scope } from "../../shared/device/history.ts";
 import type { OutboxEntry, ParkedEntry, PendingEntry } from "../../shared/device/outbox.ts";
 import type { Refused } from "../../shared/device/push.ts";
+import type { History, PageRequest, Scope } from "../../shared/device/replica.ts";
 import type { Resolve } from "../../shared/device/resolution.ts";
 import { EventIdReusedError, InvalidRequestError } from "../../shared/errors.ts";
 import type { Commit } from "../../shared/event/commit.ts";

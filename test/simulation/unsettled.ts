@@ -1,6 +1,7 @@
 /** What is not in step yet, and why: for the moment when a world is healed and should be. */
-import { isWithin } from "../../shared/device/history.ts";
+
 import type { PendingEntry } from "../../shared/device/outbox.ts";
+import { isWithin } from "../../shared/device/replica.ts";
 import type { Device } from "./device.ts";
 import type { EdgeStore } from "./edge.ts";
 import { poisonOf } from "./poison.ts";

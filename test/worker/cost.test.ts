@@ -5,7 +5,7 @@ import { DEFAULT_LIMITS } from "../../shared/limits.ts";
 import { createEdge } from "../../worker/index.ts";
 import { type Bill, billOf } from "./bill.ts";
 import { event, newStore, type TestStore } from "./edge-calls.ts";
-import { type LiveSocket, openLive } from "./log/live-socket.ts";
+import { type LiveSocket, openLive } from "./log/feed-socket.ts";
 
 afterEach(() => {
   vi.restoreAllMocks();

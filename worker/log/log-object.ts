@@ -19,7 +19,7 @@ import { idOf, linesOf, parseLine } from "../objects/run-text.ts";
 import { SharedAlarm } from "../objects/shared-alarm.ts";
 import { problemResponse } from "../report/problem.ts";
 import { type CompleteQuery, type FoundEvents, readFeed } from "./feed-page.ts";
-import { CHECK_EVERY, LiveFeed, type LiveSession } from "./live-feed.ts";
+import { CHECK_EVERY, LiveFeed, type LiveSession } from "./feed-sockets.ts";
 import { type Origin, Subscribers } from "./notifier.ts";
 
 /** Contiguous versions of one stream, on their way into the log. */

@@ -18,7 +18,7 @@ import {
 } from "../access/access.ts";
 import { countRequest } from "../access/rate-limit.ts";
 import type { EdgeEnv } from "../env.ts";
-import { CHECK_EVERY } from "../log/live-feed.ts";
+import { CHECK_EVERY } from "../log/feed-sockets.ts";
 import { LogObject, type LogSettings } from "../log/log-object.ts";
 import { UNBOUND } from "../log/notifier.ts";
 import { callObject } from "../objects/calls.ts";
@@ -30,7 +30,7 @@ import { completeSubscriptions, type Subscription, type Subscriptions } from "..
 import { SubscriptionObject } from "../subscription/subscription-object.ts";
 import { readJson } from "./body.ts";
 import { checkEvents, readCommit } from "./event-checks.ts";
-import { eventStream, isUpgrade, openSocket, wantsEventStream, withToken } from "./live-connection.ts";
+import { eventStream, isUpgrade, openSocket, wantsEventStream, withToken } from "./feed-connection.ts";
 import { openApi } from "./openapi.ts";
 import { push } from "./push.ts";
 import { feedQuery, headerNumber, pageLimit, single, wholeNumber } from "./query.ts";

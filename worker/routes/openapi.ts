@@ -2,7 +2,7 @@
 import { ERROR_TITLES } from "../../shared/edge/error-titles.ts";
 import type { ErrorCode } from "../../shared/errors.ts";
 import { DEFAULT_LIMITS, NAME_LENGTH } from "../../shared/limits.ts";
-import { BEARER_PROTOCOL, LIVE_PROTOCOL } from "../../shared/wire/live.ts";
+import { BEARER_PROTOCOL, LIVE_PROTOCOL } from "../../shared/wire/feed-socket.ts";
 import type { Shape } from "../../shared/wire/shape.ts";
 import * as wire from "../../shared/wire/wire.ts";
 import { STATUS } from "../report/problem.ts";

@@ -11,11 +11,11 @@ import { assertMay, type Principal } from "../access/access.ts";
 import type { EdgeEnv } from "../env.ts";
 import type { Followed, LogObject, PublicationAnswer } from "../log/log-object.ts";
 import { callObject, isOverloaded, type Retries } from "../objects/calls.ts";
+import { eachInFlight } from "../objects/in-flight.ts";
 import { unwrap } from "../objects/refused.ts";
 import { logFault } from "../report/journal.ts";
 import type { AppendOutcome } from "../stream/stream-object.ts";
 import { type CommitRules, checkEvents, readCommit } from "./event-checks.ts";
-import { eachInFlight } from "./in-flight.ts";
 
 /**
  * Calls that are tried again: https://developers.cloudflare.com/workers/platform/limits/. With `pushStreams` at its default a push makes 46 of the 50

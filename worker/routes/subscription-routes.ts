@@ -7,12 +7,12 @@ import { assertMayAdminister } from "../access/access.ts";
 import type { EdgeEnv } from "../env.ts";
 import { type Origin, subscriptionsOf } from "../log/notifier.ts";
 import { callObject } from "../objects/calls.ts";
+import { eachInFlight } from "../objects/in-flight.ts";
 import { unwrap } from "../objects/refused.ts";
 import { problemResponse } from "../report/problem.ts";
 import type { SubscriptionObject } from "../subscription/subscription-object.ts";
 import { readJson } from "./body.ts";
 import type { Bindings } from "./edge.ts";
-import { eachInFlight } from "./in-flight.ts";
 import { pageLimit, wholeNumber } from "./query.ts";
 
 interface Settings {

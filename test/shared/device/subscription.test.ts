@@ -1,6 +1,6 @@
 /** What a subscription on a device does next: its copy of the log, what is due, and what is asked of it meanwhile. */
 import { describe, expect, test } from "vitest";
-import { type History, NEW_HISTORY, type Scope } from "../../../shared/device/history.ts";
+import { type History, NEW_HISTORY, type Scope } from "../../../shared/device/replica.ts";
 import {
   afterHandOver,
   afterLook,

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
-import { NEW_HISTORY } from "../../../shared/device/history.ts";
 import type { PendingEntry } from "../../../shared/device/outbox.ts";
+import { NEW_HISTORY } from "../../../shared/device/replica.ts";
 import { advance, type SyncEffect, type SyncInput, type SyncState, startSync, type Unsent } from "../../../shared/device/sync.ts";
 import { UnavailableError } from "../../../shared/errors.ts";
 import { toVersion } from "../../../shared/order.ts";

@@ -9,7 +9,7 @@
  * app's rule where the app appends it again after a reset, on a device that does not know it any more.
  */
 
-import { isWithin, type Scope } from "../../../shared/device/history.ts";
+import { isWithin, type Scope } from "../../../shared/device/replica.ts";
 import { exactVersion } from "../../../shared/expected-version.ts";
 import { poisonOf } from "../poison.ts";
 import { Checker } from "./checker.ts";

@@ -3,7 +3,7 @@
  * promised when it resolves: what the device had before the call is pending no more.
  */
 
-import { isWithin, type Scope } from "../../../shared/device/history.ts";
+import { isWithin, type Scope } from "../../../shared/device/replica.ts";
 import type { ConfirmedEvent, RecordedEvent } from "../../../shared/event/event.ts";
 import { Checker } from "./checker.ts";
 import { Commits, type Tracked } from "./commits.ts";

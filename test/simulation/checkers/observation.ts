@@ -1,8 +1,8 @@
 /** What somebody could see from outside: the apps on the devices, readers and writers at the edge, and its operator. */
 
 import type { CommandNote } from "../../../shared/device/decider.ts";
-import type { Scope } from "../../../shared/device/history.ts";
 import type { FoundRow } from "../../../shared/device/projection.ts";
+import type { Scope } from "../../../shared/device/replica.ts";
 import type { ErrorCode, HeadwaterError } from "../../../shared/errors.ts";
 import type { Commit } from "../../../shared/event/commit.ts";
 import type { ConfirmedEvent, EventBody, RecordedEvent } from "../../../shared/event/event.ts";

@@ -2,8 +2,9 @@
  * The rows of a projection that has caught up are the fold of the feed from nothing, as far as the device follows it, and of what the device
  * has pending behind it.
  */
-import { isWithin } from "../../../shared/device/history.ts";
+
 import { keysOf } from "../../../shared/device/projection.ts";
+import { isWithin } from "../../../shared/device/replica.ts";
 import { type Ledger, OF_TURNOVER, TURNOVER } from "../models/ledger.ts";
 import { Checker } from "./checker.ts";
 import type { Observation } from "./observation.ts";

@@ -4,7 +4,7 @@
  * the order is held against devices that follow everything; that nothing was left out, against all.
  */
 
-import { isWithin, type Scope } from "../../../shared/device/history.ts";
+import { isWithin, type Scope } from "../../../shared/device/replica.ts";
 import type { ConfirmedEvent } from "../../../shared/event/event.ts";
 import { OF_SUBSCRIPTION } from "../models/ledger.ts";
 import { Checker } from "./checker.ts";

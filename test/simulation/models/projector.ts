@@ -1,6 +1,7 @@
 /** The rows of a projection, kept in step with the feed, as `client/rows/projector.ts` and `row-database.ts` have it. */
-import { isWithin, type Scope } from "../../../shared/device/history.ts";
+
 import { type Folded, foldRows, keysOfAll, overlaid, UNFOLDED } from "../../../shared/device/projection.ts";
+import { isWithin, type Scope } from "../../../shared/device/replica.ts";
 import type { Device } from "../device.ts";
 import type { Tab } from "../tab.ts";
 import { pause, writes } from "./derived.ts";

@@ -1,6 +1,6 @@
 /** An app's handler under a name, run by one tab at a time, as `client/subscription/subscriber.ts` has it. */
 
-import { type History, isWithin } from "../../../shared/device/history.ts";
+import { type History, isWithin } from "../../../shared/device/replica.ts";
 import {
   afterReplay,
   askedToBegin,

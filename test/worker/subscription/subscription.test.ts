@@ -16,7 +16,7 @@ import { Random } from "../../support/random.ts";
 import { SEED } from "../../support/seed.ts";
 import { event } from "../edge-calls.ts";
 import { handling, newSubscribedStore, SUBSCRIPTIONS, type SubscribedStore, subscribed } from "../edges.ts";
-import { openLive } from "../log/live-socket.ts";
+import { openLive } from "../log/feed-socket.ts";
 
 beforeEach(() => {
   // What waits with backoff waits as short as it may.

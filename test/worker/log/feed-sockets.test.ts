@@ -4,7 +4,7 @@ import { expect, test } from "vitest";
 import { createEdge } from "../../../worker/index.ts";
 import { SEED } from "../../support/seed.ts";
 import { event, newStore } from "../edge-calls.ts";
-import { openLive } from "./live-socket.ts";
+import { openLive } from "./feed-socket.ts";
 
 /** Pairs of messages to one socket. */
 const MANY = 90;

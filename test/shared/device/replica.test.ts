@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
-import { begunAnew, isContinued } from "../../../shared/device/continued.ts";
-import { decidePage, type History, isWithin, NEW_HISTORY, nextPage, pageQuery } from "../../../shared/device/history.ts";
+import { decidePage, type History, isWithin, NEW_HISTORY, nextPage, pageQuery } from "../../../shared/device/replica.ts";
+import { begunAnew, isContinued } from "../../../shared/device/same-copy.ts";
 import { withScope } from "../../../shared/device/scope.ts";
 import { toPosition, toVersion } from "../../../shared/order.ts";
 import type { FeedPage } from "../../../shared/wire/wire.ts";

@@ -3,7 +3,7 @@
  *
  *     copy 0: #1 … #90 ── reset ──► copy 1: #1 … #90 … #120     the same log, or one that was restored and has other events there
  */
-import { type History, NEW_HISTORY } from "./history.ts";
+import { type History, NEW_HISTORY } from "./replica.ts";
 
 /** The history once the copy is let go of: it is fetched again from the beginning. */
 export function begunAnew({ authority, resets, scope }: History): History {

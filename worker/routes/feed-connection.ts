@@ -1,10 +1,10 @@
 /** The Worker's side of the live feed: who is let in, and server-sent events for whoever has no WebSocket. */
 import { InvalidRequestError } from "../../shared/errors.ts";
-import { BEARER_PROTOCOL, LIVE_PROTOCOL } from "../../shared/wire/live.ts";
+import { BEARER_PROTOCOL, LIVE_PROTOCOL } from "../../shared/wire/feed-socket.ts";
 import { type Principal, readable } from "../access/access.ts";
 import type { EdgeEnv } from "../env.ts";
 import type { CompleteQuery } from "../log/feed-page.ts";
-import type { LiveSession } from "../log/live-feed.ts";
+import type { LiveSession } from "../log/feed-sockets.ts";
 import { SESSION_HEADER } from "../log/log-object.ts";
 import { callObject } from "../objects/calls.ts";
 

@@ -8,7 +8,7 @@
  */
 import type { backoff } from "../../shared/backoff.ts";
 import type { SyncInput } from "../../shared/device/sync.ts";
-import { BEARER_PROTOCOL, LIVE_PROTOCOL, PING } from "../../shared/wire/live.ts";
+import { BEARER_PROTOCOL, LIVE_PROTOCOL, PING } from "../../shared/wire/feed-socket.ts";
 import type { match } from "../../shared/wire/shape.ts";
 import type { FeedQuery, feedPage } from "../../shared/wire/wire.ts";
 import type { EdgeOptions } from "./edge-call.ts";

@@ -1,5 +1,5 @@
 /** Which history a device follows when the app opens its store, as far as that needs nothing else: `model/scope.ts` has the rest. */
-import type { History, Scope } from "../../shared/device/history.ts";
+import type { History, Scope } from "../../shared/device/replica.ts";
 import { sameJson } from "../../shared/json.ts";
 
 /** Whether the edge goes on with it: the device holds nothing that it ordered itself, and follows what the app wants to. */

@@ -14,14 +14,14 @@ import type { Reach } from "../../shared/edge/grants.ts";
 import { InvalidRequestError, PayloadTooLargeError, TooManyRequestsError, UnauthenticatedError } from "../../shared/errors.ts";
 import { feedFilter } from "../../shared/feed-filter.ts";
 import type { Limits } from "../../shared/limits.ts";
-import { LIVE_PROTOCOL, PING, PONG } from "../../shared/wire/live.ts";
+import { LIVE_PROTOCOL, PING, PONG } from "../../shared/wire/feed-socket.ts";
 import { type FeedQuery, liveAuth, liveMessage, livePull, parseMessage } from "../../shared/wire/wire.ts";
 import { assertKnown, type Principal, readable } from "../access/access.ts";
+import { eachInFlight } from "../objects/in-flight.ts";
 import { type Refused, unwrap } from "../objects/refused.ts";
 import type { SharedAlarm } from "../objects/shared-alarm.ts";
 import { logFault } from "../report/journal.ts";
 import { problemOfError } from "../report/problem.ts";
-import { eachInFlight } from "../routes/in-flight.ts";
 import type { CompleteQuery, FoundEvents } from "./feed-page.ts";
 
 /** What a socket was opened with, and where its reader stands. */
