@@ -2,13 +2,13 @@
 import { type Caused, causedTrees, correlationOf } from "../shared/event/causation.ts";
 import type { ConfirmedEvent, EventBody } from "../shared/event/event.ts";
 import type { ReadAllOptions } from "./event-store.ts";
-import type { Exported } from "./storage/export.ts";
+import type { ExportedCommit } from "./storage/export.ts";
 
 /** A store on a device, at the edge or in memory. */
 export interface CorrelationSource {
   readAll(options?: ReadAllOptions & { readonly correlation?: string }): AsyncIterable<ConfirmedEvent>;
   /** A device's: it has events that are not confirmed yet. */
-  export?(): AsyncIterable<Exported>;
+  export?(): AsyncIterable<ExportedCommit>;
 }
 
 /** An event of a correlation: confirmed, or, on a device, still pending. */

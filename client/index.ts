@@ -1,9 +1,9 @@
 /** `headwater`: the store in a browser. */
 
-export type { AnyDecider, CommandNote, DecidedEvent, Decider, Folding } from "../shared/device/decider.ts";
+export type { AnyDecider, DecidedEvent, Decider, Folding, PendingCommand } from "../shared/device/decider.ts";
 export type { AnyProjection, FoundRow, IndexField, Projection, RowQuery } from "../shared/device/projection.ts";
 export type { CommutingPair, Contested } from "../shared/device/resolution.ts";
-export type { SetAside } from "../shared/device/subscription.ts";
+export type { DeadLetter } from "../shared/device/subscription.ts";
 export {
   type ErrorCode,
   type ErrorDetails,
@@ -42,13 +42,13 @@ export type {
 } from "./event-store.ts";
 export type { ProjectionStatus } from "./rows/projector.ts";
 export type { LiveRows, Table } from "./rows/table.ts";
-export type { Exported } from "./storage/export.ts";
+export type { ExportedCommit } from "./storage/export.ts";
 export { openStore, type Store, type StoreOptions, type SyncOptions } from "./store.ts";
 export type { Aggregate, FoldOptions } from "./streams/aggregates.ts";
 export type { EventTypeOptions } from "./streams/event-checks.ts";
-export type { Handled, HandleOptions } from "./streams/handle.ts";
+export type { HandleOptions, HandleResult } from "./streams/handle.ts";
 export type { LiveState } from "./streams/live-state.ts";
-export type { SubscriptionKeeper, SubscriptionStatus } from "./subscription/control.ts";
+export type { SubscriptionControl, SubscriptionStatus } from "./subscription/control.ts";
 export type { Handler, SubscribeOptions } from "./subscription/subscriber.ts";
 export type { Connection, Status } from "./sync/status.ts";
 export type { LiveValue } from "./tools/live-value.ts";

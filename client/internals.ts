@@ -10,7 +10,7 @@ import type { Database } from "./storage/database.ts";
 import type { Platform } from "./storage/idb.ts";
 import type { EventTypeOptions } from "./streams/event-checks.ts";
 
-export interface Opened extends EventTypeOptions {
+export interface StoreCore extends EventTypeOptions {
   /** Of the database. */
   readonly name: string;
   readonly platform: Platform;
@@ -35,7 +35,7 @@ export interface Opened extends EventTypeOptions {
 }
 
 /** The same, and what the model adds to it. */
-export interface Kit extends Opened {
+export interface StoreInternals extends StoreCore {
   /** An event as the app reads it. @throws UpcastError where an upcaster fails */
   readonly read: <E extends RecordedEvent>(event: E) => E;
   /** Calls `listener` after each change. @returns ends it */

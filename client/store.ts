@@ -1,6 +1,6 @@
-import type { AnyDecider, CommandNote, DecidedEvent, Decider, Folding } from "../shared/device/decider.ts";
+import type { AnyDecider, DecidedEvent, Decider, Folding, PendingCommand } from "../shared/device/decider.ts";
 import type { IndexField, Projection } from "../shared/device/projection.ts";
-import { type History, isWithin, type Scope } from "../shared/device/replica.ts";
+import { isWithin, type Replica, type Scope } from "../shared/device/replica.ts";
 import { parkUndecided } from "../shared/device/resolution.ts";
 import { HeadwaterError, InvalidRequestError, StoreClosedError, StreamNotFoundError, UnavailableError } from "../shared/errors.ts";
 import { withCause } from "../shared/event/causation.ts";
@@ -14,22 +14,22 @@ import { parseStreamId, type StreamId } from "../shared/stream-id.ts";
 import type { Conflict } from "./conflicts/conflicts.ts";
 import type { ConflictRules, Deciders } from "./conflicts/rules.ts";
 import type { AppendOptions, AppendResult, EventStore, ReadAllOptions, ReadStreamOptions, StreamSlice } from "./event-store.ts";
-import type { Kit, Opened } from "./internals.ts";
-import type { Model } from "./later.ts";
+import type { StoreCore, StoreInternals } from "./internals.ts";
+import type { LaterParts } from "./later.ts";
 import type { Table } from "./rows/table.ts";
 import { Appender } from "./storage/appender.ts";
 import { Database, OUTDATED, unlessStorage } from "./storage/database.ts";
-import { historyOf, pagesFrom, pendingCommits, type ReadTx, readHistory, streamEvents, versionOf } from "./storage/device-log.ts";
-import type { Exported } from "./storage/export.ts";
+import { pagesFrom, pendingCommits, type ReadTx, readReplica, replicaOf, streamEvents, versionOf } from "./storage/device-log.ts";
+import type { ExportedCommit } from "./storage/export.ts";
 import type { Platform } from "./storage/idb.ts";
 import type { OutboxChange } from "./storage/page.ts";
 import { isFollowing } from "./storage/replica.ts";
 import { eventsOfPages } from "./storage/segments.ts";
 import type { Aggregate, FoldOptions } from "./streams/aggregates.ts";
 import type { EventTypeOptions } from "./streams/event-checks.ts";
-import type { Handled, HandleOptions } from "./streams/handle.ts";
+import type { HandleOptions, HandleResult } from "./streams/handle.ts";
 import type { LiveState } from "./streams/live-state.ts";
-import type { SubscriptionKeeper } from "./subscription/control.ts";
+import type { SubscriptionControl } from "./subscription/control.ts";
 import type { Handler, SubscribeOptions } from "./subscription/subscriber.ts";
 import { type Status, StatusBoard } from "./sync/status.ts";
 import { Syncer } from "./sync/syncer.ts";
@@ -60,9 +60,7 @@ export interface SyncOptions {
    * Whether the edge may tell of news, on a WebSocket. Default: yes, unless there is a `fetch` of the app's own; never for a store
    * that is not automatic.
    */
-  readonly live?: boolean;
-  /** How that is opened. Default: the global WebSocket. */
-  readonly webSocket?: (url: string, protocols: string[]) => WebSocket;
+  readonly webSocket?: boolean | ((url: string, protocols: string[]) => WebSocket);
   /** The part of the store that this device follows: streams of these categories, and these streams. Default: all of it. */
   readonly filter?: { readonly categories?: readonly string[]; readonly streams?: readonly string[] };
 }
@@ -112,7 +110,7 @@ export class Store implements EventStore {
   readonly #deciders: Deciders;
   readonly #board: StatusBoard;
   /** What the device follows, as this tab knows it; undefined where it follows nothing. */
-  #followed: Pick<History, "scope" | "fills"> | undefined;
+  #followed: Pick<Replica, "scope" | "backfills"> | undefined;
   #conflicts: readonly Conflict[] = [];
   /** Changes of the outbox that this tab has counted. */
   #counted = 0;
@@ -124,10 +122,10 @@ export class Store implements EventStore {
   readonly #tabs: Tabs | undefined;
   /** Whoever looks again when the device may hold something else. */
   readonly #changes = new Set<() => void>();
-  readonly #kit: Opened;
-  #model: Promise<Model> | undefined;
+  readonly #internals: StoreCore;
+  #model: Promise<LaterParts> | undefined;
   /** An event as the app reads it. */
-  #read: Kit["read"] = (event) => event;
+  #read: StoreInternals["read"] = (event) => event;
 
   /** @internal Use `openStore`. */
   constructor({
@@ -147,16 +145,16 @@ export class Store implements EventStore {
     this.#board = new StatusBoard(sync === undefined ? "local" : "offline");
     const begin = sync === undefined ? {} : ({ authority: "edge", scope: this.#filter } as const);
     this.#database = new Database(name, platform, begin, () => this.#onOutdated());
-    this.#appender = new Appender(this.#database, durability, (commits, isParkedChanged, history) => {
+    this.#appender = new Appender(this.#database, durability, (commits, isParkedChanged, replica) => {
       this.#count(commits);
-      if (history !== undefined) {
-        this.#board.update(progressOf(history));
+      if (replica !== undefined) {
+        this.#board.update(progressOf(replica));
         this.#tabs?.tell({ kind: "changed" });
       }
       if (commits > 0) this.#syncer?.appended();
       if (isParkedChanged) void this.#refreshQuietly();
     });
-    this.#kit = {
+    this.#internals = {
       name,
       platform,
       database: this.#database,
@@ -174,18 +172,18 @@ export class Store implements EventStore {
       this.#tabs = new Tabs(name, () => void this.#refreshQuietly());
       return;
     }
-    const { automatic = true, pollEvery = 5_000, live = sync.fetch === undefined, ...edge } = sync;
+    const { automatic = true, pollEvery = 5_000, webSocket = sync.fetch === undefined, ...edge } = sync;
     const { pageEvents, pushCommits, pushStreams, bodyBytes } = this.#limits;
     this.#syncer = new Syncer({
       name,
       database: this.#database,
-      edge,
+      edge: typeof webSocket === "function" ? { ...edge, webSocket } : edge,
       settings: {
         automatic,
         pageEvents,
         push: { commits: pushCommits, streams: pushStreams, size: bodyBytes / 4 },
         pollEvery: parseCount(pollEvery, "sync.pollEvery") ?? pollEvery,
-        live: automatic && live,
+        feedSocket: automatic && webSocket !== false,
       },
       // Events that a rule puts in a commit's place exist here alone.
       rules: async () =>
@@ -196,18 +194,18 @@ export class Store implements EventStore {
       ending: this.#ending.signal,
       refresh: () => this.#refreshQuietly(),
       follow: (streamIds) => this.#followStreams(streamIds),
-      onWritten: (change, history) => this.#onWritten(change, history),
+      onWritten: (change, replica) => this.#onWritten(change, replica),
     });
   }
 
   /** @internal */
   async open(): Promise<void> {
     if (this.#syncer !== undefined) {
-      const history = await this.#database.run(readHistory);
-      this.#followed = isFollowing(history, this.#filter) ? history : await (await this.#load()).followFilter(this.#filter);
+      const replica = await this.#database.run(readReplica);
+      this.#followed = isFollowing(replica, this.#filter) ? replica : await (await this.#load()).followFilter(this.#filter);
     }
     // Each tab loads it with its start, as it loads the app.
-    if (this.#kit.eventTypes !== undefined) this.#read = (await this.#load()).read;
+    if (this.#internals.eventTypes !== undefined) this.#read = (await this.#load()).read;
     await this.#refresh();
     this.#syncer?.start();
     void this.#askToPersist();
@@ -235,11 +233,11 @@ export class Store implements EventStore {
     streamId: string,
     events: readonly NewEvent[],
     { expectedVersion = "any", causedBy }: AppendOptions,
-    command?: CommandNote,
+    command?: PendingCommand,
   ): Promise<AppendResult> {
     this.#throwIfClosed();
     const caused = withCause(events, causedBy);
-    const checked = this.#kit.eventTypes === undefined ? caused : await (await this.#load()).checkEvents(caused);
+    const checked = this.#internals.eventTypes === undefined ? caused : await (await this.#load()).checkEvents(caused);
     const commit = parseCommit({ streamId, expectedVersion, events: checked }, newEvents(), this.#limits);
     await this.#follow(commit);
     return this.#appender.append({ commit, mayRepeat: events.some((event) => event.id !== undefined), command });
@@ -255,7 +253,7 @@ export class Store implements EventStore {
       this.#followed = await this.#followStreams([streamId]);
       await this.#syncer?.redirected(false);
     }
-    const isMissing = this.#followed.fills.some(({ within }) => within?.includes(streamId));
+    const isMissing = this.#followed.backfills.some(({ within }) => within?.includes(streamId));
     if (expectedVersion === "any" || !isMissing) return;
     try {
       await this.sync();
@@ -267,7 +265,7 @@ export class Store implements EventStore {
     }
   }
 
-  async #followStreams(streamIds: readonly string[]): Promise<History> {
+  async #followStreams(streamIds: readonly string[]): Promise<Replica> {
     return (await this.#load()).followStreams(streamIds);
   }
 
@@ -301,14 +299,14 @@ export class Store implements EventStore {
     let after = options.after ?? 0;
     if (!isOrdinal(after)) throw new InvalidRequestError("A position is a whole number from 0.", { field: "after" });
     this.#throwIfClosed();
-    const { position: end, resets } = await this.#database.run(readHistory);
+    const { position: end, resets } = await this.#database.run(readReplica);
     while (after < end) {
       this.#throwIfClosed();
-      const [segments, history] = await this.#database.run(async (db) => {
+      const [segments, replica] = await this.#database.run(async (db) => {
         const tx: ReadTx = db.transaction(["events", "meta"], "readonly");
-        return Promise.all([pagesFrom(tx, after), historyOf(tx)]);
+        return Promise.all([pagesFrom(tx, after), replicaOf(tx)]);
       });
-      if (history.resets !== resets) throw new UnavailableError("The store was reset; ask again.");
+      if (replica.resets !== resets) throw new UnavailableError("The store was reset; ask again.");
       const last = segments.at(-1);
       if (last === undefined) return;
       for (const event of eventsOfPages(segments, filter.stream)) {
@@ -336,7 +334,7 @@ export class Store implements EventStore {
     decider: Decider<State, Command, Event, never>,
     command: NoInfer<Command>,
     options: HandleOptions = {},
-  ): Promise<Handled<State, Event>> {
+  ): Promise<HandleResult<State, Event>> {
     return (await this.#load()).handle(streamId, decider, command, options);
   }
 
@@ -365,7 +363,7 @@ export class Store implements EventStore {
   }
 
   /** A named subscription of this device: how it stands, and what can be asked of it. */
-  async subscription(name: string): Promise<SubscriptionKeeper> {
+  async subscription(name: string): Promise<SubscriptionControl> {
     return (await this.#load()).subscription(name);
   }
 
@@ -395,7 +393,7 @@ export class Store implements EventStore {
   }
 
   /** All that the device holds: confirmed events in position order, then pending commits, then parked ones. */
-  async *export(): AsyncGenerator<Exported, void, undefined> {
+  async *export(): AsyncGenerator<ExportedCommit, void, undefined> {
     yield* (await this.#load()).exportAll();
   }
 
@@ -409,7 +407,7 @@ export class Store implements EventStore {
   async reset({ keepPending = true }: { readonly keepPending?: boolean } = {}): Promise<void> {
     const syncer = this.#synced();
     await this.#appender.idle();
-    await (await this.#load()).resetHistory(keepPending);
+    await (await this.#load()).resetReplica(keepPending);
     await syncer.redirected(true);
   }
 
@@ -425,10 +423,10 @@ export class Store implements EventStore {
   }
 
   /** What modelling needs is loaded when it is needed. */
-  async #load(): Promise<Model> {
+  async #load(): Promise<LaterParts> {
     this.#throwIfClosed();
     this.#model ??= import("./later.ts").then(
-      ({ Model }) => new Model(this.#kit),
+      ({ LaterParts }) => new LaterParts(this.#internals),
       (cause) => {
         this.#model = undefined;
         throw new UnavailableError("A part of the app is missing; reload the page.", {}, { cause });
@@ -445,8 +443,8 @@ export class Store implements EventStore {
 
   async #look(tries = 5): Promise<void> {
     const before = this.#counted;
-    const [history, pending, parked] = await Promise.all([
-      this.#database.run(readHistory),
+    const [replica, pending, parked] = await Promise.all([
+      this.#database.run(readReplica),
       this.#database.run(pendingCommits),
       this.#database.run((db) => db.transaction(["parked"], "readonly").objectStore("parked").count()),
     ]);
@@ -454,8 +452,8 @@ export class Store implements EventStore {
     // What changed while it was counted may be counted or not; who changes it without a pause is counted next time.
     if (this.#counted !== before && tries > 0) return this.#look(tries - 1);
     this.#conflicts = conflicts;
-    this.#board.update({ pending, conflicts: parked, ...progressOf(history) });
-    if (this.#followed !== undefined) this.#followed = history;
+    this.#board.update({ pending, conflicts: parked, ...progressOf(replica) });
+    if (this.#followed !== undefined) this.#followed = replica;
     for (const listener of this.#changes) listener();
   }
 
@@ -476,11 +474,11 @@ export class Store implements EventStore {
     this.#syncer?.appended();
   }
 
-  #onWritten({ left, isParkedChanged }: OutboxChange, history: History | undefined): void {
+  #onWritten({ left, isParkedChanged }: OutboxChange, replica: Replica | undefined): void {
     this.#count(-left.length);
-    if (history !== undefined) {
-      this.#followed = history;
-      this.#board.update(progressOf(history));
+    if (replica !== undefined) {
+      this.#followed = replica;
+      this.#board.update(progressOf(replica));
     }
     if (isParkedChanged) void this.#refreshQuietly();
   }
@@ -525,7 +523,7 @@ function later<T>(needed: Promise<T>, start: (needed: T) => () => void, failed?:
   };
 }
 
-function progressOf({ log, position, head }: History): Pick<Status, "cursor" | "head"> {
+function progressOf({ log, position, head }: Replica): Pick<Status, "cursor" | "head"> {
   return { cursor: log === null ? null : { log, position }, head };
 }
 

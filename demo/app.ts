@@ -29,7 +29,6 @@ const store = await openStore({
     pollEvery: 2_000,
     // The switch stands for the network, so that going offline can be tried without pulling a plug.
     fetch: async (...request) => fetch(...throughSwitch(request)),
-    live: true,
     webSocket: (...given) => connected(new WebSocket(...throughSwitch(given))),
   },
 });

@@ -30,9 +30,9 @@ export interface SubscriptionPolicy {
   /** How often an event that was refused by itself is handed over again. */
   readonly retries: number;
   /** What becomes of an event that was refused once more: it is set aside and the others go on, or all wait behind it. */
-  readonly onFailure: "set-aside" | "stop";
+  readonly onFailure: "dead-letter" | "stop";
   /** After so many events in a row that were set aside the next one stops the subscription. */
-  readonly setAsideInARow: number;
+  readonly maxConsecutiveDeadLetters: number;
   readonly backoff: Backoff;
 }
 
@@ -41,7 +41,7 @@ export const DEFAULT_POLICY: SubscriptionPolicy = {
   batchSize: 100,
   retries: 30,
   onFailure: "stop",
-  setAsideInARow: 10,
+  maxConsecutiveDeadLetters: 10,
   backoff: { first: 2_000, longest: 300_000 },
 };
 
@@ -76,7 +76,7 @@ export type SubscriptionStep =
   /** Read again: one event at a time now. */
   | { readonly kind: "take-apart"; readonly progress: Progress }
   /** The batch's one event. To be written in one transaction with the event's place in the list. */
-  | { readonly kind: "set-aside"; readonly progress: Progress }
+  | { readonly kind: "dead-letter"; readonly progress: Progress }
   | { readonly kind: "stop"; readonly progress: Progress };
 
 /** Where a subscription begins: `now` is behind what there was when it was first known. */
@@ -114,8 +114,9 @@ export function nextStep(progress: Progress, policy: SubscriptionPolicy, { count
   const isAlone = count === 1 && upTo <= alone;
   if (failures <= (isAlone ? policy.retries : Math.min(RETRIES_TOGETHER, policy.retries))) return { kind: "hand-over" };
   if (!isAlone) return { kind: "take-apart", progress: { ...progress, failures: 0, alone: upTo } };
-  if (policy.onFailure === "stop" || inARow >= policy.setAsideInARow) return { kind: "stop", progress: { ...progress, isStopped: true } };
-  return { kind: "set-aside", progress: { ...progress, checkpoint: upTo, failures: 0, inARow: inARow + 1 } };
+  if (policy.onFailure === "stop" || inARow >= policy.maxConsecutiveDeadLetters)
+    return { kind: "stop", progress: { ...progress, isStopped: true } };
+  return { kind: "dead-letter", progress: { ...progress, checkpoint: upTo, failures: 0, inARow: inARow + 1 } };
 }
 
 export function afterHandled(progress: Progress, { upTo }: Batch): Progress {
@@ -183,16 +184,16 @@ export function sentenceOfRefusal(error: unknown): string {
 /** The policy with defaults for what is left out. @throws InvalidRequestError naming the part that is not of its form */
 export function completePolicy(given: Partial<SubscriptionPolicy>, field: string): SubscriptionPolicy {
   const policy = { ...DEFAULT_POLICY, ...given };
-  const { batchSize, retries, onFailure, setAsideInARow } = policy;
+  const { batchSize, retries, onFailure, maxConsecutiveDeadLetters } = policy;
   parseCount(batchSize, `${field}.batchSize`);
   if (batchSize > LARGEST_BATCH) {
     throw new InvalidRequestError(`${field}.batchSize is at most ${LARGEST_BATCH}.`, { field: `${field}.batchSize` });
   }
   if (!isOrdinal(retries)) throw new InvalidRequestError(`${field}.retries is a whole number from 0.`, { field: `${field}.retries` });
-  if (onFailure !== "set-aside" && onFailure !== "stop") {
+  if (onFailure !== "dead-letter" && onFailure !== "stop") {
     throw new InvalidRequestError(`${field}.onFailure is "set-aside" or "stop".`, { field: `${field}.onFailure` });
   }
-  if (!isOrdinal(setAsideInARow)) {
+  if (!isOrdinal(maxConsecutiveDeadLetters)) {
     throw new InvalidRequestError(`${field}.setAsideInARow is a whole number from 0.`, { field: `${field}.setAsideInARow` });
   }
   return policy;

@@ -1,12 +1,12 @@
 /** Parked commits as the app sees them. */
 
-import type { CommandNote } from "../../shared/device/decider.ts";
+import type { PendingCommand } from "../../shared/device/decider.ts";
 import type { ParkedEntry } from "../../shared/device/outbox.ts";
 import type { ErrorCode } from "../../shared/errors.ts";
 import type { ConfirmedEvent, EventBody } from "../../shared/event/event.ts";
 import type { ExpectedVersion } from "../../shared/expected-version.ts";
 import { exactVersion } from "../../shared/expected-version.ts";
-import type { Kit } from "../internals.ts";
+import type { StoreInternals } from "../internals.ts";
 import type { ReadTx } from "../storage/device-log.ts";
 import { confirmedEvents, parkedEntries } from "../storage/device-log.ts";
 
@@ -21,7 +21,7 @@ export interface Conflict {
   /** `version-conflict`, or why else the edge will not have it. */
   readonly code: ErrorCode;
   /** What the events were decided for, where they were. */
-  readonly command: CommandNote | undefined;
+  readonly command: PendingCommand | undefined;
   /** The same as a sentence. */
   readonly reason: string;
   /** What the edge holds from where this device's belief ended. */
@@ -38,7 +38,7 @@ export interface Conflict {
 
 /** All parked commits, oldest first. */
 export async function readConflicts(
-  { database, read }: Kit,
+  { database, read }: StoreInternals,
   resolve: (seq: number, isRebase: boolean) => Promise<void>,
 ): Promise<Conflict[]> {
   return database.run(async (db) => {

@@ -5,7 +5,7 @@ import { rebaseParked } from "../../shared/device/parked.ts";
 import type { Resolve } from "../../shared/device/resolution.ts";
 import { InvalidRequestError } from "../../shared/errors.ts";
 import type { ConfirmedEvent } from "../../shared/event/event.ts";
-import type { Kit } from "../internals.ts";
+import type { StoreInternals } from "../internals.ts";
 import type { WriteTx } from "../storage/device-log.ts";
 import { addToOutbox, recordedEvents, streamEvents, toParkedEntry, versionOf, whole } from "../storage/device-log.ts";
 
@@ -16,7 +16,12 @@ import { addToOutbox, recordedEvents, streamEvents, toParkedEntry, versionOf, wh
  * @throws EventIdReusedError where the stream holds something else by the same ids
  * @throws InvalidRequestError where a command is refused again, or the commit was resolved already
  */
-export async function resolveParked({ database }: Kit, seq: number, isRebase: boolean, again: Resolve<ConfirmedEvent>): Promise<void> {
+export async function resolveParked(
+  { database }: StoreInternals,
+  seq: number,
+  isRebase: boolean,
+  again: Resolve<ConfirmedEvent>,
+): Promise<void> {
   await database.run(async (db) => {
     const tx: WriteTx = db.transaction(["parked", "events"], "readwrite", { durability: "strict" });
     await whole(tx, async () => {

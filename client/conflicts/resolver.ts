@@ -8,22 +8,23 @@ import type { ConfirmedEvent, EventBody } from "../../shared/event/event.ts";
 import { assertAccepted, completeVersions, questionsOf } from "../../shared/event/event-checks.ts";
 import { upcastEvent } from "../../shared/event/event-types.ts";
 import { messageOf } from "../../shared/thrown.ts";
-import type { Kit } from "../internals.ts";
+import type { StoreInternals } from "../internals.ts";
 import { newEvents } from "../tools/options.ts";
 import type { ConflictAnswer } from "./rules.ts";
 
-export function createResolver(kit: Kit): Resolve<ConfirmedEvent> {
-  const { deciders, eventTypes, read } = kit;
+export function createResolver(internals: StoreInternals): Resolve<ConfirmedEvent> {
+  const { deciders, eventTypes, read } = internals;
   const known = (event: EventBody) => (eventTypes === undefined ? event : upcastEvent(eventTypes, event).event);
-  const { onConflict, commuting = [] } = kit.rules;
+  const { onConflict, commuting = [] } = internals.rules;
   return (contested) => {
     if (contested.command !== undefined) {
-      return decideAgain(deciders, contested, known, (events) => completed(kit, contested.streamId, events, "decide."));
+      return decideAgain(deciders, contested, known, (events) => completed(internals, contested.streamId, events, "decide."));
     }
     try {
       const answer = onConflict?.({ ...contested, theirs: contested.theirs.map((event) => read(event)) });
       return (
-        (answer === undefined ? undefined : toResolution(kit, answer, contested)) ?? byCommutation(commuting, contested) ?? { kind: "park" }
+        (answer === undefined ? undefined : toResolution(internals, answer, contested)) ??
+        byCommutation(commuting, contested) ?? { kind: "park" }
       );
     } catch (error) {
       return { kind: "park", why: `onConflict failed: ${messageOf(error)}` };
@@ -31,13 +32,13 @@ export function createResolver(kit: Kit): Resolve<ConfirmedEvent> {
   };
 }
 
-function toResolution(kit: Kit, answer: NonNullable<ConflictAnswer>, { streamId }: Contested<ConfirmedEvent>): Resolution {
+function toResolution(internals: StoreInternals, answer: NonNullable<ConflictAnswer>, { streamId }: Contested<ConfirmedEvent>): Resolution {
   if (answer === "rebase" || answer === "discard" || answer === "park") return { kind: answer };
   if (!Array.isArray(answer)) {
     const field = "onConflict";
     throw new InvalidRequestError('It answers "rebase", "discard", "park", events or nothing, at once.', { field });
   }
-  return { kind: "rebase", events: completed(kit, streamId, answer, "onConflict.") };
+  return { kind: "rebase", events: completed(internals, streamId, answer, "onConflict.") };
 }
 
 /**
@@ -45,7 +46,12 @@ function toResolution(kit: Kit, answer: NonNullable<ConflictAnswer>, { streamId 
  *
  * @throws InvalidRequestError, PayloadTooLargeError
  */
-function completed({ limits, eventTypes }: Kit, streamId: string, given: readonly unknown[], field: string): readonly EventBody[] {
+function completed(
+  { limits, eventTypes }: StoreInternals,
+  streamId: string,
+  given: readonly unknown[],
+  field: string,
+): readonly EventBody[] {
   const versioned = eventTypes === undefined ? given : completeVersions(eventTypes, given);
   const { events } = parseCommit({ streamId, expectedVersion: "any", events: versioned }, newEvents(), limits, field);
   if (eventTypes === undefined) return events;

@@ -1,6 +1,6 @@
 /** The HTTP interface of the edge as typed calls. It neither retries nor keeps anything. */
 
-import { type History, NEW_HISTORY } from "../../shared/device/replica.ts";
+import { NEW_REPLICA, type Replica } from "../../shared/device/replica.ts";
 import { type ErrorCode, errorOf, type HeadwaterError, UnavailableError } from "../../shared/errors.ts";
 import type { Commit } from "../../shared/event/commit.ts";
 import { Mismatch, match, type Shape, type Shaped } from "../../shared/wire/shape.ts";
@@ -120,7 +120,7 @@ const CODES: Readonly<Record<number, ErrorCode>> = {
 export function pushCommits(
   call: EdgeCall,
   commits: readonly Pick<Commit, "streamId" | "expectedVersion" | "events">[],
-  followed: Pick<History, "log" | "position" | "mark"> = NEW_HISTORY,
+  followed: Pick<Replica, "log" | "position" | "mark"> = NEW_REPLICA,
 ): Promise<PushAnswer> {
   const { log, position, mark } = followed;
   // What is undefined is not sent.

@@ -6,17 +6,17 @@
  *                   ▲          └── closed, or silent after a ping ──┐
  *                   └───────────────── after a while ◄──────────────┘
  */
-import type { backoff } from "../../shared/backoff.ts";
+import { backoff } from "../../shared/backoff.ts";
 import type { SyncInput } from "../../shared/device/sync.ts";
-import { BEARER_PROTOCOL, LIVE_PROTOCOL, PING } from "../../shared/wire/feed-socket.ts";
-import type { match } from "../../shared/wire/shape.ts";
-import type { FeedQuery, feedPage } from "../../shared/wire/wire.ts";
+import { BEARER_PROTOCOL, FEED_PROTOCOL, PING } from "../../shared/wire/feed-socket.ts";
+import { Mismatch, match } from "../../shared/wire/shape.ts";
+import { type FeedQuery, feedPage } from "../../shared/wire/wire.ts";
 import type { EdgeOptions } from "./edge-call.ts";
 
 /** Who listens. */
 export interface Listener {
   give(input: SyncInput): void;
-  isLive: boolean;
+  isConnected: boolean;
 }
 
 export interface Listen {
@@ -31,13 +31,10 @@ const SILENCE = 10_000;
 const TOKEN_PINGS = 3;
 const BACKOFF = { first: 500, longest: 30_000 };
 
-export class Live {
+export class FeedSocket {
   readonly #listener: Listener;
   readonly #edge: Omit<EdgeOptions, "signal">;
   readonly #signal: AbortSignal;
-  readonly #backoff: typeof backoff;
-  readonly #match: typeof match;
-  readonly #page: typeof feedPage;
   #socket: WebSocket | undefined;
   #failures = 0;
   #reconnect: ReturnType<typeof setTimeout> | undefined;
@@ -48,23 +45,12 @@ export class Live {
   /** What the machine listens for. */
   #wanted: Listen | undefined;
   /** What the edge was asked on this connection and has not answered. */
-  #asked: Listen | undefined;
+  #pulled: Listen | undefined;
 
-  /** All but the first three are handed in: what this shared with the rest of the client would be a file of its own, and a larger one. */
-  constructor(
-    listener: Listener,
-    edge: Omit<EdgeOptions, "signal">,
-    signal: AbortSignal,
-    wait: typeof backoff,
-    matching: typeof match,
-    page: typeof feedPage,
-  ) {
+  constructor(listener: Listener, edge: Omit<EdgeOptions, "signal">, signal: AbortSignal) {
     this.#listener = listener;
     this.#edge = edge;
     this.#signal = signal;
-    this.#backoff = wait;
-    this.#match = matching;
-    this.#page = page;
     // Whoever comes back online does not wait.
     globalThis.addEventListener?.("online", () => this.#hurry(), { signal });
     const pinging = setInterval(() => this.#ping(), PING_EVERY);
@@ -78,7 +64,7 @@ export class Live {
 
   listen(wanted: Listen): void {
     this.#wanted = wanted;
-    if (this.#listener.isLive) this.#ask();
+    if (this.#listener.isConnected) this.#pull();
     else if (this.#reconnect === undefined) void this.#connect();
   }
 
@@ -91,7 +77,7 @@ export class Live {
     try {
       this.#token = await token?.();
       if (this.#signal.aborted) return;
-      const protocols = [LIVE_PROTOCOL, ...(this.#token === undefined ? [] : [BEARER_PROTOCOL + this.#token])];
+      const protocols = [FEED_PROTOCOL, ...(this.#token === undefined ? [] : [BEARER_PROTOCOL + this.#token])];
       this.#attach(webSocket(`${url.replace(/\/+$/, "").replace(/^http/, "ws")}/feed`, protocols));
     } catch {
       // An app without a token, or a token that is none: the next request over HTTP says so where it is seen.
@@ -102,12 +88,12 @@ export class Live {
 
   #attach(socket: WebSocket): void {
     this.#socket = socket;
-    this.#asked = undefined;
+    this.#pulled = undefined;
     this.#expect();
     socket.addEventListener("open", () => {
-      this.#listener.isLive = true;
+      this.#listener.isConnected = true;
       this.#alive();
-      this.#ask();
+      this.#pull();
     });
     socket.addEventListener("message", ({ data }) => {
       this.#alive();
@@ -123,25 +109,25 @@ export class Live {
     const message: object = JSON.parse(text);
     if ("problem" in message) return this.#drop();
     if ("renewed" in message) return;
-    const page = this.#match(this.#page, message);
-    const answered = this.#asked;
-    this.#asked = undefined;
+    const page = match(feedPage, message);
+    const answered = this.#pulled;
+    this.#pulled = undefined;
     this.#failures = 0;
-    if (!("log" in page) || answered === undefined) return this.#drop();
-    if (answered !== this.#wanted) return this.#ask();
+    if (page instanceof Mismatch || answered === undefined) return this.#drop();
+    if (answered !== this.#wanted) return this.#pull();
     this.#wanted = undefined;
     this.#listener.give({ kind: "page-received", request: answered.request, page });
   }
 
   /** One pull is open at a time: what has changed meanwhile is asked for when it is answered. */
-  #ask(): void {
-    if (this.#wanted === undefined || this.#asked !== undefined || !this.#listener.isLive) return;
-    this.#asked = this.#wanted;
-    this.#socket?.send(JSON.stringify({ pull: this.#asked.query }));
+  #pull(): void {
+    if (this.#wanted === undefined || this.#pulled !== undefined || !this.#listener.isConnected) return;
+    this.#pulled = this.#wanted;
+    this.#socket?.send(JSON.stringify({ pull: this.#pulled.query }));
   }
 
   #ping(): void {
-    if (!this.#listener.isLive) return;
+    if (!this.#listener.isConnected) return;
     this.#socket?.send(PING);
     this.#expect();
     if (++this.#pings % TOKEN_PINGS === 0) void this.#renew();
@@ -152,7 +138,7 @@ export class Live {
     const socket = this.#socket;
     // An app that has none just now keeps the connection as long as the edge does.
     const token = await Promise.resolve(this.#edge.token?.()).catch(() => this.#token);
-    if (token === this.#token || token === undefined || socket !== this.#socket || !this.#listener.isLive) return;
+    if (token === this.#token || token === undefined || socket !== this.#socket || !this.#listener.isConnected) return;
     this.#token = token;
     socket?.send(JSON.stringify({ auth: { token } }));
   }
@@ -173,8 +159,8 @@ export class Live {
     this.#socket = undefined;
     this.#alive();
     socket?.close();
-    const isNews = this.#listener.isLive;
-    this.#listener.isLive = false;
+    const isNews = this.#listener.isConnected;
+    this.#listener.isConnected = false;
     this.#again(isNews);
   }
 
@@ -189,7 +175,7 @@ export class Live {
       if (isNews) this.#listener.give({ kind: "woken" });
       void this.#connect();
     };
-    this.#reconnect = setTimeout(again, this.#backoff(BACKOFF, ++this.#failures, Math.random()));
+    this.#reconnect = setTimeout(again, backoff(BACKOFF, ++this.#failures, Math.random()));
   }
 
   #hurry(): void {

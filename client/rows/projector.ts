@@ -21,14 +21,14 @@ import {
   overlaid,
   type RowQuery,
 } from "../../shared/device/projection.ts";
-import type { History } from "../../shared/device/replica.ts";
+import type { Replica } from "../../shared/device/replica.ts";
 import { StoreClosedError, UnavailableError } from "../../shared/errors.ts";
 import { type FeedFilter, readerFilter } from "../../shared/feed-filter.ts";
 import { sameJson } from "../../shared/json.ts";
 import { messageOf } from "../../shared/thrown.ts";
-import type { Kit } from "../internals.ts";
+import type { StoreInternals } from "../internals.ts";
 import { followed, stretchAfter } from "../storage/confirmed.ts";
-import { readHistory } from "../storage/device-log.ts";
+import { readReplica } from "../storage/device-log.ts";
 import { flush } from "../storage/flush.ts";
 import { openChannel } from "../sync/tabs.ts";
 import { whileElected } from "../tools/elected.ts";
@@ -56,7 +56,7 @@ export interface ProjectionStatus {
 const SETTLE = 50;
 
 export class Projector {
-  readonly #kit: Kit;
+  readonly #internals: StoreInternals;
   readonly #projection: AnyProjection;
   readonly #filter: FeedFilter;
   readonly #rows: RowDatabase;
@@ -78,22 +78,22 @@ export class Projector {
   /** The history that is on the disk for certain. */
   #flushed = "";
 
-  private constructor(kit: Kit, projection: AnyProjection) {
-    this.#kit = kit;
+  private constructor(internals: StoreInternals, projection: AnyProjection) {
+    this.#internals = internals;
     this.#projection = projection;
     this.#filter = readerFilter(projection);
-    this.#rows = new RowDatabase(kit, projection, () => this.#rowsAreGone());
-    this.#name = `headwater:${kit.name}:projection:${projection.name}@${projection.version}`;
+    this.#rows = new RowDatabase(internals, projection, () => this.#rowsAreGone());
+    this.#name = `headwater:${internals.name}:projection:${projection.name}@${projection.version}`;
     this.#tabs = openChannel(this.#name);
     if (this.#tabs !== undefined) this.#tabs.onmessage = ({ data }: MessageEvent<string | null>) => this.#hear(data);
-    kit.ending.addEventListener("abort", () => this.close(), { once: true, signal: this.#ended.signal });
+    internals.ending.addEventListener("abort", () => this.close(), { once: true, signal: this.#ended.signal });
   }
 
-  static async open(kit: Kit, projection: AnyProjection): Promise<Projector> {
-    const projector = new Projector(kit, projection);
+  static async open(internals: StoreInternals, projection: AnyProjection): Promise<Projector> {
+    const projector = new Projector(internals, projection);
     try {
       const { isReady } = await projector.#rows.checkpoint();
-      if (!isReady) projector.#before = await openBefore(kit, projection);
+      if (!isReady) projector.#before = await openBefore(internals, projection);
     } catch (error) {
       projector.close();
       throw error;
@@ -128,7 +128,7 @@ export class Projector {
     if (this.#before !== undefined && !this.#before.isGone) return (await this.#before.find(query, 0)).found;
     for (;;) {
       const before = await this.#rows.checkpoint();
-      const beyond = await unfolded(this.#kit, this.#filter, before);
+      const beyond = await unfolded(this.#internals, this.#filter, before);
       if (beyond === undefined) continue;
       const { events, isOther } = beyond;
       const keys = keysOfAll(this.#projection, events);
@@ -163,7 +163,7 @@ export class Projector {
     const ending = this.#ended.signal;
     const watch = (listener: () => void) => {
       this.#wake.add(listener);
-      const unwatch = this.#kit.watch(listener);
+      const unwatch = this.#internals.watch(listener);
       return () => {
         this.#wake.delete(listener);
         unwatch();
@@ -205,22 +205,22 @@ export class Projector {
 
   /** Folds the next page in. @returns whether there may be another */
   async #foldPage(): Promise<boolean> {
-    const { database } = this.#kit;
-    const [checkpoint, history] = await Promise.all([this.#rows.checkpoint(), database.run(readHistory)]);
+    const { database } = this.#internals;
+    const [checkpoint, replica] = await Promise.all([this.#rows.checkpoint(), database.run(readReplica)]);
     // What is filled in stands before what is there: it has to be folded first.
-    if (history.fills.length > 0) return false;
-    const { start, isAnew } = foldFrom(checkpoint, history);
-    if (!isAnew && checkpoint.isReady && checkpoint.position >= history.position) return false;
-    await this.#flush(history);
-    const stretch = await stretchAfter(database, history, { after: start.position }, followed(this.#filter, history));
+    if (replica.backfills.length > 0) return false;
+    const { start, isAnew } = foldFrom(checkpoint, replica);
+    if (!isAnew && checkpoint.isReady && checkpoint.position >= replica.position) return false;
+    await this.#flush(replica);
+    const stretch = await stretchAfter(database, replica, { after: start.position }, followed(this.#filter, replica));
     if (stretch === undefined) return false;
-    const events = stretch.events.map((event) => this.#kit.read(event));
+    const events = stretch.events.map((event) => this.#internals.read(event));
     const { end } = stretch;
-    const isReady = start.isReady || end >= history.position;
+    const isReady = start.isReady || end >= replica.position;
     const after: Folded = { ...start, position: end, isReady };
     const keys = keysOfAll(this.#projection, events);
     await this.#rows.fold({ before: checkpoint, after, isAnew }, keys, (rows) => foldRows(this.#projection, rows, events));
-    this.#show({ ...this.#status, position: end, head: history.position });
+    this.#show({ ...this.#status, position: end, head: replica.position });
     this.#tabs?.postMessage(null);
     return true;
   }
@@ -229,10 +229,10 @@ export class Projector {
    * Rows stand in a database of their own. What they are folded from has to be on the disk before them: else a crash may take it, and
    * leave rows of events that nobody has any more.
    */
-  async #flush(history: History): Promise<void> {
-    const state = JSON.stringify(history);
+  async #flush(replica: Replica): Promise<void> {
+    const state = JSON.stringify(replica);
     if (this.#flushed === state) return;
-    await this.#kit.database.run(flush);
+    await this.#internals.database.run(flush);
     this.#flushed = state;
   }
 
@@ -241,10 +241,10 @@ export class Projector {
   }
 
   async #look(): Promise<void> {
-    const { database } = this.#kit;
-    const [checkpoint, history] = await Promise.all([this.#rows.checkpoint(), database.run(readHistory)]);
+    const { database } = this.#internals;
+    const [checkpoint, replica] = await Promise.all([this.#rows.checkpoint(), database.run(readReplica)]);
     if (checkpoint.isReady && !this.#isOnly) await this.#letGoOfBefore();
-    const progress = { position: checkpoint.position, head: history.position };
+    const progress = { position: checkpoint.position, head: replica.position };
     if (this.#failure !== undefined) return this.#show({ state: "failed", ...progress, error: this.#failure.error });
     const state = checkpoint.isReady ? "ready" : this.#before === undefined ? "building" : "rebuilding";
     this.#show({ state, ...progress, error: undefined });
@@ -254,7 +254,7 @@ export class Projector {
     this.#isOnly = true;
     this.#before?.close();
     this.#before = undefined;
-    await deleteBefore(this.#kit, this.#projection);
+    await deleteBefore(this.#internals, this.#projection);
   }
 
   /** Deleted by a tab with a later version, or by hand. */

@@ -10,7 +10,7 @@ import type { DBSchema, IDBPDatabase, IDBPTransaction } from "idb";
 import { type AnyProjection, type Folded, type FoldStart, type FoundRow, type RowQuery, UNFOLDED } from "../../shared/device/projection.ts";
 import { StoreClosedError, UnavailableError } from "../../shared/errors.ts";
 import { sameJson } from "../../shared/json.ts";
-import type { Kit } from "../internals.ts";
+import type { StoreInternals } from "../internals.ts";
 import { whole } from "../storage/device-log.ts";
 import { between, openDatabase } from "../storage/idb.ts";
 
@@ -34,7 +34,7 @@ interface StoredRows {
 }
 
 export class RowDatabase {
-  readonly #kit: Pick<Kit, "name" | "platform" | "database">;
+  readonly #internals: Pick<StoreInternals, "name" | "platform" | "database">;
   readonly #projection: AnyProjection;
   readonly #onGone: () => void;
   #opened: Promise<IDBPDatabase<Schema>> | undefined;
@@ -42,8 +42,8 @@ export class RowDatabase {
   #isClosed = false;
 
   /** @param onGone told where somebody deletes it: whoever asks it then makes it anew, without rows */
-  constructor(kit: Pick<Kit, "name" | "platform" | "database">, projection: AnyProjection, onGone: () => void) {
-    this.#kit = kit;
+  constructor(internals: Pick<StoreInternals, "name" | "platform" | "database">, projection: AnyProjection, onGone: () => void) {
+    this.#internals = internals;
     this.#projection = projection;
     this.#onGone = onGone;
   }
@@ -119,7 +119,7 @@ export class RowDatabase {
    * throws is a typed error.
    */
   #run<T>(work: (db: IDBPDatabase<Schema>) => Promise<T>): Promise<T> {
-    return this.#kit.database.run(async () => {
+    return this.#internals.database.run(async () => {
       if (this.#isClosed) throw new StoreClosedError("The store is closed, or another version of the projection is open.");
       this.#opened ??= this.#open().catch((error: unknown) => {
         this.#opened = undefined;
@@ -130,7 +130,7 @@ export class RowDatabase {
   }
 
   async #open(): Promise<IDBPDatabase<Schema>> {
-    const { name, platform } = this.#kit;
+    const { name, platform } = this.#internals;
     const { name: projection, version, indexes = [] } = this.#projection;
     return openDatabase<Schema>(platform.indexedDB, platform.IDBKeyRange, rowsName(name, projection, version), 1, {
       upgrade(database) {

@@ -1,12 +1,12 @@
 /** The rows of versions of a projection before, which answer while the rows of this one are built. */
 import type { AnyProjection } from "../../shared/device/projection.ts";
-import type { Kit } from "../internals.ts";
+import type { StoreInternals } from "../internals.ts";
 import { RowDatabase, rowsName } from "./row-database.ts";
 
 /** The latest version before that has caught up once. */
-export async function openBefore(kit: Kit, projection: AnyProjection): Promise<RowDatabase | undefined> {
-  for (const version of await versionsBefore(kit, projection)) {
-    const rows = new RowDatabase(kit, { ...projection, version }, () => undefined);
+export async function openBefore(internals: StoreInternals, projection: AnyProjection): Promise<RowDatabase | undefined> {
+  for (const version of await versionsBefore(internals, projection)) {
+    const rows = new RowDatabase(internals, { ...projection, version }, () => undefined);
     if ((await rows.checkpoint()).isReady) return rows;
     rows.close();
   }
@@ -14,14 +14,14 @@ export async function openBefore(kit: Kit, projection: AnyProjection): Promise<R
 }
 
 /** A tab that has one of them open still makes its rows anew. */
-export async function deleteBefore(kit: Kit, projection: AnyProjection): Promise<void> {
-  for (const version of await versionsBefore(kit, projection)) {
-    kit.platform.indexedDB.deleteDatabase(rowsName(kit.name, projection.name, version));
+export async function deleteBefore(internals: StoreInternals, projection: AnyProjection): Promise<void> {
+  for (const version of await versionsBefore(internals, projection)) {
+    internals.platform.indexedDB.deleteDatabase(rowsName(internals.name, projection.name, version));
   }
 }
 
 /** Of which there are rows, the latest first; none where the browser can't tell. */
-async function versionsBefore({ name: store, platform }: Kit, { name, version }: AnyProjection): Promise<number[]> {
+async function versionsBefore({ name: store, platform }: StoreInternals, { name, version }: AnyProjection): Promise<number[]> {
   const databases = (await platform.indexedDB.databases?.()) ?? [];
   const names = new Set(databases.map((database) => database.name));
   const start = rowsName(store, name, 0).slice(0, -1);

@@ -10,9 +10,9 @@ import {
   type RowQuery,
 } from "../../shared/device/projection.ts";
 import { readerFilter } from "../../shared/feed-filter.ts";
-import type { Kit } from "../internals.ts";
+import type { StoreInternals } from "../internals.ts";
 import { followed, stretches } from "../storage/confirmed.ts";
-import { readHistory } from "../storage/device-log.ts";
+import { readReplica } from "../storage/device-log.ts";
 import { type FoldOptions, isUpTo } from "../streams/aggregates.ts";
 import { LiveValue } from "../tools/live-value.ts";
 import { latest } from "../tools/rerun-on-change.ts";
@@ -26,13 +26,13 @@ export interface LiveRows<Row> {
 }
 
 export class Table<Row, Index extends IndexField<Row> = IndexField<Row>> {
-  readonly #kit: Kit;
+  readonly #internals: StoreInternals;
   readonly #projection: Projection<Row, never, Index>;
   readonly #projector: Projector;
 
   /** @internal Use `store.project`. */
-  constructor(kit: Kit, projection: Projection<Row, never, Index>, projector: Projector) {
-    this.#kit = kit;
+  constructor(internals: StoreInternals, projection: Projection<Row, never, Index>, projector: Projector) {
+    this.#internals = internals;
     this.#projection = projection;
     this.#projector = projector;
   }
@@ -67,12 +67,12 @@ export class Table<Row, Index extends IndexField<Row> = IndexField<Row>> {
     let shown: LiveRows<Row> = { rows: [], status: "loading", error: undefined };
     return new LiveValue<LiveRows<Row>>(shown, (set) => {
       const watch = (listener: () => void) => {
-        const ends = [this.#kit.watch(listener), this.#projector.watch(listener)];
+        const ends = [this.#internals.watch(listener), this.#projector.watch(listener)];
         return () => {
           for (const end of ends) end();
         };
       };
-      return latest({ watch, ending: this.#kit.ending }, async (isWanted) => {
+      return latest({ watch, ending: this.#internals.ending }, async (isWanted) => {
         const next = await this.query(query).then(
           (rows): LiveRows<Row> => ({ rows, status: "ready", error: undefined }),
           (error: unknown): LiveRows<Row> => ({ ...shown, status: "failed", error }),
@@ -86,7 +86,7 @@ export class Table<Row, Index extends IndexField<Row> = IndexField<Row>> {
 
   /** The rows as they were up to a position or a time of recording, inclusive: folded anew, in memory. */
   upTo(end: { readonly position: number } | { readonly time: string }): Promise<ReadonlyMap<string, Row>> {
-    return rowsUpTo(this.#kit, this.#projection, end);
+    return rowsUpTo(this.#internals, this.#projection, end);
   }
 
   /** Resolves when all that the device holds is folded in. @throws why it can't be */
@@ -96,15 +96,15 @@ export class Table<Row, Index extends IndexField<Row> = IndexField<Row>> {
 }
 
 async function rowsUpTo<Row, Index extends IndexField<Row>>(
-  kit: Kit,
+  internals: StoreInternals,
   projection: Projection<Row, never, Index>,
   upTo: Exclude<NonNullable<FoldOptions["upTo"]>, { version: number }>,
 ): Promise<Map<string, Row>> {
   const isWanted = isUpTo(upTo);
-  const history = await kit.database.run(readHistory);
+  const replica = await internals.database.run(readReplica);
   let rows = new Map<string, unknown>();
-  for await (const stretch of stretches(kit.database, history, { after: 0 }, followed(readerFilter(projection), history))) {
-    const events = stretch.filter((event) => isWanted({ ...event, pending: false })).map((event) => kit.read(event));
+  for await (const stretch of stretches(internals.database, replica, { after: 0 }, followed(readerFilter(projection), replica))) {
+    const events = stretch.filter((event) => isWanted({ ...event, pending: false })).map((event) => internals.read(event));
     rows = foldRows(projection as AnyProjection, rows, events);
   }
   return new Map([...rows].filter((entry): entry is [string, Row] => entry[1] !== undefined));

@@ -4,9 +4,9 @@ import { type Folded, isOfCopy } from "../../shared/device/projection.ts";
 import type { RecordedEvent } from "../../shared/event/event.ts";
 import type { FeedFilter } from "../../shared/feed-filter.ts";
 import type { StreamEvent } from "../event-store.ts";
-import type { Kit } from "../internals.ts";
+import type { StoreInternals } from "../internals.ts";
 import { followed, stretchAfter } from "../storage/confirmed.ts";
-import { allBundles, pendingEvents, readHistory } from "../storage/device-log.ts";
+import { allGroups, pendingEvents, readReplica } from "../storage/device-log.ts";
 import { entriesOf } from "../storage/groups.ts";
 
 /** Confirmed events behind the checkpoint that a query folds in by itself; where there are more, it answers without. */
@@ -20,21 +20,21 @@ export interface Unfolded {
 }
 
 /** Undefined where the device has let go of its copy meanwhile. */
-export async function unfolded({ database, read }: Kit, filter: FeedFilter, folded: Folded): Promise<Unfolded | undefined> {
+export async function unfolded({ database, read }: StoreInternals, filter: FeedFilter, folded: Folded): Promise<Unfolded | undefined> {
   // In this order: what is confirmed between the two is seen twice, and told apart by its id.
-  const [bundles, history] = await Promise.all([database.run(allBundles), database.run(readHistory)]);
+  const [groups, replica] = await Promise.all([database.run(allGroups), database.run(readReplica)]);
   const behind: RecordedEvent[] = [];
-  const isOther = !isOfCopy(folded, history);
-  for (let after = isOther ? 0 : folded.position; after < history.position && behind.length <= BEHIND; ) {
-    const stretch = await stretchAfter(database, history, { after }, followed(filter, history));
+  const isOther = !isOfCopy(folded, replica);
+  for (let after = isOther ? 0 : folded.position; after < replica.position && behind.length <= BEHIND; ) {
+    const stretch = await stretchAfter(database, replica, { after }, followed(filter, replica));
     if (stretch === undefined) return undefined;
     behind.push(...stretch.events);
     after = stretch.end;
   }
   const confirmed = behind.length > BEHIND ? [] : behind;
   const ids = new Set(behind.map(({ id }) => id));
-  const pending = bundles
-    .flatMap((bundle) => entriesOf(bundle, filter.stream))
+  const pending = groups
+    .flatMap((group) => entriesOf(group, filter.stream))
     .flatMap((entry): StreamEvent[] => pendingEvents(entry))
     .filter((event) => !ids.has(event.id) && (filter.content?.(event) ?? true));
   return { events: [...confirmed, ...pending].map((event) => read(event)), isOther };

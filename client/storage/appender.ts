@@ -7,9 +7,9 @@
 import type { IDBPDatabase } from "idb";
 import { type AppendDecision, decideAppend, type RecordedBody, refusalError, type StreamFacts } from "../../shared/append.ts";
 import { assert } from "../../shared/assert.ts";
-import type { CommandNote } from "../../shared/device/decider.ts";
+import type { PendingCommand } from "../../shared/device/decider.ts";
 import { type NewEntry, type ParkedEntry, supersede } from "../../shared/device/outbox.ts";
-import type { History } from "../../shared/device/replica.ts";
+import type { Replica } from "../../shared/device/replica.ts";
 import type { Commit } from "../../shared/event/commit.ts";
 import type { ConfirmedEvent } from "../../shared/event/event.ts";
 import { NO_STREAM, toPosition, toVersion, type Version } from "../../shared/order.ts";
@@ -17,7 +17,7 @@ import type { StreamId } from "../../shared/stream-id.ts";
 import type { AppendResult } from "../event-store.ts";
 import { newId } from "../tools/new-id.ts";
 import type { Database, Schema, StoreName } from "./database.ts";
-import { addToOutbox, firstKey, historyOf, parkedEntries, recordedEvents, versionOf, type WriteTx, whole } from "./device-log.ts";
+import { addToOutbox, firstKey, parkedEntries, recordedEvents, replicaOf, versionOf, type WriteTx, whole } from "./device-log.ts";
 import { toSegments } from "./segments.ts";
 import { VersionMemory } from "./version-memory.ts";
 
@@ -27,7 +27,7 @@ export interface AppendRequest {
   /** Some of its ids come from the app, so that they may be recorded already; ids made just now can't be. */
   readonly mayRepeat: boolean;
   /** What the events were decided for. */
-  readonly command?: CommandNote | undefined;
+  readonly command?: PendingCommand | undefined;
 }
 
 interface Waiting extends AppendRequest {
@@ -39,7 +39,7 @@ interface Waiting extends AppendRequest {
  * Told after each transaction how many pending commits it added, whether others are parked than before, and what a store that orders its
  * events itself has now.
  */
-type OnAppended = (commits: number, isParkedChanged: boolean, history: History | undefined) => void;
+type OnAppended = (commits: number, isParkedChanged: boolean, replica: Replica | undefined) => void;
 
 /** Commits in one transaction at most: a failed one fails all that share it. */
 const GROUP_COMMITS = 1000;
@@ -76,13 +76,13 @@ export class Appender {
     while (this.#waiting.length > 0) {
       const group = this.#waiting.splice(0, GROUP_COMMITS);
       await this.#appendGroup(group).then(
-        ({ decisions, history }) => {
+        ({ decisions, replica }) => {
           for (const [i, waiting] of group.entries()) settle(waiting, decisions[i]);
           const added = decisions.filter(({ decision, position }) => decision.kind === "append" && position === null);
           this.#onAppended(
             added.length,
             added.some(({ superseded }) => superseded.length > 0),
-            history,
+            replica,
           );
         },
         (error: unknown) => {
@@ -161,8 +161,8 @@ async function appendGroup(
     }
     if (unread.length > 0) {
       const reads = unread.map(([streamId, stream]) => readStreamFacts(tx, streamId, stream, group));
-      const [history, any] = await Promise.all([historyOf(tx), firstKey(tx), ...reads]);
-      if (history.authority === "device") return appendLocally(tx, group, facts, history);
+      const [replica, any] = await Promise.all([replicaOf(tx), firstKey(tx), ...reads]);
+      if (replica.authority === "device") return appendLocally(tx, group, facts, replica);
       first = any;
     }
     const pending = await appendPending(tx, group, facts);
@@ -180,7 +180,7 @@ interface Appended {
   /** The device held no event before. */
   readonly wasEmpty: boolean;
   /** As it is then, of a store that orders its events itself. */
-  readonly history?: History;
+  readonly replica?: Replica;
 }
 
 async function appendPending(
@@ -198,13 +198,13 @@ async function appendLocally(
   tx: WriteTx,
   group: readonly AppendRequest[],
   facts: ReadonlyMap<StreamId, Facts>,
-  history: History,
+  replica: Replica,
 ): Promise<Appended> {
-  const order = new LocalOrder(history);
+  const order = new LocalOrder(replica);
   const { decisions } = decideGroup(group, facts, order);
   const { next, writes } = order.write(tx);
   await Promise.all(writes);
-  return { decisions, keys: [], wasEmpty: false, history: next };
+  return { decisions, keys: [], wasEmpty: false, replica: next };
 }
 
 /** Each commit of the group on its own, each on what the ones before it left. */
@@ -279,13 +279,13 @@ async function readStreamFacts(tx: WriteTx, streamId: StreamId, stream: Facts, g
 /** A store that nobody syncs orders its events itself, as the edge would. */
 class LocalOrder {
   readonly #events: ConfirmedEvent[] = [];
-  readonly #history: History;
+  readonly #replica: Replica;
   readonly #now = new Date().toISOString();
   #position: number;
 
-  constructor(history: History) {
-    this.#history = history;
-    this.#position = history.position;
+  constructor(replica: Replica) {
+    this.#replica = replica;
+    this.#position = replica.position;
   }
 
   /** Gives the commit its positions and returns the first. */
@@ -305,10 +305,10 @@ class LocalOrder {
     return first;
   }
 
-  write(tx: WriteTx): { next: History; writes: Promise<unknown>[] } {
-    if (this.#events.length === 0) return { next: this.#history, writes: [] };
-    const log = this.#history.log ?? newId();
-    const next: History = { ...this.#history, log, position: this.#position, head: this.#position };
+  write(tx: WriteTx): { next: Replica; writes: Promise<unknown>[] } {
+    if (this.#events.length === 0) return { next: this.#replica, writes: [] };
+    const log = this.#replica.log ?? newId();
+    const next: Replica = { ...this.#replica, log, position: this.#position, head: this.#position };
     const segments = toSegments(this.#events).map((segment) => tx.objectStore("events").put(segment));
     return { next, writes: [...segments, tx.objectStore("meta").put(next, "history")] };
   }

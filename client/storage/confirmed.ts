@@ -1,12 +1,12 @@
 /** The confirmed log that the device holds, read some pages at a time. `readAll` of the store does so by itself: it is in the first chunk. */
 
-import { type History, isWithin } from "../../shared/device/replica.ts";
-import { isContinued } from "../../shared/device/same-copy.ts";
+import { isWithin, type Replica } from "../../shared/device/replica.ts";
+import { isSameCopy } from "../../shared/device/same-copy.ts";
 import { UnavailableError } from "../../shared/errors.ts";
 import type { ConfirmedEvent } from "../../shared/event/event.ts";
 import type { FeedFilter } from "../../shared/feed-filter.ts";
 import type { Database } from "./database.ts";
-import { historyOf, pagesFrom, type ReadTx } from "./device-log.ts";
+import { pagesFrom, type ReadTx, replicaOf } from "./device-log.ts";
 import { eventsOfPages } from "./segments.ts";
 
 export const EVERY_EVENT: FeedFilter = { stream: () => true, content: undefined };
@@ -26,7 +26,7 @@ export interface Range {
 }
 
 /** What passes the filter of what the device follows: what it holds besides, from when it followed more, goes on no more. */
-export function followed({ stream, content }: FeedFilter, { scope }: Pick<History, "scope">): FeedFilter {
+export function followed({ stream, content }: FeedFilter, { scope }: Pick<Replica, "scope">): FeedFilter {
   return { stream: (streamId) => stream(streamId) && isWithin(scope, streamId), content };
 }
 
@@ -36,16 +36,16 @@ export function followed({ stream, content }: FeedFilter, { scope }: Pick<Histor
  */
 export async function stretchAfter(
   database: Database,
-  history: History,
-  { after, upTo = history.position }: Range,
+  replica: Replica,
+  { after, upTo = replica.position }: Range,
   filter: FeedFilter,
 ): Promise<Stretch | undefined> {
   if (after >= upTo) return { events: [], end: after };
   const [segments, now] = await database.run(async (db) => {
     const tx: ReadTx = db.transaction(["events", "meta"], "readonly");
-    return Promise.all([pagesFrom(tx, after), historyOf(tx)]);
+    return Promise.all([pagesFrom(tx, after), replicaOf(tx)]);
   });
-  if (!isContinued(history, now)) return undefined;
+  if (!isSameCopy(replica, now)) return undefined;
   const last = segments.at(-1);
   if (last === undefined) return { events: [], end: upTo };
   const events = eventsOfPages(segments, filter.stream).filter(
@@ -57,12 +57,12 @@ export async function stretchAfter(
 /** All of them, one reading after the other. @throws UnavailableError where the device lets go of this history meanwhile */
 export async function* stretches(
   database: Database,
-  history: History,
-  { after, upTo = history.position }: Range,
+  replica: Replica,
+  { after, upTo = replica.position }: Range,
   filter: FeedFilter,
 ): AsyncGenerator<readonly ConfirmedEvent[], void, undefined> {
   for (let at = after; at < upTo; ) {
-    const stretch = await stretchAfter(database, history, { after: at, upTo }, filter);
+    const stretch = await stretchAfter(database, replica, { after: at, upTo }, filter);
     if (stretch === undefined) throw new UnavailableError("The store was reset; ask again.");
     yield stretch.events;
     at = stretch.end;

@@ -13,15 +13,15 @@
  * Why records of many events: `docs/decisions/0003-storage-on-the-device.md`.
  */
 import type { DBSchema, IDBPDatabase } from "idb";
-import type { CommandNote } from "../../shared/device/decider.ts";
+import type { PendingCommand } from "../../shared/device/decider.ts";
 import type { Lease } from "../../shared/device/leadership.ts";
 import type { ParkReason } from "../../shared/device/outbox.ts";
-import type { History } from "../../shared/device/replica.ts";
+import type { Replica } from "../../shared/device/replica.ts";
 import type { DeviceSubscription } from "../../shared/device/subscription.ts";
 import { HeadwaterError, StorageFailedError, StoreClosedError, StoreFullError } from "../../shared/errors.ts";
 import type { ExpectedVersion } from "../../shared/expected-version.ts";
 import type { StreamId } from "../../shared/stream-id.ts";
-import type { Bundle } from "./groups.ts";
+import type { Group } from "./groups.ts";
 import { openDatabase, type Platform, renewLog } from "./idb.ts";
 import type { Segment, SegmentKey } from "./segments.ts";
 
@@ -31,13 +31,13 @@ export interface ParkedRecord {
   expectedVersion: ExpectedVersion;
   reason: ParkReason;
   events: string;
-  command?: CommandNote | undefined;
+  command?: PendingCommand | undefined;
 }
 
 export interface Schema extends DBSchema {
-  events: { key: SegmentKey | number; value: Segment | Bundle; indexes: { streams: [string, number] } };
+  events: { key: SegmentKey | number; value: Segment | Group; indexes: { streams: [string, number] } };
   parked: { key: number; value: ParkedRecord };
-  meta: { key: "history"; value: History };
+  meta: { key: "history"; value: Replica };
   lease: { key: "leader"; value: Lease };
   snapshots: { key: [string, string]; value: Snapshot };
   checkpoints: { key: string; value: DeviceSubscription };
@@ -56,8 +56,8 @@ export interface Snapshot {
 
 export type StoreName = "events" | "parked" | "meta" | "lease" | "snapshots" | "checkpoints";
 
-/** One line for each version: 1 the first; 2 `lease`; 3 `snapshots` and `checkpoints`. */
-const DATABASE_VERSION = 3;
+/** 1 the first; 2 `lease`; 3 `snapshots` and `checkpoints`; 4 `backfills` and `deadLetters`, which were `fills` and `setAside`. */
+const DATABASE_VERSION = 4;
 /** How long an older tab may hold up an upgrade, in milliseconds. */
 const BLOCKED_WAIT = 5_000;
 
@@ -68,7 +68,7 @@ export const OUTDATED = "A newer version of this app has upgraded the store; rel
 export class Database {
   readonly #name: string;
   readonly #platform: Platform;
-  readonly #begin: Partial<History>;
+  readonly #begin: Partial<Replica>;
   readonly #onOutdated: () => void;
   #connection: Promise<IDBPDatabase<Schema>> | undefined;
   #renewal: Promise<void> | undefined;
@@ -78,7 +78,7 @@ export class Database {
    * @param begin what a new database holds of its history, one that is made anew since somebody has deleted the one before as well
    * @param onOutdated told when a newer version of the app has taken the database over
    */
-  constructor(name: string, platform: Platform, begin: Partial<History>, onOutdated: () => void) {
+  constructor(name: string, platform: Platform, begin: Partial<Replica>, onOutdated: () => void) {
     this.#name = name;
     this.#platform = platform;
     this.#begin = begin;

@@ -3,12 +3,12 @@ import type { IDBPDatabase, IDBPTransaction } from "idb";
 import { assert } from "../../shared/assert.ts";
 import { type Lease, NO_LEASE } from "../../shared/device/leadership.ts";
 import type { NewEntry, ParkedEntry, PendingEntry } from "../../shared/device/outbox.ts";
-import { type History, NEW_HISTORY } from "../../shared/device/replica.ts";
+import { NEW_REPLICA, type Replica } from "../../shared/device/replica.ts";
 import type { ConfirmedEvent, EventBody, RecordingFields } from "../../shared/event/event.ts";
 import { toVersion, type Version } from "../../shared/order.ts";
 import type { StreamEvent } from "../event-store.ts";
 import type { ParkedRecord, Schema, StoreName } from "./database.ts";
-import { type Bundle, bundleKeyOf, entriesOf, rebundle, type StoredBundle, toBundles } from "./groups.ts";
+import { entriesOf, type Group, groupKeyOf, regroup, type StoredGroup, toGroups } from "./groups.ts";
 import { between } from "./idb.ts";
 import { eventsOf, type Segment, type SegmentKey } from "./segments.ts";
 
@@ -42,12 +42,14 @@ const LAST_NUMBER = Number.POSITIVE_INFINITY;
 const END = [LAST_NUMBER, LAST_NUMBER];
 
 /** What the device knows of the log. An older version of this code kept less of it. */
-export async function historyOf(tx: ReadTx): Promise<History> {
-  return { ...NEW_HISTORY, ...(await tx.objectStore("meta").get("history")) };
+export async function replicaOf(tx: ReadTx): Promise<Replica> {
+  // Databases before version 4 called its backfills `fills`.
+  const { fills, ...stored }: Partial<Replica> & { fills?: Replica["backfills"] } = (await tx.objectStore("meta").get("history")) ?? {};
+  return { ...NEW_REPLICA, ...(fills !== undefined && { backfills: fills }), ...stored };
 }
 
-export async function readHistory(db: IDBPDatabase<Schema>): Promise<History> {
-  return historyOf(db.transaction(["meta"], "readonly"));
+export async function readReplica(db: IDBPDatabase<Schema>): Promise<Replica> {
+  return replicaOf(db.transaction(["meta"], "readonly"));
 }
 
 /** Keys `[first, n]` with an n from `from` on: of records that hold such a version of a stream, or of a page's segments. */
@@ -70,11 +72,11 @@ export function firstKey(tx: ReadTx): Promise<SegmentKey | number | undefined> {
   return tx.objectStore("events").getKey(between(Number.NEGATIVE_INFINITY, END));
 }
 
-export function isBundle(record: Segment | Bundle): record is StoredBundle {
+export function isGroup(record: Segment | Group): record is StoredGroup {
   return typeof record.key === "number";
 }
 
-export function isSegment(record: Segment | Bundle): record is Segment {
+export function isSegment(record: Segment | Group): record is Segment {
   return Array.isArray(record.key);
 }
 
@@ -103,7 +105,7 @@ export async function streamEvents(tx: ReadTx, streamId: string, from: number, t
   const records = await byStream(tx).getAll(numbersOf(streamId, from), most);
   const isOurs = (id: string) => id === streamId;
   const events = records.flatMap((record): StreamEvent[] =>
-    isBundle(record)
+    isGroup(record)
       ? entriesOf(record, isOurs).flatMap(pendingEvents)
       : isSegment(record)
         ? eventsOf(record, isOurs).map((event) => ({ ...event, pending: false }))
@@ -140,24 +142,24 @@ export async function pagesFrom(tx: ReadTx, position: number): Promise<Segment[]
 }
 
 /** Some whole bundles of the outbox, from this one on, in order. */
-export async function bundlesFrom(db: IDBPDatabase<Schema>, key: number, most = BUNDLES_AT_ONCE): Promise<StoredBundle[]> {
+export async function groupsFrom(db: IDBPDatabase<Schema>, key: number, most = GROUPS_AT_ONCE): Promise<StoredGroup[]> {
   const events = db.transaction(["events"], "readonly").objectStore("events");
-  return (await events.getAll(outboxFrom(key), most)).filter(isBundle);
+  return (await events.getAll(outboxFrom(key), most)).filter(isGroup);
 }
 
-const BUNDLES_AT_ONCE = 32;
+const GROUPS_AT_ONCE = 32;
 
 /** As IndexedDB counts. */
 const ALL = 0;
 
 /** All of the outbox, in order. */
-export function allBundles(db: IDBPDatabase<Schema>): Promise<StoredBundle[]> {
-  return bundlesFrom(db, 0, ALL);
+export function allGroups(db: IDBPDatabase<Schema>): Promise<StoredGroup[]> {
+  return groupsFrom(db, 0, ALL);
 }
 
 /** How many commits are pending. */
 export async function pendingCommits(db: IDBPDatabase<Schema>): Promise<number> {
-  return (await allBundles(db)).reduce((count, { commits }) => count + commits.length, 0);
+  return (await allGroups(db)).reduce((count, { commits }) => count + commits.length, 0);
 }
 
 export function pendingEvents(entry: PendingEntry): StreamEvent[] {
@@ -178,8 +180,8 @@ export async function leaseOf(tx: ReadTx): Promise<Lease> {
 
 /** Adds commits to the outbox, in this order. Answers each record's key. */
 export function addToOutbox(tx: WriteTx, entries: readonly NewEntry[]): Promise<number>[] {
-  return toBundles(entries).map(async (bundle) => {
-    const key = await tx.objectStore("events").add(bundle);
+  return toGroups(entries).map(async (group) => {
+    const key = await tx.objectStore("events").add(group);
     assert(typeof key === "number", "the database numbers the outbox");
     return key;
   });
@@ -196,19 +198,19 @@ export async function skipNumber(tx: WriteTx): Promise<void> {
 
 /** Some of the outbox, read to be changed: bundles are written back whole. */
 export class OutboxPart {
-  readonly #bundles: ReadonlyMap<number, StoredBundle>;
+  readonly #groups: ReadonlyMap<number, StoredGroup>;
   /** By `seq`; undefined for what leaves the outbox. */
   readonly #changes = new Map<number, PendingEntry | undefined>();
 
-  private constructor(records: readonly (Segment | Bundle | undefined)[]) {
-    this.#bundles = new Map(records.flatMap((record) => (record !== undefined && isBundle(record) ? [[record.key, record]] : [])));
+  private constructor(records: readonly (Segment | Group | undefined)[]) {
+    this.#groups = new Map(records.flatMap((record) => (record !== undefined && isGroup(record) ? [[record.key, record]] : [])));
   }
 
   /** All bundles that hold pending commits of these streams; of a short outbox all, which is one lookup. */
   static async read(tx: ReadTx, streamIds: Iterable<string>): Promise<OutboxPart> {
     const events = tx.objectStore("events");
-    const first = await events.getAll(outboxFrom(0), BUNDLES_AT_ONCE);
-    if (first.length < BUNDLES_AT_ONCE) return new OutboxPart(first);
+    const first = await events.getAll(outboxFrom(0), GROUPS_AT_ONCE);
+    if (first.length < GROUPS_AT_ONCE) return new OutboxPart(first);
     const keys = await Promise.all([...streamIds].map((streamId) => byStream(tx).getAllKeys(numbersOf(streamId, 0))));
     const wanted = [...new Set(keys.flat())].filter((key) => typeof key === "number").sort((a, b) => a - b);
     return new OutboxPart(await Promise.all(wanted.map((key) => events.get(key))));
@@ -220,12 +222,12 @@ export class OutboxPart {
   }
 
   streamIds(): Set<string> {
-    return new Set([...this.#bundles.values()].flatMap(({ streams }) => streams.map(([streamId]) => streamId)));
+    return new Set([...this.#groups.values()].flatMap(({ streams }) => streams.map(([streamId]) => streamId)));
   }
 
   /** All pending entries of one of the streams that were asked for, in the order of `seq`. */
   entries(streamId: string): PendingEntry[] {
-    return [...this.#bundles.values()].flatMap((bundle) => entriesOf(bundle, (id) => id === streamId));
+    return [...this.#groups.values()].flatMap((group) => entriesOf(group, (id) => id === streamId));
   }
 
   replace(entry: PendingEntry): void {
@@ -238,10 +240,10 @@ export class OutboxPart {
 
   write(tx: WriteTx): Promise<unknown>[] {
     const events = tx.objectStore("events");
-    return [...new Set([...this.#changes.keys()].map(bundleKeyOf))].map((key) => {
-      const bundle = this.#bundles.get(key);
-      assert(bundle !== undefined, "what is changed was read");
-      const left = rebundle(bundle, this.#changes);
+    return [...new Set([...this.#changes.keys()].map(groupKeyOf))].map((key) => {
+      const group = this.#groups.get(key);
+      assert(group !== undefined, "what is changed was read");
+      const left = regroup(group, this.#changes);
       return left === undefined ? events.delete(key) : events.put(left);
     });
   }

@@ -3,7 +3,7 @@ import type { IDBPDatabase } from "idb";
 import { mayWrite } from "../../shared/device/leadership.ts";
 import { arrivedAfterAll, type OutboxEntry, type PendingEntry, parkFrom, reconcile } from "../../shared/device/outbox.ts";
 import type { Refused } from "../../shared/device/push.ts";
-import { decidePage, type History, type PageRequest } from "../../shared/device/replica.ts";
+import { decidePage, type PageRequest, type Replica } from "../../shared/device/replica.ts";
 import type { Resolve } from "../../shared/device/resolution.ts";
 import type { ConfirmedEvent } from "../../shared/event/event.ts";
 import type { FeedPage } from "../../shared/wire/wire.ts";
@@ -11,13 +11,13 @@ import type { Schema } from "./database.ts";
 import {
   confirmedEvents,
   confirmedVersionOf,
-  historyOf,
   isSegment,
   leaseOf,
   numbersOf,
   OutboxPart,
   pagesAfter,
   parkedEntries,
+  replicaOf,
   skipNumber,
   toParkedRecord,
   type WriteTx,
@@ -53,30 +53,30 @@ export type Applied = ({ readonly kind: "applied" } & OutboxChange) | { readonly
 export async function applyPage(
   db: IDBPDatabase<Schema>,
   page: FeedPage,
-  asked: PageRequest,
+  request: PageRequest,
   term: number,
   resolve: Resolve<ConfirmedEvent>,
   durability: IDBTransactionDurability,
-): Promise<Applied & { readonly history: History }> {
+): Promise<Applied & { readonly replica: Replica }> {
   const tx: WriteTx = db.transaction(["events", "parked", "meta", "lease"], "readwrite", { durability });
   return whole(tx, async () => {
-    const [before] = await Promise.all([historyOf(tx), assertLeads(tx, term)]);
-    const decision = decidePage(before, page, asked);
-    if (decision.kind === "stale") return { kind: "stale", history: before };
-    const { history, events } = decision;
-    const writes: Promise<unknown>[] = [tx.objectStore("meta").put(history, "history")];
+    const [before] = await Promise.all([replicaOf(tx), assertLeads(tx, term)]);
+    const decision = decidePage(before, page, request);
+    if (decision.kind === "stale") return { kind: "stale", replica: before };
+    const { replica, events } = decision;
+    const writes: Promise<unknown>[] = [tx.objectStore("meta").put(replica, "history")];
     let change = NO_CHANGE;
     if (events.length > 0) {
       writes.push(skipNumber(tx));
-      writes.push(...(asked.isFill ? await fillIn(tx, events) : await writeSegments(tx, events)));
+      writes.push(...(request.isBackfill ? await backfillEvents(tx, events) : await writeSegments(tx, events)));
       const streams = Map.groupBy(events, (event) => event.streamId);
       const ended = await endParked(tx, streams);
-      const settled = await settleOutbox(tx, streams, resolve, asked.isFill);
+      const settled = await settleOutbox(tx, streams, resolve, request.isBackfill);
       change = { ...settled.change, isParkedChanged: settled.change.isParkedChanged || ended.length > 0 };
       writes.push(...ended, ...settled.writes);
     }
     await Promise.all(writes);
-    return { kind: "applied", history, ...change };
+    return { kind: "applied", replica, ...change };
   });
 }
 
@@ -102,7 +102,7 @@ async function writeSegments(tx: WriteTx, events: readonly ConfirmedEvent[]): Pr
 }
 
 /** Puts events among the pages that stand there already. A page that takes some in keeps its name, which is that of its last event. */
-async function fillIn(tx: WriteTx, events: readonly ConfirmedEvent[]): Promise<Promise<unknown>[]> {
+async function backfillEvents(tx: WriteTx, events: readonly ConfirmedEvent[]): Promise<Promise<unknown>[]> {
   const store = tx.objectStore("events");
   const first = events[0]?.position ?? 0;
   const keys = await store.getAllKeys(pagesAfter(first - 1));
@@ -134,7 +134,7 @@ async function settleOutbox(
   tx: WriteTx,
   streams: ReadonlyMap<string, readonly ConfirmedEvent[]>,
   resolve: Resolve<ConfirmedEvent>,
-  isFill: boolean,
+  isBackfill: boolean,
 ): Promise<{ change: OutboxChange; writes: Promise<unknown>[] }> {
   const outbox = await OutboxPart.read(tx, streams.keys());
   const left: number[] = [];
@@ -144,7 +144,7 @@ async function settleOutbox(
     const last = arrived.at(-1);
     if (entries.length === 0 || last === undefined) continue;
     // A page of the feed ends where the stream does, as far as the device knows it; one that fills in may not.
-    const confirmed = isFill ? await confirmedVersionOf(tx, streamId) : last.version;
+    const confirmed = isBackfill ? await confirmedVersionOf(tx, streamId) : last.version;
     const { settled, changed, discarded } = reconcile(entries, arrived, confirmed, resolve, await recordedFor(tx, entries));
     for (const { seq } of [...settled, ...discarded]) {
       outbox.remove(seq);
@@ -158,8 +158,8 @@ async function settleOutbox(
 
 /** What a command is decided again on. */
 async function recordedFor(tx: WriteTx, entries: readonly PendingEntry[]): Promise<ConfirmedEvent[]> {
-  const asked = entries.find(({ command }) => command !== undefined);
-  return asked === undefined ? [] : confirmedEvents(tx, asked.streamId, 1);
+  const decided = entries.find(({ command }) => command !== undefined);
+  return decided === undefined ? [] : confirmedEvents(tx, decided.streamId, 1);
 }
 
 /** Writes what became of entries, and the bundles that they stand in. */

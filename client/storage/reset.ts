@@ -3,10 +3,10 @@
 import type { IDBPDatabase } from "idb";
 import { nextTerm } from "../../shared/device/leadership.ts";
 import { detach } from "../../shared/device/parked.ts";
-import { begunAnew } from "../../shared/device/same-copy.ts";
+import { emptyReplica } from "../../shared/device/same-copy.ts";
 import type { Schema } from "./database.ts";
 import type { WriteTx } from "./device-log.ts";
-import { historyOf, leaseOf, OutboxPart, outboxFrom, pagesAfter, skipNumber, whole } from "./device-log.ts";
+import { leaseOf, OutboxPart, outboxFrom, pagesAfter, replicaOf, skipNumber, whole } from "./device-log.ts";
 import { changeOutbox } from "./page.ts";
 
 /**
@@ -15,10 +15,10 @@ import { changeOutbox } from "./page.ts";
  *
  * @param keepPending keeps pending commits (`detach` says how) and conflicts; without it they are discarded
  */
-export async function resetHistory(db: IDBPDatabase<Schema>, keepPending: boolean): Promise<void> {
+export async function resetReplica(db: IDBPDatabase<Schema>, keepPending: boolean): Promise<void> {
   const tx: WriteTx = db.transaction(["events", "parked", "meta", "lease", "snapshots"], "readwrite", { durability: "strict" });
   await whole(tx, async () => {
-    const history = await historyOf(tx);
+    const replica = await replicaOf(tx);
     const events = tx.objectStore("events");
     const writes: Promise<unknown>[] = [skipNumber(tx), events.delete(pagesAfter(0)), tx.objectStore("snapshots").clear()];
     if (keepPending) {
@@ -27,7 +27,7 @@ export async function resetHistory(db: IDBPDatabase<Schema>, keepPending: boolea
       writes.push(...changeOutbox(tx, outbox, detached).writes);
     } else writes.push(events.delete(outboxFrom(0)), tx.objectStore("parked").clear());
     writes.push(tx.objectStore("lease").put(nextTerm(await leaseOf(tx)), "leader"));
-    writes.push(tx.objectStore("meta").put(begunAnew(history), "history"));
+    writes.push(tx.objectStore("meta").put(emptyReplica(replica), "history"));
     await Promise.all(writes);
   });
 }

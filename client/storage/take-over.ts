@@ -1,11 +1,11 @@
 /** A store that lived on the device alone, opened with `sync` for the first time. */
 import type { IDBPDatabase } from "idb";
 import type { NewEntry } from "../../shared/device/outbox.ts";
-import { begunAnew } from "../../shared/device/same-copy.ts";
+import { emptyReplica } from "../../shared/device/same-copy.ts";
 import type { ConfirmedEvent, EventBody } from "../../shared/event/event.ts";
 import type { StreamId } from "../../shared/stream-id.ts";
 import type { Schema } from "./database.ts";
-import { addToOutbox, historyOf, isSegment, pagesAfter, type WriteTx, whole } from "./device-log.ts";
+import { addToOutbox, isSegment, pagesAfter, replicaOf, type WriteTx, whole } from "./device-log.ts";
 import { eventsOfPages } from "./segments.ts";
 
 /** What the edge takes as one commit, whatever the events are: 15 of the largest make less than 1 MiB. */
@@ -16,15 +16,15 @@ const COMMIT_EVENTS = 15;
  * run of a stream as commits on the versions that it had: the edge will take them, or say who was first. One transaction;
  * a store that the edge orders already is left as it is.
  */
-export async function takeOverDeviceHistory(db: IDBPDatabase<Schema>): Promise<void> {
+export async function takeOverLocalStore(db: IDBPDatabase<Schema>): Promise<void> {
   const tx: WriteTx = db.transaction(["events", "meta", "snapshots"], "readwrite", { durability: "strict" });
   await whole(tx, async () => {
-    const history = await historyOf(tx);
-    if (history.authority === "edge") return; // another tab was faster
+    const replica = await replicaOf(tx);
+    if (replica.authority === "edge") return; // another tab was faster
     const store = tx.objectStore("events");
     const events = eventsOfPages((await store.getAll(pagesAfter(0))).filter(isSegment));
     await Promise.all([store.delete(pagesAfter(0)), tx.objectStore("snapshots").clear(), ...addToOutbox(tx, entriesOfRuns(events))]);
-    await tx.objectStore("meta").put(begunAnew({ ...history, authority: "edge", scope: null }), "history");
+    await tx.objectStore("meta").put(emptyReplica({ ...replica, authority: "edge", scope: null }), "history");
   });
 }
 

@@ -9,13 +9,13 @@
  */
 
 import { type Folding, fold } from "../../shared/device/decider.ts";
-import { isContinued } from "../../shared/device/same-copy.ts";
+import { isSameCopy } from "../../shared/device/same-copy.ts";
 import { isUsable, isWorthTaking, type SnapshotFacts } from "../../shared/device/snapshot.ts";
 import type { StreamEvent } from "../event-store.ts";
-import type { Kit } from "../internals.ts";
+import type { StoreInternals } from "../internals.ts";
 import type { Snapshot } from "../storage/database.ts";
 import type { ReadTx, WriteTx } from "../storage/device-log.ts";
-import { historyOf, streamEvents, versionOf, whole } from "../storage/device-log.ts";
+import { replicaOf, streamEvents, versionOf, whole } from "../storage/device-log.ts";
 import { momentOf } from "../tools/moment.ts";
 import { whenIdle } from "../tools/when-idle.ts";
 
@@ -42,10 +42,10 @@ export interface Base<State> {
 }
 
 export class Aggregates {
-  readonly #kit: Kit;
+  readonly #internals: StoreInternals;
 
-  constructor(kit: Kit) {
-    this.#kit = kit;
+  constructor(internals: StoreInternals) {
+    this.#internals = internals;
   }
 
   async read<State>(streamId: string, decider: Folding<State>, { upTo }: FoldOptions): Promise<Aggregate<State>> {
@@ -68,11 +68,11 @@ export class Aggregates {
     decider: Folding<State>,
     known?: Base<State>,
   ): Promise<{ aggregate: Aggregate<State>; base: Base<State>; unconfirmed: string }> {
-    const { from, events, history, isKnown } = await this.#stored(streamId, decider, known);
+    const { from, events, replica, isKnown } = await this.#stored(streamId, decider, known);
     const confirmed = events.filter(({ pending }) => !pending);
     const pending = events.slice(confirmed.length);
     const version = confirmed.at(-1)?.version ?? from.version;
-    const base = { state: fold(decider, from.state, confirmed), version, resets: history.resets };
+    const base = { state: fold(decider, from.state, confirmed), version, resets: replica.resets };
     if (isWorthTaking(base.version, isKnown ? from.version : 0)) this.#take(streamId, decider, base);
     const state = fold(decider, base.state, pending);
     const aggregate = { streamId, state, version: base.version + pending.length, pending: pending.length };
@@ -80,7 +80,7 @@ export class Aggregates {
   }
 
   async #events(streamId: string, from: number): Promise<StreamEvent[]> {
-    const { database, read } = this.#kit;
+    const { database, read } = this.#internals;
     const events = await database.run((db) => {
       const tx: ReadTx = db.transaction(["events"], "readonly");
       return streamEvents(tx, streamId, from, Number.POSITIVE_INFINITY);
@@ -90,33 +90,33 @@ export class Aggregates {
 
   /** A snapshot and the events behind it, in one transaction: a reset between two would put two histories together. */
   async #stored<State>(streamId: string, decider: Folding<State>, known: Base<State> | undefined) {
-    const { database, read } = this.#kit;
+    const { database, read } = this.#internals;
     return database.run(async (db) => {
       const tx: ReadTx = db.transaction(["events", "snapshots", "meta"], "readonly");
-      const history = await historyOf(tx);
-      const isKept = known !== undefined && isContinued(known, history);
+      const replica = await replicaOf(tx);
+      const isKept = known !== undefined && isSameCopy(known, replica);
       const kept = isKept ? known : await readSnapshot(tx, streamId, decider);
       const from = kept ?? { state: decider.initialState, version: 0 };
       const events = await streamEvents(tx, streamId, from.version + 1, Number.POSITIVE_INFINITY);
-      return { from, events: events.map(read), history, isKnown: kept !== undefined };
+      return { from, events: events.map(read), replica, isKnown: kept !== undefined };
     });
   }
 
   /** Nobody waits for it, and nothing depends on it. */
   #take<State>(streamId: string, decider: Folding<State>, { state, version, resets }: Base<State>): void {
-    const { database, ending } = this.#kit;
+    const { database, ending } = this.#internals;
     const snapshot: Snapshot & SnapshotFacts = { decider: decider.name, streamId, deciderVersion: decider.version, version, state };
     whenIdle(ending, async () => {
       await database.run((db) => {
         const tx: WriteTx = db.transaction(["events", "snapshots", "meta"], "readwrite", { durability: "relaxed" });
         return whole(tx, async () => {
-          const [before, streamVersion, history] = await Promise.all([
+          const [before, streamVersion, replica] = await Promise.all([
             tx.objectStore("snapshots").get([decider.name, streamId]),
             versionOf(tx, streamId),
-            historyOf(tx),
+            replicaOf(tx),
           ]);
           // Meanwhile another tab may have taken a later one, and a reset may have let go of the history.
-          if (!isContinued({ resets }, history)) return;
+          if (!isSameCopy({ resets }, replica)) return;
           const isLater = before !== undefined && isUsable(before, decider.version, streamVersion) && before.version >= version;
           if (isLater || !isUsable(snapshot, decider.version, streamVersion)) return;
           await tx.objectStore("snapshots").put(snapshot);

@@ -7,7 +7,7 @@ import { type DecidedEvent, type Decider, decideCommand, fold } from "../../shar
 import { InvalidRequestError } from "../../shared/errors.ts";
 import type { RecordedEvent } from "../../shared/event/event.ts";
 import { copyJson } from "../../shared/json.ts";
-import type { Kit } from "../internals.ts";
+import type { StoreInternals } from "../internals.ts";
 import type { Turns } from "../tools/turns.ts";
 import type { Aggregates } from "./aggregates.ts";
 
@@ -18,7 +18,7 @@ export interface HandleOptions {
   readonly retries?: number;
 }
 
-export interface Handled<State, Event> {
+export interface HandleResult<State, Event> {
   readonly streamId: string;
   /** What was decided; nothing where the command changes nothing. */
   readonly events: readonly Event[];
@@ -31,15 +31,15 @@ export interface Handled<State, Event> {
 
 /** @param turns of the tab: its own commands on a stream don't get in each other's way */
 export async function handleCommand<State, Command, Event extends DecidedEvent>(
-  kit: Kit,
+  internals: StoreInternals,
   aggregates: Aggregates,
   turns: Turns,
   streamId: string,
   decider: Decider<State, Command, Event, never>,
   command: Command,
   { causedBy, retries = 10 }: HandleOptions,
-): Promise<Handled<State, Event>> {
-  const { append, deciders, fetched, limits } = kit;
+): Promise<HandleResult<State, Event>> {
+  const { append, deciders, fetched, limits } = internals;
   const known = deciders.get(decider.name);
   if (known !== undefined && known !== decider) {
     throw new InvalidRequestError(`Two deciders are named ${decider.name}; reload the page where one was changed.`, {

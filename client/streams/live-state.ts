@@ -1,6 +1,6 @@
 /** A stream's state as it changes. Of many changes at once one is told: a page of the feed is one, not one for each event. */
 import type { Folding } from "../../shared/device/decider.ts";
-import type { Kit } from "../internals.ts";
+import type { StoreInternals } from "../internals.ts";
 import { latest } from "../tools/rerun-on-change.ts";
 import type { Aggregate, Aggregates, Base } from "./aggregates.ts";
 
@@ -12,7 +12,7 @@ export interface LiveState<State> extends Aggregate<State> {
 }
 
 export function watchStream<State>(
-  kit: Kit,
+  internals: StoreInternals,
   aggregates: Aggregates,
   initial: LiveState<State>,
   decider: Folding<State>,
@@ -21,7 +21,7 @@ export function watchStream<State>(
   let base: Base<State> | undefined;
   let shown = initial;
   let unconfirmed: string | undefined;
-  return latest(kit, async (isWanted) => {
+  return latest(internals, async (isWanted) => {
     let next: LiveState<State>;
     try {
       const read = await aggregates.readFrom(initial.streamId, decider, base);

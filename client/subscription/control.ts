@@ -1,9 +1,9 @@
 /** Looking after a named subscription of the device: what can be asked of it, from any tab. */
-import { askedToBegin, askedToReplay, askedToResume, type DeviceSubscription, type SetAside } from "../../shared/device/subscription.ts";
+import { afterReplayRequest, afterReset, afterResume, type DeadLetter, type DeviceSubscription } from "../../shared/device/subscription.ts";
 import { InvalidRequestError } from "../../shared/errors.ts";
 import { parseBeginning } from "../../shared/subscription.ts";
-import type { Kit } from "../internals.ts";
-import { readHistory } from "../storage/device-log.ts";
+import type { StoreInternals } from "../internals.ts";
+import { readReplica } from "../storage/device-log.ts";
 import { askingChannel, changeSubscription, readSubscription } from "./record.ts";
 
 export interface SubscriptionStatus {
@@ -15,54 +15,54 @@ export interface SubscriptionStatus {
   readonly reason: string | null;
   /** Refusals in a row of the event that is due. */
   readonly failures: number;
-  readonly setAside: readonly SetAside[];
+  readonly deadLetters: readonly DeadLetter[];
 }
 
 /** A named subscription as whoever looks after it sees it. */
-export class SubscriptionKeeper {
-  readonly #kit: Kit;
+export class SubscriptionControl {
+  readonly #internals: StoreInternals;
   readonly #name: string;
 
-  constructor(kit: Kit, name: string) {
-    this.#kit = kit;
+  constructor(internals: StoreInternals, name: string) {
+    this.#internals = internals;
     this.#name = name;
   }
 
   /** Undefined where no subscription of this name has begun on this device. */
   async status(): Promise<SubscriptionStatus | undefined> {
-    const subscription = await this.#kit.database.run((db) => readSubscription(db, this.#name));
+    const subscription = await this.#internals.database.run((db) => readSubscription(db, this.#name));
     const [part] = subscription?.parts ?? [];
     if (subscription === undefined || part === undefined) return undefined;
     const { checkpoint: position, isStopped, failures } = part.progress;
-    const { reason, setAside } = subscription;
-    return { name: this.#name, position, isStopped, reason, failures, setAside };
+    const { reason, deadLetters } = subscription;
+    return { name: this.#name, position, isStopped, reason, failures, deadLetters };
   }
 
   /** Hands over again what was set aside: all of it, or the events of these ids. */
   async replay(ids?: readonly string[]): Promise<void> {
-    await this.#ask((subscription) => askedToReplay(subscription, ids));
+    await this.#ask((subscription) => afterReplayRequest(subscription, ids));
   }
 
   /** Goes on where it stopped, or at once where it waits. */
   async resume(): Promise<void> {
-    await this.#ask(askedToResume);
+    await this.#ask(afterResume);
   }
 
   /** Begins behind a position of the history that the device follows now; what was set aside stays in the list. */
   async reset(position = 0): Promise<void> {
     const from = parseBeginning(position, "position");
-    const history = await this.#kit.database.run(readHistory);
-    await this.#ask((subscription) => askedToBegin(subscription, history, from));
+    const replica = await this.#internals.database.run(readReplica);
+    await this.#ask((subscription) => afterReset(subscription, replica, from));
   }
 
   async #ask(change: (now: DeviceSubscription) => DeviceSubscription): Promise<void> {
-    await this.#kit.database.run((db) =>
+    await this.#internals.database.run((db) =>
       changeSubscription(db, this.#name, (now) => {
         if (now === undefined) throw new InvalidRequestError(`No subscription ${this.#name} has begun here.`, { field: "name" });
         return change(now);
       }),
     );
-    const channel = askingChannel(this.#kit, this.#name);
+    const channel = askingChannel(this.#internals, this.#name);
     channel?.postMessage(null);
     channel?.close();
   }

@@ -1,6 +1,6 @@
 /** The events that a subscription is handed one after the other, read some pages at a time. */
 
-import { type History, isWithin } from "../../shared/device/replica.ts";
+import { isWithin, type Replica } from "../../shared/device/replica.ts";
 import type { Due, Found } from "../../shared/device/subscription.ts";
 import type { ConfirmedEvent } from "../../shared/event/event.ts";
 import type { FeedFilter } from "../../shared/feed-filter.ts";
@@ -26,22 +26,22 @@ export class LookAhead {
   }
 
   /** The first event of the filter, and of the part; where there is none, how far was looked. */
-  async first(history: History, look: Look): Promise<Found & { readonly event?: ConfirmedEvent }> {
+  async first(replica: Replica, look: Look): Promise<Found & { readonly event?: ConfirmedEvent }> {
     const { after, upTo } = look;
-    const read = await this.#readAfter(history, look);
+    const read = await this.#readAfter(replica, look);
     // The device has let go of this history meanwhile.
     if (read === undefined) return { end: after };
     const event = read.events.find(({ position }) => position > after && position <= upTo);
     return event === undefined ? { end: Math.min(read.end, upTo) } : { event, end: event.position };
   }
 
-  async #readAfter(history: History, { part: { within, without }, after, upTo }: Look): Promise<Read | undefined> {
-    const of = JSON.stringify([history.resets, history.scope, within, without]);
+  async #readAfter(replica: Replica, { part: { within, without }, after, upTo }: Look): Promise<Read | undefined> {
+    const of = JSON.stringify([replica.resets, replica.scope, within, without]);
     const known = this.#read;
     if (known?.of === of && after >= known.after && after < known.end) return known;
     const isIn = (id: string) => isWithin(within, id) && (without === undefined || !isWithin(without, id));
     const filter = { ...this.#filter, stream: (id: string) => this.#filter.stream(id) && isIn(id) };
-    const stretch = await stretchAfter(this.#database, history, { after, upTo }, filter);
+    const stretch = await stretchAfter(this.#database, replica, { after, upTo }, filter);
     if (stretch === undefined) return undefined;
     this.#read = { ...stretch, after, of };
     return this.#read;

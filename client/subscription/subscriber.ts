@@ -8,7 +8,7 @@
  * checkpoint of its own. Another history stops a subscription that began on one: its positions mean something else there.
  */
 import { assert } from "../../shared/assert.ts";
-import type { History } from "../../shared/device/replica.ts";
+import type { Replica } from "../../shared/device/replica.ts";
 import {
   afterHandOver,
   afterLook,
@@ -18,8 +18,8 @@ import {
   type DeviceSubscription,
   type Due,
   dueOf,
-  type StandingIn,
-  standingIn,
+  type Resumption,
+  resumptionIn,
   stoppedByHistory,
   unlessOvertaken,
 } from "../../shared/device/subscription.ts";
@@ -30,9 +30,9 @@ import { type FeedFilter, readerFilter } from "../../shared/feed-filter.ts";
 import { NO_EVENTS, withEvent } from "../../shared/mark.ts";
 import { type Beginning, completePolicy, parseBeginning, type SubscriptionPolicy, sentenceOfRefusal } from "../../shared/subscription.ts";
 import type { ReadAllOptions } from "../event-store.ts";
-import type { Kit } from "../internals.ts";
+import type { StoreInternals } from "../internals.ts";
 import { EVERY_EVENT, followed, stretches } from "../storage/confirmed.ts";
-import { confirmedEvents, type ReadTx, readHistory } from "../storage/device-log.ts";
+import { confirmedEvents, type ReadTx, readReplica } from "../storage/device-log.ts";
 import { whileElected } from "../tools/elected.ts";
 import { momentOf } from "../tools/moment.ts";
 import { pause } from "../tools/pause.ts";
@@ -54,12 +54,12 @@ export interface SubscribeOptions
   readonly onError?: (error: unknown, event?: ConfirmedEvent) => void;
 }
 
-type Compare = StandingIn & { kind: "compare" };
+type Compare = Resumption & { kind: "compare" };
 
 export type Handler = (event: ConfirmedEvent) => void | Promise<void>;
 
 export class Subscriber {
-  readonly #kit: Kit;
+  readonly #internals: StoreInternals;
   readonly #handler: Handler;
   readonly #options: SubscribeOptions;
   readonly #now: number;
@@ -73,8 +73,8 @@ export class Subscriber {
   #woken = new AbortController();
 
   /** @param now where the device was when it was asked to hand over what comes from now on */
-  constructor(kit: Kit, handler: Handler, options: SubscribeOptions, now: number) {
-    this.#kit = kit;
+  constructor(internals: StoreInternals, handler: Handler, options: SubscribeOptions, now: number) {
+    this.#internals = internals;
     this.#now = now;
     this.#handler = handler;
     this.#options = options;
@@ -86,8 +86,8 @@ export class Subscriber {
     const filter = readerFilter({ category, stream, type });
     const isOfCorrelation = (event: Cause) => correlation === undefined || correlationOf(event) === correlation;
     this.#filter = { stream: filter.stream, content: (event) => (filter.content?.(event) ?? true) && isOfCorrelation(event) };
-    this.#ahead = new LookAhead(kit.database, this.#filter);
-    kit.ending.addEventListener("abort", () => this.#ended.abort(), { signal: this.#ended.signal });
+    this.#ahead = new LookAhead(internals.database, this.#filter);
+    internals.ending.addEventListener("abort", () => this.#ended.abort(), { signal: this.#ended.signal });
     this.#ended.signal.addEventListener("abort", () => this.#woken.abort());
     void this.#run();
   }
@@ -99,15 +99,15 @@ export class Subscriber {
   async #run(): Promise<void> {
     const { name } = this.#options;
     const ending = this.#ended.signal;
-    await whileElected(name === undefined ? undefined : lockOf(this.#kit, name), ending, () => {
-      const channel = name === undefined ? undefined : askingChannel(this.#kit, name);
+    await whileElected(name === undefined ? undefined : lockOf(this.#internals, name), ending, () => {
+      const channel = name === undefined ? undefined : askingChannel(this.#internals, name);
       const watch = (listener: () => void) => {
         const heard = () => {
           listener();
           this.#woken.abort();
         };
         if (channel !== undefined) channel.onmessage = heard;
-        return this.#kit.watch(heard);
+        return this.#internals.watch(heard);
       };
       const end = latest({ watch, ending }, (isWanted) => this.#work(isWanted));
       return () => {
@@ -133,10 +133,10 @@ export class Subscriber {
   /** @returns whether something else may be due */
   async #next(): Promise<boolean> {
     this.#woken = new AbortController();
-    const history = await this.#kit.database.run(readHistory);
-    const subscription = await this.#standing(history);
+    const replica = await this.#internals.database.run(readReplica);
+    const subscription = await this.#standing(replica);
     if (subscription === undefined) return false;
-    const due = dueOf(subscription, history, Date.now(), this.#policy);
+    const due = dueOf(subscription, replica, Date.now(), this.#policy);
     switch (due.kind) {
       case "nothing":
         return false;
@@ -146,7 +146,7 @@ export class Subscriber {
       case "replay":
         return this.#replay(subscription, due);
       case "look":
-        return this.#look(subscription, due, history);
+        return this.#look(subscription, due, replica);
       default:
         return due satisfies never;
     }
@@ -158,8 +158,8 @@ export class Subscriber {
     if (!signal.aborted) await pause(milliseconds, signal);
   }
 
-  async #look(subscription: DeviceSubscription, due: Due & { kind: "look" }, history: History): Promise<boolean> {
-    const found = await this.#ahead.first(history, due);
+  async #look(subscription: DeviceSubscription, due: Due & { kind: "look" }, replica: Replica): Promise<boolean> {
+    const found = await this.#ahead.first(replica, due);
     const step = afterLook(subscription, found, Date.now(), this.#policy);
     if (step.kind === "nothing") return false;
     if (step.kind === "write") {
@@ -186,7 +186,7 @@ export class Subscriber {
   }
 
   async #confirmed(id: string, streamId: string): Promise<ConfirmedEvent | undefined> {
-    return this.#kit.database.run(async (db) => {
+    return this.#internals.database.run(async (db) => {
       const tx: ReadTx = db.transaction(["events"], "readonly");
       return (await confirmedEvents(tx, streamId, 1)).find((event) => event.id === id);
     });
@@ -195,7 +195,7 @@ export class Subscriber {
   /** @returns why the handler refused it; null where it took it */
   async #handOver(event: ConfirmedEvent): Promise<string | null> {
     try {
-      await this.#handler(this.#kit.read(event));
+      await this.#handler(this.#internals.read(event));
       return null;
     } catch (error) {
       uncaught(() => this.#options.onError?.(error, event));
@@ -204,51 +204,51 @@ export class Subscriber {
   }
 
   /** As it is now, or as it begins; undefined where it has to wait for what is fetched, or has to stop. */
-  async #standing(history: History): Promise<DeviceSubscription | undefined> {
+  async #standing(replica: Replica): Promise<DeviceSubscription | undefined> {
     const { name } = this.#options;
-    const kept = name === undefined ? this.#own : await this.#kit.database.run((db) => readSubscription(db, name));
-    const standing = standingIn(kept, history);
+    const kept = name === undefined ? this.#own : await this.#internals.database.run((db) => readSubscription(db, name));
+    const standing = resumptionIn(kept, replica);
     switch (standing.kind) {
       case "begins":
-        return this.#write(begun(history, await this.#beginning(history)));
+        return this.#write(begun(replica, await this.#beginning(replica)));
       case "goes-on":
         return standing.subscription;
       case "fetching":
         return undefined;
       case "compare":
-        return this.#inOtherCopy(standing, history);
+        return this.#inOtherCopy(standing, replica);
       default:
         return standing satisfies never;
     }
   }
 
-  async #beginning(history: History): Promise<Beginning> {
+  async #beginning(replica: Replica): Promise<Beginning> {
     const { name, from = name === undefined ? "now" : "beginning" } = this.#options;
     if (from === "now") return this.#now;
-    return typeof from === "object" ? this.#positionBefore(from.time, history) : from;
+    return typeof from === "object" ? this.#positionBefore(from.time, replica) : from;
   }
 
-  async #inOtherCopy({ subscription: kept, ...range }: Compare, history: History): Promise<DeviceSubscription | undefined> {
+  async #inOtherCopy({ subscription: kept, ...range }: Compare, replica: Replica): Promise<DeviceSubscription | undefined> {
     let held = NO_EVENTS;
-    for await (const events of stretches(this.#kit.database, history, range, followed(this.#filter, kept)))
+    for await (const events of stretches(this.#internals.database, replica, range, followed(this.#filter, kept)))
       for (const { id } of events) held = withEvent(held, id);
-    const continued = continuedIn(kept, history, held);
+    const continued = continuedIn(kept, replica, held);
     if (continued !== undefined) return this.#write(continued);
     // Nobody can look after one without a name: it goes on from where it is.
-    if (this.#options.name === undefined) return begun(history, range.upTo);
+    if (this.#options.name === undefined) return begun(replica, range.upTo);
     const stopped = stoppedByHistory(kept);
     if (stopped !== kept) await this.#write(stopped);
     return undefined;
   }
 
   /** The position before the first event that was recorded at a time or later. */
-  async #positionBefore(time: string, history: History): Promise<number> {
+  async #positionBefore(time: string, replica: Replica): Promise<number> {
     const first = momentOf(time, "from.time");
-    for await (const events of stretches(this.#kit.database, history, { after: 0 }, EVERY_EVENT)) {
+    for await (const events of stretches(this.#internals.database, replica, { after: 0 }, EVERY_EVENT)) {
       const found = events.find(({ recordedAt }) => Date.parse(recordedAt) >= first);
       if (found !== undefined) return found.position - 1;
     }
-    return history.position;
+    return replica.position;
   }
 
   async #write(subscription: DeviceSubscription): Promise<DeviceSubscription> {
@@ -257,7 +257,7 @@ export class Subscriber {
 
   async #change(change: (now: DeviceSubscription | undefined) => DeviceSubscription): Promise<DeviceSubscription> {
     const { name } = this.#options;
-    if (name !== undefined) return this.#kit.database.run((db) => changeSubscription(db, name, change));
+    if (name !== undefined) return this.#internals.database.run((db) => changeSubscription(db, name, change));
     this.#own = change(this.#own);
     return this.#own;
   }

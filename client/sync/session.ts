@@ -1,7 +1,5 @@
-/** One term of one leader: performs what the machine of `shared/device/sync.ts` asks for, and tells it what came of it. */
-import { backoff } from "../../shared/backoff.ts";
 import type { PendingEntry } from "../../shared/device/outbox.ts";
-import { type History, isWithin } from "../../shared/device/replica.ts";
+import { isWithin, type Replica } from "../../shared/device/replica.ts";
 import type { Resolve } from "../../shared/device/resolution.ts";
 import {
   advance,
@@ -14,13 +12,11 @@ import {
 } from "../../shared/device/sync.ts";
 import { HeadwaterError, StorageFailedError } from "../../shared/errors.ts";
 import type { ConfirmedEvent } from "../../shared/event/event.ts";
-import { match } from "../../shared/wire/shape.ts";
-import { feedPage } from "../../shared/wire/wire.ts";
 import { createEdgeCall, type EdgeCall, type EdgeOptions, pushCommits, readFeed } from "../edge/edge-call.ts";
-import type { Listen, Live } from "../edge/feed-socket.ts";
+import type { FeedSocket, Listen } from "../edge/feed-socket.ts";
 import type { Database } from "../storage/database.ts";
-import { bundlesFrom } from "../storage/device-log.ts";
-import { bundleKeyOf, entriesOf } from "../storage/groups.ts";
+import { groupsFrom } from "../storage/device-log.ts";
+import { entriesOf, groupKeyOf } from "../storage/groups.ts";
 import { applyPage, Fenced, type OutboxChange, recordRefusals } from "../storage/page.ts";
 
 export interface SessionContext {
@@ -30,13 +26,13 @@ export interface SessionContext {
   /** What becomes of contested commits, and how it is written. */
   readonly rules: () => Promise<{ readonly resolve: Resolve<ConfirmedEvent>; readonly durability: IDBTransactionDurability }>;
   /** Streams with pending commits are followed, whatever the filter. Answers the history as it is then. */
-  follow(streamIds: readonly string[]): Promise<History>;
+  follow(streamIds: readonly string[]): Promise<Replica>;
   /** The machine has taken a step. */
   onStep(state: SyncState): void;
   /** The database tells something else than it did. */
-  onWritten(change: OutboxChange, history?: History): void;
+  onWritten(change: OutboxChange, replica?: Replica): void;
   /** @param error why they did not get what they asked for; undefined: they did */
-  onAnswered(asks: readonly string[], error?: HeadwaterError): void;
+  onAnswered(calls: readonly string[], error?: HeadwaterError): void;
 }
 
 /** While nobody looks at the page, or the edge tells of news by itself, the feed is asked so many times less often. */
@@ -44,7 +40,7 @@ const SELDOM = 12;
 
 export class Session {
   /** The edge would tell of news by itself. */
-  isLive = false;
+  isConnected = false;
   readonly #context: SessionContext;
   readonly #term: number;
   readonly #timers = new Map<Timer, ReturnType<typeof setTimeout>>();
@@ -53,17 +49,17 @@ export class Session {
   readonly #ending = new AbortController();
   readonly #underWay = new Set<Promise<void>>();
   /** Who asked, by the machine's number. */
-  #asks: { readonly number: number; readonly ask: string }[] = [];
+  #calls: { readonly number: number; readonly call: string }[] = [];
   #state: SyncState;
-  #live: Promise<Live | undefined> | undefined;
+  #feedSocket: Promise<FeedSocket | undefined> | undefined;
 
-  constructor(context: SessionContext, term: number, history: History) {
+  constructor(context: SessionContext, term: number, replica: Replica) {
     this.#context = context;
     this.#term = term;
     const { edge, settings } = context;
     const { signal } = this.#ending;
     this.#edge = createEdgeCall({ ...edge, signal });
-    this.#state = startSync(settings, history);
+    this.#state = startSync(settings, replica);
   }
 
   /** Resolves when it has ended and nothing of it is under way any more. */
@@ -82,10 +78,10 @@ export class Session {
     for (const effect of effects) this.#perform(effect);
   }
 
-  ask(ask: string): void {
-    if (this.#asks.some((known) => known.ask === ask)) return;
-    this.#asks.push({ number: this.#state.asked + 1, ask });
-    this.give({ kind: "asked" });
+  onCall(call: string): void {
+    if (this.#calls.some((known) => known.call === call)) return;
+    this.#calls.push({ number: this.#state.lastCall + 1, call });
+    this.give({ kind: "called" });
   }
 
   /** Tells once more how it stands. */
@@ -104,9 +100,9 @@ export class Session {
       case "wait":
         return this.#wait(effect.timer, effect.milliseconds);
       case "settled":
-        return this.#answer(effect.asked);
+        return this.#answer(effect.upToCall);
       case "failed":
-        return this.#answer(effect.asked, effect.error);
+        return this.#answer(effect.upToCall, effect.error);
       case "listen":
         return void this.#listen(effect);
       default: {
@@ -128,14 +124,14 @@ export class Session {
         case "pull":
           return { kind: "page-received", request, page: await readFeed(this.#edge, effect.query) };
         case "push":
-          return { kind: "push-answered", request, answer: await pushCommits(this.#edge, effect.batch, effect.history) };
+          return { kind: "push-answered", request, answer: await pushCommits(this.#edge, effect.batch, effect.replica) };
         case "apply": {
           const { resolve, durability } = await rules();
-          const applied = await database.run((db) => applyPage(db, effect.page, effect.asked, this.#term, resolve, durability));
-          const { history } = applied;
-          if (applied.kind === "stale") return { kind: "page-stale", request, history };
-          this.#context.onWritten(applied, history);
-          return { kind: "page-applied", request, history, left: applied.left, changed: applied.changed };
+          const applied = await database.run((db) => applyPage(db, effect.page, effect.pageRequest, this.#term, resolve, durability));
+          const { replica } = applied;
+          if (applied.kind === "stale") return { kind: "page-stale", request, replica };
+          this.#context.onWritten(applied, replica);
+          return { kind: "page-applied", request, replica, left: applied.left, changed: applied.changed };
         }
         case "read-outbox":
           return { kind: "outbox-read", request, ...(await this.#readOutbox(effect.after)) };
@@ -153,15 +149,15 @@ export class Session {
   }
 
   async #readOutbox(after: number): Promise<{ unsent: { entry: PendingEntry; size: number }[]; isEnd: boolean }> {
-    const bundles = await this.#context.database.run((db) => bundlesFrom(db, bundleKeyOf(after)));
-    const unsent = bundles
-      .flatMap((bundle) => entriesOf(bundle))
+    const groups = await this.#context.database.run((db) => groupsFrom(db, groupKeyOf(after)));
+    const unsent = groups
+      .flatMap((group) => entriesOf(group))
       .filter(({ seq }) => seq > after)
       .map((entry) => ({ entry, size: JSON.stringify(entry.events).length }));
     // A tab that knew of another filter has appended them, or the app put them back.
-    const { scope } = this.#state.history;
+    const { scope } = this.#state.replica;
     const strays = unsent.map(({ entry }) => entry.streamId).filter((streamId) => !isWithin(scope, streamId));
-    if (strays.length > 0) this.give({ kind: "scope-changed", history: await this.#context.follow(strays) });
+    if (strays.length > 0) this.give({ kind: "scope-changed", replica: await this.#context.follow(strays) });
     return { unsent, isEnd: unsent.length === 0 };
   }
 
@@ -173,26 +169,26 @@ export class Session {
   /** On a live connection, where one can be had: without one the feed is asked now and then. */
   async #listen(wanted: Listen): Promise<void> {
     // A page that can't load it does without.
-    this.#live ??= import("../edge/feed-socket.ts").then(
-      ({ Live }) => new Live(this, this.#context.edge, this.#ending.signal, backoff, match, feedPage),
+    this.#feedSocket ??= import("../edge/feed-socket.ts").then(
+      ({ FeedSocket }) => new FeedSocket(this, this.#context.edge, this.#ending.signal),
       () => undefined,
     );
-    (await this.#live)?.listen(wanted);
+    (await this.#feedSocket)?.listen(wanted);
   }
 
   #wait(timer: Timer, milliseconds: number): void {
     clearTimeout(this.#timers.get(timer));
-    const isSeldom = timer === "poll" && (globalThis.document?.hidden || this.isLive);
+    const isSeldom = timer === "poll" && (globalThis.document?.hidden || this.isConnected);
     const wait = setTimeout(() => this.give({ kind: "timer", timer }), isSeldom ? milliseconds * SELDOM : milliseconds);
     this.#timers.set(timer, wait);
   }
 
   #answer(upTo: number, error?: HeadwaterError): void {
-    const answered = this.#asks.filter(({ number }) => number <= upTo);
-    this.#asks = this.#asks.filter(({ number }) => number > upTo);
-    const asks = answered.map(({ ask }) => ask);
-    this.#context.onAnswered(asks, error);
-    if (!this.#context.settings.automatic && this.#asks.length === 0) this.end("done");
+    const answered = this.#calls.filter(({ number }) => number <= upTo);
+    this.#calls = this.#calls.filter(({ number }) => number > upTo);
+    const calls = answered.map(({ call }) => call);
+    this.#context.onAnswered(calls, error);
+    if (!this.#context.settings.automatic && this.#calls.length === 0) this.end("done");
   }
 }
 

@@ -6,7 +6,7 @@ import { sameJson } from "../../shared/json.ts";
  * How a device stands to its edge: `local` has none; `diverged` means that the edge holds another log, or less of this one,
  * and that nothing is merged until the app has chosen; `outdated` that a newer tab has upgraded the database.
  */
-export type Connection = "local" | "offline" | "connecting" | "live" | "unauthorized" | "diverged" | "outdated";
+export type Connection = "local" | "offline" | "connecting" | "online" | "unauthorized" | "diverged" | "outdated";
 
 export interface Status {
   readonly connection: Connection;

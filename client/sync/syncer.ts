@@ -7,11 +7,11 @@
  * What happens while a tab leads is the session's matter (`session.ts`), who leads the election's (`election.ts`).
  */
 
-import { type SyncState, standingOf } from "../../shared/device/sync.ts";
+import { linkStatusOf, type SyncState } from "../../shared/device/sync.ts";
 import { errorOf, type HeadwaterError, StoreClosedError } from "../../shared/errors.ts";
 import { problemOf } from "../../shared/wire/wire.ts";
 import { unlessStorage } from "../storage/database.ts";
-import { readHistory } from "../storage/device-log.ts";
+import { readReplica } from "../storage/device-log.ts";
 import { newId } from "../tools/new-id.ts";
 import { Election } from "./election.ts";
 import { Session, type SessionContext } from "./session.ts";
@@ -27,10 +27,10 @@ export interface SyncerOptions extends Omit<SessionContext, "onStep" | "onAnswer
   readonly refresh: () => Promise<void>;
 }
 
-/** How long an ask may stay unheard before this tab leads itself, and how soon one that was heard is told again, in milliseconds. */
+/** How long an call may stay unheard before this tab leads itself, and how soon one that was heard is told again, in milliseconds. */
 const UNHEARD = 1_500;
 
-interface Ask {
+interface SyncCall {
   readonly resolve: () => void;
   readonly reject: (error: unknown) => void;
   timer?: ReturnType<typeof setTimeout>;
@@ -41,7 +41,7 @@ export class Syncer {
   readonly #tabs: Tabs;
   readonly #election: Election;
   /** What this tab's callers wait for. */
-  readonly #asks = new Map<string, Ask>();
+  readonly #calls = new Map<string, SyncCall>();
   #session: Session | undefined;
   #standing: Promise<void> | undefined;
   /** What the other tabs were told last of how this one stands to the edge. */
@@ -68,10 +68,10 @@ export class Syncer {
   /** Resolves when the outbox is empty and the feed is applied up to the head seen. */
   sync(): Promise<void> {
     const { promise, resolve, reject } = Promise.withResolvers<void>();
-    const ask = newId();
-    this.#asks.set(ask, { resolve, reject });
-    if (this.#session === undefined) this.#askLeader(ask);
-    else this.#session.ask(ask);
+    const call = newId();
+    this.#calls.set(call, { resolve, reject });
+    if (this.#session === undefined) this.#callLeader(call);
+    else this.#session.onCall(call);
     if (!this.#options.settings.automatic) this.#standing ??= this.#standForAsks();
     return promise;
   }
@@ -99,20 +99,20 @@ export class Syncer {
   }
 
   #end(): void {
-    for (const ask of [...this.#asks.keys()]) void this.#settle(ask, new StoreClosedError());
+    for (const call of [...this.#calls.keys()]) void this.#settle(call, new StoreClosedError());
     this.#session?.end("done");
     this.#tabs.close();
   }
 
   async #standForAsks(): Promise<void> {
-    while (this.#asks.size > 0 && !this.#options.ending.aborted) await this.#election.once();
+    while (this.#calls.size > 0 && !this.#options.ending.aborted) await this.#election.once();
     this.#standing = undefined;
   }
 
   async #lead(term: number, deposed: AbortSignal): Promise<"done" | "fenced"> {
     const { database, ending, board, settings } = this.#options;
-    const history = await database.run(readHistory);
-    const isWanted = settings.automatic || this.#asks.size > 0;
+    const replica = await database.run(readReplica);
+    const isWanted = settings.automatic || this.#calls.size > 0;
     if (deposed.aborted || ending.aborted || !isWanted) return "done";
     board.update({ connection: "connecting" });
     const session = new Session(
@@ -123,52 +123,52 @@ export class Syncer {
           this.#options.onWritten(change, after);
           this.changed();
         },
-        onAnswered: (asks, error) => this.#onAnswered(asks, error),
+        onAnswered: (calls, error) => this.#onAnswered(calls, error),
       },
       term,
-      history,
+      replica,
     );
     this.#session = session;
     deposed.addEventListener("abort", () => session.end("done"), { once: true });
     const running = session.run();
-    for (const [ask, { timer }] of this.#asks) {
+    for (const [call, { timer }] of this.#calls) {
       clearTimeout(timer);
-      session.ask(ask);
+      session.onCall(call);
     }
     const outcome = await running;
     this.#session = undefined;
     // Whoever waits here waits for the next leader.
-    if (outcome === "done") for (const ask of this.#asks.keys()) this.#askLeader(ask);
+    if (outcome === "done") for (const call of this.#calls.keys()) this.#callLeader(call);
     return outcome;
   }
 
   #onFailed(error: HeadwaterError): void {
     this.#options.board.update({ connection: "offline", problem: error });
-    for (const ask of [...this.#asks.keys()]) void this.#settle(ask, error);
+    for (const call of [...this.#calls.keys()]) void this.#settle(call, error);
   }
 
-  #askLeader(ask: string): void {
-    const waiting = this.#asks.get(ask);
+  #callLeader(call: string): void {
+    const waiting = this.#calls.get(call);
     if (waiting === undefined) return;
-    this.#tabs.tell({ kind: "asked", ask });
+    this.#tabs.tell({ kind: "called", call });
     clearTimeout(waiting.timer);
     waiting.timer = setTimeout(() => void this.#election.steal(), UNHEARD);
   }
 
-  #onAnswered(asks: readonly string[], error: HeadwaterError | undefined): void {
+  #onAnswered(calls: readonly string[], error: HeadwaterError | undefined): void {
     const problem = error === undefined ? null : problemOf(error);
-    for (const ask of asks) {
-      if (this.#asks.has(ask)) void this.#settle(ask, error);
-      else this.#tabs.tell({ kind: "answered", ask, problem });
+    for (const call of calls) {
+      if (this.#calls.has(call)) void this.#settle(call, error);
+      else this.#tabs.tell({ kind: "answered", call, problem });
     }
   }
 
   /** Whoever waited finds the status as it is now. */
-  async #settle(ask: string, error?: HeadwaterError): Promise<void> {
-    const waiting = this.#asks.get(ask);
+  async #settle(call: string, error?: HeadwaterError): Promise<void> {
+    const waiting = this.#calls.get(call);
     if (waiting === undefined) return;
     clearTimeout(waiting.timer);
-    this.#asks.delete(ask);
+    this.#calls.delete(call);
     await this.#options.refresh();
     if (error === undefined) waiting.resolve();
     else waiting.reject(error);
@@ -190,32 +190,32 @@ export class Syncer {
         return this.#session?.show();
       case "redirected":
         return void this.#redirect(message.isReset).catch(unlessStorage);
-      case "asked":
+      case "called":
         if (this.#session === undefined) return;
-        this.#tabs.tell({ kind: "heard", ask: message.ask });
-        return this.#session.ask(message.ask);
+        this.#tabs.tell({ kind: "heard", call: message.call });
+        return this.#session.onCall(message.call);
       case "heard":
-        return this.#onHeard(message.ask);
+        return this.#onHeard(message.call);
       case "answered":
-        return void this.#settle(message.ask, errorFrom(message.problem) ?? undefined);
+        return void this.#settle(message.call, errorFrom(message.problem) ?? undefined);
       default:
         return message satisfies never;
     }
   }
 
   /** A leader that is lost before it answers is followed by another, which has not heard. */
-  #onHeard(ask: string): void {
-    const waiting = this.#asks.get(ask);
+  #onHeard(call: string): void {
+    const waiting = this.#calls.get(call);
     if (waiting === undefined) return;
     clearTimeout(waiting.timer);
-    waiting.timer = setTimeout(() => this.#askLeader(ask), UNHEARD);
+    waiting.timer = setTimeout(() => this.#callLeader(call), UNHEARD);
   }
 
   async #redirect(isReset: boolean): Promise<void> {
     const session = this.#session;
     await this.#options.refresh();
     if (isReset) session?.end("fenced");
-    else session?.give({ kind: "scope-changed", history: await this.#options.database.run(readHistory) });
+    else session?.give({ kind: "scope-changed", replica: await this.#options.database.run(readReplica) });
   }
 
   #push(): void {
@@ -231,7 +231,7 @@ export class Syncer {
   #show(state: SyncState): void {
     let acknowledged = 0;
     for (const { kind } of state.awaited.values()) if (kind === "taken") acknowledged++;
-    const { connection, problem } = standingOf(state);
+    const { connection, problem } = linkStatusOf(state);
     const stands = { connection, acknowledged };
     this.#options.board.update({ ...stands, problem });
     const told = JSON.stringify([stands, problem?.message]);

@@ -19,9 +19,9 @@ export type TabMessage =
   /** The device follows more of the store, or, after a reset, another history. */
   | { readonly kind: "redirected"; readonly isReset: boolean }
   /** To the leader: bring everything in step. Told again until it is answered. */
-  | { readonly kind: "asked"; readonly ask: string }
-  | { readonly kind: "heard"; readonly ask: string }
-  | { readonly kind: "answered"; readonly ask: string; readonly problem: Problem | null };
+  | { readonly kind: "called"; readonly call: string }
+  | { readonly kind: "heard"; readonly call: string }
+  | { readonly kind: "answered"; readonly call: string; readonly problem: Problem | null };
 
 export class Tabs {
   #channel: BroadcastChannel | undefined;

@@ -1,11 +1,14 @@
 /** Work done anew after each change of what the device holds; changes that come during it share the next round. */
-import type { Kit } from "../internals.ts";
+import type { StoreInternals } from "../internals.ts";
 
 /**
  * @param work asks `isWanted` before it tells of anything
  * @returns ends it
  */
-export function latest({ watch, ending }: Pick<Kit, "watch" | "ending">, work: (isWanted: () => boolean) => Promise<void>): () => void {
+export function latest(
+  { watch, ending }: Pick<StoreInternals, "watch" | "ending">,
+  work: (isWanted: () => boolean) => Promise<void>,
+): () => void {
   let isEnded = false;
   let isRunning = false;
   let isDue = false;

@@ -53,7 +53,7 @@ export interface Folding<State> extends Pick<AnyDecider, "name" | "version"> {
 }
 
 /** What is kept of the command with the pending commit that came from it. */
-export interface CommandNote {
+export interface PendingCommand {
   /** The decider's name. */
   readonly decider: string;
   /** As it was handed over, as JSON. */
@@ -82,7 +82,7 @@ export function decideCommand<State, Command, Event extends DecidedEvent>(
 
 /** What a pending command is decided again on. */
 export interface Again {
-  readonly command?: CommandNote | undefined;
+  readonly command?: PendingCommand | undefined;
   /** What it was decided to before. */
   readonly events: readonly EventBody[];
   /** Confirmed, in version order: all of the stream. */

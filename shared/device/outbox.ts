@@ -23,7 +23,7 @@ import type { EventBody } from "../event/event.ts";
 import { conflictMessage, type ExpectedVersion, exactVersion } from "../expected-version.ts";
 import { toVersion, type Version } from "../order.ts";
 import type { StreamId } from "../stream-id.ts";
-import type { CommandNote } from "./decider.ts";
+import type { PendingCommand } from "./decider.ts";
 import type { Resolve } from "./resolution.ts";
 
 interface Entry {
@@ -33,7 +33,7 @@ interface Entry {
   readonly expectedVersion: ExpectedVersion;
   readonly events: readonly EventBody[];
   /** What the events were decided for. */
-  readonly command?: CommandNote | undefined;
+  readonly command?: PendingCommand | undefined;
 }
 
 export interface PendingEntry extends Entry {

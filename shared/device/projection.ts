@@ -13,7 +13,7 @@ import { sameJson } from "../json.ts";
 import { parseCount } from "../limits.ts";
 import { isOrdinal } from "../order.ts";
 import type { Scope } from "./replica.ts";
-import { isContinued } from "./same-copy.ts";
+import { isSameCopy } from "./same-copy.ts";
 
 /** Fields of a row by which rows can be found: they may hold a text or a number. */
 export type IndexField<Row> = {
@@ -67,7 +67,7 @@ export function foldFrom(folded: Folded, { log, resets, scope }: Pick<Folded, "l
 
 /** Rows of another copy of the log are of events that the device may hold no more. */
 export function isOfCopy(folded: Folded, { log, resets }: Pick<Folded, "log" | "resets">): boolean {
-  return folded.log === log && isContinued(folded, { resets });
+  return folded.log === log && isSameCopy(folded, { resets });
 }
 
 export interface FoldStart {

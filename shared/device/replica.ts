@@ -20,7 +20,7 @@ import { sameJson } from "../json.ts";
 import { categoryOf } from "../stream-id.ts";
 import type { FeedPage, FeedQuery } from "../wire/wire.ts";
 
-export interface History {
+export interface Replica {
   /** `device`: this store was never synced and orders its events itself. */
   readonly authority: "device" | "edge";
   /** The log's id; null before the first contact. */
@@ -36,11 +36,11 @@ export interface History {
   /** What is followed. */
   readonly scope: Scope;
   /** Parts of the scope that came to it later, and are yet to be filled in. */
-  readonly fills: readonly Fill[];
+  readonly backfills: readonly Backfill[];
 }
 
 /** A part of the store whose events up to `upTo` are fetched separately. */
-export interface Fill {
+export interface Backfill {
   readonly within: Scope;
   /** How far it has come. */
   readonly position: number;
@@ -51,36 +51,45 @@ export interface Fill {
 /** Categories and streams, by their names; null: everything. */
 export type Scope = readonly string[] | null;
 
-export const NEW_HISTORY: History = { authority: "device", log: null, position: 0, mark: null, head: 0, resets: 0, scope: null, fills: [] };
+export const NEW_REPLICA: Replica = {
+  authority: "device",
+  log: null,
+  position: 0,
+  mark: null,
+  head: 0,
+  resets: 0,
+  scope: null,
+  backfills: [],
+};
 
 /** What a page was asked for with. */
 export interface PageRequest {
   readonly after: number;
   readonly within: Scope;
   /** It fills in what came to the scope later, instead of continuing the feed. */
-  readonly isFill: boolean;
+  readonly isBackfill: boolean;
 }
 
 export type PageDecision =
   | { readonly kind: "stale" }
-  | { readonly kind: "apply"; readonly history: History; readonly events: readonly ConfirmedEvent[] };
+  | { readonly kind: "apply"; readonly replica: Replica; readonly events: readonly ConfirmedEvent[] };
 
 /** The next page that the device lacks. */
-export function nextPage({ position, scope, fills }: History): PageRequest {
-  const [fill] = fills;
-  if (fill === undefined) return { after: position, within: scope, isFill: false };
-  return { after: fill.position, within: fill.within, isFill: true };
+export function nextPage({ position, scope, backfills }: Replica): PageRequest {
+  const [backfill] = backfills;
+  if (backfill === undefined) return { after: position, within: scope, isBackfill: false };
+  return { after: backfill.position, within: backfill.within, isBackfill: true };
 }
 
 /** How that page is asked for at the edge. */
-export function pageQuery({ log, position, mark }: History, { after, within, isFill }: PageRequest, limit: number): FeedQuery {
+export function pageQuery({ log, position, mark }: Replica, { after, within, isBackfill }: PageRequest, limit: number): FeedQuery {
   return {
     after,
     limit,
     log: log ?? undefined,
     mark: (log && mark) ?? undefined,
     // What is filled in must be of the history that stands on the device already (invariant 10).
-    seen: isFill ? position : undefined,
+    seen: isBackfill ? position : undefined,
     // A scope that is longer than an address may be is applied on the device alone.
     within: within === null || within.join().length > LONGEST_SCOPE ? undefined : within,
   };
@@ -90,18 +99,18 @@ export function pageQuery({ log, position, mark }: History, { after, within, isF
 const LONGEST_SCOPE = 6000;
 
 /** @param history as it stands in the transaction that will write what is decided */
-export function decidePage(history: History, page: FeedPage, request: PageRequest): PageDecision {
-  const next = nextPage(history);
-  const isAsked = next.after === request.after && next.isFill === request.isFill && sameJson(next.within, request.within);
-  if (!isAsked || (history.log !== null && history.log !== page.log)) return { kind: "stale" };
+export function decidePage(replica: Replica, page: FeedPage, request: PageRequest): PageDecision {
+  const next = nextPage(replica);
+  const isAsked = next.after === request.after && next.isBackfill === request.isBackfill && sameJson(next.within, request.within);
+  if (!isAsked || (replica.log !== null && replica.log !== page.log)) return { kind: "stale" };
   const { log, position, head, mark = null } = page;
-  const [fill, ...rest] = history.fills;
-  const last = fill?.upTo ?? Number.POSITIVE_INFINITY;
+  const [backfill, ...rest] = replica.backfills;
+  const last = backfill?.upTo ?? Number.POSITIVE_INFINITY;
   const events = page.events.filter((event) => event.position <= last && isWithin(next.within, event.streamId));
-  const followed = { ...history, authority: "edge", head } as const;
-  if (fill === undefined) return { kind: "apply", history: { ...followed, log, position, mark }, events };
-  const fills = position >= fill.upTo ? rest : [{ ...fill, position }, ...rest];
-  return { kind: "apply", history: { ...followed, fills }, events };
+  const followed = { ...replica, authority: "edge", head } as const;
+  if (backfill === undefined) return { kind: "apply", replica: { ...followed, log, position, mark }, events };
+  const backfills = position >= backfill.upTo ? rest : [{ ...backfill, position }, ...rest];
+  return { kind: "apply", replica: { ...followed, backfills }, events };
 }
 
 export function isWithin(scope: Scope, streamId: string): boolean {

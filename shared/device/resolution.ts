@@ -9,7 +9,7 @@
 import type { EventBody } from "../event/event.ts";
 import type { ExpectedVersion } from "../expected-version.ts";
 import type { Version } from "../order.ts";
-import type { CommandNote } from "./decider.ts";
+import type { PendingCommand } from "./decider.ts";
 
 /** A pending commit and what stands against it. */
 export interface Contested<E> {
@@ -21,7 +21,7 @@ export interface Contested<E> {
   /** What others appended and a page has just brought, in version order. */
   readonly theirs: readonly E[];
   /** What the events were decided for; then `recorded` is all of the stream that is confirmed, in version order. */
-  readonly command?: CommandNote | undefined;
+  readonly command?: PendingCommand | undefined;
   readonly recorded: readonly E[];
   /** Pending events of the stream that stand before it. */
   readonly ahead: readonly (EventBody & { readonly version: Version })[];
@@ -50,7 +50,7 @@ export function byCommutation(
 }
 
 /** The last rule, also where no other is known: a command needs its decider, which a tab may have been opened without. */
-export function parkUndecided({ command }: { readonly command?: CommandNote | undefined }): Resolution {
+export function parkUndecided({ command }: { readonly command?: PendingCommand | undefined }): Resolution {
   return command === undefined
     ? { kind: "park" }
     : { kind: "park", why: `Open the store with the decider ${command.decider} to decide it again.` };

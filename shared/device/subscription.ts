@@ -34,12 +34,12 @@ import {
   waitAfter,
   waitLeft,
 } from "../subscription.ts";
-import { type History, NEW_HISTORY, type Scope } from "./replica.ts";
-import { isContinued } from "./same-copy.ts";
+import { NEW_REPLICA, type Replica, type Scope } from "./replica.ts";
+import { isSameCopy } from "./same-copy.ts";
 import { withScope } from "./scope.ts";
 
 /** An event that was refused too often. */
-export interface SetAside {
+export interface DeadLetter {
   readonly id: string;
   readonly streamId: string;
   readonly version: number;
@@ -66,7 +66,7 @@ export interface DeviceSubscription {
   readonly reason: string | null;
   /** The device's clock, before which nothing is handed over. */
   readonly notBefore: number;
-  readonly setAside: readonly SetAside[];
+  readonly deadLetters: readonly DeadLetter[];
   /** Ids of events that were set aside and are to be handed over again. */
   readonly replay: readonly string[];
   /** How often it was written. */
@@ -82,7 +82,7 @@ export interface Part {
   readonly progress: Progress;
 }
 
-export function begun({ resets, scope, position }: History, from: Beginning): DeviceSubscription {
+export function begun({ resets, scope, position }: Replica, from: Beginning): DeviceSubscription {
   const start = beginningOf(from, { since: position, head: position });
   return {
     resets,
@@ -92,7 +92,7 @@ export function begun({ resets, scope, position }: History, from: Beginning): De
     parts: [{ within: null, upTo: null, progress: startAt(start) }],
     reason: null,
     notBefore: 0,
-    setAside: [],
+    deadLetters: [],
     replay: [],
     writes: 0,
   };
@@ -100,7 +100,7 @@ export function begun({ resets, scope, position }: History, from: Beginning): De
 
 // The copy of the log.
 
-export type StandingIn =
+export type Resumption =
   /** It is not known yet. */
   | { readonly kind: "begins" }
   | { readonly kind: "goes-on"; readonly subscription: DeviceSubscription }
@@ -110,12 +110,12 @@ export type StandingIn =
   | { readonly kind: "compare"; readonly subscription: DeviceSubscription; readonly after: number; readonly upTo: number };
 
 /** @param subscription as it is kept; undefined before the first time */
-export function standingIn(subscription: DeviceSubscription | undefined, history: History): StandingIn {
-  if (history.fills.length > 0) return { kind: "fetching" };
+export function resumptionIn(subscription: DeviceSubscription | undefined, replica: Replica): Resumption {
+  if (replica.backfills.length > 0) return { kind: "fetching" };
   if (subscription === undefined) return { kind: "begins" };
-  if (isContinued(subscription, history)) return { kind: "goes-on", subscription: partsWithin(subscription, history) };
+  if (isSameCopy(subscription, replica)) return { kind: "goes-on", subscription: partsWithin(subscription, replica) };
   const { checkpoint } = feedOf(subscription).progress;
-  const isFetching = history.log === null || history.position < Math.min(checkpoint, history.head);
+  const isFetching = replica.log === null || replica.position < Math.min(checkpoint, replica.head);
   return isFetching ? { kind: "fetching" } : { kind: "compare", subscription, after: subscription.since, upTo: checkpoint };
 }
 
@@ -125,7 +125,7 @@ export function standingIn(subscription: DeviceSubscription | undefined, history
  *
  * @param held the digest of the events that were to be compared
  */
-export function continuedIn(subscription: DeviceSubscription, { position, resets }: History, held: string): DeviceSubscription | undefined {
+export function continuedIn(subscription: DeviceSubscription, { position, resets }: Replica, held: string): DeviceSubscription | undefined {
   if (held !== subscription.dealtWith) return undefined;
   const feed = feedOf(subscription);
   const progress = { ...feed.progress, checkpoint: Math.min(feed.progress.checkpoint, position) };
@@ -141,12 +141,12 @@ export function stoppedByHistory(subscription: DeviceSubscription): DeviceSubscr
 }
 
 /** What the device follows besides since then is handed over first, up to where the feed was handed over. */
-export function partsWithin(subscription: DeviceSubscription, history: History): DeviceSubscription {
-  if (sameJson(subscription.scope, history.scope)) return subscription;
+export function partsWithin(subscription: DeviceSubscription, replica: Replica): DeviceSubscription {
+  if (sameJson(subscription.scope, replica.scope)) return subscription;
   const feed = feedOf(subscription);
-  const { fills } = withScope({ ...NEW_HISTORY, scope: subscription.scope, position: feed.progress.checkpoint }, history.scope);
-  const added = fills.map(({ within, upTo }): Part => ({ within, without: subscription.scope, upTo, progress: startAt(0) }));
-  return { ...subscription, scope: history.scope, parts: [...subscription.parts.slice(0, -1), ...added, feed] };
+  const { backfills } = withScope({ ...NEW_REPLICA, scope: subscription.scope, position: feed.progress.checkpoint }, replica.scope);
+  const added = backfills.map(({ within, upTo }): Part => ({ within, without: subscription.scope, upTo, progress: startAt(0) }));
+  return { ...subscription, scope: replica.scope, parts: [...subscription.parts.slice(0, -1), ...added, feed] };
 }
 
 // What is next.
@@ -161,14 +161,14 @@ export type Due =
   | { readonly kind: "look"; readonly part: Part; readonly after: number; readonly upTo: number };
 
 /** @param now the device's clock, milliseconds */
-export function dueOf(subscription: DeviceSubscription, history: History, now: number, policy: SubscriptionPolicy): Due {
+export function dueOf(subscription: DeviceSubscription, replica: Replica, now: number, policy: SubscriptionPolicy): Due {
   const [id] = subscription.replay;
-  if (id !== undefined) return { kind: "replay", id, streamId: subscription.setAside.find((item) => item.id === id)?.streamId };
+  if (id !== undefined) return { kind: "replay", id, streamId: subscription.deadLetters.find((item) => item.id === id)?.streamId };
   const { part } = firstOf(subscription);
   if (part.progress.isStopped) return { kind: "nothing" };
   const milliseconds = waitLeft(subscription.notBefore, now, policy);
   if (milliseconds > 0) return { kind: "wait", milliseconds };
-  const upTo = Math.min(part.upTo ?? history.position, history.position);
+  const upTo = Math.min(part.upTo ?? replica.position, replica.position);
   return { kind: "look", part, after: part.progress.checkpoint, upTo };
 }
 
@@ -199,10 +199,10 @@ export function afterLook(subscription: DeviceSubscription, { event, end }: Foun
   switch (step.kind) {
     case "hand-over":
       return { kind: "hand-over" };
-    case "set-aside": {
-      const setAside = [...withoutOne(subscription.setAside, event.id), setAsideOf(event, subscription.reason, now)];
+    case "dead-letter": {
+      const deadLetters = [...withoutOne(subscription.deadLetters, event.id), deadLetterOf(event, subscription.reason, now)];
       const dealtWith = withEvent(subscription.dealtWith, event.id);
-      return { kind: "write", subscription: { ...proceeded(subscription, step.progress), setAside, dealtWith } };
+      return { kind: "write", subscription: { ...proceeded(subscription, step.progress), deadLetters, dealtWith } };
     }
     case "take-apart":
     case "stop":
@@ -227,8 +227,8 @@ export function afterHandOver(
   if (refusal === null) {
     const dealtWith = withEvent(subscription.dealtWith, event.id);
     // It may be in the list from before the subscription was begun anew.
-    const setAside = withoutOne(subscription.setAside, event.id);
-    return { ...proceeded(subscription, afterHandled(progress, batchOf(event))), reason: null, setAside, dealtWith };
+    const deadLetters = withoutOne(subscription.deadLetters, event.id);
+    return { ...proceeded(subscription, afterHandled(progress, batchOf(event))), reason: null, deadLetters, dealtWith };
   }
   const refused = afterRefused(progress, batchOf(event));
   return { ...proceeded(subscription, refused), reason: refusal, notBefore: now + waitAfter(refused, policy, random) };
@@ -237,8 +237,8 @@ export function afterHandOver(
 /** One that is refused once more stays in the list. @param subscription as it is now, whatever has become of it meanwhile */
 export function afterReplay(subscription: DeviceSubscription, id: string, refusal: string | null): DeviceSubscription {
   const replay = subscription.replay.filter((wanted) => wanted !== id);
-  const told = subscription.setAside.map((item) => (item.id === id ? { ...item, reason: refusal ?? item.reason } : item));
-  return written({ ...subscription, setAside: refusal === null ? withoutOne(told, id) : told, replay });
+  const told = subscription.deadLetters.map((item) => (item.id === id ? { ...item, reason: refusal ?? item.reason } : item));
+  return written({ ...subscription, deadLetters: refusal === null ? withoutOne(told, id) : told, replay });
 }
 
 /**
@@ -254,20 +254,20 @@ export function unlessOvertaken(next: DeviceSubscription, now: DeviceSubscriptio
 // What somebody asks of it.
 
 /** Has what was set aside handed over again: all of it, or the events of these ids. */
-export function askedToReplay(subscription: DeviceSubscription, ids?: readonly string[]): DeviceSubscription {
-  const replay = subscription.setAside.map(({ id }) => id).filter((id) => ids?.includes(id) ?? true);
+export function afterReplayRequest(subscription: DeviceSubscription, ids?: readonly string[]): DeviceSubscription {
+  const replay = subscription.deadLetters.map(({ id }) => id).filter((id) => ids?.includes(id) ?? true);
   return written({ ...subscription, replay });
 }
 
 /** Has it go on where it stopped, or at once where it waits. */
-export function askedToResume(subscription: DeviceSubscription): DeviceSubscription {
+export function afterResume(subscription: DeviceSubscription): DeviceSubscription {
   const parts = subscription.parts.map((part) => ({ ...part, progress: resumed(part.progress) }));
   return written({ ...subscription, notBefore: 0, parts });
 }
 
 /** Has it begin anew in the history that the device follows now; what was set aside stays in the list. */
-export function askedToBegin({ setAside, writes }: DeviceSubscription, history: History, from: Beginning): DeviceSubscription {
-  return written({ ...begun(history, from), setAside, writes });
+export function afterReset({ deadLetters, writes }: DeviceSubscription, replica: Replica, from: Beginning): DeviceSubscription {
+  return written({ ...begun(replica, from), deadLetters, writes });
 }
 
 function written(subscription: DeviceSubscription): DeviceSubscription {
@@ -297,10 +297,10 @@ function batchOf({ position }: Handed): { readonly count: number; readonly upTo:
   return { count: 1, upTo: position };
 }
 
-function withoutOne(setAside: readonly SetAside[], id: string): readonly SetAside[] {
-  return setAside.some((item) => item.id === id) ? setAside.filter((item) => item.id !== id) : setAside;
+function withoutOne(deadLetters: readonly DeadLetter[], id: string): readonly DeadLetter[] {
+  return deadLetters.some((item) => item.id === id) ? deadLetters.filter((item) => item.id !== id) : deadLetters;
 }
 
-function setAsideOf({ id, streamId, version, position }: Handed, reason: string | null, now: number): SetAside {
+function deadLetterOf({ id, streamId, version, position }: Handed, reason: string | null, now: number): DeadLetter {
   return { id, streamId, version, position, reason: reason ?? "", at: new Date(now).toISOString() };
 }

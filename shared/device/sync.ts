@@ -44,7 +44,7 @@ import { type HeadwaterError, LogMismatchError, remedyOf, UnavailableError } fro
 import type { FeedPage, FeedQuery, PushAnswer } from "../wire/wire.ts";
 import type { PendingEntry } from "./outbox.ts";
 import { judgePush, nextPush, type PushBounds, type Refused, rejection } from "./push.ts";
-import { type History, nextPage, type PageRequest, pageQuery } from "./replica.ts";
+import { nextPage, type PageRequest, pageQuery, type Replica } from "./replica.ts";
 
 export interface SyncSettings {
   /** Whether it works by itself, or only for those who ask. */
@@ -55,7 +55,7 @@ export interface SyncSettings {
   /** Milliseconds after which the feed is asked again where nothing else has asked. */
   readonly pollEvery: number;
   /** Whether there may be a live connection, on which the edge tells of what is new. */
-  readonly live: boolean;
+  readonly feedSocket: boolean;
 }
 
 /** How the edge is, as far as the last answer told. */
@@ -68,7 +68,7 @@ export type Trouble = "offline" | "unauthorized" | "diverged";
 
 export type PullLane =
   | { readonly kind: "resting" }
-  | { readonly kind: "asking"; readonly request: number; readonly covers: number; readonly page: PageRequest }
+  | { readonly kind: "requesting"; readonly request: number; readonly covers: number; readonly page: PageRequest }
   | { readonly kind: "listening"; readonly request: number; readonly covers: number; readonly page: PageRequest }
   | { readonly kind: "applying"; readonly request: number; readonly covers: number }
   | { readonly kind: "backing-off"; readonly error: HeadwaterError };
@@ -100,7 +100,7 @@ export interface Awaited {
 }
 
 /** Someone waits for everything to be in step, as of then. */
-export interface Ask {
+export interface SyncCall {
   readonly number: number;
   readonly pull: number;
   readonly push: number;
@@ -109,7 +109,7 @@ export interface Ask {
 export interface SyncState {
   readonly settings: SyncSettings;
   /** As storage has it. */
-  readonly history: History;
+  readonly replica: Replica;
   readonly link: Link;
   readonly pull: PullLane;
   readonly push: PushLane;
@@ -119,20 +119,20 @@ export interface SyncState {
   /** By `seq`, those that have waited longest first. */
   readonly awaited: ReadonlyMap<number, Awaited>;
   /** Streams whose commit the edge failed at again and again: passed over for a while. */
-  readonly setAside: ReadonlySet<string>;
+  readonly deferred: ReadonlySet<string>;
   /** They are to be tried again, when everything else was sent. */
-  readonly isAsideDue: boolean;
+  readonly isDeferredDue: boolean;
   /** Commits of a push at most, and events of a page: halved while too much is too much. */
   readonly pushCommits: number;
   readonly pageEvents: number;
   /** In a row: pulls that failed, pushes that failed, times that a stream was set aside, looks that did not bring the oldest awaited. */
   readonly failures: number;
   readonly strikes: number;
-  readonly asides: number;
+  readonly deferrals: number;
   readonly lags: number;
   readonly isLagTimed: boolean;
-  readonly asks: readonly Ask[];
-  readonly asked: number;
+  readonly calls: readonly SyncCall[];
+  readonly lastCall: number;
   readonly requests: number;
 }
 
@@ -149,13 +149,13 @@ export interface Unsent {
   readonly size: number;
 }
 
-export type Timer = "pull" | "push" | "aside" | "poll" | "lag";
+export type Timer = "pull" | "push" | "deferred" | "poll" | "lag";
 
 export type SyncInput =
   /** Something was added to the outbox, by any tab. */
   | { readonly kind: "appended" }
   /** Someone waits until all is in step. */
-  | { readonly kind: "asked" }
+  | { readonly kind: "called" }
   /** The network may be back, the page is looked at again, there is a new token. */
   | { readonly kind: "woken" }
   | { readonly kind: "timer"; readonly timer: Timer }
@@ -165,12 +165,12 @@ export type SyncInput =
   | {
       readonly kind: "page-applied";
       readonly request: number;
-      readonly history: History;
+      readonly replica: Replica;
       readonly left: readonly number[];
       readonly changed: readonly number[];
     }
   /** Storage stands elsewhere than the page was asked for from. */
-  | { readonly kind: "page-stale"; readonly request: number; readonly history: History }
+  | { readonly kind: "page-stale"; readonly request: number; readonly replica: Replica }
   /** @param isEnd nothing stands behind the last of them */
   | { readonly kind: "outbox-read"; readonly request: number; readonly unsent: readonly Unsent[]; readonly isEnd: boolean }
   | { readonly kind: "push-answered"; readonly request: number; readonly answer: PushAnswer }
@@ -178,20 +178,20 @@ export type SyncInput =
   | { readonly kind: "refusals-recorded"; readonly request: number; readonly left: readonly number[] }
   | { readonly kind: "storage-failed"; readonly request: number; readonly error: HeadwaterError }
   /** The device follows more of the store, or less. */
-  | { readonly kind: "scope-changed"; readonly history: History };
+  | { readonly kind: "scope-changed"; readonly replica: Replica };
 
 export type SyncEffect =
   | { readonly kind: "pull"; readonly request: number; readonly query: FeedQuery }
   | { readonly kind: "listen"; readonly request: number; readonly query: FeedQuery }
-  | { readonly kind: "apply"; readonly request: number; readonly page: FeedPage; readonly asked: PageRequest }
+  | { readonly kind: "apply"; readonly request: number; readonly page: FeedPage; readonly pageRequest: PageRequest }
   | { readonly kind: "read-outbox"; readonly request: number; readonly after: number }
-  | { readonly kind: "push"; readonly request: number; readonly batch: readonly PendingEntry[]; readonly history: History }
+  | { readonly kind: "push"; readonly request: number; readonly batch: readonly PendingEntry[]; readonly replica: Replica }
   | { readonly kind: "record"; readonly request: number; readonly refused: readonly Refused[] }
   /** Takes the place of a wait with the same name. */
   | { readonly kind: "wait"; readonly timer: Timer; readonly milliseconds: number }
   /** Everyone who asked up to this number has what they asked for. */
-  | { readonly kind: "settled"; readonly asked: number }
-  | { readonly kind: "failed"; readonly asked: number; readonly error: HeadwaterError };
+  | { readonly kind: "settled"; readonly upToCall: number }
+  | { readonly kind: "failed"; readonly upToCall: number; readonly error: HeadwaterError };
 
 export interface Step {
   readonly state: SyncState;
@@ -201,7 +201,7 @@ export interface Step {
 /** Waits for a log to bring what its streams took, in milliseconds: each is twice as long, and after some everything is sent again. */
 const FIRST_LAG = 20;
 /** Where the edge tells by itself, most often it has told by then. */
-const LIVE_LAG = 500;
+const SOCKET_LAG = 500;
 const LONGEST_LAG = 60_000;
 const LAGS = 8;
 /** How often the same push may fail for no known reason before less is sent. */
@@ -215,28 +215,28 @@ const BACKOFFS: Readonly<Record<Trouble, Backoff>> = {
 };
 
 /** A tab begins to lead. What another one had under way shows as duplicates. */
-export function startSync(settings: SyncSettings, history: History): SyncState {
+export function startSync(settings: SyncSettings, replica: Replica): SyncState {
   const wanted = { pull: settings.automatic ? 1 : 0, push: settings.automatic ? 1 : 0 };
   return {
     settings,
-    history,
+    replica,
     link: { kind: "connecting" },
     pull: { kind: "resting" },
     push: { kind: "resting" },
     wanted,
     done: { pull: 0, push: 0 },
     awaited: new Map(),
-    setAside: new Set(),
-    isAsideDue: false,
+    deferred: new Set(),
+    isDeferredDue: false,
     pushCommits: settings.push.commits,
     pageEvents: settings.pageEvents,
     failures: 0,
     strikes: 0,
-    asides: 0,
+    deferrals: 0,
     lags: 0,
     isLagTimed: false,
-    asks: [],
-    asked: 0,
+    calls: [],
+    lastCall: 0,
     requests: 0,
   };
 }
@@ -269,32 +269,32 @@ function take(step: Draft, input: SyncInput): void {
   switch (input.kind) {
     case "appended":
       return wantPush(step);
-    case "asked":
+    case "called":
       wantPull(step);
       wantPush(step);
-      state.asks = [...state.asks, { number: ++state.asked, ...state.wanted }];
+      state.calls = [...state.calls, { number: ++state.lastCall, ...state.wanted }];
       return retry(step);
     case "woken":
       wantPull(step);
       wantPush(step);
       return retry(step);
     case "scope-changed":
-      state.history = input.history;
+      state.replica = input.replica;
       return wantPull(step);
     case "timer":
       return onTimer(step, input.timer);
     case "page-received":
-      if (isPulls && (pull.kind === "asking" || pull.kind === "listening")) onPage(step, pull, input.page);
+      if (isPulls && (pull.kind === "requesting" || pull.kind === "listening")) onPage(step, pull, input.page);
       return;
     case "pull-failed":
-      if (isPulls && pull.kind === "asking") onPullFailed(step, input.error);
+      if (isPulls && pull.kind === "requesting") onPullFailed(step, input.error);
       return;
     case "page-applied":
       if (isPulls && pull.kind === "applying") onApplied(step, pull.covers, input);
       return;
     case "page-stale":
       if (!isPulls || pull.kind !== "applying") return;
-      state.history = input.history;
+      state.replica = input.replica;
       state.pull = RESTING;
       return;
     case "outbox-read":
@@ -323,14 +323,14 @@ const RESTING = { kind: "resting" } as const;
 
 function startPull(step: Draft): void {
   const { state } = step;
-  const { pull, link, wanted, done, history, settings } = state;
+  const { pull, link, wanted, done, replica, settings } = state;
   const isInStep = done.pull >= wanted.pull;
-  if (link.kind === "down" || !isActive(state) || (isInStep && !settings.live)) return;
+  if (link.kind === "down" || !isActive(state) || (isInStep && !settings.feedSocket)) return;
   if (pull.kind !== "resting" && (pull.kind !== "listening" || isInStep)) return;
-  const page = nextPage(history);
+  const page = nextPage(replica);
   const request = ++state.requests;
-  state.pull = { kind: isInStep ? "listening" : "asking", request, covers: wanted.pull, page };
-  step.effects.push({ kind: isInStep ? "listen" : "pull", request, query: pageQuery(history, page, state.pageEvents) });
+  state.pull = { kind: isInStep ? "listening" : "requesting", request, covers: wanted.pull, page };
+  step.effects.push({ kind: isInStep ? "listen" : "pull", request, query: pageQuery(replica, page, state.pageEvents) });
 }
 
 function startPush(step: Draft): void {
@@ -346,29 +346,29 @@ function watchLag(step: Draft): void {
   if (awaited.size === 0 || state.isLagTimed || push.kind === "sending" || !isActive(state)) return;
   if ((pull.kind !== "resting" && pull.kind !== "listening") || link.kind === "down" || done.pull < wanted.pull) return;
   state.isLagTimed = true;
-  wait(step, "lag", Math.min(LONGEST_LAG, (pull.kind === "listening" ? LIVE_LAG : FIRST_LAG) * 2 ** lags));
+  wait(step, "lag", Math.min(LONGEST_LAG, (pull.kind === "listening" ? SOCKET_LAG : FIRST_LAG) * 2 ** lags));
 }
 
 /** Tells those who waited for what is now done. */
 function settle({ state, effects }: Draft): void {
-  const { asks, done, awaited, setAside } = state;
-  if (awaited.size > 0 || setAside.size > 0) return;
-  const settled = asks.filter((ask) => ask.pull <= done.pull && ask.push <= done.push).at(-1);
+  const { calls, done, awaited, deferred } = state;
+  if (awaited.size > 0 || deferred.size > 0) return;
+  const settled = calls.filter((call) => call.pull <= done.pull && call.push <= done.push).at(-1);
   if (settled === undefined) return;
-  state.asks = asks.filter((ask) => ask.number > settled.number);
-  effects.push({ kind: "settled", asked: settled.number });
+  state.calls = calls.filter((call) => call.number > settled.number);
+  effects.push({ kind: "settled", upToCall: settled.number });
 }
 
 /** A store that syncs only when asked does so as long as someone waits. */
-function isActive({ settings, asks }: SyncState): boolean {
-  return settings.automatic || asks.length > 0;
+function isActive({ settings, calls }: SyncState): boolean {
+  return settings.automatic || calls.length > 0;
 }
 
 /** At once, whatever is being waited for. */
 function retry(step: Draft): void {
   onTimer(step, "pull");
   onTimer(step, "push");
-  onTimer(step, "aside");
+  onTimer(step, "deferred");
 }
 
 function onTimer(step: Draft, timer: Timer): void {
@@ -381,9 +381,9 @@ function onTimer(step: Draft, timer: Timer): void {
     case "push":
       if (state.push.kind === "backing-off") state.push = RESTING;
       return;
-    case "aside":
-      if (state.setAside.size === 0) return;
-      state.isAsideDue = true;
+    case "deferred":
+      if (state.deferred.size === 0) return;
+      state.isDeferredDue = true;
       return wantPush(step);
     case "poll":
       // The outbox too: that another tab has appended may never have been told.
@@ -408,28 +408,32 @@ function onLag(step: Draft): void {
   fail(step, new UnavailableError("The feed lags."));
 }
 
-function onPage(step: Draft, { request, covers, page: asked }: PullLane & { kind: "asking" | "listening" }, page: FeedPage): void {
+function onPage(
+  step: Draft,
+  { request, covers, page: pageRequest }: PullLane & { kind: "requesting" | "listening" },
+  page: FeedPage,
+): void {
   const { state } = step;
-  const { log } = state.history;
+  const { log } = state.replica;
   // The edge compares where it is told; an answer is compared all the same, before anything of it is kept.
   if (log !== null && log !== page.log) return onPullFailed(step, new LogMismatchError(undefined, { log: page.log }));
-  if (page.position < asked.after || (page.position === asked.after && page.position < page.head)) {
+  if (page.position < pageRequest.after || (page.position === pageRequest.after && page.position < page.head)) {
     return onPullFailed(step, new UnavailableError("The feed leads nowhere."));
   }
   state.link = { kind: "open" };
   state.failures = 0;
   state.pull = { kind: "applying", request, covers };
-  step.effects.push({ kind: "apply", request, page, asked });
+  step.effects.push({ kind: "apply", request, page, pageRequest });
 }
 
-function onApplied(step: Draft, covers: number, { history, left, changed }: SyncInput & { kind: "page-applied" }): void {
+function onApplied(step: Draft, covers: number, { replica, left, changed }: SyncInput & { kind: "page-applied" }): void {
   const { state } = step;
   const { settings, push } = state;
-  state.history = history;
+  state.replica = replica;
   state.failures = 0;
   state.pull = RESTING;
   state.pageEvents = Math.min(settings.pageEvents, state.pageEvents * 2);
-  if (history.fills.length === 0 && history.position >= history.head) {
+  if (replica.backfills.length === 0 && replica.position >= replica.head) {
     state.done.pull = covers;
     if (settings.automatic) wait(step, "poll", settings.pollEvery);
   }
@@ -442,7 +446,7 @@ function onApplied(step: Draft, covers: number, { history, left, changed }: Sync
   if (!isMoved) return;
   readAnew(step);
   // What has moved, or stood behind it, may be what somebody waits for.
-  state.asks = state.asks.map((ask) => ({ ...ask, push: state.wanted.push }));
+  state.calls = state.calls.map((call) => ({ ...call, push: state.wanted.push }));
 }
 
 function onPullFailed(step: Draft, error: HeadwaterError): void {
@@ -471,22 +475,22 @@ interface Place {
 /** @param isEnd nothing stands behind the last of them */
 function onRead(step: Draft, { covers, after }: Place, unsent: readonly Unsent[], isEnd: boolean): void {
   const { state } = step;
-  const { awaited, setAside, settings, pushCommits } = state;
+  const { awaited, deferred, settings, pushCommits } = state;
   if (state.link.kind !== "open") {
     state.push = RESTING;
     return;
   }
   // Invariant A.
-  const blocked = new Set(setAside);
+  const blocked = new Set(deferred);
   for (const { kind, streamId } of awaited.values()) if (kind === "contested") blocked.add(streamId);
   const sendable = unsent.filter(({ entry }) => !awaited.has(entry.seq) && !blocked.has(entry.streamId));
   const items = nextPush(sendable, { ...settings.push, commits: pushCommits });
   if (items.length > 0) return send(step, covers, items, sendable.slice(items.length));
   if (!isEnd) return read(step, covers, unsent.at(-1)?.entry.seq ?? after);
-  if (state.isAsideDue) return takeBack(step, covers);
+  if (state.isDeferredDue) return takeBack(step, covers);
   state.push = RESTING;
   state.done.push = covers;
-  if (setAside.size === 0) state.asides = 0;
+  if (deferred.size === 0) state.deferrals = 0;
   if (awaited.size === 0) state.lags = 0;
   // One look for all that was sent: asking after each push would make many small pages. Who listens is told.
   else if (state.pull.kind !== "listening") wantPull(step);
@@ -495,8 +499,8 @@ function onRead(step: Draft, { covers, after }: Place, unsent: readonly Unsent[]
 /** One commit at a time, until one is taken; and last, or who asks for it again and again would have nothing else sent. */
 function takeBack(step: Draft, covers: number): void {
   const { state } = step;
-  state.setAside = new Set();
-  state.isAsideDue = false;
+  state.deferred = new Set();
+  state.isDeferredDue = false;
   state.pushCommits = 1;
   read(step, covers, 0);
 }
@@ -506,14 +510,14 @@ function send(step: Draft, covers: number, items: readonly Unsent[], rest: reado
   const request = ++state.requests;
   const batch = items.map(({ entry }) => entry);
   state.push = { kind: "sending", request, covers, batch, rest, touched: new Set(), isOvertaken: false };
-  step.effects.push({ kind: "push", request, batch, history: state.history });
+  step.effects.push({ kind: "push", request, batch, replica: state.replica });
 }
 
 function onAnswer(step: Draft, { batch, covers, rest, request, touched, isOvertaken }: Sending, answer: PushAnswer): void {
   const { state } = step;
-  const { settings, history } = state;
+  const { settings, replica } = state;
   // Invariant 10. What another log's streams took is awaited in vain, so it is not noted as taken.
-  if (history.log !== null && answer.log !== null && history.log !== answer.log) {
+  if (replica.log !== null && answer.log !== null && replica.log !== answer.log) {
     return backOffPush(step, new LogMismatchError(undefined, { log: answer.log }));
   }
   const { taken, contested, refused } = judgePush(batch, answer.results);
@@ -564,8 +568,8 @@ function onStrike(step: Draft, batch: readonly PendingEntry[], first: PendingEnt
   if (batch.length > 1) {
     if (isOut) state.pushCommits = Math.ceil(batch.length / 2);
   } else if (isOut || state.pushCommits === 1) {
-    state.setAside = new Set([...state.setAside, first.streamId]);
-    pause(step, "aside", "unauthorized", ++state.asides, error);
+    state.deferred = new Set([...state.deferred, first.streamId]);
+    pause(step, "deferred", "unauthorized", ++state.deferrals, error);
   }
   backOffPush(step, error);
 }
@@ -591,9 +595,9 @@ function pause(step: Draft, timer: Timer, trouble: Trouble, failures: number, { 
 
 /** Everyone who waits is told; what goes on by itself goes on. */
 function fail({ state, effects }: Draft, error: HeadwaterError): void {
-  if (state.asks.length === 0) return;
-  state.asks = [];
-  effects.push({ kind: "failed", asked: state.asked, error });
+  if (state.calls.length === 0) return;
+  state.calls = [];
+  effects.push({ kind: "failed", upToCall: state.lastCall, error });
 }
 
 function read(step: Draft, covers: number, after: number): void {
@@ -635,18 +639,18 @@ function wait({ effects }: Draft, timer: Timer, milliseconds: number): void {
   effects.push({ kind: "wait", timer, milliseconds });
 }
 
-export interface Standing {
-  readonly connection: "connecting" | "live" | Trouble;
+export interface LinkStatus {
+  readonly connection: "connecting" | "online" | Trouble;
   /** What stands in the way, where something does. */
   readonly problem: HeadwaterError | null;
 }
 
 /** How the device stands to its edge, for people. */
-export function standingOf({ link, pull, push }: SyncState): Standing {
+export function linkStatusOf({ link, pull, push }: SyncState): LinkStatus {
   if (link.kind === "down") return { connection: link.trouble, problem: link.error };
   const problem = pull.kind === "backing-off" ? pull.error : null;
   if (push.kind === "backing-off") return { connection: push.trouble, problem: problem ?? push.error };
-  return { connection: link.kind === "open" ? "live" : "connecting", problem };
+  return { connection: link.kind === "open" ? "online" : "connecting", problem };
 }
 
 function troubleOf({ code }: HeadwaterError): Trouble {

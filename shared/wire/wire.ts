@@ -105,10 +105,10 @@ export const feedPage = {
  *
  * The address says what is filtered by; a pull, where the reader stands.
  */
-export const liveMessage = { pull: "unknown?", auth: "unknown?" } as const;
+export const socketMessage = { pull: "unknown?", auth: "unknown?" } as const;
 
 /** As in a query of the feed. */
-export const livePull = {
+export const socketPull = {
   after: "whole number?",
   limit: "whole number?",
   log: "string?",
@@ -117,7 +117,7 @@ export const livePull = {
   within: "unknown?",
 } as const;
 
-export const liveAuth = { token: "string" } as const;
+export const socketAuth = { token: "string" } as const;
 
 /** `GET /v1/{store}/health` */
 export const storeHealth = {
@@ -149,7 +149,7 @@ export const subscriptionStatus = {
   /** Why it was refused, or why the subscription stopped. */
   error: "string|null",
   /** How many events are set aside. */
-  setAside: "whole number",
+  deadLetters: "whole number",
 } as const;
 
 /** `GET /v1/{store}/subscriptions` */
@@ -159,7 +159,7 @@ export const subscriptionList = { subscriptions: [subscriptionStatus] } as const
 export const subscriptionDetail = {
   subscription: subscriptionStatus,
   /** In the order of their positions. */
-  setAside: [
+  deadLetters: [
     {
       id: "string",
       streamId: "string",

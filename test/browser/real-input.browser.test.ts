@@ -32,7 +32,7 @@ for (const file of ["permits", "tickets"] as const) {
 
     network.down = false;
     await a.sync();
-    expect(a.status).toMatchObject({ connection: "live", pending: 0, conflicts: 0, head: lines.length });
+    expect(a.status).toMatchObject({ connection: "online", pending: 0, conflicts: 0, head: lines.length });
 
     const b = await openStore({ name: `B-${file}`, sync: { url } });
     await b.sync();

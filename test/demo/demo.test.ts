@@ -65,7 +65,7 @@ async function openDevice(url: string, device: string): Promise<Page> {
     throw error;
   });
   await page.goto(`${url}/?device=${device}`);
-  await expect.poll(() => page.textContent("#connection"), { timeout: 20_000 }).toBe("live");
+  await expect.poll(() => page.textContent("#connection"), { timeout: 20_000 }).toBe("online");
   return page;
 }
 

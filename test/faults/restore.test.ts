@@ -66,7 +66,7 @@ for (const fault of ["wiped", "rolled back, and grown since past where the devic
     expect(await device.evaluate(() => window.device.exported())).toEqual({ confirmed: 3, pending: 2, parked: 0 });
 
     await device.evaluate(() => window.device.reset());
-    await expect.poll(() => connection(device), { timeout: 20_000 }).toBe("live");
+    await expect.poll(() => connection(device), { timeout: 20_000 }).toBe("online");
     await settled(device);
     const after = await dumpOf(device, ["Note-1", "Note-2", "Other-1"]);
     expect(after.parked.map(({ events }) => (events[0]?.data as { commit: string } | undefined)?.commit)).toEqual([

@@ -40,7 +40,7 @@ async function openTab(): Promise<{ page: Page; proxy: TcpProxy; session: CDPSes
 /** The first tab of a device leads. */
 async function twoTabs() {
   const leader = await openTab();
-  await expect.poll(async () => (await statusOf(leader.page)).connection).toBe("live");
+  await expect.poll(async () => (await statusOf(leader.page)).connection).toBe("online");
   return { leader, other: await openTab() };
 }
 
@@ -102,7 +102,9 @@ test("leader frozen: another takes over within 20 seconds; thawed in the middle 
   await freeze(leader.session);
   await connectStore({ url }).appendToStream("Note-1", [{ type: "Marked", data: { commit: "elsewhere", n: 0, of: 1 } }]);
   await append(other.page, "other");
-  await expect.poll(async () => statusOf(other.page), { timeout: 20_000, interval: 100 }).toMatchObject({ connection: "live", pending: 0 });
+  await expect
+    .poll(async () => statusOf(other.page), { timeout: 20_000, interval: 100 })
+    .toMatchObject({ connection: "online", pending: 0 });
   await expectInStep(other.page);
   leader.proxy.heal();
   await thaw(leader.session);

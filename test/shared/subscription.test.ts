@@ -23,7 +23,7 @@ import {
 } from "../../shared/subscription.ts";
 import { SEED } from "../support/seed.ts";
 
-const POLICY: SubscriptionPolicy = { ...DEFAULT_POLICY, batchSize: 10, retries: 4, onFailure: "set-aside", setAsideInARow: 3 };
+const POLICY: SubscriptionPolicy = { ...DEFAULT_POLICY, batchSize: 10, retries: 4, onFailure: "dead-letter", maxConsecutiveDeadLetters: 3 };
 
 function refusedTimes(progress: Progress, times: number, batch?: Batch): Progress {
   return Array.from({ length: times }).reduce<Progress>((last) => afterRefused(last, batch), progress);
@@ -54,7 +54,7 @@ describe("what becomes of events that are refused", () => {
     const one = { count: 1, upTo: 5 };
     expect(nextStep(refusedTimes(startAt(4), 4, one), POLICY, one)).toEqual({ kind: "hand-over" });
     expect(nextStep(refusedTimes(startAt(4), 5, one), POLICY, one)).toMatchObject({
-      kind: "set-aside",
+      kind: "dead-letter",
       progress: { checkpoint: 5, failures: 0, inARow: 1, isStopped: false },
     });
   });
@@ -74,14 +74,14 @@ describe("what becomes of events that are refused", () => {
     for (let position = 1; position <= 3; position++) {
       const one = { count: 1, upTo: position };
       const step = nextStep(refusedTimes(progress, 5, one), POLICY, one);
-      if (step.kind !== "set-aside") throw new Error(step.kind);
+      if (step.kind !== "dead-letter") throw new Error(step.kind);
       progress = step.progress;
     }
     const one = { count: 1, upTo: 4 };
     expect(nextStep(refusedTimes(progress, 5, one), POLICY, one).kind).toBe("stop");
     const between = afterHandled(progress, one);
     const next = { count: 1, upTo: 5 };
-    expect(nextStep(refusedTimes(between, 5, next), POLICY, next).kind).toBe("set-aside");
+    expect(nextStep(refusedTimes(between, 5, next), POLICY, next).kind).toBe("dead-letter");
   });
 
   test("one whose handler was killed each time is given up too", () => {
@@ -91,7 +91,7 @@ describe("what becomes of events that are refused", () => {
     const step = nextStep(killed, POLICY, one);
     if (step.kind !== "take-apart") throw new Error(step.kind);
     expect(nextStep(step.progress, POLICY, one).kind).toBe("hand-over");
-    expect(nextStep(refusedTimes(step.progress, 5), POLICY, one).kind).toBe("set-aside");
+    expect(nextStep(refusedTimes(step.progress, 5), POLICY, one).kind).toBe("dead-letter");
   });
 
   test("one that was refused with others alone is not given up where it comes by itself the next time", () => {
@@ -104,7 +104,7 @@ describe("what becomes of events that are refused", () => {
     const policy = { ...POLICY, retries: 0 };
     expect(nextStep(afterRefused(startAt(0)), policy, { count: 2, upTo: 2 }).kind).toBe("take-apart");
     const one = { count: 1, upTo: 1 };
-    expect(nextStep(afterRefused(startAt(0), one), policy, one).kind).toBe("set-aside");
+    expect(nextStep(afterRefused(startAt(0), one), policy, one).kind).toBe("dead-letter");
   });
 
   test("waits grow up to a bound, and are spread", () => {
@@ -133,8 +133,8 @@ const world: fc.Arbitrary<World> = fc.record({
   policy: fc.record({
     batchSize: fc.integer({ min: 1, max: 8 }),
     retries: fc.nat(5),
-    onFailure: fc.constantFrom("set-aside", "stop"),
-    setAsideInARow: fc.nat(4),
+    onFailure: fc.constantFrom("dead-letter", "stop"),
+    maxConsecutiveDeadLetters: fc.nat(4),
     backoff: fc.constant(DEFAULT_POLICY.backoff),
   }),
   resumes: fc.nat(3),
@@ -194,10 +194,10 @@ function run({ events, kills, policy, resumes }: World): Told {
       decided = nextStep(after, policy, batch);
       expect(waitAfter(after, policy, 0.5)).toBeGreaterThan(0);
     }
-    if (decided.kind === "set-aside") {
+    if (decided.kind === "dead-letter") {
       // 7a: by itself. A kill counts too, though nobody saw which event it was.
       if (kills.size === 0) expect(alone.get(positions[0] ?? 0)).toBeGreaterThanOrEqual(1);
-      expect(policy.onFailure).toBe("set-aside");
+      expect(policy.onFailure).toBe("dead-letter");
       told.aside.push(...positions);
     }
     write(decided.kind === "hand-over" ? after : decided.progress);
@@ -265,7 +265,7 @@ test.each([
   [{ batchSize: 1001 }, "mailer.batchSize"],
   [{ retries: -1 }, "mailer.retries"],
   [{ onFailure: "skip" }, "mailer.onFailure"],
-  [{ setAsideInARow: 0.5 }, "mailer.setAsideInARow"],
+  [{ maxConsecutiveDeadLetters: 0.5 }, "mailer.setAsideInARow"],
 ])("a policy that is none is refused by its part: %j", (given, field) => {
   const refusal = expect.objectContaining({ field });
   expect(() => completePolicy(given as object, "mailer")).toThrow(refusal);

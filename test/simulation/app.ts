@@ -118,7 +118,7 @@ export class App {
   #ask(commit: Commit, isToBeRemembered = true): void {
     const { name: device } = this.#device;
     const { rules } = this.#ground;
-    this.#ground.observe({ kind: "asked", device, commit });
+    this.#ground.observe({ kind: "called", device, commit });
     if (isToBeRemembered && !this.#memory.commits.includes(commit)) this.#memory.commits.push(commit);
     const { scope } = this.#tab;
     if (scope === null || rules.isWithin(scope, commit.streamId)) return this.#append(commit);

@@ -30,8 +30,8 @@ function machine(tamper: (state: SyncState, input: SyncInput, go: (input: SyncIn
 const SUBSCRIBED: NonNullable<Params["edgeSubscription"]> = {
   batchSize: 4,
   retries: 1,
-  onFailure: "set-aside",
-  setAsideInARow: 4,
+  onFailure: "dead-letter",
+  maxConsecutiveDeadLetters: 4,
   backoff: { first: 2000, longest: 20_000 },
 };
 
@@ -46,9 +46,9 @@ const {
   foldRows,
   afterHandOver,
   afterLook,
-  standingIn,
+  resumptionIn,
   continuedIn,
-  begunAnew,
+  emptyReplica,
   nextStep,
   movedTo,
 } = RULES;
@@ -58,8 +58,8 @@ function* twice<E>(events: Iterable<E>): Iterable<E> {
 }
 
 /** Whatever the device's cursor says by now. */
-const wherever: Rules["decidePage"] = (history, page, asked) =>
-  decidePage({ ...history, ...(asked.isFill ? {} : { position: asked.after, fills: [], scope: asked.within }) }, page, asked);
+const wherever: Rules["decidePage"] = (replica, page, asked) =>
+  decidePage({ ...replica, ...(asked.isBackfill ? {} : { position: asked.after, backfills: [], scope: asked.within }) }, page, asked);
 
 export const BUGS: readonly Bug[] = [
   {
@@ -94,9 +94,9 @@ export const BUGS: readonly Bug[] = [
   {
     name: "the cursor moves before the events are written",
     rules: {
-      pageTransactions: (history, events) => [
-        { history, events: [] },
-        { history, events },
+      pageTransactions: (replica, events) => [
+        { replica, events: [] },
+        { replica, events },
       ],
     },
     within: 300,
@@ -113,9 +113,9 @@ export const BUGS: readonly Bug[] = [
   {
     name: "a device does not keep which log it follows",
     rules: {
-      decidePage: (history, page, asked) => {
-        const decision = decidePage({ ...history, log: null }, page, asked);
-        return decision.kind === "stale" ? decision : { ...decision, history: { ...decision.history, log: null } };
+      decidePage: (replica, page, asked) => {
+        const decision = decidePage({ ...replica, log: null }, page, asked);
+        return decision.kind === "stale" ? decision : { ...decision, replica: { ...decision.replica, log: null } };
       },
     },
     world: { faults: { "wipe-store": 1, "wipe-log": 1 } },
@@ -125,9 +125,9 @@ export const BUGS: readonly Bug[] = [
   {
     name: "marks are not kept, so that a restored log passes for the one that was followed",
     rules: {
-      decidePage: (history, page, asked) => {
-        const decision = decidePage(history, page, asked);
-        return decision.kind === "stale" ? decision : { ...decision, history: { ...decision.history, mark: null } };
+      decidePage: (replica, page, asked) => {
+        const decision = decidePage(replica, page, asked);
+        return decision.kind === "stale" ? decision : { ...decision, replica: { ...decision.replica, mark: null } };
       },
     },
     world: { actions: 120, faults: { "restore-store": 1, delay: 0.5 } },
@@ -253,7 +253,7 @@ export const BUGS: readonly Bug[] = [
   },
   {
     name: "nothing is filled in where the scope widens",
-    rules: { withScope: (history, scope) => ({ ...withScope(history, scope), fills: [] }) },
+    rules: { withScope: (replica, scope) => ({ ...withScope(replica, scope), backfills: [] }) },
     within: 300,
     by: "2 dense",
   },
@@ -385,14 +385,14 @@ export const BUGS: readonly Bug[] = [
   },
   {
     name: "rows are not built anew where the filter is widened",
-    rules: { foldFrom: (folded, history) => foldFrom(folded, folded.log === null ? history : { ...history, scope: folded.scope }) },
+    rules: { foldFrom: (folded, replica) => foldFrom(folded, folded.log === null ? replica : { ...replica, scope: folded.scope }) },
     world: { scope: "changing" },
     within: 300,
     by: "projections",
   },
   {
     name: "rows are folded from the beginning over those that stand there",
-    rules: { foldFrom: (folded, history) => ({ ...foldFrom(folded, history), isAnew: folded.log !== history.log }) },
+    rules: { foldFrom: (folded, replica) => ({ ...foldFrom(folded, replica), isAnew: folded.log !== replica.log }) },
     world: { scope: "changing" },
     within: 300,
     by: "projections",
@@ -410,7 +410,7 @@ export const BUGS: readonly Bug[] = [
       afterLook: (subscription, found, now, policy) => {
         const step = afterLook(subscription, found, now, policy);
         if (step.kind !== "write") return step;
-        return { ...step, subscription: { ...step.subscription, setAside: subscription.setAside } };
+        return { ...step, subscription: { ...step.subscription, deadLetters: subscription.deadLetters } };
       },
     },
     world: { scope: "all" },
@@ -426,14 +426,14 @@ export const BUGS: readonly Bug[] = [
   },
   {
     name: "a subscription goes on in another history as if it was its own",
-    rules: { continuedIn: (facts, history) => continuedIn(facts, history, facts.dealtWith) },
+    rules: { continuedIn: (facts, replica) => continuedIn(facts, replica, facts.dealtWith) },
     world: { scope: "all", tabs: 1, faults: { "wipe-store": 1 } },
     within: 300,
     by: "7 subscription",
   },
   {
     name: "what a wider filter brings is not handed over",
-    rules: { standingIn: (subscription, history) => standingIn(subscription && { ...subscription, scope: history.scope }, history) },
+    rules: { resumptionIn: (subscription, replica) => resumptionIn(subscription && { ...subscription, scope: replica.scope }, replica) },
     world: { scope: "changing", actions: 120 },
     within: 300,
     by: "7 subscription",
@@ -441,8 +441,8 @@ export const BUGS: readonly Bug[] = [
   {
     name: "a page that is missing after a reset passes for a part without events",
     rules: {
-      isContinued: () => true,
-      standingIn: (subscription, history) => standingIn(subscription && { ...subscription, resets: history.resets }, history),
+      isSameCopy: () => true,
+      resumptionIn: (subscription, replica) => resumptionIn(subscription && { ...subscription, resets: replica.resets }, replica),
     },
     world: { scope: "all", actions: 120, faults: { reset: 1 } },
     within: 300,
@@ -453,13 +453,13 @@ export const BUGS: readonly Bug[] = [
     rules: {
       afterLook: (subscription, found, now, policy) => {
         const step = afterLook(subscription, found, now, policy);
-        const isAside = step.kind === "write" && step.subscription.setAside !== subscription.setAside;
+        const isAside = step.kind === "write" && step.subscription.deadLetters !== subscription.deadLetters;
         if (!isAside) return step;
-        const setAside = [...subscription.setAside, ...step.subscription.setAside.slice(-1)];
-        return { ...step, subscription: { ...step.subscription, setAside } };
+        const deadLetters = [...subscription.deadLetters, ...step.subscription.deadLetters.slice(-1)];
+        return { ...step, subscription: { ...step.subscription, deadLetters } };
       },
     },
-    world: { scope: "all", actions: 120, onFailure: "set-aside" },
+    world: { scope: "all", actions: 120, onFailure: "dead-letter" },
     within: 300,
     by: "7 subscription",
   },
@@ -476,7 +476,7 @@ export const BUGS: readonly Bug[] = [
       nextStep: (progress, policy, batch) => {
         const step = nextStep(progress, policy, batch);
         if (step.kind !== "take-apart") return step;
-        return { kind: "set-aside", progress: { ...progress, checkpoint: batch.upTo, failures: 0 } };
+        return { kind: "dead-letter", progress: { ...progress, checkpoint: batch.upTo, failures: 0 } };
       },
     },
     world: { edgeSubscription: SUBSCRIBED },
@@ -558,7 +558,7 @@ export const BUGS: readonly Bug[] = [
   },
   {
     name: "a reset is not counted",
-    rules: { begunAnew: (history) => ({ ...begunAnew(history), resets: history.resets }) },
+    rules: { emptyReplica: (replica) => ({ ...emptyReplica(replica), resets: replica.resets }) },
     world: { scope: "all", tabs: 1, faults: { "restore-store": 1 } },
     within: 300,
     by: "projections",
@@ -585,7 +585,7 @@ export const BUGS: readonly Bug[] = [
   },
   {
     name: "a stream that was set aside stays there",
-    rules: machine((state, input, go) => (input.kind === "timer" && input.timer === "aside" ? { state, effects: [] } : go(input))),
+    rules: machine((state, input, go) => (input.kind === "timer" && input.timer === "deferred" ? { state, effects: [] } : go(input))),
     world: { faults: { overload: 1, "lose-answer": 0.6 } },
     within: 300,
     by: "convergence in time",

@@ -223,9 +223,9 @@ export class Subscribed {
     if (standing === undefined) return;
     const { ground, store, policy, log } = this.#parts;
     const { checkpoint: position, isStopped } = standing.progress;
-    const setAside = [...list.values()].map(({ id }) => id);
+    const deadLetters = [...list.values()].map(({ id }) => id);
     const { events } = log();
     const { onFailure } = policy;
-    ground.observe({ kind: "edge-subscription", store, position, isStopped, retryAt: standing.retryAt, setAside, onFailure, events });
+    ground.observe({ kind: "edge-subscription", store, position, isStopped, retryAt: standing.retryAt, deadLetters, onFailure, events });
   }
 }

@@ -1,6 +1,6 @@
 /** A subscription of one store at the edge, as `worker/subscription/subscription-object.ts` has it: all work is done by its alarm. */
 import { backoff } from "../../shared/backoff.ts";
-import { type LogEnd, type Looked, lookedOf, type Standing, standingAt } from "../../shared/edge/subscription.ts";
+import { type EdgeSubscription, type LogEnd, type Looked, lookedOf, subscriptionAt } from "../../shared/edge/subscription.ts";
 import { LogMismatchError, PositionAheadError } from "../../shared/errors.ts";
 import type { ConfirmedEvent } from "../../shared/event/event.ts";
 import { beginningOf, type SubscriptionPolicy } from "../../shared/subscription.ts";
@@ -10,7 +10,7 @@ import type { Handler } from "./edge-handler.ts";
 import { type Ground, timeAt } from "./ground.ts";
 import { SUBSCRIBED } from "./models/ledger.ts";
 
-export interface SetAside {
+export interface DeadLetter {
   readonly id: string;
   readonly position: number;
   readonly error: string;
@@ -19,9 +19,9 @@ export interface SetAside {
 
 /** What it has stored. */
 export interface SubscriptionData {
-  standing: Standing | undefined;
+  standing: EdgeSubscription | undefined;
   /** What was set aside, by position. */
-  readonly list: Map<number, SetAside>;
+  readonly list: Map<number, DeadLetter>;
   /** Positions that are to be tried again, and whether the handler has them. */
   readonly due: Map<number, "wanted" | "handed-over">;
 }
@@ -138,15 +138,15 @@ export class SubscriptionInstance {
     this.#parts.arm(this.#now());
   }
 
-  #begin({ log, head }: LogEnd): Standing {
+  #begin({ log, head }: LogEnd): EdgeSubscription {
     const { data } = this.#parts;
     if (data.standing !== undefined) return data.standing;
-    const standing = standingAt(log, beginningOf("beginning", { since: 0, head }));
+    const standing = subscriptionAt(log, beginningOf("beginning", { since: 0, head }));
     this.#write(standing);
     return standing;
   }
 
-  #lookedOf(standing: Standing): Looked {
+  #lookedOf(standing: EdgeSubscription): Looked {
     return lookedOf(standing, this.#looked);
   }
 
@@ -166,7 +166,7 @@ export class SubscriptionInstance {
     });
   }
 
-  #tried(event: SetAside, error: string | null): void {
+  #tried(event: DeadLetter, error: string | null): void {
     const { data } = this.#parts;
     data.due.delete(event.position);
     const listed = this.#rules().afterReplay(event, error, timeAt(this.#now()));
@@ -175,7 +175,7 @@ export class SubscriptionInstance {
     this.#show();
   }
 
-  #tryAgain({ id, position }: SetAside, done: (error: string | null) => void): void {
+  #tryAgain({ id, position }: DeadLetter, done: (error: string | null) => void): void {
     const { standing } = this.#parts.data;
     if (standing === undefined) return;
     this.#readLog({ after: position - 1, limit: 1, log: standing.log }, (read) => {
@@ -196,7 +196,7 @@ export class SubscriptionInstance {
     this.#advance(standing);
   }
 
-  #advance(standing: Standing): void {
+  #advance(standing: EdgeSubscription): void {
     this.#heard = 0;
     this.#read(standing, this.#rules().sizeOfBatch(standing.progress, this.#parts.policy), (read) => {
       if (read === undefined) return this.#fail();
@@ -220,15 +220,15 @@ export class SubscriptionInstance {
     });
   }
 
-  #handOver(standing: Standing, page: FeedPage, events: readonly ConfirmedEvent[], goOn: () => void): void {
+  #handOver(standing: EdgeSubscription, page: FeedPage, events: readonly ConfirmedEvent[], goOn: () => void): void {
     const { policy, ground, data } = this.#parts;
     const { rules } = ground;
     const mark = page.mark ?? null;
     const batch = { count: page.events.length, upTo: page.position };
-    const settle = (refused: Standing) => {
+    const settle = (refused: EdgeSubscription) => {
       const step = rules.nextStep(refused.progress, policy, batch);
       const next = rules.settled(refused, step, policy, { mark, now: this.#now(), random: ground.random.next() });
-      if (step.kind === "set-aside") {
+      if (step.kind === "dead-letter") {
         for (const { id, position } of page.events) {
           data.list.set(position, { id, position, error: refused.error ?? "killed", at: timeAt(this.#now()) });
         }
@@ -271,7 +271,7 @@ export class SubscriptionInstance {
   }
 
   /** A page behind what was looked at. */
-  #read(standing: Standing, limit: number, done: (read: Asked) => void): void {
+  #read(standing: EdgeSubscription, limit: number, done: (read: Asked) => void): void {
     this.#readLog({ within: SUBSCRIBED, limit, ...this.#rules().readBehind(standing, this.#lookedOf(standing)) }, done);
   }
 
@@ -308,7 +308,7 @@ export class SubscriptionInstance {
   }
 
   /** @param events of the log that it was read from */
-  #write(standing: Standing, events?: readonly ConfirmedEvent[]): void {
+  #write(standing: EdgeSubscription, events?: readonly ConfirmedEvent[]): void {
     this.#parts.data.standing = standing;
     this.#show(events);
   }
@@ -324,7 +324,7 @@ export class SubscriptionInstance {
       position: progress.checkpoint,
       isStopped: progress.isStopped,
       retryAt,
-      setAside: [...data.list.values()].map(({ id }) => id),
+      deadLetters: [...data.list.values()].map(({ id }) => id),
       onFailure: policy.onFailure,
       events,
     });

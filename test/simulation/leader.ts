@@ -1,8 +1,8 @@
 /** The tab that syncs: performs the effects of the machine in `shared/device/sync.ts`, and tells it what came of them. */
 import { unreachable } from "../../shared/assert.ts";
 import type { PendingEntry } from "../../shared/device/outbox.ts";
-import type { History } from "../../shared/device/replica.ts";
-import { type SyncEffect, type SyncInput, type SyncState, standingOf, startSync, type Timer } from "../../shared/device/sync.ts";
+import type { Replica } from "../../shared/device/replica.ts";
+import { linkStatusOf, type SyncEffect, type SyncInput, type SyncState, startSync, type Timer } from "../../shared/device/sync.ts";
 import type { FeedPage, FeedQuery, PushAnswer } from "../../shared/wire/wire.ts";
 import type { Answer } from "./answers.ts";
 import type { Tab } from "./tab.ts";
@@ -19,9 +19,9 @@ export class Leader {
   #state: SyncState;
   readonly #timers = new Map<Timer, object>();
   /** Who asked, by the machine's number. */
-  #asks: { readonly number: number; readonly ask: string }[] = [];
+  #calls: { readonly number: number; readonly ask: string }[] = [];
 
-  constructor(tab: Tab, term: number, history: History) {
+  constructor(tab: Tab, term: number, replica: Replica) {
     const { params } = tab.ground;
     this.#tab = tab;
     this.term = term;
@@ -31,14 +31,14 @@ export class Leader {
         pageEvents: params.pageEvents,
         push: { commits: params.pushCommits, streams: params.pushStreams, size: 1_000_000 },
         pollEvery: params.pollEvery,
-        live: params.isLive && params.isAutomatic,
+        feedSocket: params.isLive && params.isAutomatic,
       },
-      history,
+      replica,
     );
   }
 
   get connection(): string {
-    return standingOf(this.#state).connection;
+    return linkStatusOf(this.#state).connection;
   }
 
   start(): void {
@@ -46,17 +46,17 @@ export class Leader {
   }
 
   ask(ask: string): void {
-    if (this.#asks.some((known) => known.ask === ask)) return;
-    this.#asks.push({ number: this.#state.asked + 1, ask });
-    this.take({ kind: "asked" });
+    if (this.#calls.some((known) => known.ask === ask)) return;
+    this.#calls.push({ number: this.#state.lastCall + 1, ask });
+    this.take({ kind: "called" });
   }
 
   rescope(): void {
     const { device } = this.#tab;
     device.read(
       this.#tab,
-      (content) => content.get("history"),
-      (history) => this.take({ kind: "scope-changed", history }),
+      (content) => content.get("replica"),
+      (replica) => this.take({ kind: "scope-changed", replica }),
     );
   }
 
@@ -86,9 +86,9 @@ export class Leader {
       case "wait":
         return this.#wait(effect.timer, effect.milliseconds);
       case "settled":
-        return this.#tell(effect.asked, { value: null });
+        return this.#tell(effect.upToCall, { value: null });
       case "failed":
-        return this.#tell(effect.asked, effect);
+        return this.#tell(effect.upToCall, effect);
       default:
         return unreachable(effect);
     }
@@ -125,14 +125,14 @@ export class Leader {
     );
   }
 
-  #push({ request, batch, history }: SyncEffect & { kind: "push" }): void {
+  #push({ request, batch, replica }: SyncEffect & { kind: "push" }): void {
     const { device, edge, network, ground } = this.#tab;
     const commits = batch.map((entry) => ({
       streamId: entry.streamId,
       expectedVersion: entry.expectedVersion,
       events: ground.rules.sentEvents(entry),
     }));
-    const { log, position, mark } = history;
+    const { log, position, mark } = replica;
     const body = { commits, log: log ?? undefined, position: log === null ? undefined : position, mark: mark ?? undefined };
     network.request<PushAnswer>(
       device,
@@ -163,13 +163,13 @@ export class Leader {
     );
   }
 
-  #apply({ request, page, asked }: SyncEffect & { kind: "apply" }): void {
+  #apply({ request, page, pageRequest }: SyncEffect & { kind: "apply" }): void {
     const { device, ground } = this.#tab;
     device.write(
       this.#tab,
       ground.rules.pageDurability(ground.params),
       (content) => {
-        const outcome = decide(content, this.term, page, asked, ground.rules);
+        const outcome = decide(content, this.term, page, pageRequest, ground.rules);
         if (outcome.kind !== "write") return outcome;
         const [first, ...rest] = outcome.writes;
         const written = first === undefined ? undefined : writePage(content, first, ground.rules, device.resolve);
@@ -179,7 +179,7 @@ export class Leader {
         if ("error" in answer) return this.take({ kind: "storage-failed", request, error: answer.error });
         const { value } = answer;
         if (value.kind === "fenced") return this.#tab.fenced(this);
-        if (value.kind === "stale") return this.take({ kind: "page-stale", request, history: value.history });
+        if (value.kind === "stale") return this.take({ kind: "page-stale", request, replica: value.replica });
         for (const write of value.rest)
           device.write(
             this.#tab,
@@ -189,11 +189,11 @@ export class Leader {
             touched,
           );
         if (value.written === undefined) return;
-        const { history, left, changed, parked } = value.written;
+        const { replica, left, changed, parked } = value.written;
         ground.count("commits settled, parked or let go of by a page", left.length);
         ground.count("conflicts found by a page", parked);
         ground.count("conflicts that the feed has ended", -parked);
-        this.take({ kind: "page-applied", request, history, left, changed });
+        this.take({ kind: "page-applied", request, replica, left, changed });
       },
       (value) => (value.kind === "written" ? (value.written?.streams ?? []) : []),
     );
@@ -214,7 +214,7 @@ export class Leader {
   /** What is sent has to come back: a tab that knew of another scope may have appended outside of the one that the device has. */
   #follow(streamIds: readonly string[]): void {
     const { device, ground } = this.#tab;
-    const isOutside = (streamId: string) => !ground.rules.isWithin(device.content.get("history").scope, streamId);
+    const isOutside = (streamId: string) => !ground.rules.isWithin(device.content.get("replica").scope, streamId);
     const outside = streamIds.filter(isOutside);
     if (outside.length === 0 || !ground.rules.followsWhatIsSent()) return;
     device.write(
@@ -222,10 +222,10 @@ export class Leader {
       "relaxed",
       (content) => {
         for (const streamId of outside) bringIntoScope(content, streamId, ground.rules);
-        return content.get("history");
+        return content.get("replica");
       },
       (answer) => {
-        if ("value" in answer) this.take({ kind: "scope-changed", history: answer.value });
+        if ("value" in answer) this.take({ kind: "scope-changed", replica: answer.value });
       },
     );
   }
@@ -255,8 +255,8 @@ export class Leader {
   }
 
   #tell(asked: number, answer: Answer<null>): void {
-    const told = this.#asks.filter(({ number }) => number <= asked);
-    this.#asks = this.#asks.filter(({ number }) => number > asked);
+    const told = this.#calls.filter(({ number }) => number <= asked);
+    this.#calls = this.#calls.filter(({ number }) => number > asked);
     for (const { ask } of told) this.#tab.answered(ask, answer);
   }
 }

@@ -72,7 +72,7 @@ export function paramsOf(seed: number): Params {
     isLive: new Random(seed, "live").chance(0.5),
     hasTenant: random.chance(0.4),
     hasStock: new Random(seed, "stock").chance(0.4),
-    onFailure: new Random(seed, "subscription").chance(0.3) ? "stop" : "set-aside",
+    onFailure: new Random(seed, "subscription").chance(0.3) ? "stop" : "dead-letter",
     edgeSubscription: subscription(new Random(seed, "edge subscription")),
     faults: strengths(random),
   };
@@ -83,8 +83,8 @@ function subscription(random: Random): SubscriptionPolicy | undefined {
   return {
     batchSize: random.between(2, 8),
     retries: random.between(0, 4),
-    onFailure: random.chance(0.7) ? "set-aside" : "stop",
-    setAsideInARow: random.between(1, 5),
+    onFailure: random.chance(0.7) ? "dead-letter" : "stop",
+    maxConsecutiveDeadLetters: random.between(1, 5),
     backoff: { first: 2000, longest: 20_000 },
   };
 }

@@ -8,11 +8,11 @@ import { isAbandoned, mayWrite, nextTerm } from "../../shared/device/leadership.
 import { arrivedAfterAll, type PendingEntry, parkFrom, reconcile, supersede } from "../../shared/device/outbox.ts";
 import { detach, rebaseParked } from "../../shared/device/parked.ts";
 import { foldFrom, foldRows } from "../../shared/device/projection.ts";
-import { decidePage, type History, isWithin } from "../../shared/device/replica.ts";
-import { begunAnew, isContinued } from "../../shared/device/same-copy.ts";
+import { decidePage, isWithin, type Replica } from "../../shared/device/replica.ts";
+import { emptyReplica, isSameCopy } from "../../shared/device/same-copy.ts";
 import { withScope } from "../../shared/device/scope.ts";
 import { isUsable, isWorthTaking } from "../../shared/device/snapshot.ts";
-import { afterHandOver, afterLook, continuedIn, dueOf, standingIn, unlessOvertaken } from "../../shared/device/subscription.ts";
+import { afterHandOver, afterLook, continuedIn, dueOf, resumptionIn, unlessOvertaken } from "../../shared/device/subscription.ts";
 import { advance, type Unsent } from "../../shared/device/sync.ts";
 import { decidePublication } from "../../shared/edge/publication.ts";
 import {
@@ -23,12 +23,12 @@ import {
   afterRefusal,
   afterReplay,
   afterResume,
+  type EdgeSubscription,
   hasMore,
   isWorthWriting,
   listKept,
   movedTo,
   readBehind,
-  type Standing,
   settled,
   waitsUntil,
   wakeTime,
@@ -38,7 +38,7 @@ import { nextMark } from "../../shared/mark.ts";
 import { nextStep, sizeOfBatch } from "../../shared/subscription.ts";
 import { alarmDelay } from "../../worker/objects/alarm-delay.ts";
 import type { HeldToken } from "./checkers/observation.ts";
-import type { SetAside as SetAsideAtEdge } from "./edge-subscription.ts";
+import type { DeadLetter as EdgeDeadLetter } from "./edge-subscription.ts";
 import type { RowWrite } from "./models/projector.ts";
 import type { Snapshot } from "./models/snapshots.ts";
 import type { Params } from "./params.ts";
@@ -72,7 +72,7 @@ export const RULES = {
   pageDurability: ({ rule, hasStock }: Pick<Params, "rule" | "hasStock">): Durability =>
     rule === "replace" || rule === "mixed" || hasStock ? "strict" : "relaxed",
   /** What of a page is written in one transaction after the other: all of it in one. */
-  pageTransactions: (history: History, events: readonly ConfirmedEvent[]): readonly PageWrite[] => [{ history, events }],
+  pageTransactions: (replica: Replica, events: readonly ConfirmedEvent[]): readonly PageWrite[] => [{ replica, events }],
   /** What a push holds of an entry. */
   sentEvents: ({ events }: PendingEntry) => events,
   /** Which entries leave the outbox when a push is answered: none before the feed brings them. */
@@ -103,15 +103,15 @@ export const RULES = {
   /** What of a page of rows is written in one transaction after the other: all of it in one. */
   rowWrites: (write: RowWrite): readonly RowWrite[] => [write],
   nextStep,
-  standingIn,
+  resumptionIn,
   dueOf,
   afterLook,
   afterHandOver,
   unlessOvertaken,
   /** Whether a subscription's events are handled before its checkpoint is written. */
   subscriptionHandlesFirst: () => true,
-  isContinued,
-  begunAnew,
+  isSameCopy,
+  emptyReplica,
   /** Whether what rows are folded from is on the disk before them. */
   flushesBeforeRows: () => true,
   continuedIn,
@@ -124,18 +124,18 @@ export const RULES = {
   readBehind,
   hasMore,
   /** Worlds are small: a position stands for many. */
-  isWorthWriting: (standing: Standing, position: number): boolean =>
+  isWorthWriting: (standing: EdgeSubscription, position: number): boolean =>
     isWorthWriting(standing, standing.progress.checkpoint + (position - standing.progress.checkpoint) * 100),
-  afterLooked: afterLooked<Standing>,
-  afterBatch: afterBatch<Standing>,
-  afterRefusal: afterRefusal<Standing>,
-  afterKill: afterKill<Standing>,
-  afterOtherLog: afterOtherLog<Standing>,
-  afterResume: afterResume<Standing>,
-  settled: settled<Standing>,
-  movedTo: movedTo<Standing>,
+  afterLooked: afterLooked<EdgeSubscription>,
+  afterBatch: afterBatch<EdgeSubscription>,
+  afterRefusal: afterRefusal<EdgeSubscription>,
+  afterKill: afterKill<EdgeSubscription>,
+  afterOtherLog: afterOtherLog<EdgeSubscription>,
+  afterResume: afterResume<EdgeSubscription>,
+  settled: settled<EdgeSubscription>,
+  movedTo: movedTo<EdgeSubscription>,
   listKept,
-  afterReplay: afterReplay<SetAsideAtEdge>,
+  afterReplay: afterReplay<EdgeDeadLetter>,
   /** Whether the handler was given one of these again, and has never answered. */
   isReplaying: (due: readonly (string | undefined)[]) => due.includes("handed-over"),
   /** Whether a batch is handled before the checkpoint is written behind it. */
@@ -169,7 +169,7 @@ type Base = Pick<Snapshot, "state" | "version">;
 type Snapshots = ReadonlyMap<string, Snapshot>;
 
 export interface PageWrite {
-  readonly history: History;
+  readonly replica: Replica;
   readonly events: readonly ConfirmedEvent[];
 }
 

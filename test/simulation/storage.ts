@@ -13,7 +13,7 @@
 
 import { type Lease, NO_LEASE } from "../../shared/device/leadership.ts";
 import { lastVersionOf, type ParkedEntry, type PendingEntry } from "../../shared/device/outbox.ts";
-import { type History, NEW_HISTORY } from "../../shared/device/replica.ts";
+import { NEW_REPLICA, type Replica } from "../../shared/device/replica.ts";
 import type { DeviceSubscription } from "../../shared/device/subscription.ts";
 import type { ConfirmedEvent } from "../../shared/event/event.ts";
 import { NO_STREAM, toVersion, type Version } from "../../shared/order.ts";
@@ -23,7 +23,7 @@ import type { Random } from "./random.ts";
 export type Durability = "strict" | "relaxed";
 
 interface Fields {
-  history: History;
+  replica: Replica;
   lease: Lease;
   /** In the order of `seq`. */
   outbox: readonly PendingEntry[];
@@ -46,7 +46,7 @@ type Undo = () => void;
 /** What is stored, as a transaction sees and changes it. */
 export class Content {
   readonly #fields: Fields = {
-    history: { ...NEW_HISTORY, authority: "edge" },
+    replica: { ...NEW_REPLICA, authority: "edge" },
     lease: NO_LEASE,
     outbox: [],
     parked: [],

@@ -19,7 +19,7 @@ export type Hint =
   | { readonly kind: "scope" }
   | { readonly kind: "reset" }
   /** To the leader: bring everything in step. Told again until it is answered. */
-  | { readonly kind: "asked"; readonly ask: string }
+  | { readonly kind: "called"; readonly ask: string }
   | { readonly kind: "heard"; readonly ask: string }
   | { readonly kind: "answered"; readonly ask: string; readonly answer: Answer<null> };
 
@@ -45,7 +45,7 @@ export class Tab {
   #backlog: (() => void)[] = [];
   #watch = NOTHING_SEEN;
   #isTakingTerm = false;
-  #asks = 0;
+  #calls = 0;
   /** What `sync()` was called for in this tab, and how often each was told. */
   readonly #asked = new Map<string, { readonly done: Reply<null>; told: number }>();
 
@@ -55,7 +55,7 @@ export class Tab {
     this.ground = parts.ground;
     this.network = parts.network;
     this.edge = parts.edge;
-    this.scope = device.content.get("history").scope;
+    this.scope = device.content.get("replica").scope;
   }
 
   open(): void {
@@ -115,7 +115,7 @@ export class Tab {
         (content) => {
           const lease = this.ground.rules.nextTerm(content.get("lease"));
           content.set("lease", lease);
-          return { term: lease.term, history: content.get("history") };
+          return { term: lease.term, replica: content.get("replica") };
         },
         (answer) => {
           if (!this.device.lock.isHeldBy(this)) {
@@ -126,7 +126,7 @@ export class Tab {
           this.#isTakingTerm = false;
           this.ground.count("takeovers");
           this.ground.tell(() => `${this.name}: leads, term ${answer.value.term}`);
-          this.leader = new Leader(this, answer.value.term, answer.value.history);
+          this.leader = new Leader(this, answer.value.term, answer.value.replica);
           this.leader.start();
           for (const ask of this.#asked.keys()) this.leader?.ask(ask);
         },
@@ -196,12 +196,12 @@ export class Tab {
       case "appended":
         return this.leader?.take({ kind: "appended" });
       case "scope":
-        this.scope = this.device.content.get("history").scope;
+        this.scope = this.device.content.get("replica").scope;
         return this.leader?.rescope();
       case "reset":
         if (this.leader !== undefined) this.fenced(this.leader);
         return;
-      case "asked":
+      case "called":
         if (this.leader === undefined) return;
         this.device.tell(this, { kind: "heard", ask: hint.ask });
         return this.leader.ask(hint.ask);
@@ -216,7 +216,7 @@ export class Tab {
 
   /** The app's `sync()`. */
   sync(done: Reply<null>): void {
-    const ask = `${this.name}/${++this.#asks}`;
+    const ask = `${this.name}/${++this.#calls}`;
     this.#asked.set(ask, { done, told: 0 });
     if (this.leader === undefined) this.#askLeader(ask);
     else this.leader.ask(ask);
@@ -226,7 +226,7 @@ export class Tab {
     const waiting = this.#asked.get(ask);
     if (waiting === undefined) return;
     const told = ++waiting.told;
-    this.device.tell(this, { kind: "asked", ask });
+    this.device.tell(this, { kind: "called", ask });
     this.later(UNHEARD, () => {
       if (this.#asked.get(ask)?.told === told && this.leader === undefined && !this.device.lock.isHeldBy(this))
         this.device.lock.steal(this);

@@ -1,9 +1,9 @@
 /** What a device does in one transaction each, as `client/` has it. */
 import type { AppendDecision, RecordedBody } from "../../shared/append.ts";
-import type { CommandNote } from "../../shared/device/decider.ts";
+import type { PendingCommand } from "../../shared/device/decider.ts";
 import type { OutboxEntry, ParkedEntry, PendingEntry } from "../../shared/device/outbox.ts";
 import type { Refused } from "../../shared/device/push.ts";
-import type { History, PageRequest, Scope } from "../../shared/device/replica.ts";
+import type { PageRequest, Replica, Scope } from "../../shared/device/replica.ts";
 import type { Resolve } from "../../shared/device/resolution.ts";
 import { EventIdReusedError, InvalidRequestError } from "../../shared/errors.ts";
 import type { Commit } from "../../shared/event/commit.ts";
@@ -13,7 +13,7 @@ import type { FeedPage } from "../../shared/wire/wire.ts";
 import type { PageWrite, Rules } from "./rules.ts";
 import type { Content } from "./storage.ts";
 
-export function append(content: Content, commit: Commit, rules: Rules, command?: CommandNote): AppendDecision {
+export function append(content: Content, commit: Commit, rules: Rules, command?: PendingCommand): AppendDecision {
   const { streamId } = commit;
   const facts = { version: content.version(streamId), recorded: recordedBodies(content, commit) };
   const decision = rules.appendOnDevice(facts, commit);
@@ -50,27 +50,27 @@ function recordedBodies(content: Content, { streamId, events }: Pick<Commit, "st
 
 /** A stream outside of the scope that the app appends to is followed from now on. */
 export function bringIntoScope(content: Content, streamId: string, rules: Rules): void {
-  const history = content.get("history");
-  const { scope } = history;
+  const replica = content.get("replica");
+  const { scope } = replica;
   if (scope === null || rules.isWithin(scope, streamId)) return;
-  content.set("history", rules.withScope(history, [...scope, streamId]));
+  content.set("replica", rules.withScope(replica, [...scope, streamId]));
 }
 
 export type PageOutcome =
   | { readonly kind: "fenced" }
-  | { readonly kind: "stale"; readonly history: History }
+  | { readonly kind: "stale"; readonly replica: Replica }
   | { readonly kind: "write"; readonly writes: readonly PageWrite[] };
 
 export function decide(content: Content, term: number, page: FeedPage, asked: PageRequest, rules: Rules): PageOutcome {
   if (!rules.mayWrite(content.get("lease"), term)) return { kind: "fenced" };
-  const history = content.get("history");
-  const decision = rules.decidePage(history, page, asked);
-  if (decision.kind === "stale") return { kind: "stale", history };
-  return { kind: "write", writes: rules.pageTransactions(decision.history, decision.events) };
+  const replica = content.get("replica");
+  const decision = rules.decidePage(replica, page, asked);
+  if (decision.kind === "stale") return { kind: "stale", replica };
+  return { kind: "write", writes: rules.pageTransactions(decision.replica, decision.events) };
 }
 
 export interface Written {
-  readonly history: History;
+  readonly replica: Replica;
   readonly left: readonly number[];
   readonly changed: readonly number[];
   readonly parked: number;
@@ -78,9 +78,9 @@ export interface Written {
   readonly streams: ReadonlySet<string>;
 }
 
-export function writePage(content: Content, { history, events }: PageWrite, rules: Rules, resolve: Resolve<ConfirmedEvent>): Written {
+export function writePage(content: Content, { replica, events }: PageWrite, rules: Rules, resolve: Resolve<ConfirmedEvent>): Written {
   for (const event of events) content.addConfirmed(event);
-  content.set("history", history);
+  content.set("replica", replica);
   const left: number[] = [];
   const changed: number[] = [];
   const before = content.get("parked").length;
@@ -97,7 +97,7 @@ export function writePage(content: Content, { history, events }: PageWrite, rule
     replace(content, gone, reconciled.changed);
     if (gone.length + reconciled.changed.length > 0) streams.add(streamId);
   }
-  return { history, left, changed, parked: content.get("parked").length - before, streams };
+  return { replica, left, changed, parked: content.get("parked").length - before, streams };
 }
 
 function endParked(content: Content, streamId: string, arrived: readonly ConfirmedEvent[], rules: Rules): boolean {
@@ -190,7 +190,7 @@ export function reset(content: Content, rules: Rules): void {
     detached.filter((entry) => entry.state === "pending").sort((a, b) => a.seq - b.seq),
   );
   content.set("parked", [...content.get("parked"), ...detached.filter((entry) => entry.state === "parked")]);
-  content.set("history", rules.begunAnew(content.get("history")));
+  content.set("replica", rules.emptyReplica(content.get("replica")));
   content.set("log", []);
   content.set("streams", new Map());
   content.set("snapshots", rules.snapshotsAfterReset(content.get("snapshots")));
@@ -200,8 +200,8 @@ export function reset(content: Content, rules: Rules): void {
 
 /** The app was opened with another filter. What waits to be confirmed stays in the scope: it would wait for ever. */
 export function changeScope(content: Content, scope: Scope, rules: Rules): void {
-  const history = content.get("history");
+  const replica = content.get("replica");
   const waiting = new Set(content.get("outbox").map(({ streamId }) => streamId));
   const missing = scope === null ? [] : [...waiting].filter((streamId) => !rules.isWithin(scope, streamId));
-  content.set("history", rules.withScope(history, scope === null ? null : [...scope, ...missing]));
+  content.set("replica", rules.withScope(replica, scope === null ? null : [...scope, ...missing]));
 }

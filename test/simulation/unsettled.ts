@@ -21,20 +21,20 @@ function atEdge({ edge }: World, store: EdgeStore): readonly string[] {
 function onDevice(world: World, device: Device): readonly string[] {
   const { edge, users } = world;
   const { data } = edge.store(device.store);
-  const history = device.content.get("history");
+  const replica = device.content.get("replica");
   const left: string[] = [];
   const connection = users.find((user) => user.device === device)?.leaderTab?.leader?.connection ?? "without a leader";
-  for (const { within, position, upTo } of history.fills)
+  for (const { within, position, upTo } of replica.backfills)
     left.push(`fills ${within?.join(" ") ?? "everything"} from #${position} to #${upTo}`);
   const head = data.events.at(-1)?.position ?? 0;
-  if (history.position !== head) left.push(`has applied the feed up to #${history.position} of #${head}`);
-  const expected = data.events.filter(({ streamId }) => isWithin(history.scope, streamId));
-  const held = device.content.get("log").filter(({ streamId }) => isWithin(history.scope, streamId));
+  if (replica.position !== head) left.push(`has applied the feed up to #${replica.position} of #${head}`);
+  const expected = data.events.filter(({ streamId }) => isWithin(replica.scope, streamId));
+  const held = device.content.get("log").filter(({ streamId }) => isWithin(replica.scope, streamId));
   const other = expected.findIndex(({ id }, i) => held[i]?.id !== id);
   if (other >= 0 || held.length !== expected.length)
     left.push(`holds ${held.length} events of ${expected.length}, of which #${other + 1} is the first to differ`);
   const { position } = device.content.get("checkpoint");
-  if (history.scope === null && world.params.scope === "all" && position !== head)
+  if (replica.scope === null && world.params.scope === "all" && position !== head)
     left.push(`has its consumer at #${position} of #${head}`);
   left.push(...device.derived.unsettled());
   const stuck = new Set<string>();
@@ -43,7 +43,7 @@ function onDevice(world: World, device: Device): readonly string[] {
     if (poisonOf(entry.events) === "fails") stuck.add(entry.streamId);
     else if (!stuck.has(entry.streamId)) left.push(`has ${entryName(entry)} pending`);
   }
-  if (connection !== "live" && stuck.size === 0) left.push("does not say that it is live");
+  if (connection !== "online" && stuck.size === 0) left.push("does not say that it is online");
   return left.map((line) => `${device.name} (${connection}) ${line}`);
 }
 

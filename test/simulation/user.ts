@@ -49,7 +49,7 @@ export class User {
     this.#pace = pace;
     this.#ground.observe({ kind: "opened", device: device.name, store: device.store, scope: this.#scope });
     this.#ground.observe({ kind: "token", device: device.name, token: device.token });
-    device.storage.content.set("history", { ...device.content.get("history"), scope: this.#scope });
+    device.storage.content.set("replica", { ...device.content.get("replica"), scope: this.#scope });
     this.#openTab();
     this.#openLater();
     this.#lookLater();

@@ -5,7 +5,7 @@ import { DEFAULT_LIMITS } from "../../shared/limits.ts";
 import { createEdge } from "../../worker/index.ts";
 import { type Bill, billOf } from "./bill.ts";
 import { event, newStore, type TestStore } from "./edge-calls.ts";
-import { type LiveSocket, openLive } from "./log/feed-socket.ts";
+import { type FeedSocket, openLive } from "./log/feed-socket.ts";
 
 afterEach(() => {
   vi.restoreAllMocks();
@@ -120,7 +120,7 @@ test.each([40, 1000])(
 );
 
 /** Until the log has the socket's last message: the answer to another one behind it. */
-async function settled(socket: LiveSocket): Promise<void> {
+async function settled(socket: FeedSocket): Promise<void> {
   socket.send({});
   expect((await socket.next()).problem.code).toBe("invalid-request");
 }
@@ -181,7 +181,7 @@ test("credentials that expire cost one alarm, set once for all sockets and run o
     authenticate: () => ({ actor: "ann", expiresAt, grants: [{ store: "*", streams: ["*"], can: ["read"] }] }),
   });
   const send = async (url: string, init: RequestInit) => edge.fetch(new Request(url, init), env, createExecutionContext());
-  const sockets: LiveSocket[] = [];
+  const sockets: FeedSocket[] = [];
   const opened = await billOf(async () => {
     for (let i = 0; i < 3; i++) sockets.push((await openLive(store.id, "/feed", {}, send)).socket);
   });

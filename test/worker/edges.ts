@@ -33,7 +33,7 @@ function subscription(more: Omit<Subscription, "handle"> = {}): Subscription {
 
 export const SUBSCRIPTIONS = {
   /** All there is, a few at a time. */
-  all: subscription({ batchSize: 10, retries: 3, onFailure: "set-aside", setAsideInARow: 2 }),
+  all: subscription({ batchSize: 10, retries: 3, onFailure: "dead-letter", maxConsecutiveDeadLetters: 2 }),
   permits: subscription({ category: "Permit", type: ["Granted", "Refused"], retries: 1 }),
   quick: subscription({ stream: "Quick-1", timeout: 50, retries: 0 }),
   later: subscription({ from: "now" }),

@@ -14,8 +14,8 @@ import type { Reach } from "../../shared/edge/grants.ts";
 import { InvalidRequestError, PayloadTooLargeError, TooManyRequestsError, UnauthenticatedError } from "../../shared/errors.ts";
 import { feedFilter } from "../../shared/feed-filter.ts";
 import type { Limits } from "../../shared/limits.ts";
-import { LIVE_PROTOCOL, PING, PONG } from "../../shared/wire/feed-socket.ts";
-import { type FeedQuery, liveAuth, liveMessage, livePull, parseMessage } from "../../shared/wire/wire.ts";
+import { FEED_PROTOCOL, PING, PONG } from "../../shared/wire/feed-socket.ts";
+import { type FeedQuery, parseMessage, socketAuth, socketMessage, socketPull } from "../../shared/wire/wire.ts";
 import { assertKnown, type Principal, readable } from "../access/access.ts";
 import { eachInFlight } from "../objects/in-flight.ts";
 import { type Refused, unwrap } from "../objects/refused.ts";
@@ -25,7 +25,7 @@ import { problemOfError } from "../report/problem.ts";
 import type { CompleteQuery, FoundEvents } from "./feed-page.ts";
 
 /** What a socket was opened with, and where its reader stands. */
-export interface LiveSession {
+export interface FeedSession {
   readonly store: string;
   readonly address: string;
   /** What the socket's address filters by. */
@@ -73,12 +73,12 @@ const POLICY = 1008;
 const TOO_BIG = 1009;
 const INTERNAL = 1011;
 
-export class LiveFeed {
+export class FeedSockets {
   readonly #state: DurableObjectState;
   readonly #log: LiveLog;
   readonly #alarm: SharedAlarm;
   /** Of every socket, as its attachment has it; filled after a wake. */
-  #sessions: Map<WebSocket, LiveSession> | undefined;
+  #sessions: Map<WebSocket, FeedSession> | undefined;
   /** Messages of the time since then. */
   readonly #counts = new WeakMap<WebSocket, { since: number; messages: number }>();
   #isDelivering = false;
@@ -96,7 +96,7 @@ export class LiveFeed {
    * @throws TooManyRequestsError where its actor, or the store, has enough of them; PayloadTooLargeError where its filters and grants are more
    * than can be kept for it
    */
-  async accept(session: LiveSession): Promise<Response> {
+  async accept(session: FeedSession): Promise<Response> {
     const tag = `actor:${session.actor}`.slice(0, 256);
     if (this.#all().size >= SOCKETS) throw new TooManyRequestsError("The store has no room for another live connection.");
     if (session.actor !== null && this.#state.getWebSockets(tag).length >= SOCKETS_OF_AN_ACTOR) {
@@ -112,7 +112,7 @@ export class LiveFeed {
     this.#state.acceptWebSocket(server, [tag]);
     this.#keep(server, session);
     this.#armExpiry(session.expiresAt);
-    return new Response(null, { status: 101, webSocket: client, headers: { "sec-websocket-protocol": LIVE_PROTOCOL } });
+    return new Response(null, { status: 101, webSocket: client, headers: { "sec-websocket-protocol": FEED_PROTOCOL } });
   }
 
   /** Answers whoever waits for what the log has by now. Not in this turn: whoever published does not wait for it. */
@@ -124,12 +124,12 @@ export class LiveFeed {
       this.#isDelivering = false;
       // Readers of the same kind stand at the same place, and are sent the same page.
       const found = new Map<string, FoundEvents>();
-      const isStale = ([, session]: [WebSocket, LiveSession]) => this.#isStale(session);
+      const isStale = ([, session]: [WebSocket, FeedSession]) => this.#isStale(session);
       const sessions = [...this.#all()];
       // Whoever has to be asked about again does not hold up the others.
       const fresh = sessions.filter((one) => !isStale(one));
       // One that fails is closed by itself, and the others are answered.
-      const offer = ([socket, session]: [WebSocket, LiveSession]) =>
+      const offer = ([socket, session]: [WebSocket, FeedSession]) =>
         this.#offer(socket, session, found).catch((error: unknown) => this.#close(socket, INTERNAL, error));
       for (const one of fresh) await offer(one);
       await eachInFlight(sessions.filter(isStale), offer);
@@ -145,8 +145,8 @@ export class LiveFeed {
       return this.#close(socket, TOO_BIG, new PayloadTooLargeError(`A message is text of at most ${MESSAGE_SIZE} characters.`));
     }
     try {
-      const { pull, auth } = parseMessage(liveMessage, parseJson(message));
-      if (auth !== undefined) await this.#renew(socket, session, parseMessage(liveAuth, auth).token);
+      const { pull, auth } = parseMessage(socketMessage, parseJson(message));
+      if (auth !== undefined) await this.#renew(socket, session, parseMessage(socketAuth, auth).token);
       else if (pull !== undefined) await this.#pull(socket, session, pull);
       else throw new InvalidRequestError('A message is {"pull":{"after":0}} or {"auth":{"token":"…"}}.', { field: "message" });
     } catch (error) {
@@ -171,9 +171,9 @@ export class LiveFeed {
     this.#armExpiry(Number.isFinite(next) ? next : null);
   }
 
-  async #pull(socket: WebSocket, session: LiveSession, given: unknown): Promise<void> {
+  async #pull(socket: WebSocket, session: FeedSession, given: unknown): Promise<void> {
     const { pageEvents } = this.#log.limits;
-    const { within, ...asked } = parseMessage(livePull, given);
+    const { within, ...asked } = parseMessage(socketPull, given);
     if (asked.limit === 0) throw new InvalidRequestError("limit is a whole number from 1.", { field: "limit" });
     const pull: CompleteQuery = {
       ...session.filter,
@@ -195,7 +195,7 @@ export class LiveFeed {
   }
 
   /** @param found what others of the same kind are sent; left out: the reader has just asked, and is told how far the log is */
-  async #offer(socket: WebSocket, session: LiveSession, found?: Map<string, FoundEvents>): Promise<void> {
+  async #offer(socket: WebSocket, session: FeedSession, found?: Map<string, FoundEvents>): Promise<void> {
     const { pull } = session;
     if (pull === null || pull.after >= this.#log.head()) return;
     if (this.#isStale(session)) {
@@ -211,12 +211,12 @@ export class LiveFeed {
     send(socket, this.#log.toPage(page));
   }
 
-  #isStale({ checkedAt }: LiveSession): boolean {
+  #isStale({ checkedAt }: FeedSession): boolean {
     return Date.now() - checkedAt > this.#log.checkEvery;
   }
 
   /** Asks who it is, once more. Undefined where they are known no longer, or the socket was closed or given another session meanwhile. */
-  async #check(socket: WebSocket, session: LiveSession): Promise<LiveSession | undefined> {
+  async #check(socket: WebSocket, session: FeedSession): Promise<FeedSession | undefined> {
     try {
       const checked = await this.#authenticate(session);
       if (this.#all().get(socket) !== session) return undefined;
@@ -228,7 +228,7 @@ export class LiveFeed {
     }
   }
 
-  async #authenticate(session: LiveSession): Promise<LiveSession> {
+  async #authenticate(session: FeedSession): Promise<FeedSession> {
     const { store, address, actor } = session;
     const headers = new Headers(session.headers.map(([name, value]): [string, string] => [name, value]));
     const principal = assertKnown(await this.#log.authenticate(new Request(address, { headers })));
@@ -237,7 +237,7 @@ export class LiveFeed {
     return { ...session, reach: readable(principal, store), expiresAt, checkedAt: Date.now() };
   }
 
-  async #renew(socket: WebSocket, session: LiveSession, token: string): Promise<void> {
+  async #renew(socket: WebSocket, session: FeedSession, token: string): Promise<void> {
     const others = session.headers.filter(([name]) => name !== "authorization");
     const renewed = await this.#authenticate({ ...session, headers: [...others, ["authorization", `Bearer ${token}`]] });
     const now = this.#all().get(socket);
@@ -250,15 +250,15 @@ export class LiveFeed {
     await this.#offer(socket, { ...renewed, pull });
   }
 
-  #keep(socket: WebSocket, session: LiveSession): void {
+  #keep(socket: WebSocket, session: FeedSession): void {
     this.#all().set(socket, session);
     socket.serializeAttachment(session);
   }
 
-  #all(): Map<WebSocket, LiveSession> {
+  #all(): Map<WebSocket, FeedSession> {
     this.#sessions ??= new Map(
       this.#state.getWebSockets().flatMap((socket) => {
-        const session: LiveSession | null = socket.deserializeAttachment();
+        const session: FeedSession | null = socket.deserializeAttachment();
         return session === null ? [] : [[socket, session] as const];
       }),
     );

@@ -19,7 +19,7 @@ import { idOf, linesOf, parseLine } from "../objects/run-text.ts";
 import { SharedAlarm } from "../objects/shared-alarm.ts";
 import { problemResponse } from "../report/problem.ts";
 import { type CompleteQuery, type FoundEvents, readFeed } from "./feed-page.ts";
-import { CHECK_EVERY, LiveFeed, type LiveSession } from "./feed-sockets.ts";
+import { CHECK_EVERY, type FeedSession, FeedSockets } from "./feed-sockets.ts";
 import { type Origin, Subscribers } from "./notifier.ts";
 
 /** Contiguous versions of one stream, on their way into the log. */
@@ -95,7 +95,7 @@ export class LogObject<E extends EdgeEnv = EdgeEnv> extends DurableObject<E> {
   readonly #waiting = new Map<string, { readonly version: number; readonly since: number }>();
 
   readonly #alarm: SharedAlarm;
-  readonly #live: LiveFeed;
+  readonly #live: FeedSockets;
   /** Undefined at an edge without subscriptions. */
   readonly #subscribers: Subscribers | undefined;
 
@@ -108,7 +108,7 @@ export class LogObject<E extends EdgeEnv = EdgeEnv> extends DurableObject<E> {
     this.#mark = last.mark;
     this.#alarm = new SharedAlarm(state.storage);
     const { limits, checkEvery, subscriptions: names } = this.settings();
-    this.#live = new LiveFeed(state, this.#alarm, {
+    this.#live = new FeedSockets(state, this.#alarm, {
       authenticate: async (request) => this.settings().authenticate(request, env),
       check: (query) => this.#checkQuery(query),
       find: (query, reach) => readFeed(this.#sql, this.#head, query, reach),
@@ -135,7 +135,7 @@ export class LogObject<E extends EdgeEnv = EdgeEnv> extends DurableObject<E> {
   /** The live feed. The Worker has let the request in, and says for whom. */
   override async fetch(request: Request): Promise<Response> {
     try {
-      const session: LiveSession = JSON.parse(decodeURIComponent(request.headers.get(SESSION_HEADER) ?? ""));
+      const session: FeedSession = JSON.parse(decodeURIComponent(request.headers.get(SESSION_HEADER) ?? ""));
       return await this.#live.accept(session);
     } catch (error) {
       return problemResponse(error);

@@ -4,15 +4,15 @@
  */
 import type { EdgeEnv } from "../env.ts";
 
-export type Facts = Readonly<Record<string, string | number | undefined>>;
+export type LogFields = Readonly<Record<string, string | number | undefined>>;
 
 /** What happened, and where. */
-export function logFault(where: string, error: unknown, facts: Facts = {}): void {
+export function logFault(where: string, error: unknown, fields: LogFields = {}): void {
   const message = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
-  console.error(lineOf({ level: "error", where, message, ...facts }));
+  console.error(lineOf({ level: "error", where, message, ...fields }));
 }
 
-export interface RequestFacts {
+export interface RequestFields {
   readonly method: string;
   /** Without its query, which may hold what is asked for. */
   readonly path: string;
@@ -26,11 +26,11 @@ export interface RequestFacts {
 }
 
 /** @param env with `LOG = "faults"` only those that the edge could not answer are told, by `logFault` */
-export function logRequest({ LOG }: Pick<EdgeEnv, "LOG">, facts: RequestFacts): void {
+export function logRequest({ LOG }: Pick<EdgeEnv, "LOG">, fields: RequestFields): void {
   if (LOG === "faults") return;
-  const path = facts.path.slice(0, LONGEST_PATH);
-  if (facts.status < 500) console.log(lineOf({ level: "info", ...facts, path }));
-  else console.error(lineOf({ level: "error", ...facts, path }));
+  const path = fields.path.slice(0, LONGEST_PATH);
+  if (fields.status < 500) console.log(lineOf({ level: "info", ...fields, path }));
+  else console.error(lineOf({ level: "error", ...fields, path }));
 }
 
 /** A store's and a stream's id at their longest, and the rest of the path. */
@@ -39,8 +39,8 @@ const LONGEST_PATH = 400;
 /** What a terminal or a viewer would not show as a part of the line: line breaks that JSON leaves alone, and marks of direction. */
 const UNSEEN = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu;
 
-function lineOf(facts: Facts): string {
-  return JSON.stringify(facts).replaceAll(UNSEEN, (character) =>
+function lineOf(fields: LogFields): string {
+  return JSON.stringify(fields).replaceAll(UNSEEN, (character) =>
     Array.from({ length: character.length }, (_, i) => `\\u${character.charCodeAt(i).toString(16).padStart(4, "0")}`).join(""),
   );
 }

@@ -3,7 +3,7 @@ import { ERROR_TITLES, sentenceOf } from "../../shared/edge/error-titles.ts";
 import { type ErrorCode, HeadwaterError, UnavailableError } from "../../shared/errors.ts";
 import { problemOf } from "../../shared/wire/wire.ts";
 import { isOverloaded } from "../objects/calls.ts";
-import { type Facts, logFault } from "./journal.ts";
+import { type LogFields, logFault } from "./journal.ts";
 
 export const STATUS: Readonly<Record<ErrorCode, number>> = {
   "invalid-request": 400,
@@ -27,8 +27,8 @@ export const STATUS: Readonly<Record<ErrorCode, number>> = {
 const OVERLOADED_RETRY_AFTER = 5;
 
 /** @param otherStatus where the code's own does not say enough */
-export function problemResponse(error: unknown, facts: Facts = {}, otherStatus?: number): Response {
-  const known = error instanceof HeadwaterError ? error : unexpected("request", error, facts);
+export function problemResponse(error: unknown, fields: LogFields = {}, otherStatus?: number): Response {
+  const known = error instanceof HeadwaterError ? error : unexpected("request", error, fields);
   const status = otherStatus ?? STATUS[known.code];
   const body = documentOf(known, status);
   const headers = new Headers({ "content-type": "application/problem+json; charset=utf-8", "cache-control": "no-store" });
@@ -48,7 +48,7 @@ function documentOf(error: HeadwaterError, status: number): object {
 }
 
 /** What nobody foresaw goes to the log with its message, and to the caller without. */
-function unexpected(where: string, error: unknown, facts: Facts): HeadwaterError {
-  logFault(where, error, facts);
+function unexpected(where: string, error: unknown, fields: LogFields): HeadwaterError {
+  logFault(where, error, fields);
   return new UnavailableError(undefined, isOverloaded(error) ? { retryAfter: OVERLOADED_RETRY_AFTER } : {});
 }

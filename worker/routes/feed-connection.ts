@@ -1,10 +1,10 @@
 /** The Worker's side of the live feed: who is let in, and server-sent events for whoever has no WebSocket. */
 import { InvalidRequestError } from "../../shared/errors.ts";
-import { BEARER_PROTOCOL, LIVE_PROTOCOL } from "../../shared/wire/feed-socket.ts";
+import { BEARER_PROTOCOL, FEED_PROTOCOL } from "../../shared/wire/feed-socket.ts";
 import { type Principal, readable } from "../access/access.ts";
 import type { EdgeEnv } from "../env.ts";
 import type { CompleteQuery } from "../log/feed-page.ts";
-import type { LiveSession } from "../log/feed-sockets.ts";
+import type { FeedSession } from "../log/feed-sockets.ts";
 import { SESSION_HEADER } from "../log/log-object.ts";
 import { callObject } from "../objects/calls.ts";
 
@@ -31,7 +31,7 @@ function protocolsOf(request: Request): string[] {
   return given.split(",").flatMap((protocol) => protocol.trim() || []);
 }
 
-export interface LiveRequest {
+export interface FeedConnection {
   readonly env: EdgeEnv;
   readonly store: string;
   readonly principal: Principal;
@@ -41,10 +41,10 @@ export interface LiveRequest {
 }
 
 /** @throws InvalidRequestError for a WebSocket that speaks something else */
-export async function openSocket(live: LiveRequest, offered: Request): Promise<Response> {
+export async function openSocket(live: FeedConnection, offered: Request): Promise<Response> {
   const protocols = protocolsOf(offered);
-  if (protocols.length > 0 && !protocols.includes(LIVE_PROTOCOL)) {
-    throw new InvalidRequestError(`The live feed speaks the subprotocol ${LIVE_PROTOCOL}.`, { field: "sec-websocket-protocol" });
+  if (protocols.length > 0 && !protocols.includes(FEED_PROTOCOL)) {
+    throw new InvalidRequestError(`The live feed speaks the subprotocol ${FEED_PROTOCOL}.`, { field: "sec-websocket-protocol" });
   }
   const response = await connect(live);
   if (response.webSocket === null || protocols.length > 0) return response;
@@ -55,10 +55,10 @@ export async function openSocket(live: LiveRequest, offered: Request): Promise<R
 /** Headers that say nothing of who asks. */
 const OF_THE_CONNECTION = /^(sec-websocket-|upgrade$|connection$|accept|host$|cache-control$|pragma$|user-agent$|content-)/;
 
-async function connect({ env, store, principal, request, query }: LiveRequest): Promise<Response> {
+async function connect({ env, store, principal, request, query }: FeedConnection): Promise<Response> {
   const { actor, expiresAt = null } = principal;
   const { after: _after, limit: _limit, log: _log, mark: _mark, seen: _seen, ...filter } = query;
-  const session: LiveSession = {
+  const session: FeedSession = {
     store,
     address: request.url,
     filter,
@@ -93,7 +93,7 @@ interface Page {
  * connects again goes on where it stood; an event without data only moves that on. The log hibernates meanwhile: this holds
  * a socket of the live feed, and asks for a page when the one before was taken.
  */
-export async function eventStream(live: LiveRequest): Promise<Response> {
+export async function eventStream(live: FeedConnection): Promise<Response> {
   const { query } = live;
   const response = await connect(live);
   const socket = response.webSocket;

@@ -2,7 +2,7 @@
 import { ERROR_TITLES } from "../../shared/edge/error-titles.ts";
 import type { ErrorCode } from "../../shared/errors.ts";
 import { DEFAULT_LIMITS, NAME_LENGTH } from "../../shared/limits.ts";
-import { BEARER_PROTOCOL, LIVE_PROTOCOL } from "../../shared/wire/feed-socket.ts";
+import { BEARER_PROTOCOL, FEED_PROTOCOL } from "../../shared/wire/feed-socket.ts";
 import type { Shape } from "../../shared/wire/shape.ts";
 import * as wire from "../../shared/wire/wire.ts";
 import { STATUS } from "../report/problem.ts";
@@ -65,7 +65,7 @@ const EVENTS = {
 };
 const COMMIT = { expectedVersion: { ...jsonSchema("expectedVersion"), default: "any" }, events: EVENTS };
 
-const LIVE = `As a WebSocket, of the subprotocol \`${LIVE_PROTOCOL}\` with the token beside it as \`${BEARER_PROTOCOL}<token>\`: each
+const LIVE = `As a WebSocket, of the subprotocol \`${FEED_PROTOCOL}\` with the token beside it as \`${BEARER_PROTOCOL}<token>\`: each
 \`{"pull":{"after":17}}\` is answered by one page, and \`{"auth":{"token":"…"}}\` by \`{"renewed":{"expiresAt":…}}\`; what goes wrong is sent as
 \`{"problem":{…}}\`. As server-sent events, \`id\` is the position.`;
 

@@ -33,9 +33,9 @@ export interface Subscription<E extends EdgeEnv = EdgeEnv> {
   /** How often an event that was refused by itself is tried again. Default: 30, which takes about half an hour. */
   readonly retries?: number;
   /** What becomes of it then. Default: `stop`, so that nothing is passed over unseen. */
-  readonly onFailure?: "set-aside" | "stop";
+  readonly onFailure?: "dead-letter" | "stop";
   /** After so many events in a row that were set aside the next one stops the subscription: it is the handler, not they. Default: 10. */
-  readonly setAsideInARow?: number;
+  readonly maxConsecutiveDeadLetters?: number;
   /** Milliseconds after which a handler that has not answered is taken to have refused, up to 600,000. Default: 120,000. */
   readonly timeout?: number;
   /**
@@ -77,7 +77,7 @@ function complete<E extends EdgeEnv>(name: string, given: Subscription<E>, event
   if (!NAME.test(name)) {
     throw new InvalidRequestError("A subscription's name is 1 to 63 characters of A-Z a-z 0-9 . _ - and starts with a letter.", { field });
   }
-  const { category, stream, type, batchSize, retries, onFailure, setAsideInARow, from = "beginning", timeout = TIMEOUT } = given;
+  const { category, stream, type, batchSize, retries, onFailure, maxConsecutiveDeadLetters, from = "beginning", timeout = TIMEOUT } = given;
   const filter = { category, stream, type };
   feedFilter(filter);
   parseCount(timeout, `${field}.timeout`);
@@ -85,7 +85,7 @@ function complete<E extends EdgeEnv>(name: string, given: Subscription<E>, event
     throw new InvalidRequestError(`${field}.timeout is at most ${LONGEST_TIMEOUT} milliseconds.`, { field: `${field}.timeout` });
   }
   const read = (events: readonly ConfirmedEvent[]) => (eventTypes === undefined ? events : upcastEvents(eventTypes, events).events);
-  const policy = completePolicy(definedOf({ batchSize, retries, onFailure, setAsideInARow }), field);
+  const policy = completePolicy(definedOf({ batchSize, retries, onFailure, maxConsecutiveDeadLetters }), field);
   return {
     filter: definedOf(filter),
     policy,

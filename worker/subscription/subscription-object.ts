@@ -28,8 +28,8 @@ import {
   movedTo,
   readBehind,
   settled,
-  standingAt,
   stateOf,
+  subscriptionAt,
   waitsUntil,
   wakeTime,
 } from "../../shared/edge/subscription.ts";
@@ -53,7 +53,7 @@ import { type Refused, toRefused, unwrap } from "../objects/refused.ts";
 import { SharedAlarm } from "../objects/shared-alarm.ts";
 import { logFault } from "../report/journal.ts";
 import type { CompleteSubscription, Subscriptions } from "./settings.ts";
-import { type Facts, type SetAside, SubscriptionFacts } from "./subscription-record.ts";
+import { type DeadLetter, type SubscriptionRecord, SubscriptionStorage } from "./subscription-record.ts";
 
 /** What one alarm does at most; the next one has the platform's limits for itself. Milliseconds are looked at between two batches. */
 const WORK_BATCHES = 20;
@@ -63,7 +63,7 @@ const LOG_BACKOFF = { first: 1_000, longest: 300_000 };
 const KILLED = "The handler was ended before it answered: it takes too long, or too much memory.";
 
 export class SubscriptionObject<E extends EdgeEnv = EdgeEnv> extends DurableObject<E> {
-  readonly #facts: SubscriptionFacts;
+  readonly #stored: SubscriptionStorage;
   readonly #alarm: SharedAlarm;
   /** Nothing of the filter stands between the checkpoint and here. */
   #looked: Looked | undefined;
@@ -75,7 +75,7 @@ export class SubscriptionObject<E extends EdgeEnv = EdgeEnv> extends DurableObje
 
   constructor(state: DurableObjectState, env: E) {
     super(state, env);
-    this.#facts = new SubscriptionFacts(state.storage);
+    this.#stored = new SubscriptionStorage(state.storage);
     this.#alarm = new SharedAlarm(state.storage);
     state.blockConcurrencyWhile(() => this.#alarm.load());
   }
@@ -87,18 +87,18 @@ export class SubscriptionObject<E extends EdgeEnv = EdgeEnv> extends DurableObje
 
   /** The log has grown. Once this is answered, the subscription sees to it by itself. */
   async wake(origin: Origin): Promise<void> {
-    const facts = this.#begin(origin);
+    const record = this.#begin(origin);
     this.#heard = Math.max(this.#heard, origin.head);
     if (this.#isRunning) return;
-    const at = wakeTime(facts, this.#lookedOf(facts), origin, Date.now());
+    const at = wakeTime(record, this.#lookedOf(record), origin, Date.now());
     if (at !== null) this.#alarm.arm(at);
   }
 
   override async alarm(info?: AlarmInvocationInfo): Promise<void> {
     this.#alarm.wentOff();
-    const facts = this.#facts.now;
-    if (facts === undefined) return;
-    const { store, name } = facts;
+    const record = this.#stored.now;
+    if (record === undefined) return;
+    const { store, name } = record;
     const subscription = this.settings().get(name);
     if (subscription === undefined) {
       logFault("subscription", new Error("It is not configured any more; it waits where it is."), { store, name });
@@ -107,7 +107,7 @@ export class SubscriptionObject<E extends EdgeEnv = EdgeEnv> extends DurableObje
     this.#isRunning = true;
     try {
       // Where it was the handler of a replay, what stands behind the checkpoint has nothing to do with it.
-      if (info?.isRetry && !this.#facts.isReplaying()) this.#onKilled(facts, subscription);
+      if (info?.isRetry && !this.#stored.isReplaying()) this.#onKilled(record, subscription);
       await this.#work(subscription);
       this.#failures = 0;
     } catch (error) {
@@ -120,25 +120,25 @@ export class SubscriptionObject<E extends EdgeEnv = EdgeEnv> extends DurableObje
   }
 
   async status(origin: Origin): Promise<SubscriptionStatus> {
-    const facts = this.#begin(origin);
-    const isIdle = !this.#isRunning && !facts.progress.isStopped && this.#alarm.at === null;
-    if (isIdle) await this.#look(facts).catch((error: unknown) => logFault("subscription", error, { name: origin.name }));
+    const record = this.#begin(origin);
+    const isIdle = !this.#isRunning && !record.progress.isStopped && this.#alarm.at === null;
+    if (isIdle) await this.#look(record).catch((error: unknown) => logFault("subscription", error, { name: origin.name }));
     return this.#statusOf(origin);
   }
 
   /** With a page of what was set aside, in the order of its positions. */
   async detail(origin: Origin, after: number, limit: number): Promise<SubscriptionDetail> {
     const subscription = await this.status(origin);
-    const events = this.#facts.list(after, limit + 1);
+    const events = this.#stored.list(after, limit + 1);
     const hasMore = events.length > limit;
     if (hasMore) events.pop();
-    return { subscription, setAside: events, next: hasMore ? (events.at(-1)?.position ?? null) : null };
+    return { subscription, deadLetters: events, next: hasMore ? (events.at(-1)?.position ?? null) : null };
   }
 
   /** Has it go on where it stopped, or at once where it waits. */
   async resume(origin: Origin): Promise<SubscriptionStatus> {
-    const facts = this.#begin(origin);
-    this.#facts.write(afterResume(facts));
+    const record = this.#begin(origin);
+    this.#stored.write(afterResume(record));
     this.#alarm.arm(Date.now());
     return this.#statusOf(origin);
   }
@@ -147,9 +147,9 @@ export class SubscriptionObject<E extends EdgeEnv = EdgeEnv> extends DurableObje
   async reset(origin: Origin, position: number): Promise<SubscriptionStatus | Refused> {
     const { log, head } = origin;
     if (position > head) return toRefused(new PositionAheadError(undefined, { log, head }));
-    const facts = this.#begin(origin);
+    const record = this.#begin(origin);
     this.#looked = undefined;
-    this.#facts.reset(movedTo(facts, log, position), listKept(facts, log, position));
+    this.#stored.reset(movedTo(record, log, position), listKept(record, log, position));
     this.#alarm.arm(Date.now());
     return this.#statusOf(origin);
   }
@@ -157,84 +157,88 @@ export class SubscriptionObject<E extends EdgeEnv = EdgeEnv> extends DurableObje
   /** Has the handler try events again that were set aside: one, or all. */
   async replay(origin: Origin, position: number | undefined): Promise<SubscriptionStatus | Refused> {
     this.#begin(origin);
-    if (this.#facts.replay(position) === 0 && position !== undefined) {
+    if (this.#stored.replay(position) === 0 && position !== undefined) {
       return toRefused(new InvalidRequestError("No event at this position is set aside.", { field: "position" }));
     }
     this.#alarm.arm(Date.now());
     return this.#statusOf(origin);
   }
 
-  #begin(origin: Origin): Facts {
-    const known = this.#facts.now;
+  #begin(origin: Origin): SubscriptionRecord {
+    const known = this.#stored.now;
     if (known !== undefined) return known;
     const { store, name, log } = origin;
     const subscription = this.settings().get(name);
     if (subscription === undefined) throw new Error("The SubscriptionObject that is bound is not the one of this edge.");
-    const facts = { ...standingAt(log, beginningOf(subscription.from, origin)), store, name, setAside: 0 };
-    this.#facts.write(facts);
-    return facts;
+    const record = { ...subscriptionAt(log, beginningOf(subscription.from, origin)), store, name, deadLetters: 0 };
+    this.#stored.write(record);
+    return record;
   }
 
   #statusOf({ name, head }: Origin): SubscriptionStatus {
-    const facts = this.#facts.now;
-    if (facts === undefined) throw new Error("a subscription that was asked has begun");
-    const { progress, retryAt, error, setAside } = facts;
-    const { position } = this.#lookedOf(facts);
+    const record = this.#stored.now;
+    if (record === undefined) throw new Error("a subscription that was asked has begun");
+    const { progress, retryAt, error, deadLetters } = record;
+    const { position } = this.#lookedOf(record);
     return {
       name,
       position,
       head,
       lag: Math.max(0, head - position),
-      state: stateOf(facts),
+      state: stateOf(record),
       attempts: progress.failures,
       retryAt: retryAt === null ? null : new Date(retryAt).toISOString(),
       error,
-      setAside,
+      deadLetters,
     };
   }
 
-  #lookedOf(facts: Facts): Looked {
-    return lookedOf(facts, this.#looked);
+  #lookedOf(record: SubscriptionRecord): Looked {
+    return lookedOf(record, this.#looked);
   }
 
   async #work(subscription: CompleteSubscription<E>): Promise<void> {
     const began = Date.now();
     let left = WORK_BATCHES;
     const isEnough = () => left-- <= 0 || Date.now() - began > WORK_TIME;
-    for (let due = this.#facts.due(); due !== undefined; due = this.#facts.due()) {
+    for (let due = this.#stored.due(); due !== undefined; due = this.#stored.due()) {
       if (isEnough()) return this.#alarm.arm(Date.now());
-      if (due.wasHanded) this.#facts.tried(due.event, KILLED, new Date().toISOString());
+      if (due.wasHanded) this.#stored.tried(due.event, KILLED, new Date().toISOString());
       else await this.#replay(due.event, subscription);
     }
-    for (let facts = this.#facts.now; facts !== undefined && !facts.progress.isStopped; facts = this.#facts.now) {
-      const wait = waitsUntil(facts, Date.now());
+    for (let record = this.#stored.now; record !== undefined && !record.progress.isStopped; record = this.#stored.now) {
+      const wait = waitsUntil(record, Date.now());
       if (wait !== null) return this.#alarm.arm(wait);
       if (isEnough()) return this.#alarm.arm(Date.now());
-      if (!(await this.#advance(facts, subscription))) return;
+      if (!(await this.#advance(record, subscription))) return;
     }
   }
 
   /** @returns whether there may be more */
-  async #advance(facts: Facts, subscription: CompleteSubscription<E>): Promise<boolean> {
+  async #advance(record: SubscriptionRecord, subscription: CompleteSubscription<E>): Promise<boolean> {
     this.#heard = 0;
-    const page = await this.#read(facts, subscription, sizeOfBatch(facts.progress, subscription.policy));
+    const page = await this.#read(record, subscription, sizeOfBatch(record.progress, subscription.policy));
     // Somebody has put it elsewhere meanwhile.
-    if (this.#facts.now !== facts) return true;
+    if (this.#stored.now !== record) return true;
     if (page instanceof Error) {
-      this.#facts.write(afterOtherLog(facts, sentenceOfRefusal(page)));
-      logFault("subscription", page, { store: facts.store, name: facts.name });
+      this.#stored.write(afterOtherLog(record, sentenceOfRefusal(page)));
+      logFault("subscription", page, { store: record.store, name: record.name });
       return false;
     }
-    if (page.events.length === 0) this.#pass(facts, page);
-    else await this.#handOver(facts, page, subscription);
-    return hasMore(this.#lookedOf(this.#facts.now), page.head, this.#heard);
+    if (page.events.length === 0) this.#pass(record, page);
+    else await this.#handOver(record, page, subscription);
+    return hasMore(this.#lookedOf(this.#stored.now), page.head, this.#heard);
   }
 
   /** A page behind what was looked at; the error where the log is not the one that was followed. */
-  async #read(facts: Facts, { filter }: CompleteSubscription<E>, limit: number): Promise<FeedPage | LogMismatchError | PositionAheadError> {
-    const query = { ...filter, limit, ...readBehind(facts, this.#lookedOf(facts)) };
+  async #read(
+    record: SubscriptionRecord,
+    { filter }: CompleteSubscription<E>,
+    limit: number,
+  ): Promise<FeedPage | LogMismatchError | PositionAheadError> {
+    const query = { ...filter, limit, ...readBehind(record, this.#lookedOf(record)) };
     try {
-      return await this.#readLog(facts.store, query);
+      return await this.#readLog(record.store, query);
     } catch (error) {
       if (error instanceof LogMismatchError || error instanceof PositionAheadError) return error;
       throw error;
@@ -249,39 +253,39 @@ export class SubscriptionObject<E extends EdgeEnv = EdgeEnv> extends DurableObje
     return parseFeedPage(JSON.parse(page));
   }
 
-  #pass(facts: Facts, page: FeedPage): void {
+  #pass(record: SubscriptionRecord, page: FeedPage): void {
     this.#looked = { position: page.position, mark: page.mark ?? null };
-    if (isWorthWriting(facts, page.position)) this.#facts.write(afterLooked(facts, this.#looked));
+    if (isWorthWriting(record, page.position)) this.#stored.write(afterLooked(record, this.#looked));
   }
 
-  async #handOver(facts: Facts, page: FeedPage, subscription: CompleteSubscription<E>): Promise<void> {
+  async #handOver(record: SubscriptionRecord, page: FeedPage, subscription: CompleteSubscription<E>): Promise<void> {
     const { policy } = subscription;
     const { events } = page;
     const batch = { count: events.length, upTo: page.position };
-    const step = nextStep(facts.progress, policy, batch);
-    if (step.kind !== "hand-over") return this.#settle(step, facts, page, policy);
-    const refusal = await this.#call(facts, events, subscription, { failures: facts.progress.failures, isReplay: false });
-    if (this.#facts.now !== facts) return;
-    if (refusal === null) return this.#facts.write(afterBatch(facts, batch, page.mark ?? null));
-    const refused = afterRefusal(facts, batch, refusal);
+    const step = nextStep(record.progress, policy, batch);
+    if (step.kind !== "hand-over") return this.#settle(step, record, page, policy);
+    const refusal = await this.#call(record, events, subscription, { failures: record.progress.failures, isReplay: false });
+    if (this.#stored.now !== record) return;
+    if (refusal === null) return this.#stored.write(afterBatch(record, batch, page.mark ?? null));
+    const refused = afterRefusal(record, batch, refusal);
     this.#settle(nextStep(refused.progress, policy, batch), refused, page, policy);
   }
 
   /** What becomes of events that were refused. */
-  #settle(step: SubscriptionStep, facts: Facts, page: FeedPage, policy: SubscriptionPolicy): void {
-    const { store, name } = facts;
-    const next = settled(facts, step, policy, { mark: page.mark ?? null, now: Date.now(), random: Math.random() });
+  #settle(step: SubscriptionStep, record: SubscriptionRecord, page: FeedPage, policy: SubscriptionPolicy): void {
+    const { store, name } = record;
+    const next = settled(record, step, policy, { mark: page.mark ?? null, now: Date.now(), random: Math.random() });
     if (step.kind === "stop") logFault("subscription", new Error("It has stopped: its handler keeps refusing an event."), { store, name });
-    if (step.kind !== "set-aside") return this.#facts.write(next);
+    if (step.kind !== "dead-letter") return this.#stored.write(next);
     for (const event of page.events) {
       logFault("subscription", new Error("An event was set aside: its handler keeps refusing it."), { store, name, id: event.id });
-      this.#facts.setAside(toSetAside(event, facts.error), next);
+      this.#stored.addDeadLetter(toSetAside(event, record.error), next);
     }
   }
 
   /** Null where it handled them, else why not. */
   async #call(
-    { store, name }: Facts,
+    { store, name }: SubscriptionRecord,
     events: readonly ConfirmedEvent[],
     { handle, timeout }: CompleteSubscription<E>,
     told: { readonly failures: number; readonly isReplay: boolean },
@@ -307,41 +311,41 @@ export class SubscriptionObject<E extends EdgeEnv = EdgeEnv> extends DurableObje
     }
   }
 
-  async #replay(event: SetAside, subscription: CompleteSubscription<E>): Promise<void> {
-    const facts = this.#facts.now;
-    if (facts === undefined) return;
-    const error = await this.#tryAgain(facts, event, subscription);
+  async #replay(event: DeadLetter, subscription: CompleteSubscription<E>): Promise<void> {
+    const record = this.#stored.now;
+    if (record === undefined) return;
+    const error = await this.#tryAgain(record, event, subscription);
     // It may have left the list meanwhile, and will come again by itself.
-    if (this.#facts.list(event.position - 1, 1)[0]?.id !== event.id) return;
-    this.#facts.tried(event, error, new Date().toISOString());
+    if (this.#stored.list(event.position - 1, 1)[0]?.id !== event.id) return;
+    this.#stored.tried(event, error, new Date().toISOString());
   }
 
-  async #tryAgain(facts: Facts, event: SetAside, subscription: CompleteSubscription<E>): Promise<string | null> {
+  async #tryAgain(record: SubscriptionRecord, event: DeadLetter, subscription: CompleteSubscription<E>): Promise<string | null> {
     const { id, position } = event;
     let page: FeedPage;
     try {
-      page = await this.#readLog(facts.store, { after: position - 1, limit: 1, log: facts.log });
+      page = await this.#readLog(record.store, { after: position - 1, limit: 1, log: record.log });
     } catch (error) {
       if (error instanceof LogMismatchError || error instanceof PositionAheadError) return sentenceOfRefusal(error);
       throw error;
     }
     if (page.events[0]?.id !== id) return "The log does not have this event any more.";
-    this.#facts.handing(event);
-    return this.#call(facts, page.events, subscription, { failures: 0, isReplay: true });
+    this.#stored.handing(event);
+    return this.#call(record, page.events, subscription, { failures: 0, isReplay: true });
   }
 
   /** What came of it is not known. */
-  #onKilled(facts: Facts, { policy }: CompleteSubscription<E>): void {
-    const next = afterKill(facts, policy, KILLED, Date.now(), Math.random());
-    if (next !== facts) this.#facts.write(next);
+  #onKilled(record: SubscriptionRecord, { policy }: CompleteSubscription<E>): void {
+    const next = afterKill(record, policy, KILLED, Date.now(), Math.random());
+    if (next !== record) this.#stored.write(next);
   }
 
   /** Moves on past what does not match, so that the status tells what there is to do: after a wake it is not known any more. */
-  async #look(facts: Facts): Promise<void> {
-    const subscription = this.settings().get(facts.name);
+  async #look(record: SubscriptionRecord): Promise<void> {
+    const subscription = this.settings().get(record.name);
     for (let left = WORK_BATCHES; left > 0 && subscription !== undefined; left--) {
-      const page = await this.#read(facts, subscription, 1);
-      if (this.#isRunning || this.#facts.now !== facts) return;
+      const page = await this.#read(record, subscription, 1);
+      if (this.#isRunning || this.#stored.now !== record) return;
       if (page instanceof Error || page.events.length > 0) return this.#alarm.arm(Date.now());
       this.#looked = { position: page.position, mark: page.mark ?? null };
       if (page.position >= page.head) return;
@@ -349,6 +353,6 @@ export class SubscriptionObject<E extends EdgeEnv = EdgeEnv> extends DurableObje
   }
 }
 
-function toSetAside({ id, streamId, version, position, type }: ConfirmedEvent, error: string | null): SetAside {
+function toSetAside({ id, streamId, version, position, type }: ConfirmedEvent, error: string | null): DeadLetter {
   return { id, streamId, version, position, type, error: error ?? KILLED, at: new Date().toISOString() };
 }

@@ -5,18 +5,18 @@
  *     aside/<position>    an event that was set aside
  *     due/<position>      that it is to be tried again, or is with the handler
  */
-import { afterReplay, type Standing } from "../../shared/edge/subscription.ts";
+import { afterReplay, type EdgeSubscription } from "../../shared/edge/subscription.ts";
 import { ordinalKey } from "../objects/ordinal-key.ts";
 
-export interface Facts extends Standing {
+export interface SubscriptionRecord extends EdgeSubscription {
   /** The object's name in two parts: an alarm may not know it otherwise. */
   readonly store: string;
   readonly name: string;
   /** Events in the list. */
-  readonly setAside: number;
+  readonly deadLetters: number;
 }
 
-export interface SetAside {
+export interface DeadLetter {
   readonly id: string;
   readonly streamId: string;
   readonly version: number;
@@ -27,48 +27,55 @@ export interface SetAside {
   readonly at: string;
 }
 
-const FACTS = "facts";
-const ASIDE = "aside/";
+const RECORD = "facts";
+const DEAD_LETTERS = "aside/";
 const DUE = "due/";
 /** What stands there; `true` in both cases until there were these two. */
 type Due = true | "handed-over";
 
-export class SubscriptionFacts {
+/** Versions before called the count of dead letters `setAside`. */
+function recordOf(stored: SubscriptionRecord | undefined): SubscriptionRecord | undefined {
+  if (stored === undefined || !("setAside" in stored)) return stored;
+  const { setAside, ...record } = stored as SubscriptionRecord & { readonly setAside: number };
+  return { ...record, deadLetters: setAside };
+}
+
+export class SubscriptionStorage {
   readonly #storage: DurableObjectStorage;
-  #facts: Facts | undefined;
+  #record: SubscriptionRecord | undefined;
 
   constructor(storage: DurableObjectStorage) {
     this.#storage = storage;
-    this.#facts = storage.kv.get<Facts>(FACTS);
+    this.#record = recordOf(storage.kv.get<SubscriptionRecord>(RECORD));
   }
 
   /** Another object after each write; undefined before the first. */
-  get now(): Facts | undefined {
-    return this.#facts;
+  get now(): SubscriptionRecord | undefined {
+    return this.#record;
   }
 
-  write(facts: Facts): void {
-    this.#storage.kv.put(FACTS, facts);
-    this.#facts = facts;
+  write(record: SubscriptionRecord): void {
+    this.#storage.kv.put(RECORD, record);
+    this.#record = record;
   }
 
   /** With the facts behind it, in one transaction. */
-  setAside(event: SetAside, facts: Facts): void {
+  addDeadLetter(event: DeadLetter, record: SubscriptionRecord): void {
     this.#transaction(() => {
-      const isNew = this.#storage.kv.get(keyOf(ASIDE, event.position)) === undefined;
-      this.#storage.kv.put(keyOf(ASIDE, event.position), event);
-      this.write({ ...facts, setAside: facts.setAside + (isNew ? 1 : 0) });
+      const isNew = this.#storage.kv.get(keyOf(DEAD_LETTERS, event.position)) === undefined;
+      this.#storage.kv.put(keyOf(DEAD_LETTERS, event.position), event);
+      this.write({ ...record, deadLetters: record.deadLetters + (isNew ? 1 : 0) });
     });
   }
 
   /** One that was tried again: out of the list where it was handled, else with why not. */
-  tried(event: SetAside, error: string | null, at: string): void {
+  tried(event: DeadLetter, error: string | null, at: string): void {
     this.#transaction(() => {
       this.#storage.kv.delete(keyOf(DUE, event.position));
       const listed = afterReplay(event, error, at);
-      if (listed !== null) return this.#storage.kv.put(keyOf(ASIDE, event.position), listed);
-      if (!this.#storage.kv.delete(keyOf(ASIDE, event.position)) || this.#facts === undefined) return;
-      this.write({ ...this.#facts, setAside: this.#facts.setAside - 1 });
+      if (listed !== null) return this.#storage.kv.put(keyOf(DEAD_LETTERS, event.position), listed);
+      if (!this.#storage.kv.delete(keyOf(DEAD_LETTERS, event.position)) || this.#record === undefined) return;
+      this.write({ ...this.#record, deadLetters: this.#record.deadLetters - 1 });
     });
   }
 
@@ -86,9 +93,9 @@ export class SubscriptionFacts {
   }
 
   /** The first that is to be tried again, and whether the handler was given it before and never answered. */
-  due(): { readonly event: SetAside; readonly wasHanded: boolean } | undefined {
+  due(): { readonly event: DeadLetter; readonly wasHanded: boolean } | undefined {
     for (const [key, due] of this.#storage.kv.list<Due>({ prefix: DUE })) {
-      const event = this.#storage.kv.get<SetAside>(`${ASIDE}${key.slice(DUE.length)}`);
+      const event = this.#storage.kv.get<DeadLetter>(`${DEAD_LETTERS}${key.slice(DUE.length)}`);
       if (event !== undefined) return { event, wasHanded: due === "handed-over" };
       this.#storage.kv.delete(key);
     }
@@ -96,7 +103,7 @@ export class SubscriptionFacts {
   }
 
   /** The handler is given one again. */
-  handing({ position }: SetAside): void {
+  handing({ position }: DeadLetter): void {
     this.#storage.kv.put<Due>(keyOf(DUE, position), "handed-over");
   }
 
@@ -106,32 +113,34 @@ export class SubscriptionFacts {
   }
 
   /** In the order of their positions, behind one. */
-  list(after: number, limit: number): SetAside[] {
-    return [...this.#storage.kv.list<SetAside>({ start: keyOf(ASIDE, after + 1), end: `${ASIDE}~`, limit })].map(([, event]) => event);
+  list(after: number, limit: number): DeadLetter[] {
+    return [...this.#storage.kv.list<DeadLetter>({ start: keyOf(DEAD_LETTERS, after + 1), end: `${DEAD_LETTERS}~`, limit })].map(
+      ([, event]) => event,
+    );
   }
 
   /** Puts it back to where the facts say; what is set aside behind `after` will come again, and leaves the list. */
-  reset(facts: Facts, after: number): void {
+  reset(record: SubscriptionRecord, after: number): void {
     this.#transaction(() => {
-      let setAside = 0;
+      let deadLetters = 0;
       for (const event of [...this.#all()]) {
-        if (event.position <= after) setAside++;
-        else for (const prefix of [ASIDE, DUE]) this.#storage.kv.delete(keyOf(prefix, event.position));
+        if (event.position <= after) deadLetters++;
+        else for (const prefix of [DEAD_LETTERS, DUE]) this.#storage.kv.delete(keyOf(prefix, event.position));
       }
-      this.write({ ...facts, setAside });
+      this.write({ ...record, deadLetters });
     });
   }
 
-  *#all(): Generator<SetAside> {
-    for (const [, event] of this.#storage.kv.list<SetAside>({ prefix: ASIDE })) yield event;
+  *#all(): Generator<DeadLetter> {
+    for (const [, event] of this.#storage.kv.list<DeadLetter>({ prefix: DEAD_LETTERS })) yield event;
   }
 
   #transaction(work: () => void): void {
-    const before = this.#facts;
+    const before = this.#record;
     try {
       this.#storage.transactionSync(work);
     } catch (error) {
-      this.#facts = before;
+      this.#record = before;
       throw error;
     }
   }

@@ -35,7 +35,7 @@ export async function post(events: readonly ConfirmedEvent[], env: Env, { signal
   }
 }
 
-const edge = createEdge<Env>({ subscriptions: { webhooks: { batchSize: 10, onFailure: "set-aside", handle: post } } });
+const edge = createEdge<Env>({ subscriptions: { webhooks: { batchSize: 10, onFailure: "dead-letter", handle: post } } });
 
 export const { LogObject, StreamObject, SubscriptionObject } = edge;
 

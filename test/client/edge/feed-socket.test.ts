@@ -87,7 +87,7 @@ test("a token that expires while the connection is open is followed by the next"
     await heard(b, "Note-1", version);
   }
   expect(tokens).toBeGreaterThan(3);
-  expect(b.status.connection).toBe("live");
+  expect(b.status.connection).toBe("online");
 });
 
 test("Deploy/reset under load: a connection that the edge drops is made again", async () => {
@@ -118,7 +118,7 @@ test("half-open: a connection on which nothing comes any more is noticed, and ma
 
 test("a device whose edge is asked over HTTP alone follows all the same", async () => {
   const a = await devices.open("a", { sync: LIVE });
-  const b = await devices.open("b", { sync: { ...LIVE, live: false, pollEvery: 200 } });
+  const b = await devices.open("b", { sync: { ...LIVE, webSocket: false, pollEvery: 200 } });
   await a.appendToStream("Note-1", [event(1)]);
   await heard(b, "Note-1", 1);
 });

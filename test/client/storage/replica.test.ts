@@ -1,7 +1,7 @@
 /** Devices that follow a part of a store, or whose edge holds another history. */
 import "fake-indexeddb/auto";
 import { expect, test } from "vitest";
-import { type Exported, LogMismatchError, type Store } from "../../../client/index.ts";
+import { type ExportedCommit, LogMismatchError, type Store } from "../../../client/index.ts";
 import { dataOf, event, expectAgreement } from "../../support/devices.ts";
 import { edgeDevices } from "../../support/edge-devices.ts";
 import { stock } from "../../support/stock.ts";
@@ -137,7 +137,7 @@ test("store wiped: the device stops, exports all that it holds, and after a rese
   await expect(a.sync()).rejects.toBeInstanceOf(LogMismatchError);
   expect(a.status).toMatchObject({ connection: "diverged", pending: 4 });
 
-  const exported: Exported[] = [];
+  const exported: ExportedCommit[] = [];
   for await (const item of a.export()) exported.push(item);
   expect(exported.map((item) => [item.state, item.streamId])).toEqual([
     ["confirmed", "A-1"],
@@ -155,7 +155,7 @@ test("store wiped: the device stops, exports all that it holds, and after a rese
     ["log-mismatch", "behind that"],
   ]);
   await a.sync();
-  expect(a.status).toMatchObject({ connection: "live", pending: 0, conflicts: 2 });
+  expect(a.status).toMatchObject({ connection: "online", pending: 0, conflicts: 2 });
   expect(await feedOf(a)).toEqual(await feedOf(other.atEdge));
   expect(await dataOf(a, "C-1")).toEqual(["theirs", "any"]);
   for (const conflict of a.conflicts()) await conflict.rebase();

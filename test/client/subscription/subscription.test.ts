@@ -73,7 +73,7 @@ test("a named one goes on behind what it handled, in another tab too; one withou
     name: "mailer",
     isStopped: false,
     failures: 0,
-    setAside: [],
+    deadLetters: [],
   });
   await second.close();
 });
@@ -118,22 +118,22 @@ test("what a handler refuses is handed over again, nothing else meanwhile; then 
   const errors: unknown[] = [];
   const { taken, handler } = taking(({ data }) => data === 2 && !isWell);
   await note(store, 1, 2, 3);
-  store.subscribe(handler, { name: "mailer", retries: 3, onFailure: "set-aside", ...soon, onError: (error) => errors.push(error) });
+  store.subscribe(handler, { name: "mailer", retries: 3, onFailure: "dead-letter", ...soon, onError: (error) => errors.push(error) });
   await eventually(() => expect(taken).toEqual([1, 3]));
   expect(errors).toHaveLength(4);
   const mailer = await store.subscription("mailer");
   await eventually(async () => expect(await mailer.status()).toMatchObject({ position: 3, isStopped: false }));
-  expect((await mailer.status())?.setAside).toMatchObject([
+  expect((await mailer.status())?.deadLetters).toMatchObject([
     { streamId: "Note-1", version: 2, position: 2, reason: "The handler threw Error." },
   ]);
   await mailer.replay();
   await eventually(() => expect(errors).toHaveLength(5));
-  expect((await mailer.status())?.setAside).toHaveLength(1);
+  expect((await mailer.status())?.deadLetters).toHaveLength(1);
   isWell = true;
-  await eventually(async () => expect(await mailer.status()).toMatchObject({ setAside: [{}] }));
+  await eventually(async () => expect(await mailer.status()).toMatchObject({ deadLetters: [{}] }));
   await mailer.replay();
   await eventually(() => expect(taken).toEqual([1, 3, 2]));
-  await eventually(async () => expect((await mailer.status())?.setAside).toEqual([]));
+  await eventually(async () => expect((await mailer.status())?.deadLetters).toEqual([]));
   await store.close();
 });
 
@@ -192,7 +192,7 @@ test("whoever looks after it is heard while it waits, however long that would be
   const { taken, handler } = taking(({ data }) => data !== 1 && !isWell);
   await note(store, 1, 2);
   const slow = { backoff: { first: 3_600_000, longest: 3_600_000 } };
-  store.subscribe(handler, { name: "mailer", retries: 1, onFailure: "set-aside", ...slow });
+  store.subscribe(handler, { name: "mailer", retries: 1, onFailure: "dead-letter", ...slow });
   const mailer = await store.subscription("mailer");
   await eventually(async () => expect(await mailer.status()).toMatchObject({ position: 1, failures: 1 }));
   isWell = true;
@@ -219,7 +219,7 @@ test("what onError throws is an uncaught error of the app, and the subscription 
     throw new Error("a mistake in onError");
   };
   await note(store, 1, 2);
-  store.subscribe(handler, { name: "mailer", retries: 1, onFailure: "set-aside", ...soon, onError });
+  store.subscribe(handler, { name: "mailer", retries: 1, onFailure: "dead-letter", ...soon, onError });
   await eventually(() => expect(taken).toEqual([2]));
   expect(uncaught).toEqual([new Error("a mistake in onError"), new Error("a mistake in onError")]);
   await store.close();

@@ -65,7 +65,7 @@ test("accepted push, lost reply: sent again after others appended, it stands onc
   network.fault = undefined;
   await a.sync();
   await b.sync();
-  expect(a.status).toMatchObject({ connection: "live", pending: 0, conflicts: 0 });
+  expect(a.status).toMatchObject({ connection: "online", pending: 0, conflicts: 0 });
   expect(await dataOf(atEdge, "A-1")).toEqual(["a1", "a2", "b1"]);
   await expectAgreement("A-1", atEdge, a, b);
   await close();
@@ -131,7 +131,7 @@ test("a token that the edge no longer takes stops sync and nothing else; with a 
   await a.appendToStream("A-1", [event(2)]);
   network.fault = undefined;
   await a.sync();
-  expect(a.status).toMatchObject({ connection: "live", pending: 0 });
+  expect(a.status).toMatchObject({ connection: "online", pending: 0 });
   expect(await dataOf(atEdge, "A-1")).toEqual([1, 2]);
   await close();
 });
@@ -349,7 +349,7 @@ test("half-open: neither a network nor a token that never answers holds up the n
   }
   silent = undefined;
   await store.sync();
-  expect(store.status).toMatchObject({ connection: "live", pending: 0 });
+  expect(store.status).toMatchObject({ connection: "online", pending: 0 });
   await store.close();
 });
 
@@ -369,7 +369,7 @@ test("a token that expired on the way is asked for anew, once, before anybody is
   await store.sync();
   expect(used[0]).toBe("Bearer old");
   expect(used[1]).not.toBe("Bearer old");
-  expect(store.status).toMatchObject({ connection: "live", problem: null });
+  expect(store.status).toMatchObject({ connection: "online", problem: null });
   await store.close();
   await close();
 });

@@ -42,13 +42,13 @@ function reaches(tab: Store, wanted: Partial<Status>, timeout = 20_000): Promise
 test("what any tab appends is pushed by the one that leads, without anybody asking, and all tabs know", async () => {
   const { open, atEdge, close } = device();
   const { tab: one, requests: ones } = await open();
-  await reaches(one, { connection: "live" });
+  await reaches(one, { connection: "online" });
   const { tab: two, requests: twos } = await open();
   const seen: Status[] = [];
   const off = two.watch((status) => seen.push(status));
   await two.appendToStream("A-1", [event("from two")]);
   await one.appendToStream("A-1", [event("from one")]);
-  for (const tab of [one, two]) await reaches(tab, { connection: "live", pending: 0, head: 2 });
+  for (const tab of [one, two]) await reaches(tab, { connection: "online", pending: 0, head: 2 });
   expect((await atEdge.readStream("A-1")).events.map(({ data }) => data)).toEqual(["from two", "from one"]);
   expect((await two.readStream("A-1")).events.every(({ pending }) => !pending)).toBe(true);
   expect(ones).toContain("POST");
@@ -61,12 +61,12 @@ test("what any tab appends is pushed by the one that leads, without anybody aski
 test("sync() of a tab that does not lead is done by the one that does", async () => {
   const { open, atEdge, close } = device();
   const { tab: one } = await open();
-  await reaches(one, { connection: "live" });
+  await reaches(one, { connection: "online" });
   const { tab: two, requests } = await open();
   await atEdge.appendToStream("A-1", [event("theirs")]);
   await two.sync();
   expect((await two.readStream("A-1")).events.map(({ data }) => data)).toEqual(["theirs"]);
-  expect(two.status).toMatchObject({ connection: "live", head: 1 });
+  expect(two.status).toMatchObject({ connection: "online", head: 1 });
   expect(requests).toEqual([]);
   await close();
 });
@@ -82,7 +82,7 @@ test("leader closed: another tab takes over, and what is pending goes on", async
   await reaches(two, { pending: 1 });
   isDown = false;
   await two.sync();
-  expect(two.status).toMatchObject({ connection: "live", pending: 0 });
+  expect(two.status).toMatchObject({ connection: "online", pending: 0 });
   expect((await atEdge.readStream("A-1")).events.map(({ data }) => data)).toEqual(["left behind"]);
   await close();
 });
@@ -107,7 +107,7 @@ test("a leader's late answer after another tab has led: the write is not done, a
   letGo((answer as Response).clone());
   await Promise.all([one.close(), two.sync()]);
   expect((await two.readStream("A-1")).events.map(({ data }) => data)).toEqual([1]);
-  expect(two.status).toMatchObject({ connection: "live", cursor: { position: 1 } });
+  expect(two.status).toMatchObject({ connection: "online", cursor: { position: 1 } });
   await close();
 });
 
@@ -134,7 +134,7 @@ test("a tab that only syncs when asked sends nothing otherwise", async () => {
   expect(tab.status).toMatchObject({ connection: "offline", pending: 2 });
   expect(requests).toEqual([]);
   await tab.sync();
-  expect(tab.status).toMatchObject({ connection: "live", pending: 0 });
+  expect(tab.status).toMatchObject({ connection: "online", pending: 0 });
   expect((await atEdge.readStream("A-1")).version).toBe(2);
   await close();
 });

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
-import { decidePage, type History, isWithin, NEW_HISTORY, nextPage, pageQuery } from "../../../shared/device/replica.ts";
-import { begunAnew, isContinued } from "../../../shared/device/same-copy.ts";
+import { decidePage, isWithin, NEW_REPLICA, nextPage, pageQuery, type Replica } from "../../../shared/device/replica.ts";
+import { emptyReplica, isSameCopy } from "../../../shared/device/same-copy.ts";
 import { withScope } from "../../../shared/device/scope.ts";
 import { toPosition, toVersion } from "../../../shared/order.ts";
 import type { FeedPage } from "../../../shared/wire/wire.ts";
@@ -26,8 +26,8 @@ const page = (position: number, head: number, ...events: FeedPage["events"]): Fe
   head,
   mark: `m${position}`,
 });
-const at = (position: number, more: Partial<History> = {}): History => ({
-  ...NEW_HISTORY,
+const at = (position: number, more: Partial<Replica> = {}): Replica => ({
+  ...NEW_REPLICA,
   authority: "edge",
   log: "log",
   position,
@@ -36,8 +36,8 @@ const at = (position: number, more: Partial<History> = {}): History => ({
   ...more,
 });
 
-function apply(history: History, given: FeedPage) {
-  const decision = decidePage(history, given, nextPage(history));
+function apply(replica: Replica, given: FeedPage) {
+  const decision = decidePage(replica, given, nextPage(replica));
   if (decision.kind === "stale") throw new Error("stale");
   return decision;
 }
@@ -46,7 +46,7 @@ test("a page moves the cursor from where it was asked for, and from nowhere else
   const asked = nextPage(at(3));
   expect(decidePage(at(3), page(5, 9, event(4, "A-1")), asked)).toMatchObject({
     kind: "apply",
-    history: { position: 5, mark: "m5", head: 9 },
+    replica: { position: 5, mark: "m5", head: 9 },
     events: [{ position: 4 }],
   });
   expect(decidePage(at(4), page(5, 9), asked)).toEqual({ kind: "stale" });
@@ -55,7 +55,7 @@ test("a page moves the cursor from where it was asked for, and from nowhere else
 });
 
 test("every page is asked for with the log and the mark of the cursor, also where older events are filled in", () => {
-  expect(pageQuery(NEW_HISTORY, nextPage(NEW_HISTORY), 10)).toEqual({ after: 0, limit: 10 });
+  expect(pageQuery(NEW_REPLICA, nextPage(NEW_REPLICA), 10)).toEqual({ after: 0, limit: 10 });
   expect(pageQuery(at(7), nextPage(at(7)), 10)).toEqual({ after: 7, limit: 10, log: "log", mark: "m7" });
   const wider = withScope(at(7, { scope: ["A"] }), ["A", "B-1"]);
   expect(pageQuery(wider, nextPage(wider), 10)).toEqual({ after: 0, limit: 10, log: "log", mark: "m7", seen: 7, within: ["B-1"] });
@@ -64,30 +64,30 @@ test("every page is asked for with the log and the mark of the cursor, also wher
 });
 
 test("what comes to a scope is filled in up to the cursor, page by page, before the feed goes on", () => {
-  let history = withScope(at(7, { scope: ["A"] }), ["A", "B"]);
-  const first = apply(history, page(4, 9, event(2, "B-1"), event(3, "A-1")));
+  let replica = withScope(at(7, { scope: ["A"] }), ["A", "B"]);
+  const first = apply(replica, page(4, 9, event(2, "B-1"), event(3, "A-1")));
   expect(first.events.map(({ position }) => position)).toEqual([2]);
-  history = first.history;
-  expect(history).toMatchObject({ position: 7, fills: [{ within: ["B"], position: 4, upTo: 7 }] });
+  replica = first.replica;
+  expect(replica).toMatchObject({ position: 7, backfills: [{ within: ["B"], position: 4, upTo: 7 }] });
   // Beyond the cursor it is the feed's turn.
-  const second = apply(history, page(9, 9, event(5, "B-1"), event(8, "B-1")));
+  const second = apply(replica, page(9, 9, event(5, "B-1"), event(8, "B-1")));
   expect(second.events.map(({ position }) => position)).toEqual([5]);
-  expect(second.history).toMatchObject({ position: 7, fills: [] });
-  expect(nextPage(second.history)).toMatchObject({ after: 7, within: ["A", "B"], isFill: false });
+  expect(second.replica).toMatchObject({ position: 7, backfills: [] });
+  expect(nextPage(second.replica)).toMatchObject({ after: 7, within: ["A", "B"], isBackfill: false });
 });
 
 test("a scope covers categories and streams by their names; narrower, or before the first contact, nothing is filled in", () => {
   expect(["A-1", "A", "B-1", "B-2"].map((id) => isWithin(["A", "B-1"], id))).toEqual([true, true, true, false]);
   expect(isWithin(null, "Anything-1")).toBe(true);
-  expect(withScope(NEW_HISTORY, ["A"])).toMatchObject({ scope: ["A"], fills: [] });
-  expect(withScope(at(7, { scope: ["A", "B"] }), ["A"])).toMatchObject({ scope: ["A"], fills: [] });
-  expect(withScope(at(7), ["A"])).toMatchObject({ scope: ["A"], fills: [] });
-  expect(withScope(at(7, { scope: ["A"] }), null)).toMatchObject({ scope: null, fills: [{ within: null, position: 0, upTo: 7 }] });
+  expect(withScope(NEW_REPLICA, ["A"])).toMatchObject({ scope: ["A"], backfills: [] });
+  expect(withScope(at(7, { scope: ["A", "B"] }), ["A"])).toMatchObject({ scope: ["A"], backfills: [] });
+  expect(withScope(at(7), ["A"])).toMatchObject({ scope: ["A"], backfills: [] });
+  expect(withScope(at(7, { scope: ["A"] }), null)).toMatchObject({ scope: null, backfills: [{ within: null, position: 0, upTo: 7 }] });
 });
 
 test("what was let go of is not continued, also where it is fetched again", () => {
-  const reset = begunAnew(at(5, { scope: ["A"] }));
+  const reset = emptyReplica(at(5, { scope: ["A"] }));
   expect(reset).toMatchObject({ log: null, position: 0, mark: null, scope: ["A"], authority: at(5).authority });
-  expect(isContinued(at(5), at(7))).toBe(true);
-  expect(isContinued(at(5), { ...at(7), resets: reset.resets })).toBe(false);
+  expect(isSameCopy(at(5), at(7))).toBe(true);
+  expect(isSameCopy(at(5), { ...at(7), resets: reset.resets })).toBe(false);
 });

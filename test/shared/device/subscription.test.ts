@@ -1,18 +1,18 @@
 /** What a subscription on a device does next: its copy of the log, what is due, and what is asked of it meanwhile. */
 import { describe, expect, test } from "vitest";
-import { type History, NEW_HISTORY, type Scope } from "../../../shared/device/replica.ts";
+import { NEW_REPLICA, type Replica, type Scope } from "../../../shared/device/replica.ts";
 import {
   afterHandOver,
   afterLook,
   afterReplay,
-  askedToBegin,
-  askedToReplay,
-  askedToResume,
+  afterReplayRequest,
+  afterReset,
+  afterResume,
   begun,
   continuedIn,
   type DeviceSubscription,
   dueOf,
-  standingIn,
+  resumptionIn,
   stoppedByHistory,
   unlessOvertaken,
 } from "../../../shared/device/subscription.ts";
@@ -23,14 +23,14 @@ import type { SubscriptionPolicy } from "../../../shared/subscription.ts";
 const POLICY: SubscriptionPolicy = {
   batchSize: 1,
   retries: 0,
-  onFailure: "set-aside",
-  setAsideInARow: 10,
+  onFailure: "dead-letter",
+  maxConsecutiveDeadLetters: 10,
   backoff: { first: 1000, longest: 1000 },
 };
 const AT = { now: 0, random: 0.5 };
 
-function historyAt(position: number, more: Partial<History> = {}): History {
-  return { ...NEW_HISTORY, authority: "edge", log: "L", position, head: position, ...more };
+function historyAt(position: number, more: Partial<Replica> = {}): Replica {
+  return { ...NEW_REPLICA, authority: "edge", log: "L", position, head: position, ...more };
 }
 
 function eventAt(position: number) {
@@ -68,28 +68,28 @@ describe("what is due", () => {
   test("what was refused waits for its time, while what somebody asks to have replayed does not", () => {
     const waiting = refused(SET_ASIDE, 2);
     expect(dueOf(waiting, historyAt(5), 100, POLICY)).toEqual({ kind: "wait", milliseconds: 400 });
-    expect(dueOf(askedToReplay(waiting), historyAt(5), 100, POLICY)).toEqual({ kind: "replay", id: "event-1", streamId: "Note-1" });
-    expect(dueOf(askedToResume(waiting), historyAt(5), 100, POLICY)).toMatchObject({ kind: "look", after: 1 });
+    expect(dueOf(afterReplayRequest(waiting), historyAt(5), 100, POLICY)).toEqual({ kind: "replay", id: "event-1", streamId: "Note-1" });
+    expect(dueOf(afterResume(waiting), historyAt(5), 100, POLICY)).toMatchObject({ kind: "look", after: 1 });
   });
 });
 
 describe("set aside", () => {
   test("one stands in the list once, with what was said last, however often the subscription is begun anew", () => {
-    const again = written(refused(askedToBegin(SET_ASIDE, historyAt(5), 0), 1), 1);
-    expect(again.setAside.map(({ id, reason }) => [id, reason])).toEqual([["event-1", "no"]]);
-    expect(handled(askedToBegin(SET_ASIDE, historyAt(5), 0), 1).setAside).toEqual([]);
+    const again = written(refused(afterReset(SET_ASIDE, historyAt(5), 0), 1), 1);
+    expect(again.deadLetters.map(({ id, reason }) => [id, reason])).toEqual([["event-1", "no"]]);
+    expect(handled(afterReset(SET_ASIDE, historyAt(5), 0), 1).deadLetters).toEqual([]);
   });
 
   test("one that is refused at its replay stays, and one that is handled leaves the list, whatever was asked meanwhile", () => {
-    const asked = askedToReplay(SET_ASIDE);
-    expect(afterReplay(asked, "event-1", "still no")).toMatchObject({ setAside: [{ id: "event-1", reason: "still no" }], replay: [] });
-    expect(afterReplay(askedToBegin(asked, historyAt(5), 3), "event-1", null)).toMatchObject({ setAside: [], since: 3 });
+    const asked = afterReplayRequest(SET_ASIDE);
+    expect(afterReplay(asked, "event-1", "still no")).toMatchObject({ deadLetters: [{ id: "event-1", reason: "still no" }], replay: [] });
+    expect(afterReplay(afterReset(asked, historyAt(5), 3), "event-1", null)).toMatchObject({ deadLetters: [], since: 3 });
   });
 
   test("replay of some leaves the others", () => {
     const two = written(refused(SET_ASIDE, 2), 2);
-    expect(askedToReplay(two, ["event-2"]).replay).toEqual(["event-2"]);
-    expect(askedToReplay(two).replay).toEqual(["event-1", "event-2"]);
+    expect(afterReplayRequest(two, ["event-2"]).replay).toEqual(["event-2"]);
+    expect(afterReplayRequest(two).replay).toEqual(["event-1", "event-2"]);
   });
 });
 
@@ -102,7 +102,7 @@ describe("what is written while a step is under way", () => {
 
   test("what is asked stands: the step is not taken, and its event comes again", () => {
     const step = handled(BEGUN, 1);
-    const asked = askedToBegin(BEGUN, historyAt(5), 3);
+    const asked = afterReset(BEGUN, historyAt(5), 3);
     const taken = { ...step, writes: 1 };
     expect(unlessOvertaken(step, BEGUN)).toEqual(taken);
     expect(unlessOvertaken(step, undefined)).toEqual(taken);
@@ -112,8 +112,8 @@ describe("what is written while a step is under way", () => {
 
 describe("what the device follows", () => {
   const following = (scope: Scope) => historyAt(5, { scope });
-  const standing = (subscription: DeviceSubscription, history: History) => {
-    const found = standingIn(subscription, history);
+  const standing = (subscription: DeviceSubscription, replica: Replica) => {
+    const found = resumptionIn(subscription, replica);
     if (found.kind !== "goes-on") throw new Error(`goes on, and is not to ${found.kind}`);
     return found.subscription;
   };
@@ -134,11 +134,11 @@ describe("what the device follows", () => {
   test("after a reset it waits for what is fetched, and then goes on where the copy holds the same", () => {
     const before = handled(handled(BEGUN, 1), 2);
     const fetched = historyAt(4, { resets: 1 });
-    expect(standingIn(before, { ...fetched, position: 1, head: 5 })).toEqual({ kind: "fetching" });
-    expect(standingIn(before, { ...fetched, log: null })).toEqual({ kind: "fetching" });
-    expect(standingIn(before, fetched)).toEqual({ kind: "compare", subscription: before, after: 0, upTo: 2 });
-    expect(standingIn(before, historyAt(5, { fills: [{ within: ["Other"], position: 0, upTo: 5 }] }))).toEqual({ kind: "fetching" });
-    expect(standingIn(undefined, historyAt(5))).toEqual({ kind: "begins" });
+    expect(resumptionIn(before, { ...fetched, position: 1, head: 5 })).toEqual({ kind: "fetching" });
+    expect(resumptionIn(before, { ...fetched, log: null })).toEqual({ kind: "fetching" });
+    expect(resumptionIn(before, fetched)).toEqual({ kind: "compare", subscription: before, after: 0, upTo: 2 });
+    expect(resumptionIn(before, historyAt(5, { backfills: [{ within: ["Other"], position: 0, upTo: 5 }] }))).toEqual({ kind: "fetching" });
+    expect(resumptionIn(undefined, historyAt(5))).toEqual({ kind: "begins" });
     const held = withEvent(withEvent(NO_EVENTS, "event-2"), "event-1");
     expect(continuedIn(before, fetched, held)).toEqual({ ...before, resets: 1 });
     expect(continuedIn(before, fetched, withEvent(held, "event-3"))).toBeUndefined();
@@ -149,6 +149,6 @@ describe("what the device follows", () => {
     expect(stopped.reason).toMatch(/reset\(\)/);
     expect(dueOf(stopped, historyAt(5), 0, POLICY)).toEqual({ kind: "nothing" });
     expect(stoppedByHistory(stopped)).toBe(stopped);
-    expect(dueOf(askedToBegin(stopped, historyAt(5), 0), historyAt(5), 0, POLICY)).toMatchObject({ kind: "look", after: 0 });
+    expect(dueOf(afterReset(stopped, historyAt(5), 0), historyAt(5), 0, POLICY)).toMatchObject({ kind: "look", after: 0 });
   });
 });

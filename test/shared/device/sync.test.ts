@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import type { PendingEntry } from "../../../shared/device/outbox.ts";
-import { NEW_HISTORY } from "../../../shared/device/replica.ts";
+import { NEW_REPLICA } from "../../../shared/device/replica.ts";
 import { advance, type SyncEffect, type SyncInput, type SyncState, startSync, type Unsent } from "../../../shared/device/sync.ts";
 import { UnavailableError } from "../../../shared/errors.ts";
 import { toVersion } from "../../../shared/order.ts";
@@ -13,7 +13,7 @@ const SETTINGS = {
   pageEvents: 1000,
   push: { commits: 1, streams: 1, size: 1024 },
   pollEvery: 5_000,
-  live: false,
+  feedSocket: false,
 } as const;
 
 function unsent(seq: number): Unsent {
@@ -33,7 +33,7 @@ function unsent(seq: number): Unsent {
 
 /** A machine, and the last effect of each kind. */
 class Driven {
-  #state: SyncState = startSync(SETTINGS, { ...NEW_HISTORY, authority: "edge", log: LOG });
+  #state: SyncState = startSync(SETTINGS, { ...NEW_REPLICA, authority: "edge", log: LOG });
   readonly #effects = new Map<string, SyncEffect>();
 
   give(input: SyncInput): void {
@@ -67,7 +67,7 @@ class Driven {
     const ends = { log: LOG, position, head: position };
     this.give({ kind: "page-received", request, page: { ...ends, events: [] } });
     this.take("apply");
-    this.give({ kind: "page-applied", request, history: { ...NEW_HISTORY, ...ends, authority: "edge" }, left, changed: [] });
+    this.give({ kind: "page-applied", request, replica: { ...NEW_REPLICA, ...ends, authority: "edge" }, left, changed: [] });
   }
 
   outbox(...seqs: number[]): void {
@@ -78,7 +78,7 @@ class Driven {
 
 test("a feed that is always a little behind a long push does not lag", () => {
   const machine = new Driven();
-  machine.give({ kind: "asked" });
+  machine.give({ kind: "called" });
   machine.pull(0, []);
   machine.outbox(1);
   for (let seq = 1; seq <= 100; seq++) {
@@ -92,7 +92,7 @@ test("a feed that is always a little behind a long push does not lag", () => {
 
 test("a feed that does not bring the oldest of what was pushed lags, whatever else it brings, and all is sent again", () => {
   const machine = new Driven();
-  machine.give({ kind: "asked" });
+  machine.give({ kind: "called" });
   machine.pull(0, []);
   machine.outbox(1);
   machine.push();
@@ -104,7 +104,7 @@ test("a feed that does not bring the oldest of what was pushed lags, whatever el
     if (!machine.has("failed")) machine.pull(seq - 1, [seq]);
   }
   expect(machine.take("failed").error).toBeInstanceOf(UnavailableError);
-  machine.give({ kind: "asked" });
+  machine.give({ kind: "called" });
   machine.outbox(1);
   expect(machine.take("push").batch.map(({ seq }) => seq)).toEqual([1]);
 });

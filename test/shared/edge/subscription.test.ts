@@ -13,25 +13,25 @@ import {
   movedTo,
   readBehind,
   settled,
-  standingAt,
   stateOf,
+  subscriptionAt,
   waitsUntil,
   wakeTime,
 } from "../../../shared/edge/subscription.ts";
 import { START_MARK } from "../../../shared/mark.ts";
 import { afterRefused, DEFAULT_POLICY, nextStep, type SubscriptionPolicy } from "../../../shared/subscription.ts";
 
-const POLICY: SubscriptionPolicy = { ...DEFAULT_POLICY, retries: 1, onFailure: "set-aside" };
+const POLICY: SubscriptionPolicy = { ...DEFAULT_POLICY, retries: 1, onFailure: "dead-letter" };
 const MARKS = ["0123456789abcdef", "fedcba9876543210"] as const;
 const ONE = { count: 1, upTo: 5 };
-const AT_4 = { ...standingAt("log", 4), mark: MARKS[0] };
+const AT_4 = { ...subscriptionAt("log", 4), mark: MARKS[0] };
 
 describe("the log that is followed", () => {
   test("is asked for by its id and its mark, where that is known", () => {
     expect(readBehind(AT_4, lookedOf(AT_4, undefined))).toEqual({ after: 4, log: "log", mark: MARKS[0] });
     expect(readBehind(AT_4, lookedOf(AT_4, { position: 6, mark: MARKS[1] }))).toEqual({ after: 6, log: "log", mark: MARKS[1] });
-    expect(readBehind(standingAt("log", 4), { position: 4, mark: null })).toEqual({ after: 4, log: "log" });
-    expect(standingAt("log", 0).mark).toBe(START_MARK);
+    expect(readBehind(subscriptionAt("log", 4), { position: 4, mark: null })).toEqual({ after: 4, log: "log" });
+    expect(subscriptionAt("log", 0).mark).toBe(START_MARK);
   });
 
   test("is looked at where it says anything else than is known of it", () => {
@@ -57,7 +57,7 @@ describe("the log that is followed", () => {
   });
 
   test("is followed from another place, without what is known of the old one", () => {
-    expect(movedTo({ ...AT_4, more: 1 }, "another", 2)).toEqual({ ...standingAt("another", 2), more: 1 });
+    expect(movedTo({ ...AT_4, more: 1 }, "another", 2)).toEqual({ ...subscriptionAt("another", 2), more: 1 });
     expect([listKept(AT_4, "log", 2), listKept(AT_4, "another", 2)]).toEqual([2, 0]);
   });
 

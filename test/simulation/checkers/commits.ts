@@ -53,7 +53,7 @@ export class Commits {
 
   see(observation: Observation, now: number): void {
     switch (observation.kind) {
-      case "asked":
+      case "called":
         return this.#ask(observation.device, observation.commit, now);
       case "accepted":
         for (const tracked of this.of(observation.device, observation.commit.events)) {

@@ -38,7 +38,7 @@ export class ConservationChecker extends Checker {
         this.#stores.set(observation.device, observation.store);
         this.#scopes.set(observation.device, observation.scope);
         return;
-      case "asked": {
+      case "called": {
         const { device, commit } = observation;
         if (poisonOf(commit.events) !== undefined) this.#poisoned.add(`${device}/${commit.streamId}`);
         return;

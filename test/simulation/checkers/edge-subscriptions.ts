@@ -102,9 +102,9 @@ export class EdgeSubscriptionChecker extends Checker {
     if (event !== undefined && others.length === 0 && inHand?.isReplay === false) followed.refused.add(event.id);
   }
 
-  #onStatus({ store, position, retryAt, setAside, onFailure, events }: Status): void {
+  #onStatus({ store, position, retryAt, deadLetters, onFailure, events }: Status): void {
     const followed = this.#of(store);
-    this.#seeList(store, followed, setAside, onFailure);
+    this.#seeList(store, followed, deadLetters, onFailure);
     followed.retryAt = retryAt;
     if (events !== undefined) {
       for (const event of between(events, followed.position, position)) this.#isDealtWith(store, followed, event, position);
@@ -114,10 +114,10 @@ export class EdgeSubscriptionChecker extends Checker {
     followed.position = position;
   }
 
-  #seeList(store: string, followed: Followed, setAside: readonly string[], onFailure: Status["onFailure"]): void {
-    const now = new Set(setAside);
+  #seeList(store: string, followed: Followed, deadLetters: readonly string[], onFailure: Status["onFailure"]): void {
+    const now = new Set(deadLetters);
     const { listed = now, refused, handled, wasEnded } = followed;
-    this.demand(onFailure === "set-aside" || now.size === 0, () => `${store}: ${setAside.join(" ")} set aside, where it was to stop`);
+    this.demand(onFailure === "dead-letter" || now.size === 0, () => `${store}: ${deadLetters.join(" ")} set aside, where it was to stop`);
     for (const id of now) {
       if (listed.has(id)) continue;
       this.demand(refused.has(id) || wasEnded, () => `${store}: ${id} was set aside, and was never refused by itself`);

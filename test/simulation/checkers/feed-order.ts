@@ -23,7 +23,7 @@ export class FeedOrderChecker extends Checker {
       case "opened":
         this.#stores.set(observation.device, observation.store);
         return;
-      case "asked":
+      case "called":
         return this.#send(this.#stores.get(observation.device) ?? "", observation.commit.events);
       case "sent":
         return this.#send(observation.store, observation.commit.events);

@@ -31,7 +31,7 @@ export class ImmutableChecker extends Checker {
         return;
       case "stream":
         for (const event of observation.events) {
-          const where = event.isPending ? `${observation.device}?` : this.#historyOf(observation.device);
+          const where = event.isPending ? `${observation.device}?` : this.#replicaOf(observation.device);
           this.#compareBody(where, observation.streamId, event.body);
           if (!event.isPending) this.#compareRecord(observation.device, observation.streamId, event.body.id, event);
         }
@@ -58,7 +58,7 @@ export class ImmutableChecker extends Checker {
   }
 
   /** Where an operator has put an older copy back, devices may still show what it has taken away; otherwise there is one history. */
-  #historyOf(device: string): string {
+  #replicaOf(device: string): string {
     const store = this.#stores.get(device) ?? "";
     return this.#lives.of(store).length === 1 ? store : device;
   }

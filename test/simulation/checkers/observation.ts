@@ -1,6 +1,6 @@
 /** What somebody could see from outside: the apps on the devices, readers and writers at the edge, and its operator. */
 
-import type { CommandNote } from "../../../shared/device/decider.ts";
+import type { PendingCommand } from "../../../shared/device/decider.ts";
 import type { FoundRow } from "../../../shared/device/projection.ts";
 import type { Scope } from "../../../shared/device/replica.ts";
 import type { ErrorCode, HeadwaterError } from "../../../shared/errors.ts";
@@ -23,7 +23,7 @@ export interface SeenConflict {
   readonly streamId: string;
   readonly events: readonly EventBody[];
   readonly code: ErrorCode;
-  readonly command: CommandNote | undefined;
+  readonly command: PendingCommand | undefined;
   readonly reason: string;
 }
 
@@ -38,8 +38,8 @@ export type Observation =
   /** A device follows a store, or more or less of it than before. */
   | { readonly kind: "opened"; readonly device: string; readonly store: string; readonly scope: Scope }
   /** What a commit that is asked for was decided for, by the id of its first event. */
-  | { readonly kind: "commanded"; readonly device: string; readonly id: string; readonly command: CommandNote }
-  | { readonly kind: "asked"; readonly device: string; readonly commit: Commit }
+  | { readonly kind: "commanded"; readonly device: string; readonly id: string; readonly command: PendingCommand }
+  | { readonly kind: "called"; readonly device: string; readonly commit: Commit }
   | {
       readonly kind: "accepted";
       readonly device: string;
@@ -112,7 +112,7 @@ export type Observation =
       readonly kind: "subscription";
       readonly device: string;
       readonly position: number;
-      readonly setAside: readonly string[];
+      readonly deadLetters: readonly string[];
       readonly events: readonly ConfirmedEvent[];
     }
   /** The handler of a store's subscription at the edge is called, beside the log that was read. */
@@ -139,8 +139,8 @@ export type Observation =
       /** Milliseconds of the world. */
       readonly retryAt: number | null;
       /** Ids. */
-      readonly setAside: readonly string[];
-      readonly onFailure: "set-aside" | "stop";
+      readonly deadLetters: readonly string[];
+      readonly onFailure: "dead-letter" | "stop";
       readonly events: readonly ConfirmedEvent[] | undefined;
     }
   /** At the edge, over HTTP. */

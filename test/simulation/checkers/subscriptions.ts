@@ -15,7 +15,7 @@ export class SubscriptionChecker extends Checker {
   readonly #scopes = new Map<string, Scope>();
   readonly #changed = new Set<string>();
   readonly #handled = new Map<string, Set<string>>();
-  readonly #setAside = new Map<string, readonly string[]>();
+  readonly #deadLetters = new Map<string, readonly string[]>();
   /** Where each stood when it was last seen, and the feed, and what of it the device followed, as they were then. */
   readonly #seen = new Map<string, { readonly position: number; readonly events: readonly ConfirmedEvent[]; readonly scope: Scope }>();
 
@@ -30,9 +30,9 @@ export class SubscriptionChecker extends Checker {
         if (observation.isHandled) this.#of(observation.device).add(observation.event.id);
         return;
       case "subscription": {
-        const { device, position, setAside, events } = observation;
-        this.demand(new Set(setAside).size === setAside.length, () => `${device}: an event is listed as set aside twice`);
-        this.#setAside.set(device, setAside);
+        const { device, position, deadLetters, events } = observation;
+        this.demand(new Set(deadLetters).size === deadLetters.length, () => `${device}: an event is listed as set aside twice`);
+        this.#deadLetters.set(device, deadLetters);
         this.#seen.set(device, { position, events: [...events], scope: this.#scopes.get(device) ?? null });
         const passed = events.filter((event) => event.position <= position && OF_SUBSCRIPTION.stream(event.streamId));
         if (this.#followsAll(device)) for (const event of passed.slice(-LOOKS)) this.#isDealtWith(device, event, position);
@@ -48,7 +48,7 @@ export class SubscriptionChecker extends Checker {
   }
 
   #isDealtWith(device: string, { id, position }: ConfirmedEvent, at: number): void {
-    const isListed = this.#setAside.get(device)?.includes(id) ?? false;
+    const isListed = this.#deadLetters.get(device)?.includes(id) ?? false;
     this.demand(
       isListed || this.#of(device).has(id),
       () => `${device}: ${id} at #${position} was neither handled nor set aside, and the subscription is at #${at}`,

@@ -22,7 +22,7 @@ export class TenancyChecker extends Checker {
       case "token":
         this.#tokens.set(observation.device, observation.token);
         return;
-      case "asked":
+      case "called":
         return this.#mean(this.#devices.get(observation.device) ?? "", observation.commit.events, now);
       case "ruled":
         return this.#mean(this.#devices.get(observation.device) ?? "", observation.by ?? [], now);

@@ -35,24 +35,24 @@ export class Projector {
     const { device, ground } = this.#tab;
     const { rules } = ground;
     const { checkpoint } = device.derived.rows.value;
-    const history = device.content.get("history");
-    if (history.fills.length > 0) return this.#rest();
-    const { start, isAnew } = rules.foldFrom(checkpoint, history);
-    if (!isAnew && checkpoint.isReady && checkpoint.position >= history.position) {
+    const replica = device.content.get("replica");
+    if (replica.backfills.length > 0) return this.#rest();
+    const { start, isAnew } = rules.foldFrom(checkpoint, replica);
+    if (!isAnew && checkpoint.isReady && checkpoint.position >= replica.position) {
       // After a crash, and after a reset that nobody here has seen, the rows may be ahead of the feed for a while.
-      if (checkpoint.position === history.position) this.#query();
+      if (checkpoint.position === replica.position) this.#query();
       return this.#rest();
     }
     this.#tab.later(pause(ground.beside), () => {
-      if (!rules.isContinued(history, device.content.get("history"))) return this.#rest();
+      if (!rules.isSameCopy(replica, device.content.get("replica"))) return this.#rest();
       const page = device.content
         .get("log")
         .filter(({ position }) => position > start.position)
         .slice(0, PAGE);
       if (rules.flushesBeforeRows()) device.storage.transact("strict", () => undefined);
-      const end = page.length < PAGE ? history.position : Math.min(page.at(-1)?.position ?? 0, history.position);
-      const events = page.filter(({ streamId, position }) => position <= history.position && isOf(history.scope, streamId));
-      const after: Folded = { ...start, position: end, isReady: start.isReady || end >= history.position };
+      const end = page.length < PAGE ? replica.position : Math.min(page.at(-1)?.position ?? 0, replica.position);
+      const events = page.filter(({ streamId, position }) => position <= replica.position && isOf(replica.scope, streamId));
+      const after: Folded = { ...start, position: end, isReady: start.isReady || end >= replica.position };
       const folds = rules.rowWrites({ after, isAnew, events });
       this.#write(checkpoint, folds);
     });
@@ -101,7 +101,7 @@ export class Projector {
     ground.observe({
       kind: "rows",
       device: device.name,
-      scope: device.content.get("history").scope,
+      scope: device.content.get("replica").scope,
       rows: overlaid<Ledger>({}, stored, laid),
       confirmed: device.content.get("log"),
       pending,
@@ -110,7 +110,7 @@ export class Projector {
 
   static unsettled(device: Device): readonly string[] {
     const { checkpoint } = device.derived.rows.value;
-    const { position } = device.content.get("history");
+    const { position } = device.content.get("replica");
     const isThere = checkpoint.isReady && checkpoint.position === position;
     return isThere ? [] : [`has its projection at #${checkpoint.position} of #${position}`];
   }

@@ -58,7 +58,7 @@ export class Snapshots {
 
   #take(streamId: string, snapshot: Snapshot): void {
     const { device, ground } = this.#tab;
-    const folded = device.content.get("history");
+    const folded = device.content.get("replica");
     this.#tab.later(ground.beside.random.between(1, IDLE), () =>
       writes(ground, device, () =>
         device.storage.beside((content) => {
@@ -68,7 +68,7 @@ export class Snapshots {
           const isLater =
             before !== undefined && rules.isUsable(before, snapshot.deciderVersion, streamVersion) && before.version >= snapshot.version;
           if (isLater || !rules.isUsable(snapshot, snapshot.deciderVersion, streamVersion)) return;
-          if (!rules.isContinued(folded, content.get("history"))) return;
+          if (!rules.isSameCopy(folded, content.get("replica"))) return;
           content.set("snapshots", new Map([...content.get("snapshots"), [streamId, snapshot]]));
           ground.count("snapshots taken");
         }),

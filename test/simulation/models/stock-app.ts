@@ -1,6 +1,6 @@
 /** An app that fills a shelf and takes from it, by commands, as `client/streams/handle.ts` has it. */
 
-import { type CommandNote, type DecidedEvent, decideCommand, fold } from "../../../shared/device/decider.ts";
+import { type DecidedEvent, decideCommand, fold, type PendingCommand } from "../../../shared/device/decider.ts";
 import type { Commit } from "../../../shared/event/commit.ts";
 import type { EventBody } from "../../../shared/event/event.ts";
 import { copyJson } from "../../../shared/json.ts";
@@ -54,17 +54,17 @@ export class StockApp {
       return ground.count("commands refused at once");
     }
     const events = completed(device, decided);
-    const note: CommandNote = { decider: stock.name, command };
+    const note: PendingCommand = { decider: stock.name, command };
     this.#append({ streamId: SHELF, expectedVersion: version, events }, note, () => {
       if (attempt < RETRIES) this.#handle(command, attempt + 1);
     });
   }
 
-  #append(commit: Commit, command: CommandNote, again: () => void): void {
+  #append(commit: Commit, command: PendingCommand, again: () => void): void {
     const { device, ground } = this.#tab;
     const { rules } = ground;
     const { name } = device;
-    ground.observe({ kind: "asked", device: name, commit });
+    ground.observe({ kind: "called", device: name, commit });
     ground.observe({ kind: "commanded", device: name, id: commit.events[0]?.id ?? "", command });
     device.write(
       this.#tab,

@@ -1,15 +1,15 @@
 /** An app's handler under a name, run by one tab at a time, as `client/subscription/subscriber.ts` has it. */
 
-import { type History, isWithin } from "../../../shared/device/replica.ts";
+import { isWithin, type Replica } from "../../../shared/device/replica.ts";
 import {
   afterReplay,
-  askedToBegin,
-  askedToReplay,
-  askedToResume,
+  afterReplayRequest,
+  afterReset,
+  afterResume,
   begun,
   type DeviceSubscription,
   type Due,
-  type StandingIn,
+  type Resumption,
   stoppedByHistory,
 } from "../../../shared/device/subscription.ts";
 import type { ConfirmedEvent } from "../../../shared/event/event.ts";
@@ -24,7 +24,7 @@ import { OF_SUBSCRIPTION } from "./ledger.ts";
 const POLICY: Omit<SubscriptionPolicy, "onFailure"> = {
   batchSize: 1,
   retries: 2,
-  setAsideInARow: 2,
+  maxConsecutiveDeadLetters: 2,
   backoff: { first: 2000, longest: 20_000 },
 };
 /** Events that are looked at together. */
@@ -70,20 +70,20 @@ export class Subscriber {
       this.#beginAnew(kept);
     } else if (progress.isStopped || (progress.failures > 0 && ground.beside.random.chance(0.5))) {
       ground.count("subscriptions resumed");
-      this.#change((now) => askedToResume(now ?? kept));
-    } else if (kept.setAside.length > 0 && ground.beside.random.chance(0.2)) {
+      this.#change((now) => afterResume(now ?? kept));
+    } else if (kept.deadLetters.length > 0 && ground.beside.random.chance(0.2)) {
       this.#beginAnew(kept);
-    } else if (kept.setAside.length > 0) {
+    } else if (kept.deadLetters.length > 0) {
       ground.count("subscriptions told to replay");
-      this.#change((now) => askedToReplay(now ?? kept));
+      this.#change((now) => afterReplayRequest(now ?? kept));
     }
   }
 
   #beginAnew(kept: DeviceSubscription): void {
     const { device, ground } = this.#tab;
     ground.count("subscriptions begun anew");
-    const history = device.content.get("history");
-    this.#change((now) => askedToBegin(now ?? kept, history, 0));
+    const replica = device.content.get("replica");
+    this.#change((now) => afterReset(now ?? kept, replica, 0));
   }
 
   #rest(): void {
@@ -92,10 +92,10 @@ export class Subscriber {
 
   #next(): void {
     const { device, ground } = this.#tab;
-    const history = device.content.get("history");
-    const subscription = this.#standing(history);
+    const replica = device.content.get("replica");
+    const subscription = this.#standing(replica);
     if (subscription === undefined) return this.#rest();
-    const due = ground.rules.dueOf(subscription, history, this.#now(), this.#policy);
+    const due = ground.rules.dueOf(subscription, replica, this.#now(), this.#policy);
     switch (due.kind) {
       case "nothing":
         return this.#rest();
@@ -104,20 +104,20 @@ export class Subscriber {
       case "replay":
         return this.#replay(subscription, due.id);
       case "look":
-        return this.#tab.later(pause(ground.beside), () => this.#look(subscription, due, history));
+        return this.#tab.later(pause(ground.beside), () => this.#look(subscription, due, replica));
       default:
         due satisfies never;
     }
   }
 
-  #look(subscription: DeviceSubscription, due: Due & { kind: "look" }, history: History): void {
+  #look(subscription: DeviceSubscription, due: Due & { kind: "look" }, replica: Replica): void {
     const { ground } = this.#tab;
     const { beside, rules } = ground;
-    const found = this.#first(due, history);
+    const found = this.#first(due, replica);
     const step = rules.afterLook(subscription, found, this.#now(), this.#policy);
     if (step.kind === "nothing") return this.#rest();
     if (step.kind === "write") {
-      if (step.subscription.setAside.length > subscription.setAside.length) ground.count("events set aside");
+      if (step.subscription.deadLetters.length > subscription.deadLetters.length) ground.count("events set aside");
       if (found.event !== undefined && step.subscription.parts[0]?.progress.isStopped) ground.count("subscriptions stopped by refusals");
       return this.#write(step.subscription);
     }
@@ -148,9 +148,9 @@ export class Subscriber {
     this.#tab.later(ground.beside.random.between(1, 40), () => done(isHandled ? null : REFUSED));
   }
 
-  #first({ part: { within, without }, after, upTo }: Due & { kind: "look" }, history: History): Found {
+  #first({ part: { within, without }, after, upTo }: Due & { kind: "look" }, replica: Replica): Found {
     const { content } = this.#tab.device;
-    if (after >= upTo || !this.#tab.ground.rules.isContinued(history, content.get("history"))) return { end: after };
+    if (after >= upTo || !this.#tab.ground.rules.isSameCopy(replica, content.get("replica"))) return { end: after };
     const isIn = (id: string) => isWithin(within, id) && (without === undefined || !isWithin(without, id));
     const page = content
       .get("log")
@@ -162,32 +162,32 @@ export class Subscriber {
     return event === undefined ? { end: Math.min(last.position, upTo) } : { event, end: event.position };
   }
 
-  #standing(history: History): DeviceSubscription | undefined {
+  #standing(replica: Replica): DeviceSubscription | undefined {
     const { device, ground } = this.#tab;
     const { kept } = device.content.get("subscription");
-    const standing = ground.rules.standingIn(kept, history);
+    const standing = ground.rules.resumptionIn(kept, replica);
     switch (standing.kind) {
       case "begins":
-        return begun(history, 0);
+        return begun(replica, 0);
       case "goes-on":
         return standing.subscription;
       case "fetching":
         return undefined;
       case "compare":
-        return this.#inOtherCopy(standing, history);
+        return this.#inOtherCopy(standing, replica);
       default:
         return standing satisfies never;
     }
   }
 
-  #inOtherCopy({ subscription: kept, ...range }: StandingIn & { kind: "compare" }, history: History): DeviceSubscription | undefined {
+  #inOtherCopy({ subscription: kept, ...range }: Resumption & { kind: "compare" }, replica: Replica): DeviceSubscription | undefined {
     const { device, ground } = this.#tab;
     let held = NO_EVENTS;
     for (const { id, position, streamId } of device.content.get("log")) {
       if (position <= range.after || position > range.upTo) continue;
       if (OF_SUBSCRIPTION.stream(streamId) && isWithin(kept.scope, streamId)) held = withEvent(held, id);
     }
-    const continued = ground.rules.continuedIn(kept, history, held);
+    const continued = ground.rules.continuedIn(kept, replica, held);
     if (continued !== undefined) {
       ground.count("subscriptions that went on after a reset");
       return this.#put(continued) ? device.content.get("subscription").kept : undefined;
@@ -222,12 +222,12 @@ export class Subscriber {
   }
 
   /** Its status, beside what the device holds. */
-  #show({ parts, setAside, resets }: DeviceSubscription): void {
+  #show({ parts, deadLetters, resets }: DeviceSubscription): void {
     const { device, ground } = this.#tab;
     const { checkpoint: position } = parts[0]?.progress ?? { checkpoint: 0 };
-    if (resets !== device.content.get("history").resets) return;
-    const ids = setAside.map(({ id }) => id);
-    ground.observe({ kind: "subscription", device: device.name, position, setAside: ids, events: device.content.get("log") });
+    if (resets !== device.content.get("replica").resets) return;
+    const ids = deadLetters.map(({ id }) => id);
+    ground.observe({ kind: "subscription", device: device.name, position, deadLetters: ids, events: device.content.get("log") });
   }
 
   /** The device's clock. */
@@ -240,7 +240,7 @@ export class Subscriber {
     const holder = derived.subscriber;
     // Who is frozen for good keeps the lock for good.
     if (holder?.isAlive === true && holder.isFrozen) return [];
-    const { position, resets } = content.get("history");
+    const { position, resets } = content.get("replica");
     const [part, ...rest] = kept?.parts ?? [];
     const isThere = rest.length === 0 && part !== undefined && part.progress.checkpoint >= position && !part.progress.isStopped;
     if (position === 0 || (isThere && kept?.resets === resets)) return [];
@@ -248,10 +248,10 @@ export class Subscriber {
   }
 }
 
-function told({ resets, scope, parts, setAside }: DeviceSubscription): string {
+function told({ resets, scope, parts, deadLetters }: DeviceSubscription): string {
   const part = ({ within, upTo, progress }: DeviceSubscription["parts"][number]) =>
     `${within ?? "all"}@${progress.checkpoint}${upTo === null ? "" : `/${upTo}`}${progress.isStopped ? " stopped" : ""}`;
-  return `in copy ${resets} of ${scope ?? "all"}: ${parts.map(part).join(", ")}; aside ${setAside.length}`;
+  return `in copy ${resets} of ${scope ?? "all"}: ${parts.map(part).join(", ")}; aside ${deadLetters.length}`;
 }
 
 /** Some events are refused once or twice, and a few until everything is well again. */

@@ -1,7 +1,7 @@
 import { createExecutionContext, env, SELF } from "cloudflare:test";
 import { expect, test } from "vitest";
 import { createEdge } from "../../../worker/index.ts";
-import settingsFile from "../../wrangler.toml?raw";
+import settingsFile from "../../../wrangler.toml?raw";
 
 const REQUESTS: [string, string][] = [
   ["POST", "/streams/A-1"],

@@ -4,7 +4,7 @@ import type { FeedPage, ProblemDocument } from "../../../shared/wire/wire.ts";
 
 export type LiveAnswer = FeedPage & { problem: ProblemDocument; renewed: { expiresAt: number | null } };
 
-export class LiveSocket {
+export class FeedSocket {
   readonly #socket: WebSocket;
   readonly #answers: (LiveAnswer | string)[] = [];
   readonly #waiting: ((answer: LiveAnswer | string) => void)[] = [];
@@ -68,5 +68,5 @@ export async function openLive(
   const response = await send(`https://edge.example/v1/${store}${path}`, init);
   const { webSocket } = response;
   if (webSocket === null) throw new Error(`no socket: ${response.status} ${await response.text()}`);
-  return { response, socket: new LiveSocket(webSocket) };
+  return { response, socket: new FeedSocket(webSocket) };
 }

@@ -69,7 +69,7 @@ test("what is told of an event that was set aside holds none of its data", async
   vi.spyOn(Math, "random").mockReturnValue(0);
   handling(store.id, "all", ([first]) => JSON.parse(`${JSON.stringify(first?.data)} and more`));
   await store.append("A-1", 0, event("Happened", { secret: "swordfish" }));
-  await vi.waitFor(async () => expect((await store.status("all")).setAside).toBe(1), { timeout: 10_000 });
+  await vi.waitFor(async () => expect((await store.status("all")).deadLetters).toBe(1), { timeout: 10_000 });
   const { text } = await store.get("/subscriptions/all");
   expect(text).toContain("The handler threw SyntaxError.");
   expect(text).not.toMatch(/swordfish|secret/);

@@ -1,7 +1,7 @@
 /** What a subscription costs beside the appends; `docs/cost.md` has the figures. */
 import { env, runDurableObjectAlarm } from "cloudflare:test";
 import { beforeAll, expect, test } from "vitest";
-import schema from "../../docs/examples/read-model/schema.sql?raw";
+import schema from "../../../docs/examples/read-model/schema.sql?raw";
 import { type Bill, billOf } from "../bill.ts";
 import { event, newStore, type TestStore } from "../edge-calls.ts";
 import { newSubscribedStore, readModel, type SubscribedStore } from "../edges.ts";

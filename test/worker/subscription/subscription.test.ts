@@ -11,7 +11,7 @@ import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { HandlerError } from "../../../shared/subscription.ts";
 import type { ConfirmedEvent, HandlerContext, Subscription } from "../../../worker/index.ts";
 import { createEdge, LogObject, SubscriptionObject } from "../../../worker/index.ts";
-import type { Facts } from "../../../worker/subscription/subscription-record.ts";
+import type { SubscriptionRecord } from "../../../worker/subscription/subscription-record.ts";
 import { Random } from "../../support/random.ts";
 import { SEED } from "../../support/seed.ts";
 import { event } from "../edge-calls.ts";
@@ -66,7 +66,7 @@ test("each event is handed over once, in order, while all goes well, and in batc
   const store = newSubscribedStore(subscribed);
   const calls = watch(store, "all");
   for (let i = 0; i < 5; i++) await store.append(`A-${i}`, 0, event(), event(), event(), event(), event());
-  await until(store, "all", { position: 25, lag: 0, state: "running", attempts: 0, error: null, setAside: 0 });
+  await until(store, "all", { position: 25, lag: 0, state: "running", attempts: 0, error: null, deadLetters: 0 });
   expect(calls.flat()).toEqual(Array.from({ length: 25 }, (_, i) => i + 1));
   expect(calls.every(({ length }) => length <= 10)).toBe(true);
 });
@@ -269,12 +269,12 @@ test("of a batch that is refused the one is found that it is, set aside, and see
   const calls = watch(store, "all", refusing());
   const culprit = bad();
   await store.append("A-1", 0, event(), event(), culprit, event());
-  await until(store, "all", { position: 4, setAside: 1, error: null, attempts: 0 });
+  await until(store, "all", { position: 4, deadLetters: 1, error: null, attempts: 0 });
   const together = calls.filter(({ length }) => length === 4);
   expect(together).toHaveLength(3);
   expect(calls.slice(3).flat()).toEqual([1, 2, 3, 3, 3, 3, 4]);
   const { body } = await store.get("/subscriptions/all");
-  expect(body.setAside).toEqual([
+  expect(body.deadLetters).toEqual([
     {
       id: Reflect.get(culprit, "id"),
       streamId: "A-1",
@@ -297,21 +297,21 @@ test("what was set aside is tried again when somebody asks for it: out of the li
     refuse(events);
   });
   for (let i = 0; i < 3; i++) await store.append("A-1", 2 * i, bad(), event());
-  await until(store, "all", { position: 6, setAside: 3 });
+  await until(store, "all", { position: 6, deadLetters: 3 });
   expect((await store.post("/subscriptions/all/replay", { position: 2 })).status).toBe(400);
-  const before = (await store.get("/subscriptions/all")).body.setAside;
+  const before = (await store.get("/subscriptions/all")).body.deadLetters;
   calls.length = 0;
   expect((await store.post("/subscriptions/all/replay", { position: 3 })).status).toBe(200);
   await vi.waitFor(() => expect(calls).toEqual([[3]]));
   expect(contexts.at(-1)).toMatchObject({ isReplay: true });
-  await vi.waitFor(async () => expect((await store.get("/subscriptions/all")).body.setAside[1]?.at).not.toBe(before[1]?.at));
-  expect(await store.status("all")).toMatchObject({ position: 6, setAside: 3, state: "running" });
+  await vi.waitFor(async () => expect((await store.get("/subscriptions/all")).body.deadLetters[1]?.at).not.toBe(before[1]?.at));
+  expect(await store.status("all")).toMatchObject({ position: 6, deadLetters: 3, state: "running" });
   refuse.state.broken = false;
   await store.post("/subscriptions/all/replay", { position: 3 });
-  await until(store, "all", { setAside: 2 });
-  expect((await store.get("/subscriptions/all")).body.setAside.map(({ position }) => position)).toEqual([1, 5]);
+  await until(store, "all", { deadLetters: 2 });
+  expect((await store.get("/subscriptions/all")).body.deadLetters.map(({ position }) => position)).toEqual([1, 5]);
   await store.post("/subscriptions/all/replay");
-  await until(store, "all", { setAside: 0, position: 6 });
+  await until(store, "all", { deadLetters: 0, position: 6 });
   expect(calls).toEqual([[3], [3], [1], [5]]);
 });
 
@@ -319,18 +319,18 @@ test("the list of what was set aside comes in pages", async () => {
   const store = newSubscribedStore(subscribed);
   watch(store, "all", refusing());
   for (let i = 0; i < 3; i++) await store.append("A-1", 2 * i, bad(), event());
-  await until(store, "all", { setAside: 3 });
+  await until(store, "all", { deadLetters: 3 });
   const first = (await store.get("/subscriptions/all?limit=2")).body;
-  expect([first.setAside.map(({ position }) => position), first.next]).toEqual([[1, 3], 3]);
+  expect([first.deadLetters.map(({ position }) => position), first.next]).toEqual([[1, 3], 3]);
   const second = (await store.get(`/subscriptions/all?limit=2&after=${first.next}`)).body;
-  expect([second.setAside.map(({ position }) => position), second.next]).toEqual([[5], null]);
+  expect([second.deadLetters.map(({ position }) => position), second.next]).toEqual([[5], null]);
 });
 
 test("a handler that refuses everything stops, instead of having the whole log set aside", async () => {
   const store = newSubscribedStore(subscribed);
   watch(store, "all", refusing());
   await store.append("A-1", 0, bad(), bad(), bad(), event());
-  await until(store, "all", { state: "stopped", position: 2, setAside: 2, error: "That is bad." });
+  await until(store, "all", { state: "stopped", position: 2, deadLetters: 2, error: "That is bad." });
 });
 
 test("where the app wants it so, an event that is refused stops the subscription, which goes on with it when it is resumed", async () => {
@@ -359,11 +359,11 @@ test("reset hands over again from a position, and what was set aside behind it c
   const refuse = refusing();
   const calls = watch(store, "all", refuse);
   await store.append("A-1", 0, event(), bad(), event(), bad(), event());
-  await until(store, "all", { position: 5, setAside: 2 });
+  await until(store, "all", { position: 5, deadLetters: 2 });
   calls.length = 0;
   refuse.state.broken = false;
-  expect((await store.post("/subscriptions/all/reset", { position: 3 })).body).toMatchObject({ position: 3, setAside: 1 });
-  await until(store, "all", { position: 5, setAside: 1 });
+  expect((await store.post("/subscriptions/all/reset", { position: 3 })).body).toMatchObject({ position: 3, deadLetters: 1 });
+  await until(store, "all", { position: 5, deadLetters: 1 });
   expect(calls.flat()).toEqual([4, 5]);
   const ahead = await store.post("/subscriptions/all/reset", { position: 6 });
   expect([ahead.status, ahead.body.code]).toEqual([409, "position-ahead"]);
@@ -426,7 +426,7 @@ test("an event whose handler is killed each time is given up as one that is refu
   for (let i = 0; i < 2; i++) await killed();
   expect(await store.status("all")).toMatchObject({ attempts: 4, position: 1 });
   await afterItsWait();
-  expect(await store.status("all")).toMatchObject({ position: 2, setAside: 1 });
+  expect(await store.status("all")).toMatchObject({ position: 2, deadLetters: 1 });
   expect(calls).toEqual([[2]]);
 });
 
@@ -460,7 +460,7 @@ test("a replay that kills its handler is not tried again by itself, and what sta
   let hangs = false;
   const calls = watch(store, "all", (events) => (hangs ? new Promise(() => {}) : refuse(events)));
   await store.append("A-1", 0, bad(), event());
-  await until(store, "all", { position: 2, setAside: 1 });
+  await until(store, "all", { position: 2, deadLetters: 1 });
   calls.length = 0;
   hangs = true;
   await store.post("/subscriptions/all/replay");
@@ -473,14 +473,14 @@ test("a replay that kills its handler is not tried again by itself, and what sta
   );
   expect((await store.get("/subscriptions/all")).body).toMatchObject({
     subscription: { state: "running", position: 2, attempts: 0 },
-    setAside: [{ position: 1, error: expect.stringContaining("ended before it answered") }],
+    deadLetters: [{ position: 1, error: expect.stringContaining("ended before it answered") }],
   });
   await store.append("A-1", 2, event());
   await until(store, "all", { position: 3 });
   expect(calls).toEqual([[1], [3]]);
   refuse.state.broken = false;
   await store.post("/subscriptions/all/replay");
-  await until(store, "all", { setAside: 0 });
+  await until(store, "all", { deadLetters: 0 });
 });
 
 test("a log that was put back stops its subscriptions visibly, whether it has grown past them or not", async () => {
@@ -509,7 +509,7 @@ test("a log that was put back and has grown to where its subscription is stops i
   await shorten(store, 2);
   await store.append("B-1", 0, event(), event());
   const isStopped = () =>
-    runInDurableObject(store.subscription("all"), (_, { storage }) => storage.kv.get<Facts>("facts")?.progress.isStopped);
+    runInDurableObject(store.subscription("all"), (_, { storage }) => storage.kv.get<SubscriptionRecord>("facts")?.progress.isStopped);
   await vi.waitFor(async () => expect(await isStopped()).toBe(true));
   expect(calls.flat()).toEqual([1, 2, 3, 4]);
 });
@@ -519,7 +519,7 @@ test("a log that was replaced stops its subscriptions, and reset has them follow
   const refuse = refusing();
   const calls = watch(store, "all", refuse);
   await store.append("A-1", 0, bad(), event());
-  await until(store, "all", { position: 2, setAside: 1 });
+  await until(store, "all", { position: 2, deadLetters: 1 });
   await runInDurableObject(store.log(), (_, { storage }) => {
     storage.sql.exec("UPDATE meta SET log = ?", crypto.randomUUID());
   });
@@ -528,10 +528,10 @@ test("a log that was replaced stops its subscriptions, and reset has them follow
   await store.append("A-1", 2, event());
   await until(store, "all", { state: "stopped", position: 2 });
   await store.post("/subscriptions/all/replay");
-  await vi.waitFor(async () => expect((await store.get("/subscriptions/all")).body.setAside[0]?.error).toContain("another history"));
+  await vi.waitFor(async () => expect((await store.get("/subscriptions/all")).body.deadLetters[0]?.error).toContain("another history"));
   expect(calls).toEqual([]);
   refuse.state.broken = false;
-  expect((await store.post("/subscriptions/all/reset", { position: 0 })).body).toMatchObject({ setAside: 0 });
+  expect((await store.post("/subscriptions/all/reset", { position: 0 })).body).toMatchObject({ deadLetters: 0 });
   await until(store, "all", { position: 3, state: "running" });
   expect(calls.flat()).toEqual([1, 2, 3]);
 });
@@ -591,9 +591,9 @@ test("evicted, aborted and refused at any point: at least once, in order, and no
   await until(store, "all", { position: total, state: "running" });
   expect(wrong).toEqual([]);
   const first = handled.filter((position, i) => handled.indexOf(position) === i);
-  const { setAside } = (await store.get("/subscriptions/all")).body;
+  const { deadLetters } = (await store.get("/subscriptions/all")).body;
   expect(first).toEqual(first.toSorted((a, b) => a - b));
-  expect([...first, ...setAside.map(({ position }) => position)].sort((a, b) => a - b)).toEqual(
+  expect([...first, ...deadLetters.map(({ position }) => position)].sort((a, b) => a - b)).toEqual(
     Array.from({ length: total }, (_, i) => i + 1),
   );
 });
