@@ -1,7 +1,7 @@
 import { createExecutionContext, env } from "cloudflare:test";
 import { afterEach, expect, test, vi } from "vitest";
-import { createEdge, type EdgeEnv, LogObject } from "../../../worker/index.ts";
 import operations from "../../../docs/operations.md?raw";
+import { createEdge, type EdgeEnv, LogObject } from "../../../worker/index.ts";
 import { event } from "../edge-calls.ts";
 
 afterEach(() => {
