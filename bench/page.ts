@@ -406,24 +406,25 @@ const WARM = 20;
 /** When the store can read so much of the stream. */
 function reads(store: Store, streamId: string, version: number): Promise<number> {
   return new Promise((resolve) => {
-    const off = store.watch(async () => {
+    let off = () => {};
+    const look = async () => {
       const slice = await store.readStream(streamId, { direction: "backwards", limit: 1 }).catch(() => undefined);
       if (slice === undefined || slice.version < version) return;
       off();
       resolve(performance.now());
-    });
+    };
+    off = store.liveStatus().subscribe(() => void look());
   });
 }
 
 /** All that the store has appended is confirmed. */
 async function confirmed(store: Store, position: number): Promise<void> {
   const isThere = () => (store.status.cursor?.position ?? 0) >= position;
-  if (isThere()) return;
+  let off = () => {};
   await new Promise<void>((resolve) => {
-    const off = store.watch(() => {
-      if (!isThere()) return;
-      off();
-      resolve();
+    off = store.liveStatus().subscribe(() => {
+      if (isThere()) resolve();
     });
   });
+  off();
 }

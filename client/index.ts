@@ -3,7 +3,6 @@
 export type { AnyDecider, DecidedEvent, Decider, Folding, PendingCommand } from "../shared/device/decider.ts";
 export type { AnyProjection, FoundRow, IndexField, Projection, RowQuery } from "../shared/device/projection.ts";
 export type { CommutingPair, Contested } from "../shared/device/resolution.ts";
-export type { DeadLetter } from "../shared/device/subscription.ts";
 export {
   type ErrorCode,
   type ErrorDetails,
@@ -28,7 +27,7 @@ export type { ExpectedVersion } from "../shared/expected-version.ts";
 export type { Json } from "../shared/json.ts";
 export { DEFAULT_LIMITS, type Limits } from "../shared/limits.ts";
 export type { Position, Version } from "../shared/order.ts";
-export { HandlerError } from "../shared/subscription.ts";
+export { type DeadLetter, HandlerError, type SubscriptionState, type SubscriptionStatus } from "../shared/subscription.ts";
 export type { Conflict } from "./conflicts/conflicts.ts";
 export type { ConflictAnswer, ConflictRules } from "./conflicts/rules.ts";
 export type {
@@ -43,12 +42,13 @@ export type {
 export type { ProjectionStatus } from "./rows/projector.ts";
 export type { LiveRows, Table } from "./rows/table.ts";
 export type { ExportedCommit } from "./storage/export.ts";
-export { openStore, type Store, type StoreOptions, type SyncOptions } from "./store.ts";
+export { openStore, type Store } from "./store.ts";
+export type { StoreOptions, SyncOptions } from "./store-options.ts";
 export type { Aggregate, FoldOptions } from "./streams/aggregates.ts";
 export type { EventTypeOptions } from "./streams/event-checks.ts";
 export type { HandleOptions, HandleResult } from "./streams/handle.ts";
 export type { LiveState } from "./streams/live-state.ts";
-export type { SubscriptionControl, SubscriptionStatus } from "./subscription/control.ts";
+export type { SubscriptionControl } from "./subscription/control.ts";
 export type { Handler, SubscribeOptions } from "./subscription/subscriber.ts";
 export type { Connection, Status } from "./sync/status.ts";
 export type { LiveValue } from "./tools/live-value.ts";

@@ -1,44 +1,54 @@
-/** Modelling over a device's store: what of a store is loaded when it is first needed. */
+/**
+ * The border of the first chunk: what of a store is loaded when it is first needed. An app that only appends, reads and syncs loads
+ * nothing of it. `import("./later.ts")` is called in `store-parts.ts` alone, and no file of the first chunk imports a value of it or of
+ * what is behind it.
+ */
 
 import type { DecidedEvent, Decider, Folding } from "../shared/device/decider.ts";
 import { type AnyProjection, checkProjection, type IndexField, type Projection } from "../shared/device/projection.ts";
 import type { Replica, Scope } from "../shared/device/replica.ts";
 import type { Resolve } from "../shared/device/resolution.ts";
 import { InvalidRequestError } from "../shared/errors.ts";
-import type { ConfirmedEvent, NewEvent } from "../shared/event/event.ts";
+import type { ConfirmedEvent } from "../shared/event/event.ts";
+import type { EventTypes } from "../shared/event/event-types.ts";
+import type { Limits } from "../shared/limits.ts";
 import { type Conflict, readConflicts } from "./conflicts/conflicts.ts";
 import { resolveParked } from "./conflicts/resolve-parked.ts";
 import { createResolver } from "./conflicts/resolver.ts";
-import type { StoreCore, StoreInternals } from "./internals.ts";
+import type { StoreInternals } from "./internals.ts";
 import { Projector } from "./rows/projector.ts";
 import { Table } from "./rows/table.ts";
 import { type ExportedCommit, exportAll } from "./storage/export.ts";
 import { resetReplica } from "./storage/reset.ts";
-import { followFilter, followStreams } from "./storage/scope.ts";
+import { followFilter } from "./storage/scope.ts";
 import { takeOverLocalStore } from "./storage/take-over.ts";
 import { type Aggregate, Aggregates, type FoldOptions } from "./streams/aggregates.ts";
-import { checkEvents, createReader } from "./streams/event-checks.ts";
+import { checkEvents, createReader, type EventTypeOptions } from "./streams/event-checks.ts";
+import type { EventCodec } from "./streams/event-codec.ts";
 import { type HandleOptions, type HandleResult, handleCommand } from "./streams/handle.ts";
 import { type LiveState, watchStream } from "./streams/live-state.ts";
 import { SubscriptionControl } from "./subscription/control.ts";
 import { type Handler, type SubscribeOptions, Subscriber } from "./subscription/subscriber.ts";
 import { Turns } from "./tools/turns.ts";
 
+/** What checks the events of an app that has event types, and reads them in their current version. */
+export function createEventCodec(eventTypes: EventTypes, { onUnknownEvent }: EventTypeOptions, limits: Limits): EventCodec {
+  return { read: createReader(eventTypes, onUnknownEvent), check: (events) => checkEvents(eventTypes, events, { limits }) };
+}
+
 export class LaterParts {
   readonly #internals: StoreInternals;
   readonly #aggregates: Aggregates;
   readonly #turns = new Turns();
   readonly #projectors = new Map<string, { readonly projection: AnyProjection; readonly projector: Promise<Projector> }>();
-  readonly read: StoreInternals["read"];
-  /** What becomes of a commit whose expectation others have overtaken. */
+  readonly #subscriptions = new Map<string, Promise<SubscriptionControl>>();
+  /** What happens to a commit whose expected version does not hold any more. */
   readonly resolve: Resolve<ConfirmedEvent>;
 
-  constructor(opened: StoreCore) {
-    const { eventTypes, onUnknownEvent } = opened;
-    this.read = eventTypes === undefined ? (event) => event : createReader(eventTypes, onUnknownEvent);
-    this.#internals = { ...opened, read: this.read, watch: (listener) => watched(opened.changes, listener) };
-    this.#aggregates = new Aggregates(this.#internals);
-    this.resolve = createResolver(this.#internals);
+  constructor(internals: StoreInternals) {
+    this.#internals = internals;
+    this.#aggregates = new Aggregates(internals);
+    this.resolve = createResolver(internals);
   }
 
   aggregateStream<State>(streamId: string, decider: Folding<State>, options: FoldOptions = {}): Promise<Aggregate<State>> {
@@ -64,25 +74,19 @@ export class LaterParts {
     checkProjection(projection);
     const projector = isSame ? known.projector : this.#openProjector(projection, known?.projector);
     this.#projectors.set(name, { projection, projector });
-    // What could not be opened is tried again.
+    // If it can't be opened, the next call tries again.
     await projector.catch(() => {
       if (this.#projectors.get(name)?.projector === projector) this.#projectors.delete(name);
     });
     return new Table<Row, Index>(this.#internals, projection, await projector);
   }
 
-  /** Another version, e.g. of a module that was loaded anew, takes the place of the one before. */
+  /** Another version, e.g. of a module that was reloaded, replaces the one before. */
   async #openProjector(projection: AnyProjection, before: Promise<Projector> | undefined): Promise<Projector> {
-    // Where that one could not be opened, whoever asked for it was told.
+    // If the one before could not be opened, its own callers got the error.
     const opened = await before?.catch(() => undefined);
     opened?.close();
     return Projector.open(this.#internals, projection);
-  }
-
-  /** Events that are to be appended, complete. @throws InvalidRequestError where they are none that the app knows */
-  async checkEvents(events: readonly NewEvent[]): Promise<readonly NewEvent[]> {
-    const { eventTypes, limits } = this.#internals;
-    return eventTypes === undefined ? events : checkEvents(eventTypes, events, { limits });
   }
 
   /** @param now where the device was when it was asked to */
@@ -91,8 +95,10 @@ export class LaterParts {
     return () => subscriber.end();
   }
 
-  subscription(name: string): SubscriptionControl {
-    return new SubscriptionControl(this.#internals, name);
+  subscription(name: string): Promise<SubscriptionControl> {
+    const control = this.#subscriptions.get(name) ?? SubscriptionControl.open(this.#internals, name);
+    this.#subscriptions.set(name, control);
+    return control;
   }
 
   watchStream<State>(initial: LiveState<State>, decider: Folding<State>, set: (value: LiveState<State>) => void): () => void {
@@ -115,19 +121,10 @@ export class LaterParts {
     return this.#internals.database.run((db) => resetReplica(db, keepPending));
   }
 
-  /** The app was opened with another filter, or with an edge for the first time. Answers the history as it is then. */
+  /** The store was opened with another filter, or with `sync` for the first time. @returns the replica as it is then */
   async followFilter(filter: Scope): Promise<Replica> {
     const { database } = this.#internals;
     await database.run(takeOverLocalStore);
     return database.run((db) => followFilter(db, filter));
   }
-
-  followStreams(streamIds: readonly string[]): Promise<Replica> {
-    return this.#internals.database.run((db) => followStreams(db, streamIds));
-  }
-}
-
-function watched(changes: Set<() => void>, listener: () => void): () => void {
-  changes.add(listener);
-  return () => changes.delete(listener);
 }

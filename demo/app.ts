@@ -123,7 +123,7 @@ online.addEventListener("change", () => {
 
 // The store syncs by itself. A page is drawn at most once a frame, however much changes.
 let isDrawing = false;
-store.watch(() => {
+store.liveStatus().subscribe(() => {
   if (isDrawing) return;
   isDrawing = true;
   requestAnimationFrame(() => {

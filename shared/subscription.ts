@@ -36,6 +36,43 @@ export interface SubscriptionPolicy {
   readonly backoff: Backoff;
 }
 
+export type SubscriptionState = "running" | "waiting" | "stopped";
+
+/** The status of a subscription, on a device and at the edge alike. */
+export interface SubscriptionStatus {
+  readonly name: string;
+  /** `waiting`: until `retryAt`, because the handler failed. `stopped`: until an operator resumes or resets it; `error` says why. */
+  readonly state: SubscriptionState;
+  /** Every event of the filter up to this position was handled, or is a dead letter. */
+  readonly position: number;
+  /** The last position of the log; on a device, the last that the device holds. */
+  readonly head: number;
+  /** Positions between the two. */
+  readonly lag: number;
+  /** How often in a row the handler has failed on the next event. */
+  readonly attempts: number;
+  /** When it is retried, ISO 8601 UTC; null if nothing waits. */
+  readonly retryAt: string | null;
+  /** Why the handler failed last, or why the subscription stopped; null if neither. */
+  readonly error: string | null;
+  /** How many dead letters there are. */
+  readonly deadLetters: number;
+}
+
+/** An event that a handler kept failing on. It waits for an operator, and the subscription continues without it. */
+export interface DeadLetter {
+  readonly id: string;
+  readonly streamId: string;
+  readonly version: number;
+  /** As it was then: on a device, a reset may give the event another position. */
+  readonly position: number;
+  readonly type: string;
+  /** Why the handler failed on it last. */
+  readonly error: string;
+  /** When that was, ISO 8601 UTC. */
+  readonly at: string;
+}
+
 /** With these an event is tried for about half an hour before it is given up. */
 export const DEFAULT_POLICY: SubscriptionPolicy = {
   batchSize: 100,

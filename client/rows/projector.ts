@@ -32,6 +32,7 @@ import { readReplica } from "../storage/device-log.ts";
 import { flush } from "../storage/flush.ts";
 import { openChannel } from "../sync/tabs.ts";
 import { whileElected } from "../tools/elected.ts";
+import { LiveCell, type LiveValue } from "../tools/live-value.ts";
 import { pause } from "../tools/pause.ts";
 import { latest } from "../tools/rerun-on-change.ts";
 import { uncaught } from "../tools/uncaught.ts";
@@ -64,7 +65,7 @@ export class Projector {
   readonly #name: string;
   /** Of the version before, while it answers. */
   #before: RowDatabase | undefined;
-  #status: ProjectionStatus = { state: "building", position: 0, head: 0, error: undefined };
+  readonly #status = new LiveCell<ProjectionStatus>({ state: "building", position: 0, head: 0, error: undefined });
   readonly #listeners = new Set<() => void>();
   /** Looks again. */
   readonly #wake = new Set<() => void>();
@@ -103,6 +104,10 @@ export class Projector {
   }
 
   get status(): ProjectionStatus {
+    return this.#status.getSnapshot();
+  }
+
+  get liveStatus(): LiveValue<ProjectionStatus> {
     return this.#status;
   }
 
@@ -145,7 +150,7 @@ export class Projector {
     const settled = new AbortController();
     this.#ended.signal.addEventListener("abort", () => reject(new StoreClosedError()), { signal: settled.signal });
     const look = () => {
-      const { state, position, head, error } = this.#status;
+      const { state, position, head, error } = this.status;
       if (state === "failed") reject(error);
       else if (state === "ready" && position >= head) resolve();
     };
@@ -180,7 +185,7 @@ export class Projector {
 
   async #catchUp(isWanted: () => boolean): Promise<void> {
     try {
-      if (this.#status.state === "ready") await pause(SETTLE, this.#ended.signal);
+      if (this.status.state === "ready") await pause(SETTLE, this.#ended.signal);
       while (isWanted() && (await this.#foldPage()));
       this.#failure = undefined;
       await this.#look();
@@ -193,7 +198,7 @@ export class Projector {
   }
 
   #fail(error: unknown): void {
-    if (!this.#ended.signal.aborted) this.#show({ ...this.#status, state: "failed", error });
+    if (!this.#ended.signal.aborted) this.#show({ ...this.status, state: "failed", error });
   }
 
   /** @param reason why the tab that folds could not; null: it has folded more */
@@ -220,7 +225,7 @@ export class Projector {
     const after: Folded = { ...start, position: end, isReady };
     const keys = keysOfAll(this.#projection, events);
     await this.#rows.fold({ before: checkpoint, after, isAnew }, keys, (rows) => foldRows(this.#projection, rows, events));
-    this.#show({ ...this.#status, position: end, head: replica.position });
+    this.#show({ ...this.status, position: end, head: replica.position });
     this.#tabs?.postMessage(null);
     return true;
   }
@@ -260,12 +265,12 @@ export class Projector {
   /** Deleted by a tab with a later version, or by hand. */
   #rowsAreGone(): void {
     if (this.#ended.signal.aborted) return;
-    this.#show({ ...this.#status, state: "building", position: 0 });
+    this.#show({ ...this.status, state: "building", position: 0 });
     for (const wake of this.#wake) wake();
   }
 
   #show(status: ProjectionStatus): void {
-    this.#status = status;
+    this.#status.set(status);
     for (const listener of this.#listeners) uncaught(listener);
   }
 }

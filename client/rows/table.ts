@@ -37,14 +37,14 @@ export class Table<Row, Index extends IndexField<Row> = IndexField<Row>> {
     this.#projector = projector;
   }
 
-  /** How far it is folded. A new object after each change. */
+  /** How far the feed is folded into the rows. A new object after each change. */
   get status(): ProjectionStatus {
     return this.#projector.status;
   }
 
-  /** Calls `listener` after each change of the status, and of what queries answer. @returns ends it */
-  watch(listener: () => void): () => void {
-    return this.#projector.watch(listener);
+  /** The status as it changes. The same live value at each call. */
+  liveStatus(): LiveValue<ProjectionStatus> {
+    return this.#projector.liveStatus;
   }
 
   /** The row of a key, pending events included. */

@@ -1,69 +1,107 @@
-/** Looking after a named subscription of the device: what can be asked of it, from any tab. */
-import { afterReplayRequest, afterReset, afterResume, type DeadLetter, type DeviceSubscription } from "../../shared/device/subscription.ts";
+/** The control of a named subscription of the device: its status, its dead letters, and what an operator can do. It works in any tab. */
+import { afterReplayRequest, afterReset, afterResume, type DeviceSubscription, statusOf } from "../../shared/device/subscription.ts";
 import { InvalidRequestError } from "../../shared/errors.ts";
-import { parseBeginning } from "../../shared/subscription.ts";
+import { type DeadLetter, parseBeginning, type SubscriptionStatus } from "../../shared/subscription.ts";
 import type { StoreInternals } from "../internals.ts";
+import { unlessStorage } from "../storage/database.ts";
 import { readReplica } from "../storage/device-log.ts";
-import { askingChannel, changeSubscription, readSubscription } from "./record.ts";
+import { coalesced } from "../tools/coalesced.ts";
+import { LiveCell, type LiveValue } from "../tools/live-value.ts";
+import { changeSubscription, readSubscription, recordChannel } from "./record.ts";
 
-export interface SubscriptionStatus {
-  readonly name: string;
-  /** Every event of its filter up to here was handled or set aside. */
-  readonly position: number;
-  readonly isStopped: boolean;
-  /** Why it stopped, or what it was refused last; null where nothing was. */
-  readonly reason: string | null;
-  /** Refusals in a row of the event that is due. */
-  readonly failures: number;
-  readonly deadLetters: readonly DeadLetter[];
-}
-
-/** A named subscription as whoever looks after it sees it. */
 export class SubscriptionControl {
   readonly #internals: StoreInternals;
   readonly #name: string;
+  readonly #status = new LiveCell<SubscriptionStatus | undefined>(undefined);
+  readonly #channel: BroadcastChannel | undefined;
+  readonly #refresh = coalesced(async () => this.#status.set(await this.#read()));
 
-  constructor(internals: StoreInternals, name: string) {
+  private constructor(internals: StoreInternals, name: string) {
     this.#internals = internals;
     this.#name = name;
+    const refresh = () => void this.#refreshQuietly();
+    this.#channel = recordChannel(internals, name);
+    if (this.#channel !== undefined) this.#channel.onmessage = refresh;
+    const unwatch = internals.watch(refresh);
+    internals.ending.addEventListener("abort", () => {
+      unwatch();
+      this.#channel?.close();
+    });
   }
 
-  /** Undefined where no subscription of this name has begun on this device. */
-  async status(): Promise<SubscriptionStatus | undefined> {
-    const subscription = await this.#internals.database.run((db) => readSubscription(db, this.#name));
-    const [part] = subscription?.parts ?? [];
-    if (subscription === undefined || part === undefined) return undefined;
-    const { checkpoint: position, isStopped, failures } = part.progress;
-    const { reason, deadLetters } = subscription;
-    return { name: this.#name, position, isStopped, reason, failures, deadLetters };
+  /** @internal Use `store.subscription`. */
+  static async open(internals: StoreInternals, name: string): Promise<SubscriptionControl> {
+    const control = new SubscriptionControl(internals, name);
+    await control.#refresh();
+    return control;
   }
 
-  /** Hands over again what was set aside: all of it, or the events of these ids. */
+  /** A new object after each change. Undefined if no subscription of this name has begun on this device. */
+  get status(): SubscriptionStatus | undefined {
+    return this.#status.getSnapshot();
+  }
+
+  /** The status as it changes. The same live value at each call. */
+  liveStatus(): LiveValue<SubscriptionStatus | undefined> {
+    return this.#status;
+  }
+
+  /** The events that the handler kept failing on, in the order in which they became dead letters. */
+  async deadLetters(): Promise<readonly DeadLetter[]> {
+    return (await this.#internals.database.run((db) => readSubscription(db, this.#name)))?.deadLetters ?? [];
+  }
+
+  /**
+   * Hands dead letters to the handler once more: all of them, or the events of these ids. One that is handled leaves the dead letters.
+   *
+   * @throws InvalidRequestError if no subscription of this name has begun on this device
+   */
   async replay(ids?: readonly string[]): Promise<void> {
-    await this.#ask((subscription) => afterReplayRequest(subscription, ids));
+    await this.#change((subscription) => afterReplayRequest(subscription, ids));
   }
 
-  /** Goes on where it stopped, or at once where it waits. */
+  /**
+   * Continues a subscription that has stopped. One that waits continues at once.
+   *
+   * @throws InvalidRequestError if no subscription of this name has begun on this device
+   */
   async resume(): Promise<void> {
-    await this.#ask(afterResume);
+    await this.#change(afterResume);
   }
 
-  /** Begins behind a position of the history that the device follows now; what was set aside stays in the list. */
+  /**
+   * Restarts the subscription behind a position of the history that the device holds now. The dead letters stay.
+   *
+   * @param position exclusive; 0 is the beginning
+   * @throws InvalidRequestError if no subscription of this name has begun on this device
+   */
   async reset(position = 0): Promise<void> {
     const from = parseBeginning(position, "position");
     const replica = await this.#internals.database.run(readReplica);
-    await this.#ask((subscription) => afterReset(subscription, replica, from));
+    await this.#change((subscription) => afterReset(subscription, replica, from));
   }
 
-  async #ask(change: (now: DeviceSubscription) => DeviceSubscription): Promise<void> {
+  async #change(change: (now: DeviceSubscription) => DeviceSubscription): Promise<void> {
     await this.#internals.database.run((db) =>
       changeSubscription(db, this.#name, (now) => {
-        if (now === undefined) throw new InvalidRequestError(`No subscription ${this.#name} has begun here.`, { field: "name" });
+        if (now === undefined) {
+          throw new InvalidRequestError(`No subscription ${this.#name} has begun on this device.`, { field: "name" });
+        }
         return change(now);
       }),
     );
-    const channel = askingChannel(this.#internals, this.#name);
-    channel?.postMessage(null);
-    channel?.close();
+    this.#channel?.postMessage(null);
+    await this.#refresh();
+  }
+
+  async #read(): Promise<SubscriptionStatus | undefined> {
+    const { database } = this.#internals;
+    const [subscription, replica] = await Promise.all([database.run((db) => readSubscription(db, this.#name)), database.run(readReplica)]);
+    return subscription && statusOf(this.#name, subscription, replica);
+  }
+
+  /** In the background: a failure of the storage is reported to the next caller that needs the storage. */
+  async #refreshQuietly(): Promise<void> {
+    if (!this.#internals.ending.aborted) await this.#refresh().catch(unlessStorage);
   }
 }

@@ -1,13 +1,17 @@
-/** Where a subscription of the device is kept, and how its tabs find each other. */
+/** Where the record of a subscription is stored on the device, and the channel between its tabs. */
 import type { IDBPDatabase } from "idb";
 import type { DeviceSubscription } from "../../shared/device/subscription.ts";
+import type { DeadLetter } from "../../shared/subscription.ts";
 import type { StoreInternals } from "../internals.ts";
 import type { Schema } from "../storage/database.ts";
 import { whole } from "../storage/device-log.ts";
 import { openChannel } from "../sync/tabs.ts";
 
-/** Whoever asks something of a subscription tells the tab that runs it; what is not heard is seen at the next change. */
-export function askingChannel(internals: StoreInternals, name: string): BroadcastChannel | undefined {
+/**
+ * A channel of all tabs, on which each tells the others that it has written the record: the tab that runs the handler, and those that show
+ * the status. A hint: what is not heard is seen at the next change of the store.
+ */
+export function recordChannel(internals: StoreInternals, name: string): BroadcastChannel | undefined {
   return openChannel(lockOf(internals, name));
 }
 
@@ -17,13 +21,6 @@ export function lockOf({ name: store }: StoreInternals, name: string): string {
 
 export async function readSubscription(db: IDBPDatabase<Schema>, name: string): Promise<DeviceSubscription | undefined> {
   return recordOf(await db.transaction(["checkpoints"], "readonly").objectStore("checkpoints").get(name));
-}
-
-/** Databases before version 4 called its dead letters `setAside`. */
-function recordOf(stored: DeviceSubscription | undefined): DeviceSubscription | undefined {
-  if (stored === undefined || !("setAside" in stored)) return stored;
-  const { setAside, ...record } = stored as DeviceSubscription & { setAside: DeviceSubscription["deadLetters"] };
-  return { ...record, deadLetters: setAside };
 }
 
 export async function changeSubscription(
@@ -38,4 +35,16 @@ export async function changeSubscription(
     await checkpoints.put(subscription, name);
     return subscription;
   });
+}
+
+/** A record as databases before version 4 have it. */
+type OldRecord = Omit<DeviceSubscription, "deadLetters" | "error"> & {
+  readonly reason: string | null;
+  readonly setAside: readonly (Omit<DeadLetter, "error" | "type"> & { readonly reason: string })[];
+};
+
+function recordOf(stored: DeviceSubscription | OldRecord | undefined): DeviceSubscription | undefined {
+  if (stored === undefined || !("setAside" in stored)) return stored;
+  const { setAside, reason: error, ...record } = stored;
+  return { ...record, error, deadLetters: setAside.map(({ reason, ...event }) => ({ ...event, type: "", error: reason })) };
 }

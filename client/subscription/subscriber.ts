@@ -39,7 +39,7 @@ import { pause } from "../tools/pause.ts";
 import { latest } from "../tools/rerun-on-change.ts";
 import { uncaught } from "../tools/uncaught.ts";
 import { LookAhead } from "./look-ahead.ts";
-import { askingChannel, changeSubscription, lockOf, readSubscription } from "./record.ts";
+import { changeSubscription, lockOf, readSubscription, recordChannel } from "./record.ts";
 
 export interface SubscribeOptions
   extends Pick<ReadAllOptions, "category" | "stream" | "type">,
@@ -69,6 +69,8 @@ export class Subscriber {
   readonly #ended = new AbortController();
   /** Of one without a name. */
   #own: DeviceSubscription | undefined;
+  /** While this tab is elected. */
+  #channel: BroadcastChannel | undefined;
   /** Aborted where something has changed, or somebody has asked, since what is under way was begun. */
   #woken = new AbortController();
 
@@ -100,7 +102,8 @@ export class Subscriber {
     const { name } = this.#options;
     const ending = this.#ended.signal;
     await whileElected(name === undefined ? undefined : lockOf(this.#internals, name), ending, () => {
-      const channel = name === undefined ? undefined : askingChannel(this.#internals, name);
+      const channel = name === undefined ? undefined : recordChannel(this.#internals, name);
+      this.#channel = channel;
       const watch = (listener: () => void) => {
         const heard = () => {
           listener();
@@ -112,6 +115,7 @@ export class Subscriber {
       const end = latest({ watch, ending }, (isWanted) => this.#work(isWanted));
       return () => {
         end();
+        this.#channel = undefined;
         channel?.close();
       };
     });
@@ -257,7 +261,11 @@ export class Subscriber {
 
   async #change(change: (now: DeviceSubscription | undefined) => DeviceSubscription): Promise<DeviceSubscription> {
     const { name } = this.#options;
-    if (name !== undefined) return this.#internals.database.run((db) => changeSubscription(db, name, change));
+    if (name !== undefined) {
+      const written = await this.#internals.database.run((db) => changeSubscription(db, name, change));
+      this.#channel?.postMessage(null);
+      return written;
+    }
     this.#own = change(this.#own);
     return this.#own;
   }

@@ -1,10 +1,18 @@
-/** How a device stands, as an app can watch it. */
+/** The status of a device, as an app sees it. */
 import type { HeadwaterError } from "../../shared/errors.ts";
 import { sameJson } from "../../shared/json.ts";
+import { LiveCell, type LiveValue } from "../tools/live-value.ts";
 
 /**
- * How a device stands to its edge: `local` has none; `diverged` means that the edge holds another log, or less of this one,
- * and that nothing is merged until the app has chosen; `outdated` that a newer tab has upgraded the database.
+ * The connection of a device to its edge.
+ *
+ * - `local`: the store was opened without `sync` and has no edge.
+ * - `offline`: the edge can't be reached. The device retries.
+ * - `connecting`: the first answer of the edge is awaited.
+ * - `online`: the edge answers.
+ * - `unauthorized`: the edge rejects the token, or its grants do not cover what the device asks for.
+ * - `diverged`: the edge holds another log, or less of this one. Nothing is merged until the app has chosen a way on.
+ * - `outdated`: a newer tab has upgraded the database. Reload the web page.
  */
 export type Connection = "local" | "offline" | "connecting" | "online" | "unauthorized" | "diverged" | "outdated";
 
@@ -12,45 +20,47 @@ export interface Status {
   readonly connection: Connection;
   /** Commits that are not confirmed yet. */
   readonly pending: number;
-  /** How many of these the edge is known to have taken; the feed is yet to bring them. */
+  /** Those of them that the edge is known to have recorded. The feed has not delivered them yet. */
   readonly acknowledged: number;
-  /** Commits that the edge refused and that wait for the app. */
+  /** Commits that are parked and wait for the app: see `conflicts()`. */
   readonly conflicts: number;
-  /** How far the feed is applied, and so what is confirmed; null before the first contact. */
+  /** The log, and the position up to which the feed is applied. Null before the first contact with the edge. */
   readonly cursor: { readonly log: string; readonly position: number } | null;
   /** The last position that the edge is known to have. */
   readonly head: number;
-  /** Whether the browser has promised not to evict this site's data; null where it can't be asked, or has not answered. */
+  /** Whether the browser has promised not to evict this site's data. Null if it can't be asked, or has not answered yet. */
   readonly persisted: boolean | null;
-  /** What stands in sync's way; null where nothing does. */
+  /** Why sync does not continue; null if nothing is wrong. */
   readonly problem: HeadwaterError | null;
 }
 
-/** The status as it is, and whoever wants to hear of changes. */
+/** The current status, and its live value. */
 export class StatusBoard {
-  #status: Status;
-  /** Whoever watches by it can't hold up what is told, whatever the app does there. */
-  readonly #changes = new EventTarget();
+  readonly #cell: LiveCell<Status>;
 
   constructor(connection: Connection) {
-    this.#status = { connection, pending: 0, acknowledged: 0, conflicts: 0, cursor: null, head: 0, persisted: null, problem: null };
+    this.#cell = new LiveCell<Status>({
+      connection,
+      pending: 0,
+      acknowledged: 0,
+      conflicts: 0,
+      cursor: null,
+      head: 0,
+      persisted: null,
+      problem: null,
+    });
   }
 
   get current(): Status {
-    return this.#status;
+    return this.#cell.getSnapshot();
+  }
+
+  get live(): LiveValue<Status> {
+    return this.#cell;
   }
 
   update(change: Partial<Status>): void {
-    const after = { ...this.#status, ...change };
-    if (sameJson(this.#status, after)) return;
-    this.#status = after;
-    this.#changes.dispatchEvent(new Event("change"));
-  }
-
-  /** Told of each change, until the answer is called. */
-  watch(listener: (status: Status) => void): () => void {
-    const tell = () => listener(this.#status);
-    this.#changes.addEventListener("change", tell);
-    return () => this.#changes.removeEventListener("change", tell);
+    const after = { ...this.current, ...change };
+    if (!sameJson(this.current, after)) this.#cell.set(after);
   }
 }

@@ -4,7 +4,8 @@
  *
  * fake-indexeddb is loaded when a store is opened: whoever only says given, when and then need not have it.
  */
-import { openStore, type Store, type StoreOptions } from "../store.ts";
+import { openStore, type Store } from "../store.ts";
+import type { StoreOptions } from "../store-options.ts";
 
 export interface MemoryStoreOptions extends Omit<StoreOptions, "name" | "platform"> {
   /** Default: `memory`. */

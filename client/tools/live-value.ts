@@ -1,6 +1,6 @@
 /**
- * A value that changes, in the form that user interfaces ask for: `subscribe` and `getSnapshot` for React's `useSyncExternalStore`, and,
- * since a listener is called at once with the value, a store for Svelte. It works as long as somebody listens.
+ * A value that changes, in the form that user interfaces ask for: `subscribe` and `getSnapshot` for React's `useSyncExternalStore`. Since a
+ * listener is called at once with the value, it is a store for Svelte, too.
  */
 export class LiveValue<T> {
   #value: T;
@@ -8,7 +8,11 @@ export class LiveValue<T> {
   readonly #listeners = new Set<(value: T) => void>();
   #stop: (() => void) | undefined;
 
-  /** @param start begins to tell of values, and answers what ends that */
+  /**
+   * @internal
+   * @param start is called with the first listener. It sets values from then on, and returns a function that ends that: called when the
+   *   last listener is gone
+   */
   constructor(initial: T, start: (set: (value: T) => void) => () => void) {
     this.#value = initial;
     this.#start = start;
@@ -18,19 +22,16 @@ export class LiveValue<T> {
   getSnapshot = (): T => this.#value;
 
   /**
-   * Calls `listener` at once, and after each change.
+   * Calls `listener` at once with the value, and again after each change, in a microtask. A listener that throws causes an uncaught error
+   * and does not stop the others.
    *
-   * @returns ends it
+   * @returns a function that ends it
    */
   subscribe = (listener: (value: T) => void): (() => void) => {
-    // A listener that is given twice is two listeners.
+    // A listener that is passed twice is two listeners.
     const own = (value: T) => listener(value);
     this.#listeners.add(own);
-    this.#stop ??= this.#start((value) => {
-      this.#value = value;
-      // One that throws is an uncaught error of the app, and the others are told.
-      for (const each of this.#listeners) queueMicrotask(() => this.#listeners.has(each) && each(value));
-    });
+    this.#stop ??= this.#start((value) => this.set(value));
     own(this.#value);
     return () => {
       this.#listeners.delete(own);
@@ -39,4 +40,21 @@ export class LiveValue<T> {
       this.#stop = undefined;
     };
   };
+
+  /** @internal Sets the value and notifies the listeners. */
+  protected set(value: T): void {
+    this.#value = value;
+    for (const each of this.#listeners) queueMicrotask(() => this.#listeners.has(each) && each(value));
+  }
+}
+
+/** A live value that is kept up to date also while nobody listens. */
+export class LiveCell<T> extends LiveValue<T> {
+  constructor(initial: T) {
+    super(initial, () => () => undefined);
+  }
+
+  override set(value: T): void {
+    super.set(value);
+  }
 }

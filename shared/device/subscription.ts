@@ -25,10 +25,12 @@ import {
   afterRefused,
   type Beginning,
   beginningOf,
+  type DeadLetter,
   nextStep,
   type Progress,
   resumed,
   type SubscriptionPolicy,
+  type SubscriptionStatus,
   startAt,
   stopped,
   waitAfter,
@@ -37,19 +39,6 @@ import {
 import { NEW_REPLICA, type Replica, type Scope } from "./replica.ts";
 import { isSameCopy } from "./same-copy.ts";
 import { withScope } from "./scope.ts";
-
-/** An event that was refused too often. */
-export interface DeadLetter {
-  readonly id: string;
-  readonly streamId: string;
-  readonly version: number;
-  /** Where it stood: a reset may bring it to another position. */
-  readonly position: number;
-  /** What its handler said last. */
-  readonly reason: string;
-  /** When, by the device's clock, ISO 8601. */
-  readonly at: string;
-}
 
 export interface DeviceSubscription {
   /** The device's copy of the log whose positions these are. */
@@ -62,8 +51,8 @@ export interface DeviceSubscription {
   readonly dealtWith: string;
   /** Parts of the store in the order in which they are handed over: those that came later, up to where the feed stood, then the feed. */
   readonly parts: readonly Part[];
-  /** What its handler said last; null where it took the event. */
-  readonly reason: string | null;
+  /** Why the handler failed last, or why the subscription stopped; null if neither. */
+  readonly error: string | null;
   /** The device's clock, before which nothing is handed over. */
   readonly notBefore: number;
   readonly deadLetters: readonly DeadLetter[];
@@ -90,7 +79,7 @@ export function begun({ resets, scope, position }: Replica, from: Beginning): De
     since: start,
     dealtWith: NO_EVENTS,
     parts: [{ within: null, upTo: null, progress: startAt(start) }],
-    reason: null,
+    error: null,
     notBefore: 0,
     deadLetters: [],
     replay: [],
@@ -136,8 +125,8 @@ export function continuedIn(subscription: DeviceSubscription, { position, resets
 export function stoppedByHistory(subscription: DeviceSubscription): DeviceSubscription {
   const { part, rest } = firstOf(subscription);
   if (part.progress.isStopped) return subscription;
-  const reason = "The device follows another history; begin anew with reset().";
-  return { ...subscription, reason, parts: [{ ...part, progress: stopped(part.progress) }, ...rest] };
+  const error = "The device follows another history; begin anew with reset().";
+  return { ...subscription, error, parts: [{ ...part, progress: stopped(part.progress) }, ...rest] };
 }
 
 /** What the device follows besides since then is handed over first, up to where the feed was handed over. */
@@ -147,6 +136,22 @@ export function partsWithin(subscription: DeviceSubscription, replica: Replica):
   const { backfills } = withScope({ ...NEW_REPLICA, scope: subscription.scope, position: feed.progress.checkpoint }, replica.scope);
   const added = backfills.map(({ within, upTo }): Part => ({ within, without: subscription.scope, upTo, progress: startAt(0) }));
   return { ...subscription, scope: replica.scope, parts: [...subscription.parts.slice(0, -1), ...added, feed] };
+}
+
+export function statusOf(name: string, subscription: DeviceSubscription, { position: head }: Replica): SubscriptionStatus {
+  const { checkpoint: position, isStopped, failures: attempts } = firstOf(subscription).part.progress;
+  const isWaiting = !isStopped && attempts > 0;
+  return {
+    name,
+    state: isStopped ? "stopped" : isWaiting ? "waiting" : "running",
+    position,
+    head,
+    lag: Math.max(0, head - position),
+    attempts,
+    retryAt: isWaiting ? new Date(subscription.notBefore).toISOString() : null,
+    error: subscription.error,
+    deadLetters: subscription.deadLetters.length,
+  };
 }
 
 // What is next.
@@ -179,7 +184,7 @@ export interface Found {
   readonly end: number;
 }
 
-type Handed = Pick<ConfirmedEvent, "id" | "streamId" | "version" | "position">;
+type Handed = Pick<ConfirmedEvent, "id" | "streamId" | "version" | "position" | "type">;
 
 export type AfterLook =
   | { readonly kind: "nothing" }
@@ -200,7 +205,7 @@ export function afterLook(subscription: DeviceSubscription, { event, end }: Foun
     case "hand-over":
       return { kind: "hand-over" };
     case "dead-letter": {
-      const deadLetters = [...withoutOne(subscription.deadLetters, event.id), deadLetterOf(event, subscription.reason, now)];
+      const deadLetters = [...withoutOne(subscription.deadLetters, event.id), deadLetterOf(event, subscription.error, now)];
       const dealtWith = withEvent(subscription.dealtWith, event.id);
       return { kind: "write", subscription: { ...proceeded(subscription, step.progress), deadLetters, dealtWith } };
     }
@@ -228,16 +233,16 @@ export function afterHandOver(
     const dealtWith = withEvent(subscription.dealtWith, event.id);
     // It may be in the list from before the subscription was begun anew.
     const deadLetters = withoutOne(subscription.deadLetters, event.id);
-    return { ...proceeded(subscription, afterHandled(progress, batchOf(event))), reason: null, deadLetters, dealtWith };
+    return { ...proceeded(subscription, afterHandled(progress, batchOf(event))), error: null, deadLetters, dealtWith };
   }
   const refused = afterRefused(progress, batchOf(event));
-  return { ...proceeded(subscription, refused), reason: refusal, notBefore: now + waitAfter(refused, policy, random) };
+  return { ...proceeded(subscription, refused), error: refusal, notBefore: now + waitAfter(refused, policy, random) };
 }
 
 /** One that is refused once more stays in the list. @param subscription as it is now, whatever has become of it meanwhile */
 export function afterReplay(subscription: DeviceSubscription, id: string, refusal: string | null): DeviceSubscription {
   const replay = subscription.replay.filter((wanted) => wanted !== id);
-  const told = subscription.deadLetters.map((item) => (item.id === id ? { ...item, reason: refusal ?? item.reason } : item));
+  const told = subscription.deadLetters.map((item) => (item.id === id ? { ...item, error: refusal ?? item.error } : item));
   return written({ ...subscription, deadLetters: refusal === null ? withoutOne(told, id) : told, replay });
 }
 
@@ -301,6 +306,6 @@ function withoutOne(deadLetters: readonly DeadLetter[], id: string): readonly De
   return deadLetters.some((item) => item.id === id) ? deadLetters.filter((item) => item.id !== id) : deadLetters;
 }
 
-function deadLetterOf({ id, streamId, version, position }: Handed, reason: string | null, now: number): DeadLetter {
-  return { id, streamId, version, position, reason: reason ?? "", at: new Date(now).toISOString() };
+function deadLetterOf({ id, streamId, version, position, type }: Handed, error: string | null, now: number): DeadLetter {
+  return { id, streamId, version, position, type, error: error ?? "", at: new Date(now).toISOString() };
 }

@@ -22,6 +22,7 @@ import {
   type Progress,
   resumed,
   type SubscriptionPolicy,
+  type SubscriptionState,
   type SubscriptionStep,
   startAt,
   stopped,
@@ -171,7 +172,7 @@ export function afterReplay<E>(event: E, error: string | null, at: string): (E &
   return error === null ? null : { ...event, error, at };
 }
 
-export function stateOf({ progress: { isStopped }, retryAt }: EdgeSubscription): "running" | "waiting" | "stopped" {
+export function stateOf({ progress: { isStopped }, retryAt }: EdgeSubscription): SubscriptionState {
   if (isStopped) return "stopped";
   return retryAt === null ? "running" : "waiting";
 }

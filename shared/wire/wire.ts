@@ -6,6 +6,7 @@
  * Events within a request are left to `parseCommit`, which checks what no shape can say.
  */
 import { type ErrorCode, type ErrorDetails, errorOf, type HeadwaterError, InvalidRequestError } from "../errors.ts";
+import type { DeadLetter, SubscriptionStatus } from "../subscription.ts";
 import { Mismatch, match, type Shape, type Shaped } from "./shape.ts";
 
 /** Raised with every change that an older side would misread. */
@@ -131,24 +132,16 @@ export const storeHealth = {
   oldestUnpublishedAgeMs: "whole number",
 } as const;
 
-/** Where a subscription at the edge stands. */
+/** `SubscriptionStatus` of `subscription.ts` */
 export const subscriptionStatus = {
   name: "string",
-  /** `running`, `waiting` for the time to try again what was refused, or `stopped`. */
   state: "string",
-  /** Every event of the filter up to here was handled, or set aside. */
   position: "whole number",
-  /** The log's. */
   head: "whole number",
-  /** Positions between the two. */
   lag: "whole number",
-  /** How often in a row what comes next was refused. */
   attempts: "whole number",
-  /** When it is tried again, ISO 8601 UTC; null where it need not wait. */
   retryAt: "string|null",
-  /** Why it was refused, or why the subscription stopped. */
   error: "string|null",
-  /** How many events are set aside. */
   deadLetters: "whole number",
 } as const;
 
@@ -158,7 +151,7 @@ export const subscriptionList = { subscriptions: [subscriptionStatus] } as const
 /** `GET /v1/{store}/subscriptions/{name}` */
 export const subscriptionDetail = {
   subscription: subscriptionStatus,
-  /** In the order of their positions. */
+  /** In position order: `DeadLetter` of `subscription.ts`. */
   deadLetters: [
     {
       id: "string",
@@ -166,20 +159,17 @@ export const subscriptionDetail = {
       version: "whole number",
       position: "whole number",
       type: "string",
-      /** Why it was refused when it was last tried. */
       error: "string",
-      /** When that was, ISO 8601 UTC. */
       at: "string",
     },
   ],
-  /** What to give as `after` for the next page; null at the end. */
   next: "whole number|null",
 } as const;
 
 /** `POST /v1/{store}/subscriptions/{name}/reset` */
 export const resetRequest = { position: "whole number" } as const;
 
-/** `POST /v1/{store}/subscriptions/{name}/replay`: all that is set aside, or the event at a position. */
+/** `POST /v1/{store}/subscriptions/{name}/replay`: all dead letters, or the one at a position. */
 export const replayRequest = { position: "whole number?" } as const;
 
 /** What an error says of itself. */
@@ -206,9 +196,16 @@ export type StreamPage = Shaped<typeof streamPage>;
 export type StreamList = Shaped<typeof streamList>;
 export type FeedPage = Shaped<typeof feedPage>;
 export type StoreHealth = Shaped<typeof storeHealth>;
-export type SubscriptionStatus = Shaped<typeof subscriptionStatus>;
-export type SubscriptionList = Shaped<typeof subscriptionList>;
-export type SubscriptionDetail = Shaped<typeof subscriptionDetail>;
+export interface SubscriptionList {
+  readonly subscriptions: readonly SubscriptionStatus[];
+}
+
+/** With a page of the dead letters; `next` is the `after` of the next page, null at the end. */
+export interface SubscriptionDetail {
+  readonly subscription: SubscriptionStatus;
+  readonly deadLetters: readonly DeadLetter[];
+  readonly next: number | null;
+}
 export type ProblemDocument = Shaped<typeof problemDocument>;
 
 /**

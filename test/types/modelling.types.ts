@@ -200,7 +200,7 @@ store.subscribe(() => undefined, { onFailure: "skip" });
 store.subscribe(() => undefined, { from: "end" });
 // @ts-expect-error one event at a time, on a device
 store.subscribe(() => undefined, { batchSize: 10 });
-const status = await (await store.subscription("mailer")).status();
+const { status } = await store.subscription("mailer");
 // @ts-expect-error there may be none of this name
 status.position;
 

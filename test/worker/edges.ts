@@ -2,7 +2,8 @@
 import { createExecutionContext, env } from "cloudflare:test";
 import readModelExample, { type Env as ReadModelEnv } from "../../docs/examples/read-model/worker.ts";
 import webhooksExample, { type Env as WebhooksEnv } from "../../docs/examples/webhooks/worker.ts";
-import type { SubscriptionDetail, SubscriptionList, SubscriptionStatus } from "../../shared/wire/wire.ts";
+import type { SubscriptionStatus } from "../../shared/subscription.ts";
+import type { SubscriptionDetail, SubscriptionList } from "../../shared/wire/wire.ts";
 import { type ConfirmedEvent, createEdge, type Edge, type EdgeEnv, type HandlerContext, type Subscription } from "../../worker/index.ts";
 import { type Answer, type Body, storeAt, type TestStore } from "./edge-calls.ts";
 

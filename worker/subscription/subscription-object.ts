@@ -37,14 +37,16 @@ import { InvalidRequestError, LogMismatchError, PositionAheadError } from "../..
 import type { ConfirmedEvent } from "../../shared/event/event.ts";
 import {
   beginningOf,
+  type DeadLetter,
   HandlerError,
   nextStep,
   type SubscriptionPolicy,
+  type SubscriptionStatus,
   type SubscriptionStep,
   sentenceOfRefusal,
   sizeOfBatch,
 } from "../../shared/subscription.ts";
-import { type FeedPage, parseFeedPage, type SubscriptionDetail, type SubscriptionStatus } from "../../shared/wire/wire.ts";
+import { type FeedPage, parseFeedPage, type SubscriptionDetail } from "../../shared/wire/wire.ts";
 import type { EdgeEnv } from "../env.ts";
 import type { CompleteQuery } from "../log/feed-page.ts";
 import type { Origin } from "../log/notifier.ts";
@@ -53,7 +55,7 @@ import { type Refused, toRefused, unwrap } from "../objects/refused.ts";
 import { SharedAlarm } from "../objects/shared-alarm.ts";
 import { logFault } from "../report/journal.ts";
 import type { CompleteSubscription, Subscriptions } from "./settings.ts";
-import { type DeadLetter, type SubscriptionRecord, SubscriptionStorage } from "./subscription-record.ts";
+import { type SubscriptionRecord, SubscriptionStorage } from "./subscription-record.ts";
 
 /** What one alarm does at most; the next one has the platform's limits for itself. Milliseconds are looked at between two batches. */
 const WORK_BATCHES = 20;

@@ -6,6 +6,7 @@
  *     due/<position>      that it is to be tried again, or is with the handler
  */
 import { afterReplay, type EdgeSubscription } from "../../shared/edge/subscription.ts";
+import type { DeadLetter } from "../../shared/subscription.ts";
 import { ordinalKey } from "../objects/ordinal-key.ts";
 
 export interface SubscriptionRecord extends EdgeSubscription {
@@ -14,17 +15,6 @@ export interface SubscriptionRecord extends EdgeSubscription {
   readonly name: string;
   /** Events in the list. */
   readonly deadLetters: number;
-}
-
-export interface DeadLetter {
-  readonly id: string;
-  readonly streamId: string;
-  readonly version: number;
-  readonly position: number;
-  readonly type: string;
-  readonly error: string;
-  /** When it was last refused, ISO 8601 UTC. */
-  readonly at: string;
 }
 
 const RECORD = "facts";

@@ -237,9 +237,9 @@ test("rows that somebody deletes are made anew", async () => {
   await table.caughtUp();
   const states = new Set<string>();
   const { promise, resolve } = Promise.withResolvers<void>();
-  table.watch(() => {
-    states.add(table.status.state);
-    if (states.has("building") && table.status.state === "ready") resolve();
+  table.liveStatus().subscribe(({ state }) => {
+    states.add(state);
+    if (states.has("building") && state === "ready") resolve();
   });
   indexedDB.deleteDatabase(`${name}/permits@1`);
   await promise;

@@ -137,9 +137,9 @@ test("versionchange: a tab that a newer version wants to pass lets go at once, s
   const store = await open(name);
   await store.appendToStream("A-1", [event(1)]);
   const seen: string[] = [];
-  store.watch(({ connection }) => seen.push(connection));
+  store.liveStatus().subscribe(({ connection }) => seen.push(connection));
   const newer = await rawOpen(name, 1000);
-  expect(seen).toEqual(["outdated"]);
+  expect([seen[0], seen.at(-1)]).toEqual(["offline", "outdated"]);
   await expect(store.appendToStream("A-1", [event(2)])).rejects.toBeInstanceOf(StoreClosedError);
   await expect(store.sync()).rejects.toBeInstanceOf(StoreClosedError);
   newer.close();

@@ -45,7 +45,7 @@ test("what any tab appends is pushed by the one that leads, without anybody aski
   await reaches(one, { connection: "online" });
   const { tab: two, requests: twos } = await open();
   const seen: Status[] = [];
-  const off = two.watch((status) => seen.push(status));
+  const off = two.liveStatus().subscribe((status) => seen.push(status));
   await two.appendToStream("A-1", [event("from two")]);
   await one.appendToStream("A-1", [event("from one")]);
   for (const tab of [one, two]) await reaches(tab, { connection: "online", pending: 0, head: 2 });

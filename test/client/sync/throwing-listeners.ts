@@ -6,13 +6,12 @@ const uncaught: string[] = [];
 process.on("uncaughtException", (error) => uncaught.push(error.message));
 
 const counter = { name: "counter", version: 1, initialState: 0, evolve: (state: number) => state + 1 };
-const throwing = (message: string) => () => {
-  throw new Error(message);
-};
 
 const store = await openStore({ name: "listeners" });
 const told: number[] = [];
-store.watch(throwing("watch"));
+store.liveStatus().subscribe(({ cursor }) => {
+  if (cursor !== null) throw new Error("status");
+});
 const { promise: isTold, resolve } = Promise.withResolvers<void>();
 const live = store.live("Note-1", counter);
 const ends = [
@@ -25,7 +24,9 @@ const ends = [
   }),
 ];
 const table = await store.project({ name: "rows", version: 1, evolve: (row: number | undefined) => (row ?? 0) + 1 });
-table.watch(throwing("table"));
+table.liveStatus().subscribe(({ position }) => {
+  if (position > 0) throw new Error("table");
+});
 const results: AppendResult[] = [];
 for (let i = 0; i < 2; i++) results.push(await store.appendToStream("Note-1", [{ type: "Noted", data: i }]));
 await isTold;

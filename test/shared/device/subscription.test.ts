@@ -34,7 +34,7 @@ function historyAt(position: number, more: Partial<Replica> = {}): Replica {
 }
 
 function eventAt(position: number) {
-  return { id: `event-${position}`, streamId: "Note-1", version: toVersion(position), position: toPosition(position) };
+  return { id: `event-${position}`, streamId: "Note-1", version: toVersion(position), position: toPosition(position), type: "Noted" };
 }
 
 function handled(subscription: DeviceSubscription, position: number): DeviceSubscription {
@@ -76,13 +76,13 @@ describe("what is due", () => {
 describe("set aside", () => {
   test("one stands in the list once, with what was said last, however often the subscription is begun anew", () => {
     const again = written(refused(afterReset(SET_ASIDE, historyAt(5), 0), 1), 1);
-    expect(again.deadLetters.map(({ id, reason }) => [id, reason])).toEqual([["event-1", "no"]]);
+    expect(again.deadLetters.map(({ id, error }) => [id, error])).toEqual([["event-1", "no"]]);
     expect(handled(afterReset(SET_ASIDE, historyAt(5), 0), 1).deadLetters).toEqual([]);
   });
 
   test("one that is refused at its replay stays, and one that is handled leaves the list, whatever was asked meanwhile", () => {
     const asked = afterReplayRequest(SET_ASIDE);
-    expect(afterReplay(asked, "event-1", "still no")).toMatchObject({ deadLetters: [{ id: "event-1", reason: "still no" }], replay: [] });
+    expect(afterReplay(asked, "event-1", "still no")).toMatchObject({ deadLetters: [{ id: "event-1", error: "still no" }], replay: [] });
     expect(afterReplay(afterReset(asked, historyAt(5), 3), "event-1", null)).toMatchObject({ deadLetters: [], since: 3 });
   });
 
@@ -146,7 +146,7 @@ describe("what the device follows", () => {
 
   test("in another history it stops, and says how to go on", () => {
     const stopped = stoppedByHistory(BEGUN);
-    expect(stopped.reason).toMatch(/reset\(\)/);
+    expect(stopped.error).toMatch(/reset\(\)/);
     expect(dueOf(stopped, historyAt(5), 0, POLICY)).toEqual({ kind: "nothing" });
     expect(stoppedByHistory(stopped)).toBe(stopped);
     expect(dueOf(afterReset(stopped, historyAt(5), 0), historyAt(5), 0, POLICY)).toMatchObject({ kind: "look", after: 0 });

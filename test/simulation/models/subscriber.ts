@@ -66,7 +66,7 @@ export class Subscriber {
     const { kept } = device.content.get("subscription");
     const progress = kept?.parts[0]?.progress;
     if (kept === undefined || progress === undefined || !ground.beside.random.chance(progress.isStopped ? 0.5 : 0.05)) return;
-    if (kept.reason !== REFUSED && progress.isStopped) {
+    if (kept.error !== REFUSED && progress.isStopped) {
       this.#beginAnew(kept);
     } else if (progress.isStopped || (progress.failures > 0 && ground.beside.random.chance(0.5))) {
       ground.count("subscriptions resumed");

@@ -1,0 +1,242 @@
+/**
+ * What a store is made of, and how the parts are connected. `store.ts` is the door in front of it.
+ *
+ *     append ──► Follower (is the stream here?) ──► Appender ──► Overview (counts, status) ──► Syncer (push)
+ *     read   ──► Reader
+ *     Syncer ──► pages, rules ──► Overview
+ *
+ * `later.ts` is the border of the first chunk: everything behind it is loaded when it is first needed.
+ */
+
+import type { DecidedEvent } from "../shared/device/decider.ts";
+import { NEW_REPLICA, type Scope } from "../shared/device/replica.ts";
+import { parkUndecided } from "../shared/device/resolution.ts";
+import { InvalidRequestError, StoreClosedError, UnavailableError } from "../shared/errors.ts";
+import { withCause } from "../shared/event/causation.ts";
+import { parseCommit } from "../shared/event/commit.ts";
+import type { NewEvent } from "../shared/event/event.ts";
+import { completeLimits, type Limits } from "../shared/limits.ts";
+import { parseStreamId } from "../shared/stream-id.ts";
+import type { Deciders } from "./conflicts/rules.ts";
+import type { AppendOptions, AppendResult } from "./event-store.ts";
+import type { StoreInternals } from "./internals.ts";
+import type { LaterParts } from "./later.ts";
+import { Appender, type AppendRequest } from "./storage/appender.ts";
+import { Database, OUTDATED } from "./storage/database.ts";
+import { readReplica } from "./storage/device-log.ts";
+import { Reader } from "./storage/reader.ts";
+import { isFollowing } from "./storage/replica.ts";
+import { edgeOptions, type StoreOptions, scopeOf, syncSettings } from "./store-options.ts";
+import type { EventTypeOptions } from "./streams/event-checks.ts";
+import { type EventCodec, PLAIN_EVENTS } from "./streams/event-codec.ts";
+import { Follower } from "./sync/follower.ts";
+import { Overview } from "./sync/overview.ts";
+import { StatusBoard } from "./sync/status.ts";
+import { Syncer } from "./sync/syncer.ts";
+import { Tabs } from "./sync/tabs.ts";
+import { newEvents } from "./tools/options.ts";
+
+/** @throws what `openStore` throws */
+export async function openParts(options: StoreOptions): Promise<StoreParts> {
+  const limits = completeLimits(options.limits);
+  const parts = new StoreParts(options, limits, await codecOf(options, limits));
+  try {
+    await parts.open();
+    return parts;
+  } catch (error) {
+    await parts.close();
+    throw error;
+  }
+}
+
+/** With event types, each tab loads what checks and reads them when it opens the store, as it loads the app. */
+async function codecOf(options: EventTypeOptions, limits: Limits): Promise<EventCodec> {
+  return options.eventTypes === undefined ? PLAIN_EVENTS : (await importLater()).createEventCodec(options.eventTypes, options, limits);
+}
+
+export class StoreParts {
+  readonly board: StatusBoard;
+  readonly overview: Overview;
+  readonly appender: Appender;
+  readonly reader: Reader;
+  readonly #database: Database;
+  readonly #limits: Limits;
+  readonly #codec: EventCodec;
+  readonly #scope: Scope;
+  readonly #internals: StoreInternals;
+  readonly #syncer: Syncer | undefined;
+  readonly #follower: Follower | undefined;
+  /** Of a store without sync. A syncer has its own. */
+  readonly #tabs: Tabs | undefined;
+  /** The work in the background ends: the store is closed, or a newer version has upgraded its database. */
+  readonly #ending = new AbortController();
+  #isClosed = false;
+  #later: Promise<LaterParts> | undefined;
+
+  constructor(options: StoreOptions, limits: Limits, codec: EventCodec) {
+    const {
+      name,
+      platform = globalThis,
+      sync,
+      durability = "strict",
+      deciders = [],
+      eventTypes,
+      onUnknownEvent,
+      onConflict,
+      commuting,
+    } = options;
+    const rules = { ...(onConflict && { onConflict }), ...(commuting && { commuting }) };
+    const known: Deciders = new Map(deciders.map((decider) => [decider.name, decider]));
+    this.#limits = limits;
+    this.#codec = codec;
+    this.#scope = scopeOf(sync?.filter);
+    this.board = new StatusBoard(sync === undefined ? "local" : "offline");
+    const begin = sync === undefined ? {} : ({ authority: "edge", scope: this.#scope } as const);
+    this.#database = new Database(name, platform, begin, () => this.#onOutdated());
+    this.reader = new Reader(this.#database, codec, () => this.assertOpen());
+    this.overview = new Overview({
+      database: this.#database,
+      board: this.board,
+      ending: this.#ending.signal,
+      readConflicts: () => this.#readConflicts(),
+      onReplica: (replica) => this.#follower?.update(replica),
+    });
+    this.appender = new Appender(this.#database, durability, (commits, isParkedChanged, replica) => {
+      this.overview.written(commits, replica, isParkedChanged);
+      if (replica !== undefined) this.#tabs?.tell({ kind: "changed" });
+      if (commits > 0) this.#syncer?.appended();
+    });
+    this.#internals = {
+      name,
+      platform,
+      database: this.#database,
+      limits,
+      deciders: known,
+      rules,
+      ending: this.#ending.signal,
+      append: (streamId, events, given, command) => this.append(streamId, events, given, command),
+      fetched: async (streamId) => this.#follower?.follow(parseStreamId(streamId), "stream-exists"),
+      eventTypes,
+      onUnknownEvent,
+      read: codec.read,
+      watch: (listener) => this.overview.watch(listener),
+    };
+    if (sync === undefined) {
+      this.#tabs = new Tabs(name, () => void this.overview.refreshQuietly());
+      return;
+    }
+    this.#follower = new Follower(this.#database, () => this.syncer(), NEW_REPLICA);
+    const follower = this.#follower;
+    this.#syncer = new Syncer({
+      name,
+      database: this.#database,
+      edge: edgeOptions(sync),
+      settings: syncSettings(sync, limits),
+      // Events that a rule puts in the place of a commit exist on this device alone.
+      rules: async () =>
+        known.size > 0 || Object.keys(rules).length > 0
+          ? { resolve: (await this.later()).resolve, durability: "strict" }
+          : { resolve: parkUndecided, durability: "relaxed" },
+      board: this.board,
+      ending: this.#ending.signal,
+      refresh: () => this.overview.refreshQuietly(),
+      follow: (streamIds) => follower.followStreams(streamIds),
+      onWritten: ({ left, isParkedChanged }, replica) => {
+        if (replica !== undefined) follower.update(replica);
+        this.overview.written(-left.length, replica, isParkedChanged);
+      },
+    });
+  }
+
+  async open(): Promise<void> {
+    if (this.#follower !== undefined) {
+      const replica = await this.#database.run(readReplica);
+      this.#follower.update(isFollowing(replica, this.#scope) ? replica : await (await this.later()).followFilter(this.#scope));
+    }
+    await this.overview.refresh();
+    this.#syncer?.start();
+    void this.#askToPersist();
+  }
+
+  /** @param command what the events were decided for, if they were */
+  async append(
+    streamId: string,
+    events: readonly (NewEvent | DecidedEvent)[],
+    { expectedVersion = "any", causedBy }: AppendOptions,
+    command?: AppendRequest["command"],
+  ): Promise<AppendResult> {
+    this.assertOpen();
+    const caused = withCause(events, causedBy);
+    const checked = this.#codec.check === undefined ? caused : await this.#codec.check(caused);
+    const commit = parseCommit({ streamId, expectedVersion, events: checked }, newEvents(), this.#limits);
+    await this.#follower?.follow(commit.streamId, commit.expectedVersion);
+    return this.appender.append({ commit, mayRepeat: events.some((event) => "id" in event && event.id !== undefined), command });
+  }
+
+  /** @throws InvalidRequestError if the store was opened without `sync` */
+  syncer(): Syncer {
+    this.assertOpen();
+    if (this.#syncer === undefined) throw new InvalidRequestError("The store was opened without `sync`.", { field: "sync" });
+    return this.#syncer;
+  }
+
+  /** What is loaded when it is first needed. @throws UnavailableError if that fails, e.g. since a deployment has replaced the file */
+  async later(): Promise<LaterParts> {
+    this.assertOpen();
+    this.#later ??= importLater().then(
+      (module) => new module.LaterParts(this.#internals),
+      (error: unknown) => {
+        this.#later = undefined;
+        throw error;
+      },
+    );
+    return this.#later;
+  }
+
+  async resolveParked(seq: number, isRebase: boolean): Promise<void> {
+    await (await this.later()).resolveParked(seq, isRebase);
+    await this.overview.refresh();
+    this.#syncer?.appended();
+  }
+
+  async close(): Promise<void> {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    this.#ending.abort();
+    await this.#syncer?.idle();
+    await this.appender.idle();
+    this.#tabs?.close();
+    await this.#database.close();
+  }
+
+  /** @throws StoreClosedError */
+  assertOpen(): void {
+    if (this.#ending.signal.aborted) throw new StoreClosedError(this.#isClosed ? undefined : OUTDATED);
+  }
+
+  /** If the code for it can't be loaded now, the status shows that there are some, and they follow when it can. */
+  async #readConflicts() {
+    const later = await this.later().catch(() => undefined);
+    return later?.readConflicts((seq, isRebase) => this.resolveParked(seq, isRebase));
+  }
+
+  #onOutdated(): void {
+    this.#ending.abort();
+    this.board.update({ connection: "outdated" });
+  }
+
+  async #askToPersist(): Promise<void> {
+    const storage = globalThis.navigator?.storage;
+    // A browser may ask the person, who may take their time.
+    const persisted = (await storage?.persisted?.()) || (await storage?.persist?.());
+    this.board.update({ persisted: persisted ?? null });
+  }
+}
+
+async function importLater() {
+  try {
+    return await import("./later.ts");
+  } catch (cause) {
+    throw new UnavailableError("A part of the app can't be loaded. Reload the web page.", {}, { cause });
+  }
+}

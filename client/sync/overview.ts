@@ -1,0 +1,98 @@
+/**
+ * What the device holds, counted for `status` and read for `conflicts()`, and the listeners that are notified when it changes.
+ *
+ * Appends and pages change the counts at once. Everything else is counted again from the database, since another tab may have changed it.
+ */
+import type { Replica } from "../../shared/device/replica.ts";
+import type { Conflict } from "../conflicts/conflicts.ts";
+import { type Database, unlessStorage } from "../storage/database.ts";
+import { pendingCommits, readReplica } from "../storage/device-log.ts";
+import { coalesced } from "../tools/coalesced.ts";
+import type { Status, StatusBoard } from "./status.ts";
+
+/** How often the counts are read again because something changed while they were read. */
+const TRIES = 5;
+
+export interface OverviewOptions {
+  readonly database: Database;
+  readonly board: StatusBoard;
+  /** The store is closed, or a newer version has upgraded its database. */
+  readonly ending: AbortSignal;
+  /** Reads the parked commits; undefined while the code for that can't be loaded. */
+  readonly readConflicts: () => Promise<readonly Conflict[] | undefined>;
+  /** Called with the replica each time it was read. */
+  readonly onReplica: (replica: Replica) => void;
+}
+
+export class Overview {
+  readonly #options: OverviewOptions;
+  readonly #listeners = new Set<() => void>();
+  #conflicts: readonly Conflict[] = [];
+  /** Changes of the outbox that this tab has counted. */
+  #changes = 0;
+
+  /** Counts everything again. Calls during a run share the next one. */
+  readonly refresh = coalesced(() => this.#count(TRIES));
+
+  constructor(options: OverviewOptions) {
+    this.#options = options;
+  }
+
+  /** Oldest first. A new array after each change. */
+  get conflicts(): readonly Conflict[] {
+    return this.#conflicts;
+  }
+
+  /** Calls `listener` after each change of what the device holds, by any tab. @returns a function that ends it */
+  watch(listener: () => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  /** In the background nobody waits for it: a failure of the storage is reported to the next caller that needs the storage. */
+  async refreshQuietly(): Promise<void> {
+    if (!this.#options.ending.aborted) await this.refresh().catch(unlessStorage);
+  }
+
+  /**
+   * This tab has written something.
+   *
+   * @param commits how many commits the outbox has more than before; negative if it has fewer
+   * @param replica as it is now; undefined if it did not change
+   */
+  written(commits: number, replica: Replica | undefined, isParkedChanged: boolean): void {
+    const { board } = this.#options;
+    this.#notify();
+    if (commits !== 0) {
+      this.#changes++;
+      board.update({ pending: Math.max(0, board.current.pending + commits) });
+    }
+    if (replica !== undefined) board.update(progressOf(replica));
+    if (isParkedChanged) void this.refreshQuietly();
+  }
+
+  async #count(tries: number): Promise<void> {
+    const { database, board, readConflicts, onReplica } = this.#options;
+    const before = this.#changes;
+    const [replica, pending, parked] = await Promise.all([
+      database.run(readReplica),
+      database.run(pendingCommits),
+      database.run((db) => db.transaction(["parked"], "readonly").objectStore("parked").count()),
+    ]);
+    const conflicts = parked === 0 ? [] : ((await readConflicts()) ?? this.#conflicts);
+    // A change during the count may be counted or not. If changes never pause, the next count corrects this one.
+    if (this.#changes !== before && tries > 0) return this.#count(tries - 1);
+    this.#conflicts = conflicts;
+    board.update({ pending, conflicts: parked, ...progressOf(replica) });
+    onReplica(replica);
+    this.#notify();
+  }
+
+  #notify(): void {
+    for (const listener of this.#listeners) listener();
+  }
+}
+
+function progressOf({ log, position, head }: Replica): Pick<Status, "cursor" | "head"> {
+  return { cursor: log === null ? null : { log, position }, head };
+}
