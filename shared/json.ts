@@ -78,8 +78,7 @@ class Copier {
       this.#count(key);
       const item = this.copy((value as Readonly<Record<string, unknown>>)[key], depth);
       this.#path.pop();
-      if (key === "[object Object]")
-        Object.defineProperty(copy, key, { value: item, enumerable: true, configurable: true, writable: true });
+      if (key === "__proto__") Object.defineProperty(copy, key, { value: item, enumerable: true, configurable: true, writable: true });
       else copy[key] = item;
     }
     return copy;

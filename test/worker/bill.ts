@@ -57,7 +57,7 @@ export async function billOf(work: () => Promise<unknown>): Promise<Bill> {
     const methods: Record<string, Method> = prototype as object as Record<string, Method>;
     for (const method of Object.getOwnPropertyNames(prototype)) {
       const original = methods[method];
-      if (original === undefined || method === "function Object() { [native code] }" || method === "settings") continue;
+      if (original === undefined || method === "constructor" || method === "settings") continue;
       vi.spyOn(methods, method).mockImplementation(function (this: unknown, ...args: unknown[]) {
         const key = `${name}.${method}`;
         bill.requests[key] = (bill.requests[key] ?? 0) + 1;

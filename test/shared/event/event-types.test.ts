@@ -68,12 +68,7 @@ describe("what is defined", () => {
   });
 
   test("names that every object has are types as any other, and none where nobody registered them", () => {
-    const names = [
-      "[object Object]",
-      "function Object() { [native code] }",
-      "function toString() { [native code] }",
-      "function hasOwnProperty() { [native code] }",
-    ];
+    const names = ["__proto__", "constructor", "toString", "hasOwnProperty"];
     const none = defineEventTypes({});
     for (const name of names) {
       expect(upcastEvent(none, body(name, 1, 1))).toEqual({ event: body(name, 1, 1), isKnown: false });

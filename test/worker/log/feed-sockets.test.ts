@@ -189,16 +189,7 @@ test(`whatever is sent on a socket, each message is answered by a page or a prob
   await store.append("A-1", 0, event(), event());
   const some = fc.oneof(fc.json(), fc.string({ unit: "binary" }), fc.integer().map(String));
   const odd = fc.oneof(fc.integer(), fc.double(), fc.string(), fc.constant(null), fc.boolean(), fc.array(fc.string()));
-  const field = fc.constantFrom(
-    "after",
-    "limit",
-    "log",
-    "mark",
-    "seen",
-    "within",
-    "[object Object]",
-    "function Object() { [native code] }",
-  );
+  const field = fc.constantFrom("after", "limit", "log", "mark", "seen", "within", "__proto__", "constructor");
   const pull = fc.dictionary(field, odd).map((given) => JSON.stringify({ pull: given }));
   const auth = odd.map((token) => JSON.stringify({ auth: { token } }));
   const messages = fc.sample(fc.oneof(some, pull, auth), { seed: SEED, numRuns: 1500 }).filter((message) => message !== "ping");
