@@ -28,6 +28,11 @@ export async function measureInBrowser(filled: Readonly<Record<string, string>>)
   });
 }
 
+export async function measurePagesInBrowser(): Promise<Measurement> {
+  const lines = await linesOf("permits");
+  return withPage((page) => page.evaluate((given) => globalThis.bench.measurePages(given), lines));
+}
+
 /** @param url an empty store at the edge, with a bare echo beside it */
 export function measureLiveInBrowser(url: string, echoUrl: string, count: number): Promise<Page.LiveTimes> {
   return withPage((page) =>

@@ -4,12 +4,12 @@ import { mkdir, writeFile } from "node:fs/promises";
 import { cpus } from "node:os";
 import { promisify } from "node:util";
 import { startEdge } from "../test/support/edge.ts";
-import { fileOf, measureInBrowser, measureLiveInBrowser, measureModelInBrowser } from "./browser.ts";
+import { fileOf, measureInBrowser, measureLiveInBrowser, measureModelInBrowser, measurePagesInBrowser } from "./browser.ts";
 import { measureEdge } from "./edge.ts";
 import { type Measurement, median, quantile, ratio } from "./measure.ts";
 import { measureMemory } from "./memory.ts";
 
-const PARTS = ["edge", "browser", "live", "model", "memory", "rows"] as const;
+const PARTS = ["edge", "browser", "pages", "live", "model", "memory", "rows"] as const;
 type Part = (typeof PARTS)[number];
 
 const run = promisify(execFile);
@@ -23,6 +23,7 @@ try {
   const measurements: Measurement[] = [];
   if (wants("edge")) measurements.push(...(await measureEdge(edge.url)));
   if (wants("browser")) measurements.push(...(await measureInBrowser(await fillStores())));
+  if (wants("pages")) measurements.push(await measurePagesInBrowser());
   const modelled = wants("model") ? await measureModelInBrowser() : undefined;
   measurements.push(...(modelled?.measurements ?? []));
   if (measurements.length > 0) print(measurements);

@@ -1,6 +1,7 @@
 /** What is measured in the browser. Raw IndexedDB by `idb` writes at the durability that the store uses: strict for appends, relaxed for what the edge has too. */
 import { type IDBPDatabase, openDB } from "idb";
 import { openStore, type Store } from "../client/index.ts";
+import { measureFeedPages } from "./feed-pages.ts";
 import { compare, type Measurement, timed } from "./measure.ts";
 
 export { type ModelTimes, measureModel } from "./model.ts";
@@ -79,6 +80,11 @@ async function collect<T>(items: AsyncIterable<T>): Promise<T[]> {
   const all: T[] = [];
   for await (const item of items) all.push(item);
   return all;
+}
+
+/** The lines as pages of the feed. */
+export function measurePages(lines: readonly Line[]): Promise<Measurement> {
+  return measureFeedPages(numbered(lines));
 }
 
 export async function measureAppends(given: readonly Line[]): Promise<Measurement[]> {

@@ -3,7 +3,7 @@
 import { NEW_REPLICA, type Replica } from "../../shared/device/replica.ts";
 import { type ErrorCode, errorOf, type HeadwaterError, UnavailableError } from "../../shared/errors.ts";
 import type { Commit } from "../../shared/event/commit.ts";
-import { Mismatch, match, type Shape, type Shaped } from "../../shared/wire/shape.ts";
+import { match, type Schema } from "../../shared/wire/schema.ts";
 import { errorFromProblem, type FeedPage, type FeedQuery, feedPage, type PushAnswer, pushAnswer } from "../../shared/wire/wire.ts";
 
 export interface EdgeOptions {
@@ -26,9 +26,9 @@ export interface EdgeOptions {
  * and UnavailableError where no answer came.
  *
  * @param path what stands behind the store in the URL, e.g. `/feed?after=3`
- * @param shape of the answer
+ * @param schema of the answer
  */
-export type EdgeCall = <S extends Shape>(path: string, shape: S, body?: unknown) => Promise<Shaped<S>>;
+export type EdgeCall = <T>(path: string, schema: Schema<T>, body?: unknown) => Promise<T>;
 
 export function createEdgeCall({
   url,
@@ -39,7 +39,7 @@ export function createEdgeCall({
 }: EdgeOptions): EdgeCall {
   const base = url.replace(/\/+$/, "");
 
-  return async (path, shape, body) => {
+  return async (path, schema, body) => {
     const ending = new AbortController();
     const { promise: ended, reject } = Promise.withResolvers<never>();
     const end = () => {
@@ -77,9 +77,9 @@ export function createEdgeCall({
     }
     const answer = parseJson(answered.text);
     if (!answered.response.ok) throw errorFromProblem(answer) ?? errorFromStatus(answered.response);
-    const message = match(shape, answer);
-    if (message instanceof Mismatch) throw new UnavailableError("The edge's answer is not one this version understands.");
-    return message;
+    const message = match(schema, answer);
+    if (!message.success) throw new UnavailableError("The edge's answer is not one this version understands.");
+    return message.output;
   };
 }
 

@@ -9,7 +9,7 @@
 import { backoff } from "../../shared/backoff.ts";
 import type { SyncInput } from "../../shared/device/sync.ts";
 import { BEARER_PROTOCOL, FEED_PROTOCOL, PING } from "../../shared/wire/feed-socket.ts";
-import { Mismatch, match } from "../../shared/wire/shape.ts";
+import { match } from "../../shared/wire/schema.ts";
 import { type FeedQuery, feedPage } from "../../shared/wire/wire.ts";
 import type { EdgeOptions } from "./edge-call.ts";
 
@@ -113,10 +113,10 @@ export class FeedSocket {
     const answered = this.#pulled;
     this.#pulled = undefined;
     this.#failures = 0;
-    if (page instanceof Mismatch || answered === undefined) return this.#drop();
+    if (!page.success || answered === undefined) return this.#drop();
     if (answered !== this.#wanted) return this.#pull();
     this.#wanted = undefined;
-    this.#listener.give({ kind: "page-received", request: answered.request, page });
+    this.#listener.give({ kind: "page-received", request: answered.request, page: page.output });
   }
 
   /** One pull is open at a time: what has changed meanwhile is asked for when it is answered. */

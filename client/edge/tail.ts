@@ -3,7 +3,7 @@ import { EventSourceParserStream } from "eventsource-parser/stream";
 import { backoff } from "../../shared/backoff.ts";
 import { HeadwaterError, LogMismatchError, remedyOf, UnavailableError } from "../../shared/errors.ts";
 import type { ConfirmedEvent } from "../../shared/event/event.ts";
-import { Mismatch, match } from "../../shared/wire/shape.ts";
+import { match } from "../../shared/wire/schema.ts";
 import { confirmedEvent, errorFromProblem, type FeedQuery } from "../../shared/wire/wire.ts";
 import { pause } from "../tools/pause.ts";
 import { type EdgeOptions, errorFromResponse, queryOf } from "./edge-call.ts";
@@ -88,9 +88,9 @@ async function* connection(
         }
         default: {
           const event = match(confirmedEvent, JSON.parse(data));
-          if (event instanceof Mismatch) throw new UnavailableError("The edge's event is not one that this version understands.");
+          if (!event.success) throw new UnavailableError("The edge's event is not one that this version understands.");
           place.position = Number(id);
-          yield event;
+          yield event.output;
         }
       }
     }

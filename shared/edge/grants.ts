@@ -2,8 +2,9 @@
  * Who may do what: grants name stores, streams and actions, and whatever no grant names is denied. One rule for every way to
  * append and to read, so that none of them shows more than another.
  */
+import * as v from "valibot";
 import { UnauthenticatedError } from "../errors.ts";
-import { Mismatch, match, type Shaped } from "../wire/shape.ts";
+import { match } from "../wire/schema.ts";
 
 export type Action = "read" | "append" | "admin";
 
@@ -11,9 +12,9 @@ export type Action = "read" | "append" | "admin";
  * `store` is a store's id, or `*` for all; `streams` are stream ids, where a trailing `*` stands for any ending; unknown actions
  * grant nothing.
  */
-export const grant = { store: "string", streams: ["string"], can: ["string"] } as const;
+export const grant = v.object({ store: v.string(), streams: v.array(v.string()), can: v.array(v.string()) });
 
-export type Grant = Shaped<typeof grant>;
+export type Grant = v.InferOutput<typeof grant>;
 
 /**
  * The streams of one store that somebody may reach, as ranges of ids in ascending order that don't touch: from the first, inclusive,
@@ -29,10 +30,9 @@ export const EVERYTHING: Reach = [[FIRST, LAST]];
 
 /** @throws UnauthenticatedError for anything but a list of grants: half understood, it could allow what it should not */
 export function parseGrants(value: unknown): readonly Grant[] {
-  const grants = match([grant], value);
-  if (grants instanceof Mismatch)
-    throw new UnauthenticatedError("The grants of these credentials are not of the form that the edge knows.");
-  return grants;
+  const grants = match(v.array(grant), value);
+  if (!grants.success) throw new UnauthenticatedError("The grants of these credentials are not of the form that the edge knows.");
+  return grants.output;
 }
 
 /** What the grants let somebody do in a store. */

@@ -2,95 +2,100 @@
  * The wire: every message between a device and the edge, defined and checked here once. Requests are checked by the edge,
  * answers by the device; unknown fields are ignored, so that an older side understands a newer one.
  *
- * Messages are shapes, see `shape.ts`: plain data, so that a bundle has the ones that it uses and no others.
- * Events within a request are left to `parseCommit`, which checks what no shape can say.
+ * Messages are schemas of valibot. Calling it has no side effects, so a bundle has the messages that it uses and no others.
+ * Events within a request are left to `parseCommit`, which checks what no schema can say.
  */
+import * as v from "valibot";
 import { type ErrorCode, type ErrorDetails, errorOf, type HeadwaterError, InvalidRequestError } from "../errors.ts";
-import type { DeadLetter, SubscriptionStatus } from "../subscription.ts";
-import { Mismatch, match, type Shape, type Shaped } from "./shape.ts";
+import { code, expectedVersion, json, match, metadata, position, type Schema, version, wholeNumber } from "./schema.ts";
 
 /** Raised with every change that an older side would misread. */
 export const PROTOCOL_VERSION = 1;
 
 /** `POST /v1/{store}/streams/{streamId}` */
-export const appendRequest = { expectedVersion: "unknown=any", events: ["unknown"] } as const;
+export const appendRequest = v.object({ expectedVersion: v.optional(v.unknown(), "any"), events: v.array(v.unknown()) });
 
-export const appendAnswer = {
-  streamId: "string",
-  firstVersion: "whole number",
-  version: "whole number",
+export const appendAnswer = v.object({
+  streamId: v.string(),
+  firstVersion: wholeNumber,
+  version: wholeNumber,
   /** Of the first event; null while the log could not be reached. */
-  position: "whole number|null",
-  duplicate: "boolean",
-} as const;
+  position: v.nullable(wholeNumber),
+  duplicate: v.boolean(),
+});
 
 /** `POST /v1/{store}/commits` */
-export const pushRequest = {
+export const pushRequest = v.object({
   /** The log that the device follows; another one at the edge refuses the push. */
-  log: "string?",
+  log: v.optional(v.string()),
   /** How far it has followed it, and the mark there: a log that is shorter, or has another history up to there, refuses too. */
-  position: "whole number?",
-  mark: "string?",
-  commits: [{ streamId: "unknown", expectedVersion: "unknown=any", events: "unknown" }],
-} as const;
+  position: v.optional(wholeNumber),
+  mark: v.optional(v.string()),
+  commits: v.array(v.object({ streamId: v.unknown(), expectedVersion: v.optional(v.unknown(), "any"), events: v.unknown() })),
+});
 
-const taken = { streamId: "string", firstVersion: "whole number", version: "whole number", position: "whole number|null" } as const;
+const taken = { streamId: v.string(), firstVersion: wholeNumber, version: wholeNumber, position: v.nullable(wholeNumber) };
 
-export const pushResult = [
-  "status",
-  {
-    committed: taken,
-    duplicate: taken,
-    conflict: {
-      streamId: "string",
-      code: '"version-conflict"',
-      expectedVersion: "expectedVersion",
-      actualVersion: "whole number",
-      detail: "string",
-    },
-    rejected: { streamId: "string", code: "code", detail: "string", field: "string?", eventId: "string?" },
-    skipped: { streamId: "string" },
-  },
-] as const;
+export const pushResult = v.variant("status", [
+  v.object({ status: v.literal("committed"), ...taken }),
+  v.object({ status: v.literal("duplicate"), ...taken }),
+  v.object({
+    status: v.literal("conflict"),
+    streamId: v.string(),
+    code: v.literal("version-conflict"),
+    expectedVersion,
+    actualVersion: wholeNumber,
+    detail: v.string(),
+  }),
+  v.object({
+    status: v.literal("rejected"),
+    streamId: v.string(),
+    code,
+    detail: v.string(),
+    field: v.optional(v.string()),
+    eventId: v.optional(v.string()),
+  }),
+  v.object({ status: v.literal("skipped"), streamId: v.string() }),
+]);
 
-export const pushAnswer = { log: "string|null", results: [pushResult] } as const;
+export const pushAnswer = v.object({ log: v.nullable(v.string()), results: v.array(pushResult) });
 
-export const recordedEvent = {
-  id: "string",
-  streamId: "string",
-  version: "version",
-  position: "position|null",
-  type: "string",
-  schemaVersion: "whole number",
-  data: "json",
-  metadata: "object",
-  occurredAt: "string",
-  recordedAt: "string|null",
-  actor: "string|null",
-} as const;
-export const confirmedEvent = { ...recordedEvent, position: "position", recordedAt: "string" } as const;
+export const recordedEvent = v.object({
+  id: v.string(),
+  streamId: v.string(),
+  version,
+  position: v.nullable(position),
+  type: v.string(),
+  schemaVersion: wholeNumber,
+  data: json,
+  metadata,
+  occurredAt: v.string(),
+  recordedAt: v.nullable(v.string()),
+  actor: v.nullable(v.string()),
+});
+export const confirmedEvent = v.object({ ...recordedEvent.entries, position, recordedAt: v.string() });
 
 /** `GET /v1/{store}/streams/{streamId}` */
-export const streamPage = { streamId: "string", version: "whole number", events: [recordedEvent] } as const;
+export const streamPage = v.object({ streamId: v.string(), version: wholeNumber, events: v.array(recordedEvent) });
 
 /** `GET /v1/{store}/streams` */
-export const streamList = {
-  streams: [{ streamId: "string", version: "whole number" }],
+export const streamList = v.object({
+  streams: v.array(v.object({ streamId: v.string(), version: wholeNumber })),
   /** What to give as `after` for the next page; null at the end. */
-  next: "string|null",
-} as const;
+  next: v.nullable(v.string()),
+});
 
 /** `GET /v1/{store}/feed` */
-export const feedPage = {
-  log: "string",
-  events: [confirmedEvent],
+export const feedPage = v.object({
+  log: v.string(),
+  events: v.array(confirmedEvent),
   /** How far the page looked, also where nothing matched. */
-  position: "whole number",
+  position: wholeNumber,
   /** The log's mark at `position`, see `mark.ts`; an older edge tells none. */
-  mark: "string?",
+  mark: v.optional(v.string()),
   /** The log's last position. */
-  head: "whole number",
-} as const;
+  head: wholeNumber,
+});
 
 /**
  * The live feed, `GET /v1/{store}/feed` as a WebSocket. A reader asks for one page at a time, so that it is never sent more than it
@@ -106,107 +111,105 @@ export const feedPage = {
  *
  * The address says what is filtered by; a pull, where the reader stands.
  */
-export const socketMessage = { pull: "unknown?", auth: "unknown?" } as const;
+export const socketMessage = v.object({ pull: v.optional(v.unknown()), auth: v.optional(v.unknown()) });
 
 /** As in a query of the feed. */
-export const socketPull = {
-  after: "whole number?",
-  limit: "whole number?",
-  log: "string?",
-  mark: "string?",
-  seen: "whole number?",
-  within: "unknown?",
-} as const;
+export const socketPull = v.object({
+  after: v.optional(wholeNumber),
+  limit: v.optional(wholeNumber),
+  log: v.optional(v.string()),
+  mark: v.optional(v.string()),
+  seen: v.optional(wholeNumber),
+  within: v.optional(v.unknown()),
+});
 
-export const socketAuth = { token: "string" } as const;
+export const socketAuth = v.object({ token: v.string() });
 
 /** `GET /v1/{store}/health` */
-export const storeHealth = {
-  log: "string",
-  head: "whole number",
-  streams: "whole number",
-  events: "whole number",
+export const storeHealth = v.object({
+  log: v.string(),
+  head: wholeNumber,
+  streams: wholeNumber,
+  events: wholeNumber,
   /** Events that streams have told of and the log lacks. */
-  unpublished: "whole number",
+  unpublished: wholeNumber,
   /** Milliseconds since the oldest of them was recorded; 0 where there is none. */
-  oldestUnpublishedAgeMs: "whole number",
-} as const;
+  oldestUnpublishedAgeMs: wholeNumber,
+});
 
 /** `SubscriptionStatus` of `subscription.ts` */
-export const subscriptionStatus = {
-  name: "string",
-  state: "string",
-  position: "whole number",
-  head: "whole number",
-  lag: "whole number",
-  attempts: "whole number",
-  retryAt: "string|null",
-  error: "string|null",
-  deadLetters: "whole number",
-} as const;
+export const subscriptionStatus = v.object({
+  name: v.string(),
+  state: v.picklist(["running", "waiting", "stopped"]),
+  position: wholeNumber,
+  head: wholeNumber,
+  lag: wholeNumber,
+  attempts: wholeNumber,
+  retryAt: v.nullable(v.string()),
+  error: v.nullable(v.string()),
+  deadLetters: wholeNumber,
+});
 
 /** `GET /v1/{store}/subscriptions` */
-export const subscriptionList = { subscriptions: [subscriptionStatus] } as const;
+export const subscriptionList = v.object({ subscriptions: v.array(subscriptionStatus) });
 
 /** `GET /v1/{store}/subscriptions/{name}` */
-export const subscriptionDetail = {
+export const subscriptionDetail = v.object({
   subscription: subscriptionStatus,
   /** In position order: `DeadLetter` of `subscription.ts`. */
-  deadLetters: [
-    {
-      id: "string",
-      streamId: "string",
-      version: "whole number",
-      position: "whole number",
-      type: "string",
-      error: "string",
-      at: "string",
-    },
-  ],
-  next: "whole number|null",
-} as const;
+  deadLetters: v.array(
+    v.object({
+      id: v.string(),
+      streamId: v.string(),
+      version: wholeNumber,
+      position: wholeNumber,
+      type: v.string(),
+      error: v.string(),
+      at: v.string(),
+    }),
+  ),
+  /** The `after` of the next page; null at the end. */
+  next: v.nullable(wholeNumber),
+});
 
 /** `POST /v1/{store}/subscriptions/{name}/reset` */
-export const resetRequest = { position: "whole number" } as const;
+export const resetRequest = v.object({ position: wholeNumber });
 
 /** `POST /v1/{store}/subscriptions/{name}/replay`: all dead letters, or the one at a position. */
-export const replayRequest = { position: "whole number?" } as const;
+export const replayRequest = v.object({ position: v.optional(wholeNumber) });
 
 /** What an error says of itself. */
-const problem = {
-  code: "code",
-  detail: "string?",
-  field: "string?",
-  expectedVersion: "expectedVersion?",
-  actualVersion: "whole number?",
-  eventId: "string?",
-  log: "string?",
-  head: "whole number?",
-  retryAfter: "number?",
-} as const;
+const problem = v.object({
+  code,
+  detail: v.optional(v.string()),
+  field: v.optional(v.string()),
+  expectedVersion: v.optional(expectedVersion),
+  actualVersion: v.optional(wholeNumber),
+  eventId: v.optional(v.string()),
+  log: v.optional(v.string()),
+  head: v.optional(wholeNumber),
+  retryAfter: v.optional(v.number()),
+});
 /** RFC 9457, `application/problem+json`. */
-export const problemDocument = { type: "string?", title: "string?", status: "whole number?", ...problem } as const;
+export const problemDocument = v.object({
+  type: v.optional(v.string()),
+  title: v.optional(v.string()),
+  status: v.optional(wholeNumber),
+  ...problem.entries,
+});
 
-export type AppendRequest = Shaped<typeof appendRequest>;
-export type AppendAnswer = Shaped<typeof appendAnswer>;
-export type PushRequest = Shaped<typeof pushRequest>;
-export type PushResult = Shaped<typeof pushResult>;
-export type PushAnswer = Shaped<typeof pushAnswer>;
-export type StreamPage = Shaped<typeof streamPage>;
-export type StreamList = Shaped<typeof streamList>;
-export type FeedPage = Shaped<typeof feedPage>;
-export type StoreHealth = Shaped<typeof storeHealth>;
-export interface SubscriptionList {
-  readonly subscriptions: readonly SubscriptionStatus[];
-}
-
-/** With a page of the dead letters; `next` is the `after` of the next page, null at the end. */
-export interface SubscriptionDetail {
-  readonly subscription: SubscriptionStatus;
-  readonly deadLetters: readonly DeadLetter[];
-  readonly next: number | null;
-}
-export type ProblemDocument = Shaped<typeof problemDocument>;
+export type AppendRequest = v.InferOutput<typeof appendRequest>;
+export type AppendAnswer = v.InferOutput<typeof appendAnswer>;
+export type PushRequest = v.InferOutput<typeof pushRequest>;
+export type PushResult = v.InferOutput<typeof pushResult>;
+export type PushAnswer = v.InferOutput<typeof pushAnswer>;
+export type StreamPage = v.InferOutput<typeof streamPage>;
+export type StreamList = v.InferOutput<typeof streamList>;
+export type FeedPage = v.InferOutput<typeof feedPage>;
+export type StoreHealth = v.InferOutput<typeof storeHealth>;
+export type SubscriptionList = v.InferOutput<typeof subscriptionList>;
+export type SubscriptionDetail = v.InferOutput<typeof subscriptionDetail>;
+export type ProblemDocument = v.InferOutput<typeof problemDocument>;
 
 /**
  * What can be asked of the feed. `mark` is the one that the log is believed to have at `seen`: how far the asker has come, `after`
@@ -228,17 +231,19 @@ export interface FeedQuery {
   readonly until?: string | undefined;
 }
 
-/** @throws InvalidRequestError that names the first field which is not as the shape says */
-export function parseMessage<S extends Shape>(shape: S, value: unknown): Shaped<S> {
-  const message = match(shape, value);
-  if (!(message instanceof Mismatch)) return message;
-  const field = message.path.join(".") || "body";
-  throw new InvalidRequestError(`${field}: expected ${message.expected}, received ${tell(message.received)}.`, { field });
+/** @throws InvalidRequestError that names the first field which is not as the schema says */
+export function parseMessage<T>(schema: Schema<T>, value: unknown): T {
+  const result = match(schema, value);
+  if (result.success) return result.output;
+  const [issue] = result.issues;
+  const field = v.getDotPath(issue) ?? "body";
+  throw new InvalidRequestError(`${field} ${complaint(issue)}.`, { field });
 }
 
-function tell(value: unknown): string {
-  if (typeof value !== "object" || value === null) return JSON.stringify(value);
-  return Array.isArray(value) ? "array" : "object";
+function complaint({ type, message, expected, received }: v.BaseIssue<unknown>): string {
+  if (received === "undefined") return "is missing";
+  // What a schema of `schema.ts` expects is its message: valibot itself says "unknown".
+  return `must be ${type === "custom" ? message : expected}, not ${received}`;
 }
 
 export const parseAppendRequest = (value: unknown): AppendRequest => parseMessage(appendRequest, value);
@@ -258,6 +263,5 @@ export function problemOf(error: HeadwaterError): { code: ErrorCode; detail: str
 /** The typed error of a problem document; undefined where it is none that this side knows. */
 export function errorFromProblem(value: unknown): HeadwaterError | undefined {
   const told = match(problem, value);
-  if (told instanceof Mismatch) return undefined;
-  return errorOf(told.code, told.detail, told);
+  return told.success ? errorOf(told.output.code, told.output.detail, told.output) : undefined;
 }

@@ -2,8 +2,7 @@
 import { expect, test } from "vitest";
 import { parseGrants } from "../../shared/edge/grants.ts";
 import { GRANTS_CLAIM } from "../../shared/edge/token.ts";
-import { match } from "../../shared/wire/shape.ts";
-import { subscriptionStatus } from "../../shared/wire/wire.ts";
+import { parseMessage, subscriptionStatus } from "../../shared/wire/wire.ts";
 import { blocksOf } from "../support/document.ts";
 
 function jsonOf(path: string): Record<string, unknown> {
@@ -20,6 +19,6 @@ test("a token's claims", () => {
 
 test("where a subscription stands", () => {
   const shown = jsonOf("docs/subscriptions.md");
-  expect(match(subscriptionStatus, shown)).toEqual(shown);
-  expect(Object.keys(shown).sort()).toEqual(Object.keys(subscriptionStatus).sort());
+  expect(parseMessage(subscriptionStatus, shown)).toEqual(shown);
+  expect(Object.keys(shown).sort()).toEqual(Object.keys(subscriptionStatus.entries).sort());
 });

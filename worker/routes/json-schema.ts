@@ -1,53 +1,30 @@
-/** What a shape says, as JSON Schema: for `/openapi.json`, so that it can't say anything but what is checked. */
+/** A schema of the wire as JSON Schema: for `/openapi.json`, so that it can't say anything but what is checked. */
+import { type OverrideSchemaContext, toJsonSchema } from "@valibot/to-json-schema";
 import { ERROR_CODES } from "../../shared/errors.ts";
-import { type FieldShape, type Fields, type FieldTerm, isList, isOneOf, type Kind, readTerm, type Text } from "../../shared/wire/shape.ts";
+import { code, expectedVersion, json, metadata, position, type Schema, version, wholeNumber } from "../../shared/wire/schema.ts";
 
-const WHOLE_NUMBER = { type: "integer", minimum: 0 };
+const WHOLE_NUMBER = { type: "integer", minimum: 0 } as const;
 
-const KINDS: Readonly<Record<Kind, object>> = {
-  string: { type: "string" },
-  boolean: { type: "boolean" },
-  number: { type: "number" },
-  "whole number": WHOLE_NUMBER,
-  version: WHOLE_NUMBER,
-  position: WHOLE_NUMBER,
-  code: { type: "string", enum: ERROR_CODES },
-  expectedVersion: { anyOf: [WHOLE_NUMBER, { enum: ["no-stream", "stream-exists", "any"], type: "string" }] },
-  json: {},
-  object: { type: "object" },
-  unknown: {},
-};
+/** What checks by a function of ours says nothing of itself. */
+const OURS = new Map<unknown, OverrideSchemaContext["jsonSchema"]>([
+  [wholeNumber, WHOLE_NUMBER],
+  [version, WHOLE_NUMBER],
+  [position, WHOLE_NUMBER],
+  [code, { type: "string", enum: [...ERROR_CODES] }],
+  [expectedVersion, { anyOf: [WHOLE_NUMBER, { enum: ["no-stream", "stream-exists", "any"], type: "string" }] }],
+  [json, {}],
+  [metadata, { type: "object" }],
+]);
 
-export function jsonSchema(shape: FieldShape): object {
-  if (typeof shape === "string") return valueSchema(shape);
-  if (isList(shape)) return { type: "array", items: jsonSchema(shape[0]) };
-  if (!isOneOf(shape)) return objectSchema(shape);
-  const [tag, members] = shape;
-  return { anyOf: Object.entries(members).map(([name, fields]) => objectSchema({ [tag]: `"${name}"`, ...fields })) };
+/** Without `$schema`: OpenAPI 3.1 has a dialect of its own. */
+export function jsonSchema(schema: Schema<unknown>): object {
+  const { $schema, ...described } = toJsonSchema(schema, { overrideSchema });
+  return described;
 }
 
-function objectSchema(fields: Fields): object {
-  const entries = Object.entries(fields);
-  return {
-    type: "object",
-    properties: Object.fromEntries(entries.map(([name, shape]) => [name, jsonSchema(shape)])),
-    required: entries.filter(([, shape]) => !mayBeMissing(shape)).map(([name]) => name),
-  };
-}
-
-function mayBeMissing(shape: FieldShape): boolean {
-  if (typeof shape !== "string") return false;
-  const [, mark] = readTerm(shape);
-  return mark === "?" || mark === "=";
-}
-
-function valueSchema(term: FieldTerm): object {
-  const [kind, mark, text] = readTerm(term);
-  const schema = isText(kind) ? { const: JSON.parse(kind) } : KINDS[kind];
-  if (mark === "|") return { anyOf: [schema, { type: "null" }] };
-  return mark === "=" ? { ...schema, default: text } : schema;
-}
-
-function isText(kind: Kind | Text): kind is Text {
-  return kind.startsWith('"');
+function overrideSchema({ valibotSchema, jsonSchema: { oneOf, ...rest } }: OverrideSchemaContext): OverrideSchemaContext["jsonSchema"] {
+  const ours = OURS.get(valibotSchema);
+  if (ours !== undefined) return ours;
+  // The tag already says that only one of the objects can match.
+  return oneOf === undefined ? rest : { ...rest, anyOf: oneOf };
 }

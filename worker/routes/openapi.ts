@@ -1,9 +1,9 @@
-/** `GET /openapi.json`, made from the shapes that check the messages, so that it can't say anything else. */
+/** `GET /openapi.json`, made from the schemas that check the messages, so that it can't say anything else. */
 import { ERROR_TITLES } from "../../shared/edge/error-titles.ts";
 import type { ErrorCode } from "../../shared/errors.ts";
 import { DEFAULT_LIMITS, NAME_LENGTH } from "../../shared/limits.ts";
 import { BEARER_PROTOCOL, FEED_PROTOCOL } from "../../shared/wire/feed-socket.ts";
-import type { Shape } from "../../shared/wire/shape.ts";
+import { expectedVersion, type Schema } from "../../shared/wire/schema.ts";
 import * as wire from "../../shared/wire/wire.ts";
 import { STATUS } from "../report/problem.ts";
 import { jsonSchema } from "./json-schema.ts";
@@ -41,7 +41,7 @@ const NO_SUBSCRIPTION = {
 };
 const ADMINISTRATORS = "For who has the action `admin` for all of the store.";
 
-/** What no shape says: `parseCommit` checks it. */
+/** What no schema of the wire says: `parseCommit` checks it. */
 const EVENTS = {
   type: "array",
   minItems: 1,
@@ -63,7 +63,7 @@ const EVENTS = {
     required: ["type", "data"],
   },
 };
-const COMMIT = { expectedVersion: { ...jsonSchema("expectedVersion"), default: "any" }, events: EVENTS };
+const COMMIT = { expectedVersion: { ...jsonSchema(expectedVersion), default: "any" }, events: EVENTS };
 
 const LIVE = `As a WebSocket, of the subprotocol \`${FEED_PROTOCOL}\` with the token beside it as \`${BEARER_PROTOCOL}<token>\`: each
 \`{"pull":{"after":17}}\` is answered by one page, and \`{"auth":{"token":"…"}}\` by \`{"renewed":{"expiresAt":…}}\`; what goes wrong is sent as
@@ -131,7 +131,7 @@ function describe() {
             describing(jsonSchema(wire.pushRequest), {
               commits: {
                 type: "array",
-                items: describing(jsonSchema(wire.pushRequest.commits[0]), { streamId: STREAM.schema, ...COMMIT }),
+                items: describing(jsonSchema(wire.pushRequest.entries.commits.item), { streamId: STREAM.schema, ...COMMIT }),
               },
             }),
           ),
@@ -234,7 +234,7 @@ function subscriptionPaths(): object {
   };
 }
 
-function subscriptionAction(summary: string, request?: Shape, ...codes: ErrorCode[]): object {
+function subscriptionAction(summary: string, request?: Schema<unknown>, ...codes: ErrorCode[]): object {
   return {
     parameters: [STORE, SUBSCRIPTION],
     post: {
@@ -255,8 +255,8 @@ function describing(schema: { properties?: object }, properties: object): object
   return { ...schema, properties: { ...schema.properties, ...properties } };
 }
 
-function answer(description: string, shape: Shape): object {
-  return answerOf(description, jsonSchema(shape));
+function answer(description: string, schema: Schema<unknown>): object {
+  return answerOf(description, jsonSchema(schema));
 }
 
 function answerOf(description: string, schema: object): object {

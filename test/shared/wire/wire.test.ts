@@ -3,16 +3,17 @@ import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import { ERROR_CODES, errorOf, HeadwaterError } from "../../../shared/errors.ts";
 import * as wire from "../../../shared/wire/wire.ts";
+import { jsonSchema } from "../../../worker/routes/json-schema.ts";
 
 /** One line for each version of the protocol. A hash that differs is a changed wire: is it one that an older side misreads? */
 const HASHES: Readonly<Record<number, string>> = {
-  1: "e134300e74bd393e",
+  1: "ab8172a12dd63693",
 };
 
 test("the wire is what its version says", () => {
   const { appendRequest, appendAnswer, pushRequest, pushAnswer, streamPage, streamList, feedPage, storeHealth, problemDocument } = wire;
-  const shapes = [appendRequest, appendAnswer, pushRequest, pushAnswer, streamPage, streamList, feedPage, storeHealth, problemDocument];
-  const text = JSON.stringify(shapes);
+  const schemas = [appendRequest, appendAnswer, pushRequest, pushAnswer, streamPage, streamList, feedPage, storeHealth, problemDocument];
+  const text = JSON.stringify(schemas.map((schema) => jsonSchema(schema)));
   expect(createHash("sha256").update(text).digest("hex").slice(0, 16)).toBe(HASHES[wire.PROTOCOL_VERSION]);
 });
 
@@ -28,7 +29,7 @@ test("every error survives the wire with its class, code, sentence and details",
   for (const other of [null, "text", {}, { code: "of-the-future" }]) expect(wire.errorFromProblem(other)).toBeUndefined();
 });
 
-test("an answer of the wrong shape is told by its field, and unknown fields are ignored", () => {
+test("an answer that does not match its schema is told by its field, and unknown fields are ignored", () => {
   const page = { log: "l", events: [], position: 0, head: 0 };
   expect(wire.parseFeedPage({ ...page, later: 1 })).toEqual(page);
   expect(wire.parseFeedPage({ ...page, mark: "m" })).toEqual({ ...page, mark: "m" });
@@ -61,6 +62,20 @@ function withLater(value: unknown): unknown {
   if (typeof value !== "object" || value === null) return value;
   return { ...Object.fromEntries(Object.entries(value).map(([key, item]) => [key, withLater(item)])), later: { than: "today" } };
 }
+
+test("a request that does not match is refused with a sentence that says which field, and why", () => {
+  const refusals = [
+    [{ events: {} }, "events must be Array, not Object."],
+    [{}, "events is missing."],
+    [[], "events is missing."],
+    [null, "body must be Object, not null."],
+  ] as const;
+  for (const [request, message] of refusals) expect(() => wire.parseAppendRequest(request)).toThrow(message);
+  const push = { commits: [], position: -1 };
+  expect(() => wire.parsePushRequest(push)).toThrow(
+    expect.objectContaining({ field: "position", message: "position must be a whole number from 0, not -1." }),
+  );
+});
 
 test("messages that were recorded of an earlier version are understood, and so are those of a later one", () => {
   for (const [name, parse] of Object.entries({ ...REQUESTS, ...ANSWERS })) {
