@@ -2,8 +2,8 @@
 
 import { Database } from "../client/storage/database.ts";
 import { applyPage } from "../client/storage/page.ts";
-import { NEW_HISTORY } from "../shared/device/history.ts";
 import { NO_LEASE } from "../shared/device/leadership.ts";
+import { NEW_REPLICA } from "../shared/device/replica.ts";
 import { parkUndecided } from "../shared/device/resolution.ts";
 import type { Json } from "../shared/json.ts";
 import { type FeedPage, parseFeedPage } from "../shared/wire/wire.ts";
@@ -30,7 +30,7 @@ export function measureFeedPages(events: readonly object[]): Promise<Measurement
   };
   const write = async () => {
     const pages = texts.map((text) => parseFeedPage(JSON.parse(text)));
-    const database = new Database(`feed-pages-${++names}`, globalThis, { ...NEW_HISTORY, authority: "edge" }, () => {});
+    const database = new Database(`feed-pages-${++names}`, globalThis, { ...NEW_REPLICA, authority: "edge" }, () => {});
     await database.run(async () => {});
     const time = await timed(() => database.run((db) => writeAll(db, pages)));
     await database.close();
@@ -46,5 +46,5 @@ export function measureFeedPages(events: readonly object[]): Promise<Measurement
 
 async function writeAll(db: Parameters<typeof applyPage>[0], pages: readonly FeedPage[]): Promise<void> {
   for (const [i, page] of pages.entries())
-    await applyPage(db, page, { after: i * PAGE, within: null, isFill: false }, NO_LEASE.term, parkUndecided, "relaxed");
+    await applyPage(db, page, { after: i * PAGE, within: null, isBackfill: false }, NO_LEASE.term, parkUndecided, "relaxed");
 }

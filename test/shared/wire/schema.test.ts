@@ -180,6 +180,7 @@ type Part =
   | v.OptionalSchema<Schema<unknown>, unknown>
   | v.NullableSchema<Schema<unknown>, undefined>
   | v.LiteralSchema<string, undefined>
+  | v.PicklistSchema<readonly string[], undefined>
   | v.StringSchema<undefined>
   | v.BooleanSchema<undefined>
   | v.NumberSchema<undefined>
@@ -224,6 +225,8 @@ function sampleOf(schema: Schema<unknown>): fc.Arbitrary<Sample> {
       return orElse(sampleOf(part.wrapped), undefined);
     case "literal":
       return sampleOfValue({ good: [part.literal], bad: [...NO_OBJECT, {}] });
+    case "picklist":
+      return sampleOfValue({ good: part.options, bad: [...NO_OBJECT, "", {}] });
     case "string":
       return sampleOfValue({ good: ["", "text", "null"], bad: [0, true, null, [], ["text"], {}] });
     case "boolean":
