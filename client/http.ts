@@ -32,6 +32,56 @@ import type {
 import { checkEvents, createReader, type EventTypeOptions } from "./streams/event-checks.ts";
 import { newEvents } from "./tools/options.ts";
 
+export {
+  type ErrorCode,
+  type ErrorDetails,
+  EventIdReusedError,
+  ForbiddenError,
+  HeadwaterError,
+  InvalidRequestError,
+  LogMismatchError,
+  PayloadTooLargeError,
+  PositionAheadError,
+  type Remedy,
+  StorageFailedError,
+  StoreClosedError,
+  StoreFullError,
+  StreamNotFoundError,
+  TooManyRequestsError,
+  UnauthenticatedError,
+  UnavailableError,
+  VersionConflictError,
+} from "../shared/errors.ts";
+export type { Cause } from "../shared/event/causation.ts";
+export type { Commit } from "../shared/event/commit.ts";
+export type { ConfirmedEvent, EventBody, EventMetadata, NewEvent, RecordedEvent, RecordingFields } from "../shared/event/event.ts";
+export {
+  type DataOf,
+  type EventType,
+  type EventTypeDefinition,
+  type EventTypeDefinitions,
+  type EventTypes,
+  type StandardSchema,
+  UpcastError,
+  type Upcaster,
+} from "../shared/event/event-types.ts";
+export type { ExpectedVersion } from "../shared/expected-version.ts";
+export type { Json } from "../shared/json.ts";
+export type { Limits } from "../shared/limits.ts";
+export type { Position, Version } from "../shared/order.ts";
+export type { StreamId } from "../shared/stream-id.ts";
+export type { PushResult, StoreHealth, StreamList } from "../shared/wire/wire.ts";
+export type {
+  AppendOptions,
+  AppendResult,
+  EventStore,
+  ReadAllOptions,
+  ReadStreamOptions,
+  StreamEvent,
+  StreamSlice,
+} from "./event-store.ts";
+export type { EventTypeOptions } from "./streams/event-checks.ts";
+
 export interface ConnectOptions extends EventTypeOptions {
   /** The store at the edge, e.g. `https://events.example.com/v1/permits`. */
   readonly url: string;

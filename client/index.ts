@@ -1,5 +1,6 @@
 /** `headwater`: the store in a browser. */
 
+export type { Backoff } from "../shared/backoff.ts";
 export type { AnyDecider, DecidedEvent, Decider, Folding, PendingCommand } from "../shared/device/decider.ts";
 export type { AnyProjection, FoundRow, IndexField, Projection, RowQuery } from "../shared/device/projection.ts";
 export type { CommutingPair, Contested } from "../shared/device/resolution.ts";
@@ -13,6 +14,7 @@ export {
   LogMismatchError,
   PayloadTooLargeError,
   PositionAheadError,
+  type Remedy,
   StorageFailedError,
   StoreClosedError,
   StoreFullError,
@@ -22,12 +24,30 @@ export {
   UnavailableError,
   VersionConflictError,
 } from "../shared/errors.ts";
-export type { ConfirmedEvent, EventBody, EventMetadata, NewEvent, RecordedEvent } from "../shared/event/event.ts";
+export type { Cause } from "../shared/event/causation.ts";
+export type { ConfirmedEvent, EventBody, EventMetadata, NewEvent, RecordedEvent, RecordingFields } from "../shared/event/event.ts";
+export type {
+  DataOf,
+  EventType,
+  EventTypeDefinition,
+  EventTypeDefinitions,
+  EventTypes,
+  StandardSchema,
+  Upcaster,
+} from "../shared/event/event-types.ts";
+export { UpcastError } from "../shared/event/event-types.ts";
 export type { ExpectedVersion } from "../shared/expected-version.ts";
 export type { Json } from "../shared/json.ts";
 export { DEFAULT_LIMITS, type Limits } from "../shared/limits.ts";
 export type { Position, Version } from "../shared/order.ts";
-export { type DeadLetter, HandlerError, type SubscriptionState, type SubscriptionStatus } from "../shared/subscription.ts";
+export {
+  type Beginning,
+  type DeadLetter,
+  HandlerError,
+  type SubscriptionPolicy,
+  type SubscriptionState,
+  type SubscriptionStatus,
+} from "../shared/subscription.ts";
 export type { Conflict } from "./conflicts/conflicts.ts";
 export type { ConflictAnswer, ConflictRules } from "./conflicts/rules.ts";
 export type {
@@ -42,6 +62,7 @@ export type {
 export type { ProjectionStatus } from "./rows/projector.ts";
 export type { LiveRows, Table } from "./rows/table.ts";
 export type { ExportedCommit } from "./storage/export.ts";
+export type { Platform } from "./storage/idb.ts";
 export { openStore, type Store } from "./store.ts";
 export type { StoreOptions, SyncOptions } from "./store-options.ts";
 export type { Aggregate, FoldOptions } from "./streams/aggregates.ts";

@@ -33,6 +33,7 @@ for (const part of ["client", "worker"]) {
     "false",
     "--emitDeclarationOnly",
     "--declaration",
+    "--stripInternal",
     "--rootDir",
     ".",
     "--outDir",

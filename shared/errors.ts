@@ -1,21 +1,21 @@
 /**
- * The closed list of what can go wrong, grouped by what the caller does about it. Codes are stable and travel over the
- * wire; HTTP statuses are the edge's matter and live there.
+ * The closed list of what can go wrong, grouped by what the caller does about it. Codes are stable and travel over the wire. HTTP statuses
+ * belong to the edge: `worker/report/problem.ts`.
  */
 import { assert } from "./assert.ts";
 import type { ExpectedVersion } from "./expected-version.ts";
 
 /** What the caller does about an error. */
 export type Remedy =
-  /** The request is wrong and stays wrong: mend it. */
+  /** The request is wrong and stays wrong. Correct it. */
   | "mend"
   /** Get a new token. */
   | "authenticate"
-  /** Nothing to be done here: the credentials do not allow it, or the app has a bug. */
+  /** Nothing can be done here: the credentials do not allow it, or the app has a bug. */
   | "stop"
-  /** Somebody else was first: look at what they did and decide again. */
+  /** Somebody else was first. Read what they did, and decide again. */
   | "rebase"
-  /** The history at the edge is another one: keep everything, sync nothing, ask the app. */
+  /** The edge holds another history. Keep everything, sync nothing, and ask the app. */
   | "ask"
   /** Send less at once. */
   | "split"
@@ -38,7 +38,7 @@ export type ErrorCode =
   | "storage-failed"
   | "store-closed";
 
-/** What an error says besides its sentence, by name, as it stands in the problem document of the wire. */
+/** What an error says besides its message, by name. The problem document of the wire has the same fields. */
 export interface ErrorDetails {
   readonly field?: string | undefined;
   readonly expectedVersion?: ExpectedVersion | undefined;
@@ -50,60 +50,70 @@ export interface ErrorDetails {
   readonly retryAfter?: number | undefined;
 }
 
-/** Every error that Headwater throws on purpose. `code` is stable; the sentence in `message` is for people. */
-export class HeadwaterError extends Error {
+/** Every error that Headwater throws on purpose. `code` is stable; `message` is for people. */
+export abstract class HeadwaterError extends Error {
+  static readonly code: ErrorCode;
+  static readonly remedy: Remedy;
+  /** The message if there is none that says more. */
+  static readonly title: string;
+
   readonly code: ErrorCode;
   readonly details: ErrorDetails;
 
-  /** @param message default: the code */
-  constructor(code: ErrorCode, message: string = code, details: ErrorDetails = {}, options?: ErrorOptions) {
-    super(message, options);
+  constructor(message?: string, details: ErrorDetails = {}, options?: ErrorOptions) {
+    super(message ?? new.target.title, options);
+    const { code } = new.target;
     // Made from the code, since a minifier changes the names of classes.
     this.name = `${code.replaceAll(/(?:^|-)(.)/g, (_, letter: string) => letter.toUpperCase())}Error`;
     this.code = code;
     this.details = details;
   }
+
+  /** What the caller does about the error. */
+  get remedy(): Remedy {
+    return remedyOf(this.code);
+  }
 }
 
-/** What is said of two codes where a device finds out by itself; the others' sentences come from the edge (`error-titles.ts`). */
-export const OTHER_HISTORY = "The edge has another history.";
-export const STORE_CLOSED = "The store was closed; open it again.";
+/** The request is not one that the store understands. */
+export class InvalidRequestError extends HeadwaterError {
+  static override readonly code = "invalid-request";
+  static override readonly remedy = "mend";
+  static override readonly title = "The request is not valid. `field` names the part to correct.";
 
-interface ErrorClass {
-  readonly code: ErrorCode;
-  readonly remedy: Remedy;
-  new (message?: string | undefined, details?: ErrorDetails | undefined, options?: ErrorOptions): HeadwaterError;
-}
-
-/** What the class of a code is made of. @param preset what it says where it is thrown without a sentence */
-function errorClass(code: ErrorCode, remedy: Remedy, preset: string = code): ErrorClass {
-  return class extends HeadwaterError {
-    static readonly code = code;
-    static readonly remedy = remedy;
-    constructor(message: string = preset, details?: ErrorDetails, options?: ErrorOptions) {
-      super(code, message, details, options);
-    }
-  };
-}
-
-/** The request is not one that the store understands; `field` says which part. */
-export class InvalidRequestError extends errorClass("invalid-request", "mend") {
+  /** The part of the request that is wrong, e.g. `events[0].type`. Empty if there is no single one. */
   get field(): string {
     return this.details.field ?? "";
   }
 }
 
 /** The edge does not know who is asking. */
-export class UnauthenticatedError extends errorClass("unauthenticated", "authenticate") {}
+export class UnauthenticatedError extends HeadwaterError {
+  static override readonly code = "unauthenticated";
+  static override readonly remedy = "authenticate";
+  static override readonly title = "The edge does not know who is asking. Send a valid token.";
+}
 
-/** The credentials do not allow what was asked. */
-export class ForbiddenError extends errorClass("forbidden", "stop") {}
+/** The credentials do not allow the request. */
+export class ForbiddenError extends HeadwaterError {
+  static override readonly code = "forbidden";
+  static override readonly remedy = "stop";
+  static override readonly title = "The credentials do not allow the request.";
+}
 
 /** The stream has no event. */
-export class StreamNotFoundError extends errorClass("stream-not-found", "stop") {}
+export class StreamNotFoundError extends HeadwaterError {
+  static override readonly code = "stream-not-found";
+  static override readonly remedy = "stop";
+  static override readonly title = "No event was ever appended to this stream.";
+}
 
-/** The stream was at `actualVersion` where the writer expected `expectedVersion`; nothing was appended. */
-export class VersionConflictError extends errorClass("version-conflict", "rebase") {
+/** The stream is at `actualVersion`, and the writer expected `expectedVersion`. Nothing was appended. */
+export class VersionConflictError extends HeadwaterError {
+  static override readonly code = "version-conflict";
+  static override readonly remedy = "rebase";
+  static override readonly title = "The stream is not at the version that the commit builds on.";
+
   get expectedVersion(): ExpectedVersion {
     return this.details.expectedVersion ?? "any";
   }
@@ -112,34 +122,70 @@ export class VersionConflictError extends errorClass("version-conflict", "rebase
   }
 }
 
-/** An event id of the commit stands in the stream already, for something else; `details.eventId` says which. */
-export class EventIdReusedError extends errorClass("event-id-reused", "stop") {}
+/** An event id of the commit belongs to another event of the stream; `details.eventId` is that id. */
+export class EventIdReusedError extends HeadwaterError {
+  static override readonly code = "event-id-reused";
+  static override readonly remedy = "stop";
+  static override readonly title = "An event id belongs to one event for ever, and this one belongs to another event.";
+}
 
-/** The log that was followed so far is not the log at the edge. */
-export class LogMismatchError extends errorClass("log-mismatch", "ask", OTHER_HISTORY) {}
+/** The edge holds another log than the one that was followed so far. */
+export class LogMismatchError extends HeadwaterError {
+  static override readonly code = "log-mismatch";
+  static override readonly remedy = "ask";
+  static override readonly title = "The edge has another history.";
+}
 
-/** The position asked for lies beyond the end of the log. */
-export class PositionAheadError extends errorClass("position-ahead", "ask") {}
+/** The requested position is behind the end of the log. */
+export class PositionAheadError extends HeadwaterError {
+  static override readonly code = "position-ahead";
+  static override readonly remedy = "ask";
+  static override readonly title = "The edge has less history than it had before.";
+}
 
 /** More than a limit allows. */
-export class PayloadTooLargeError extends errorClass("payload-too-large", "split") {}
+export class PayloadTooLargeError extends HeadwaterError {
+  static override readonly code = "payload-too-large";
+  static override readonly remedy = "split";
+  static override readonly title = "The request exceeds a limit. Send less at once.";
+}
 
-/** Too many requests; `details.retryAfter` says how many seconds to wait, where it is known. */
-export class TooManyRequestsError extends errorClass("too-many-requests", "retry") {}
+/** Too many requests. `details.retryAfter` is how many seconds to wait, if that is known. */
+export class TooManyRequestsError extends HeadwaterError {
+  static override readonly code = "too-many-requests";
+  static override readonly remedy = "retry";
+  static override readonly title = "Too many requests. Wait before the next one.";
+}
 
 /** The edge, or the log behind it, can't be reached at the moment. Sending the same again is safe. */
-export class UnavailableError extends errorClass("unavailable", "retry") {}
+export class UnavailableError extends HeadwaterError {
+  static override readonly code = "unavailable";
+  static override readonly remedy = "retry";
+  static override readonly title = "The store can't be reached at the moment. Sending the same again is safe.";
+}
 
-/** No room left: at the edge, or in the browser's quota. */
-export class StoreFullError extends errorClass("store-full", "stop") {}
+/** No room is left: at the edge, or in the browser's quota. */
+export class StoreFullError extends HeadwaterError {
+  static override readonly code = "store-full";
+  static override readonly remedy = "stop";
+  static override readonly title = "The store has no room left. Reads continue.";
+}
 
-/** The device's own storage refused the write; nothing of it was kept. */
-export class StorageFailedError extends errorClass("storage-failed", "retry") {}
+/** The device's own storage failed. Nothing of the write was kept. */
+export class StorageFailedError extends HeadwaterError {
+  static override readonly code = "storage-failed";
+  static override readonly remedy = "retry";
+  static override readonly title = "This device could not write to its own storage. Nothing of the append was kept.";
+}
 
-/** The store was closed before, or while, it was asked. */
-export class StoreClosedError extends errorClass("store-closed", "stop", STORE_CLOSED) {}
+/** The store was closed before the call, or during it. */
+export class StoreClosedError extends HeadwaterError {
+  static override readonly code = "store-closed";
+  static override readonly remedy = "stop";
+  static override readonly title = "The store was closed. Open it again.";
+}
 
-const CLASSES: readonly ErrorClass[] = [
+const CLASSES = [
   InvalidRequestError,
   UnauthenticatedError,
   ForbiddenError,
@@ -154,9 +200,9 @@ const CLASSES: readonly ErrorClass[] = [
   StoreFullError,
   StorageFailedError,
   StoreClosedError,
-];
+] as const;
 
-export const ERROR_CODES = /* @__PURE__ */ CLASSES.map(({ code }) => code);
+export const ERROR_CODES: readonly ErrorCode[] = /* @__PURE__ */ CLASSES.map(({ code }) => code);
 
 export function isErrorCode(value: unknown): value is ErrorCode {
   return CLASSES.some(({ code }) => code === value);
@@ -166,17 +212,22 @@ export function remedyOf(code: ErrorCode): Remedy {
   return classOf(code).remedy;
 }
 
-function classOf(code: ErrorCode): ErrorClass {
+/** One sentence for people, without what is particular about one error. */
+export function titleOf(code: ErrorCode): string {
+  return classOf(code).title;
+}
+
+function classOf(code: ErrorCode): (typeof CLASSES)[number] {
   const known = CLASSES.find((candidate) => candidate.code === code);
   assert(known !== undefined, "each code has its class");
   return known;
 }
 
-/** The typed error for a code and its details, as they came over the wire or out of a decision. */
+/** The typed error for a code and its details, as the wire or a decision has them. */
 export function errorOf(code: ErrorCode, message: string | undefined, given: ErrorDetails = {}): HeadwaterError {
-  // What `given` has beside its details (a decision, a message of the wire) does not belong into an error.
+  // Other fields of `given` (it may be a decision, or a message of the wire) do not belong into an error.
   const { field, expectedVersion, actualVersion, eventId, log, head, retryAfter } = given;
   const details = { field, expectedVersion, actualVersion, eventId, log, head, retryAfter };
-  // Without those that are not there.
-  return new (classOf(code))(message, JSON.parse(JSON.stringify(details)));
+  const defined = Object.fromEntries(Object.entries(details).filter(([, value]) => value !== undefined));
+  return new (classOf(code))(message, defined);
 }

@@ -39,7 +39,8 @@ export function givenProjection<Row, Event, Index extends IndexField<Row>>(
   };
 }
 
-type Added = Exclude<keyof RecordedEvent, "streamId" | "type" | "data">;
+/** Fields of a recorded event that a test may leave out. */
+export type Added = Exclude<keyof RecordedEvent, "streamId" | "type" | "data">;
 
 /** Of what a store adds to an event, what the projection reads. */
 export type GivenEvent<Event> = Event extends unknown

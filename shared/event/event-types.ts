@@ -59,7 +59,7 @@ export interface EventTypes<T extends EventTypeDefinitions = EventTypeDefinition
 }
 
 /** What is recorded is what was handed over, so it is of what the schema takes, not of what it would make of it. */
-type DataOf<D extends EventTypeDefinition> = D extends { readonly schema: StandardSchema<infer Input> } ? Input : Json;
+export type DataOf<D extends EventTypeDefinition> = D extends { readonly schema: StandardSchema<infer Input> } ? Input : Json;
 
 /**
  * The registered types as a union of events, for deciders, projections and the like. `Base` is what an event has besides its type and data:

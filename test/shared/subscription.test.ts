@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { HeadwaterError, InvalidRequestError } from "../../shared/errors.ts";
+import { InvalidRequestError, UnavailableError } from "../../shared/errors.ts";
 import {
   afterHandled,
   afterPassed,
@@ -256,7 +256,7 @@ test("what is kept of an error tells nothing of the data, unless its sentence wa
   expect(sentenceOfRefusal(secret)).toBe("The handler threw something that is no error.");
   expect(sentenceOfRefusal(Object.assign(new Error("x"), { name: secret }))).toBe("The handler threw something that is no error.");
   expect(sentenceOfRefusal(new HandlerError("The receiver\nanswered 503."))).toBe("The receiver answered 503.");
-  expect(sentenceOfRefusal(new HeadwaterError("unavailable", "Not now."))).toBe("Not now.");
+  expect(sentenceOfRefusal(new UnavailableError("Not now."))).toBe("Not now.");
   expect(sentenceOfRefusal(new HandlerError("x".repeat(1000)))).toHaveLength(300);
 });
 

@@ -1,13 +1,10 @@
 /** Errors are answers too: what is asked for here is answered by a call, since the world has no promises. */
-import { HeadwaterError } from "../../shared/errors.ts";
+import { type ErrorCode, errorOf, type HeadwaterError } from "../../shared/errors.ts";
 
 export type Answer<T> = { readonly value: T } | { readonly error: HeadwaterError };
 
 export type Reply<T> = (answer: Answer<T>) => void;
 
-export function failure(
-  code: ConstructorParameters<typeof HeadwaterError>[0],
-  details?: HeadwaterError["details"],
-): { readonly error: HeadwaterError } {
-  return { error: new HeadwaterError(code, undefined, details) };
+export function failure(code: ErrorCode, details?: HeadwaterError["details"]): { readonly error: HeadwaterError } {
+  return { error: errorOf(code, undefined, details) };
 }

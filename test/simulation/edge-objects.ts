@@ -2,16 +2,16 @@
  * A Durable Object as its callers meet it: it wakes when it is called, may lose its memory at any moment, and a call to it may be
  * lost on the way there or back. What it has written is written; no answer leaves before that (the platform's output gate).
  */
-import { HeadwaterError } from "../../shared/errors.ts";
+import { UnavailableError } from "../../shared/errors.ts";
 import type { Reply } from "./answers.ts";
 import type { Ground } from "./ground.ts";
 
 type Work<I, T> = (instance: I, reply: Reply<T>) => void;
 
 /** The object went away during the call: what it was asked for may be done or not. */
-class WentAway extends HeadwaterError {
+class WentAway extends UnavailableError {
   constructor() {
-    super("unavailable", "The object went away.");
+    super("The object went away.");
   }
 }
 
@@ -79,7 +79,7 @@ export class ObjectHost<I> {
     try {
       work(this.instance(), reply);
     } catch (error) {
-      if (!(error instanceof HeadwaterError)) throw error;
+      if (!(error instanceof UnavailableError)) throw error;
       reply({ error });
     }
   }

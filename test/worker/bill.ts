@@ -4,7 +4,9 @@
  */
 import { env, runInDurableObject } from "cloudflare:test";
 import { vi } from "vitest";
-import { LogObject, StreamObject, SubscriptionObject } from "../../worker/index.ts";
+import { LogObject } from "../../worker/log/log-object.ts";
+import { StreamObject } from "../../worker/stream/stream-object.ts";
+import { SubscriptionObject } from "../../worker/subscription/subscription-object.ts";
 
 export interface Bill {
   /** An alarm that is set counts as one, and so does a value of the key-value store. */

@@ -2,7 +2,8 @@
 import { createExecutionContext, env, evictDurableObject, runInDurableObject } from "cloudflare:test";
 import { expect, onTestFinished, test } from "vitest";
 import { EVERYTHING } from "../../shared/edge/grants.ts";
-import { createEdge, LogObject } from "../../worker/index.ts";
+import { createEdge } from "../../worker/index.ts";
+import { LogObject } from "../../worker/log/log-object.ts";
 import { event, newStore, type TestStore } from "./edge-calls.ts";
 import storageFile from "./skew/storage-1.json?raw";
 

@@ -1,6 +1,5 @@
 /** Errors as HTTP tells them: RFC 9457 documents. The only place that knows statuses. */
-import { ERROR_TITLES, sentenceOf } from "../../shared/edge/error-titles.ts";
-import { type ErrorCode, HeadwaterError, UnavailableError } from "../../shared/errors.ts";
+import { type ErrorCode, HeadwaterError, titleOf, UnavailableError } from "../../shared/errors.ts";
 import { problemOf } from "../../shared/wire/wire.ts";
 import { isOverloaded } from "../objects/calls.ts";
 import { type LogFields, logFault } from "./journal.ts";
@@ -44,7 +43,7 @@ export function problemOfError(where: string, error: unknown): object {
 }
 
 function documentOf(error: HeadwaterError, status: number): object {
-  return { type: "about:blank", title: ERROR_TITLES[error.code], status, ...problemOf(error), detail: sentenceOf(error) };
+  return { type: "about:blank", title: titleOf(error.code), status, ...problemOf(error) };
 }
 
 /** What nobody foresaw goes to the log with its message, and to the caller without. */

@@ -1,6 +1,5 @@
 /** `GET /openapi.json`, made from the schemas that check the messages, so that it can't say anything else. */
-import { ERROR_TITLES } from "../../shared/edge/error-titles.ts";
-import type { ErrorCode } from "../../shared/errors.ts";
+import { type ErrorCode, titleOf } from "../../shared/errors.ts";
 import { DEFAULT_LIMITS, NAME_LENGTH } from "../../shared/limits.ts";
 import { BEARER_PROTOCOL, FEED_PROTOCOL } from "../../shared/wire/feed-socket.ts";
 import { expectedVersion, type Schema } from "../../shared/wire/schema.ts";
@@ -271,7 +270,7 @@ function problems(...codes: ErrorCode[]): Record<number, object> {
     [...byStatus].map(([status, same]) => [
       status,
       {
-        description: same.map((code) => `${code}: ${ERROR_TITLES[code]}`).join(" "),
+        description: same.map((code) => `${code}: ${titleOf(code)}`).join(" "),
         content: { "application/problem+json": { schema } },
       },
     ]),

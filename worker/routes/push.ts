@@ -3,7 +3,6 @@
  * reaches the log as one publication, since the log is what all streams of a store share.
  */
 import { assert } from "../../shared/assert.ts";
-import { sentenceOf } from "../../shared/edge/error-titles.ts";
 import { HeadwaterError, InvalidRequestError, PayloadTooLargeError } from "../../shared/errors.ts";
 import type { Commit } from "../../shared/event/commit.ts";
 import type { PushAnswer, PushRequest, PushResult } from "../../shared/wire/wire.ts";
@@ -117,7 +116,7 @@ async function divide({ commits }: PushRequest, context: PushContext, results: (
       const error: unknown = reading.reason;
       if (!(error instanceof HeadwaterError)) throw error;
       refused.add(streamId);
-      results[place] = { status: "rejected", streamId, code: error.code, detail: sentenceOf(error), field: error.details.field };
+      results[place] = { status: "rejected", streamId, code: error.code, detail: error.message, field: error.details.field };
       continue;
     }
     let part = parts.get(streamId);

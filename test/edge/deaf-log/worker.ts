@@ -1,5 +1,7 @@
 /** The edge, with a log that fails its streams in a way that it is told. */
-import { createEdge, type EdgeEnv, LogObject as RealLog, StreamObject } from "../../../worker/index.ts";
+import { createEdge, type EdgeEnv } from "../../../worker/index.ts";
+import { LogObject as RealLog } from "../../../worker/log/log-object.ts";
+import { StreamObject } from "../../../worker/stream/stream-object.ts";
 
 export { StreamObject };
 

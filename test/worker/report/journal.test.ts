@@ -1,7 +1,8 @@
 import { createExecutionContext, env } from "cloudflare:test";
 import { afterEach, expect, test, vi } from "vitest";
 import operations from "../../../docs/operations.md?raw";
-import { createEdge, type EdgeEnv, LogObject } from "../../../worker/index.ts";
+import { createEdge, type EdgeEnv } from "../../../worker/index.ts";
+import { LogObject } from "../../../worker/log/log-object.ts";
 import { event } from "../edge-calls.ts";
 
 afterEach(() => {

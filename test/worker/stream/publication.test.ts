@@ -2,8 +2,8 @@ import { abortAllDurableObjects, evictDurableObject, runDurableObjectAlarm, runI
 import fc from "fast-check";
 import { afterEach, expect, test, vi } from "vitest";
 import { DEFAULT_LIMITS } from "../../../shared/limits.ts";
-import { LogObject } from "../../../worker/index.ts";
 import type { PublishedRun } from "../../../worker/log/log-object.ts";
+import { LogObject } from "../../../worker/log/log-object.ts";
 import { toLines } from "../../../worker/objects/run-text.ts";
 import { SEED } from "../../support/seed.ts";
 import { event, newStore, type TestStore } from "../edge-calls.ts";

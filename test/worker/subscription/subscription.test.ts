@@ -10,7 +10,9 @@ import {
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { HandlerError } from "../../../shared/subscription.ts";
 import type { ConfirmedEvent, HandlerContext, Subscription } from "../../../worker/index.ts";
-import { createEdge, LogObject, SubscriptionObject } from "../../../worker/index.ts";
+import { createEdge } from "../../../worker/index.ts";
+import { LogObject } from "../../../worker/log/log-object.ts";
+import { SubscriptionObject } from "../../../worker/subscription/subscription-object.ts";
 import type { SubscriptionRecord } from "../../../worker/subscription/subscription-record.ts";
 import { Random } from "../../support/random.ts";
 import { SEED } from "../../support/seed.ts";
