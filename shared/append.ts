@@ -1,18 +1,18 @@
 /**
- * The append decision: may this commit be appended to this stream? It is the only one: the device takes it over
- * IndexedDB, the edge over SQLite, each in one transaction with the write that follows from it.
+ * The append decision: may this commit be appended to this stream? No other code decides this. The device calls it for
+ * IndexedDB and the edge for SQLite, each in one transaction with the write that follows.
  *
  *     commit ──► ids recorded? ── none ──► expectation holds? ── yes ──► append at version + 1 …
  *                     │                            └──────────── no ───► version-conflict
- *                     ├── all, side by side, in order, same content ───► duplicate: the original versions
+ *                     ├── all, consecutive, in order, same content ────► duplicate: the original versions
  *                     └── anything else ───────────────────────────────► event-id-reused
  *
- * Invariants it upholds (numbers of the design's section 9):
- *  2. an appended commit takes the versions that follow the stream's, so they are 1 … n without gap or repeat;
- *  3. an event id stands at most once in a stream, since a commit with a recorded id is never appended;
- *  8. nothing recorded is touched: the only writes that follow are insertions.
+ * Invariants (numbers of docs/architecture.md):
+ *  2. an appended commit takes the versions that follow the stream's, so a stream's versions are 1 … n without gap or repeat;
+ *  3. an event id is stored at most once in a stream, because a commit with a recorded id is never appended;
+ *  8. recorded events do not change: the only writes that follow are insertions.
  *
- * What it does not do: check the commit's form (`commit.ts`) or look into other streams; the same id may stand in two.
+ * What it does not do: check the commit's form (`commit.ts`) or read other streams. The same event id may be in two streams.
  */
 import { assert } from "./assert.ts";
 import { errorOf, type HeadwaterError } from "./errors.ts";
@@ -22,10 +22,10 @@ import { conflictMessage, type ExpectedVersion, expectationHolds } from "./expec
 import { sameJson } from "./json.ts";
 import { toVersion, type Version } from "./order.ts";
 
-/** What the storage knows of the stream, read in the transaction that will write. */
+/** What is stored of the stream, read in the transaction that will write. */
 export interface StreamFacts {
   readonly version: Version;
-  /** Those of the commit's events whose ids the stream records, by id. */
+  /** The recorded events of the stream that have an id of one of the commit's events, by id. */
   readonly recorded: ReadonlyMap<string, RecordedBody>;
 }
 
@@ -45,6 +45,7 @@ export type Refusal =
     }
   | { readonly kind: "refused"; readonly code: "event-id-reused"; readonly eventId: string };
 
+/** Decides about a commit. It is total: a commit that can't be appended gets an answer and no error. */
 export function decideAppend(facts: StreamFacts, commit: Commit): AppendDecision {
   const { events, expectedVersion } = commit;
   assert(events.length > 0, "a commit has at least one event");
@@ -72,13 +73,16 @@ function decideRepeated(facts: StreamFacts, events: readonly EventBody[], reused
   return { kind: "duplicate", firstVersion: first, version: toVersion(first + events.length - 1) };
 }
 
-/** A retry may carry another `occurredAt`, where the writer leaves it to be filled in; everything else must agree. */
+/**
+ * Whether two events are equal, except for `occurredAt`: if the writer leaves it out, it is filled in again for each try, so a
+ * retry may carry another one.
+ */
 export function sameContent(a: Omit<EventBody, "occurredAt">, b: Omit<EventBody, "occurredAt">): boolean {
-  // In metadata `undefined` stands in the type for absent keys alone; `commit.ts` copies none.
+  // The type of metadata allows `undefined` for absent keys only, and `commit.ts` copies no `undefined`.
   return a.type === b.type && a.schemaVersion === b.schemaVersion && sameJson(a.data, b.data) && sameJson(a.metadata, b.metadata);
 }
 
-/** What the writer of a refused commit is told. */
+/** The message for the writer of a commit that is not appended. */
 export function refusalMessage(refusal: Refusal): string {
   switch (refusal.code) {
     case "version-conflict":
@@ -90,12 +94,12 @@ export function refusalMessage(refusal: Refusal): string {
   }
 }
 
-/** The same as an error. */
+/** The error for the writer of a commit that is not appended, with the message of `refusalMessage`. */
 export function refusalError(refusal: Refusal): HeadwaterError {
   return errorOf(refusal.code, refusalMessage(refusal), refusal);
 }
 
-/** What a writer is told whose event id is taken. */
+/** The message for a writer whose event id is taken by another event of the stream. */
 export function reusedMessage(eventId: string): string {
-  return `The event id ${eventId} stands in the stream for another event.`;
+  return `Another event of the stream already has the id ${eventId}. Give each event its own id.`;
 }

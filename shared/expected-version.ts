@@ -1,5 +1,5 @@
 /**
- * Optimistic concurrency: what a writer believes of a stream when it appends.
+ * Optimistic concurrency: at which version a writer expects a stream when it appends.
  *
  * | expectation       | holds when the stream's version is |
  * |-------------------|------------------------------------|
@@ -18,13 +18,13 @@ export function expectationHolds(expected: ExpectedVersion, version: Version): b
   return exact === undefined ? expected === "any" || version > 0 : exact === version;
 }
 
-/** The one version that an exact expectation names: its commit was decided on what stood there and nothing else. */
+/** The version that an exact expectation names, or undefined. A commit with one was decided on exactly the events up to that version. */
 export function exactVersion(expected: ExpectedVersion): number | undefined {
   if (typeof expected === "number") return expected;
   return expected === "no-stream" ? 0 : undefined;
 }
 
-/** What a writer is told whose expectation does not hold. */
+/** The message for a writer whose expectation does not hold. */
 export function conflictMessage(expected: ExpectedVersion, actual: Version): string {
   return `Expected version ${expected}, but the stream is at version ${actual}.`;
 }
@@ -33,8 +33,8 @@ export function isExpectedVersion(value: unknown): value is ExpectedVersion {
   return value === "no-stream" || value === "stream-exists" || value === "any" || isOrdinal(value);
 }
 
-/** @throws InvalidRequestError when it is none of the four. */
+/** @throws InvalidRequestError if it is none of the four */
 export function parseExpectedVersion(value: unknown, field = "expectedVersion"): ExpectedVersion {
   if (isExpectedVersion(value)) return value;
-  throw new InvalidRequestError('An expected version is a whole number from 0, "no-stream", "stream-exists" or "any".', { field });
+  throw new InvalidRequestError('An expected version must be a whole number from 0, "no-stream", "stream-exists" or "any".', { field });
 }

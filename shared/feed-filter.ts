@@ -1,4 +1,4 @@
-/** Which events of the feed a reader wants. Parts that are left out let everything pass; those given must all agree. */
+/** Which events of the feed a reader gets. A part that is left out lets every event pass; an event must pass all parts that are given. */
 
 import { InvalidRequestError } from "./errors.ts";
 import { correlationOf } from "./event/causation.ts";
@@ -8,13 +8,13 @@ import { categoryOf, parseStreamId } from "./stream-id.ts";
 import type { FeedQuery } from "./wire/wire.ts";
 
 export interface FeedFilter {
-  /** By the stream alone: an event that this refuses needs no parsing. */
+  /** Checks the stream id alone: an event that does not pass it need not be parsed. */
   readonly stream: (streamId: string) => boolean;
-  /** By what the event itself says; undefined where nothing was asked of it. */
+  /** Checks the event itself; undefined if the query has no part about it. */
   readonly content: ((event: Pick<RecordedEvent, "id" | "type" | "metadata" | "recordedAt">) => boolean) | undefined;
 }
 
-/** What a reader of one device's events can ask for. @throws InvalidRequestError naming the part that is not of its form */
+/** The filter that readers of a device's events can use. @throws InvalidRequestError that names the part with a wrong form */
 export function readerFilter({ category, stream, type }: Pick<FeedQuery, "category" | "stream" | "type">): FeedFilter {
   const categories = setOf(category, "category");
   const streams = setOf(stream, "stream");
@@ -25,7 +25,7 @@ export function readerFilter({ category, stream, type }: Pick<FeedQuery, "catego
   };
 }
 
-/** All that can be asked of the feed. @throws InvalidRequestError naming the part that is not of its form */
+/** The filter with all parts of a feed query. @throws InvalidRequestError that names the part with a wrong form */
 export function feedFilter(query: Omit<FeedQuery, "after" | "limit" | "log" | "mark">): FeedFilter {
   const reader = readerFilter(query);
   const within = setOf(query.within, "within");
@@ -47,12 +47,12 @@ export function feedFilter(query: Omit<FeedQuery, "after" | "limit" | "log" | "m
   };
 }
 
-/** The only streams that may pass, where the query names them; undefined where it names none, or categories too. */
+/** The only streams that can pass, if the query names streams; undefined if it names none, or also names categories. */
 export function namedStreams({ stream, within }: Pick<FeedQuery, "stream" | "within">): readonly string[] | undefined {
   const streams = setOf(stream, "stream");
   if (streams !== undefined) return [...streams];
   const parts = setOf(within, "within");
-  // A category has no `-` in it, so what has one names a single stream.
+  // A category contains no `-`, so a name that contains one names a single stream.
   return parts !== undefined && [...parts].every((part) => part.includes("-")) ? [...parts] : undefined;
 }
 
@@ -60,7 +60,7 @@ function setOf(value: string | readonly string[] | undefined, field: string): Re
   if (value === undefined) return undefined;
   const values = typeof value === "string" ? [value] : value;
   if (!Array.isArray(values) || values.some((item) => typeof item !== "string" || item === "")) {
-    throw new InvalidRequestError(`${field} is a text, or several.`, { field });
+    throw new InvalidRequestError(`${field} must be a non-empty string, or a list of such strings.`, { field });
   }
   return values.length === 0 ? undefined : new Set(values);
 }

@@ -1,7 +1,7 @@
 /**
- * What may be recorded: JSON, and nothing that JSON would change on the way. A value is copied while it is checked, so
- * that what was checked is what is stored, whatever getters or later changes the original has; keys such as `__proto__`
- * become own properties and stay inert.
+ * What may be recorded: JSON, and nothing that JSON would change when it is stored. A value is copied while it is checked. So
+ * exactly the checked value is stored, even if the original has getters or is changed later. Keys such as `__proto__` become own
+ * properties of the copy and have no effect.
  */
 import { InvalidRequestError, PayloadTooLargeError } from "./errors.ts";
 
@@ -9,25 +9,25 @@ export type Json = null | boolean | number | string | readonly Json[] | { readon
 
 export interface JsonCopy {
   readonly value: Json;
-  /** Length as UTF-8 JSON without white space. */
+  /** Length in bytes, as UTF-8 JSON without white space. */
   readonly bytes: number;
 }
 
 /**
  * A deep copy of `value` and its size.
  *
- * @param field how the value is named to the caller, e.g. `events[0].data`
+ * @param field how errors name the value, e.g. `events[0].data`
  * @param depth how many levels of arrays and objects are allowed
- * @throws InvalidRequestError naming the place, for what JSON can't carry: `undefined`, functions, symbols, big
+ * @throws InvalidRequestError that names the place, for what JSON can't represent: `undefined`, functions, symbols, big
  *   integers, NaN, infinities, −0, lone surrogates, holes, cycles, and objects that are not plain
- * @throws PayloadTooLargeError when it nests deeper than `depth`
+ * @throws PayloadTooLargeError if it has more levels than `depth`
  */
 export function copyJson(value: unknown, field: string, depth: number): JsonCopy {
   const copier = new Copier(field);
   return { value: copier.copy(value, depth), bytes: copier.bytes };
 }
 
-/** Where it is, is kept as a list: naming every place in full would cost more than the copy. */
+/** Keeps the current place as a list of steps, because making the full name of every place would cost more than the copy. */
 class Copier {
   bytes = 0;
   readonly #field: string;
@@ -44,13 +44,17 @@ class Copier {
     }
     if (typeof value === "number" || typeof value === "boolean" || value === null) {
       if (typeof value === "number" && (!Number.isFinite(value) || Object.is(value, -0))) {
-        throw this.#cannotCarry(value === 0 ? "-0" : `${value}`);
+        throw this.#notJson(value === 0 ? "-0" : `${value}`);
       }
       this.bytes += `${value}`.length;
       return value;
     }
-    if (typeof value !== "object") throw this.#cannotCarry(value === undefined ? "undefined" : `a ${typeof value}`);
-    if (depth === 0) throw new PayloadTooLargeError(`${this.#field} nests too deep.`, { field: this.#field });
+    if (typeof value !== "object") throw this.#notJson(value === undefined ? "undefined" : `a ${typeof value}`);
+    if (depth === 0) {
+      throw new PayloadTooLargeError(`${this.#field} is nested too deeply: use fewer levels of arrays and objects.`, {
+        field: this.#field,
+      });
+    }
     return Array.isArray(value) ? this.#array(value, depth - 1) : this.#object(value, depth - 1);
   }
 
@@ -68,8 +72,8 @@ class Copier {
   #object(value: object, depth: number): Json {
     const prototype: unknown = Object.getPrototypeOf(value);
     // An object of another realm (an iframe) has another Object.prototype, which itself has no prototype.
-    if (prototype !== null && Object.getPrototypeOf(prototype) !== null) throw this.#cannotCarry("an object that is not plain");
-    if (Object.getOwnPropertySymbols(value).length > 0) throw this.#cannotCarry("a symbol as a key");
+    if (prototype !== null && Object.getPrototypeOf(prototype) !== null) throw this.#notJson("an object that is not plain");
+    if (Object.getOwnPropertySymbols(value).length > 0) throw this.#notJson("a symbol as a key");
     const copy: { [key: string]: Json } = {};
     const keys = Object.keys(value);
     this.bytes += 2 + keys.length + Math.max(0, keys.length - 1);
@@ -89,31 +93,31 @@ class Copier {
       this.bytes += text.length + 2;
       return;
     }
-    if (!text.isWellFormed()) throw this.#cannotCarry("a lone surrogate");
+    if (!text.isWellFormed()) throw this.#notJson("a lone surrogate");
     this.bytes += utf8Length(JSON.stringify(text));
   }
 
-  #cannotCarry(what: string): InvalidRequestError {
+  #notJson(what: string): InvalidRequestError {
     const field = this.#field + this.#path.map((step) => (typeof step === "number" ? `[${step}]` : `.${step}`)).join("");
-    return new InvalidRequestError(`${field} holds ${what}, which JSON can't carry.`, { field });
+    return new InvalidRequestError(`${field} contains ${what}, which JSON can't represent.`, { field });
   }
 }
 
 const PLAIN_ASCII = /^[\x20\x21\x23-\x5b\x5d-\x7e]*$/;
 
-/** Bytes of a well-formed string as UTF-8. */
+/** The number of bytes of a well-formed string in UTF-8. */
 export function utf8Length(text: string): number {
   let bytes = text.length;
   for (let i = 0; i < text.length; i++) {
     const unit = text.charCodeAt(i);
     if (unit < 0x80) continue;
-    // A surrogate pair is two units and four bytes, so each half counts two.
+    // A surrogate pair is two units and four bytes, so each half counts as two bytes.
     bytes += unit < 0x800 || (unit >= 0xd800 && unit <= 0xdfff) ? 1 : 2;
   }
   return bytes;
 }
 
-/** Whether two JSON values say the same: the order of an object's keys does not count. */
+/** Whether two JSON values are equal; the order of an object's keys does not matter. */
 export function sameJson(a: unknown, b: unknown): boolean {
   if (a === b) return true;
   if (!isObject(a) || !isObject(b) || Array.isArray(a) !== Array.isArray(b)) return false;
@@ -123,7 +127,7 @@ export function sameJson(a: unknown, b: unknown): boolean {
 
 export type JsonObject = Readonly<Record<string, unknown>>;
 
-/** An object, or an array. */
+/** Whether `value` is an object or an array. */
 export function isObject(value: unknown): value is JsonObject {
   return typeof value === "object" && value !== null;
 }

@@ -1,4 +1,4 @@
-/** How much is too much. Every limit is refused with its own error and nothing is ever truncated. */
+/** The limits of sizes and counts. A value above a limit throws an error that names the limit; nothing is ever truncated. */
 import { InvalidRequestError } from "./errors.ts";
 import { isOrdinal } from "./order.ts";
 
@@ -14,10 +14,11 @@ export interface Limits {
   /** Commits in one push. */
   readonly pushCommits: number;
   /**
-   * Different streams in one push. Each is two calls of the Worker that takes the push: to append, and to tell what became of it.
-   * The free plan of Cloudflare Workers allows 50 subrequests a request (https://developers.cloudflare.com/workers/platform/limits/),
-   * and does not say whether the second call counts; 2 × 20 leave room for the log, for retries and for whoever authenticates. The
-   * paid plan allows 10,000.
+   * Different streams in one push. For each, the Worker that takes the push makes two calls: one to append, and one to notify the
+   * stream of what the log published.
+   * The free plan of Cloudflare Workers allows 50 subrequests a request (https://developers.cloudflare.com/workers/platform/limits/).
+   * The documentation does not say whether the second call counts. 2 × 20 calls leave room for the log, for retries and for
+   * authentication. The paid plan allows 10,000.
    */
   readonly pushStreams: number;
   /** Bytes of a request's body. */
@@ -38,9 +39,9 @@ export const DEFAULT_LIMITS: Limits = {
 };
 
 /**
- * The limits with defaults for what is left out.
+ * The given limits, with defaults for those that are left out.
  *
- * @throws InvalidRequestError for what is no whole number from 1
+ * @throws InvalidRequestError if a limit is not a whole number from 1
  */
 export function completeLimits(given: Partial<Limits> = {}): Limits {
   const limits: Limits = { ...DEFAULT_LIMITS, ...given };
@@ -48,29 +49,30 @@ export function completeLimits(given: Partial<Limits> = {}): Limits {
   return limits;
 }
 
-/** @throws InvalidRequestError for anything but a whole number from 1, or nothing */
+/** Returns `value`. @throws InvalidRequestError if it is neither a whole number from 1 nor undefined */
 export function parseCount(value: unknown, field: string): number | undefined {
   if (value === undefined) return undefined;
-  if (!isOrdinal(value) || value === 0) throw new InvalidRequestError(`${field} is a whole number from 1.`, { field });
+  if (!isOrdinal(value) || value === 0) throw new InvalidRequestError(`${field} must be a whole number from 1.`, { field });
   return value;
 }
 
 /**
- * Bytes of a Durable Object's row in production: https://developers.cloudflare.com/durable-objects/platform/limits/. The
- * local runtime takes twice as much, so only a check of our own finds what would fail after a deploy.
+ * How many bytes a row of a Durable Object can have in production: https://developers.cloudflare.com/durable-objects/platform/limits/.
+ * The local runtime accepts twice as much, so only a check of our own finds what would fail after a deploy.
  */
 export const ROW_BYTES = 2_000_000;
 
-/** What the edge adds to an event when it records it, in bytes: the time, and an actor of the greatest length in UTF-8. */
+/** Bytes that the edge adds to an event when it records it: the time, and an actor of the greatest length in UTF-8. */
 const RECORDING_BYTES = 900;
 
-/** @throws InvalidRequestError where a commit at its limits would not fit into a row of the edge */
+/** @throws InvalidRequestError if a commit of the greatest allowed size would not fit into a row of the edge */
 export function assertCommitFitsRow({ commitBytes, commitEvents }: Limits): void {
   if (commitBytes + commitEvents * RECORDING_BYTES <= ROW_BYTES) return;
-  throw new InvalidRequestError(`A commit fits into a row: commitBytes + ${RECORDING_BYTES} * commitEvents is at most ${ROW_BYTES}.`, {
-    field: "limits.commitBytes",
-  });
+  throw new InvalidRequestError(
+    `A commit must fit into a row of the edge: commitBytes + ${RECORDING_BYTES} * commitEvents must be at most ${ROW_BYTES}.`,
+    { field: "limits.commitBytes" },
+  );
 }
 
-/** A type's or an actor's length in characters. Not configurable: it is part of what a row may hold. */
+/** The greatest length of an event type or an actor, in characters. It is not configurable, because the size of a row depends on it. */
 export const NAME_LENGTH = 255;

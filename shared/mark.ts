@@ -1,13 +1,13 @@
 /**
- * A mark: a digest of a log's history up to a position. Each is made of the one before and the next event's id:
+ * A mark is a digest of a log's history up to a position. Each mark is made of the previous mark and the next event's id:
  *
  *     START_MARK ── id of #1 ──► mark at 1 ── id of #2 ──► mark at 2 ──► …
  *
- * Two histories that differ anywhere before a position differ in their marks there. That a log goes by the same id does not
- * say so much: a log that is restored from an older copy keeps its id, and has another history once it has grown again.
+ * If two histories differ anywhere up to a position, their marks at that position differ. The log id is not enough for this. A log that
+ * is restored from an older copy keeps its id, but it has another history after it has grown again.
  *
- * What it does not do: withstand somebody who makes a history for a mark. It finds accidents; over its own log the edge is the
- * authority, and could say anything. Nor does it give ids away: a UUID is twice as long.
+ * What it does not do: resist somebody who constructs a history for a given mark. It detects accidents. The edge is the authority
+ * over its own log anyway, and could claim anything. A mark does not reveal event ids either: a UUID is twice as long.
  */
 import { assert } from "./assert.ts";
 
@@ -15,18 +15,18 @@ import { assert } from "./assert.ts";
 export const START_MARK = "0000000000000000";
 
 /**
- * The mark one position further on: 16 hexadecimal digits in lower case. Two ids that give the same one are as rare as a coin
- * that falls on one side 64 times. Two marks never give the same one with one id, so that histories which parted stay apart
- * however long they go on alike.
+ * The mark one position later: 16 hexadecimal digits in lower case. From one mark, two different ids give the same next mark as
+ * rarely as a coin falls on the same side 64 times in a row. Two different marks never give the same next mark with the same id. So
+ * two histories that differ once keep different marks, no matter how many equal events follow.
  */
 export function nextMark(mark: string, eventId: string): string {
   return markAfter(mark, [eventId]);
 }
 
-/** The mark behind several events more, in the order of their positions. */
+/** The mark after several more events, given in the order of their positions. */
 export function markAfter(mark: string, eventIds: readonly string[]): string {
   assert(/^[0-9a-f]{16}$/.test(mark), "a mark has 16 hexadecimal digits");
-  // Two lanes of 32 bits. Each line can be undone by who knows the character and the other lane: no two marks fall together.
+  // Two lanes of 32 bits. Each line can be undone if the character and the other lane are known, so two marks never become one.
   let high = Number.parseInt(mark.slice(0, 8), 16);
   let low = Number.parseInt(mark.slice(8), 16);
   for (const id of eventIds) {
@@ -40,7 +40,7 @@ export function markAfter(mark: string, eventIds: readonly string[]): string {
   return digits(high) + digits(low);
 }
 
-/** A digest of a set of events with one more: in whatever order they come, it is the same in the end. `NO_EVENTS` is that of none. */
+/** The digest of a set of events after one more event. The order of the events does not matter. The empty set has `NO_EVENTS`. */
 export function withEvent(digest: string, eventId: string): string {
   const sum = BigInt(`0x${digest}`) ^ BigInt(`0x${nextMark(START_MARK, eventId)}`);
   return sum.toString(16).padStart(16, "0");
@@ -52,7 +52,7 @@ function rotated(bits: number, by: number): number {
   return (bits << by) | (bits >>> (32 - by));
 }
 
-/** Lets each bit of 32 decide about all of them: the finish of MurmurHash3, by Austin Appleby. */
+/** Mixes 32 bits so that each of them influences all of them: the finalizer of MurmurHash3, by Austin Appleby. */
 function mixed(bits: number): number {
   let mixing = Math.imul(bits ^ (bits >>> 16), 0x85ebca6b);
   mixing = Math.imul(mixing ^ (mixing >>> 13), 0xc2b2ae35);

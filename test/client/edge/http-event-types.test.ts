@@ -128,7 +128,7 @@ test.each<[string, NewEvent, string, RegExp]>([
   ["a newer version", { ...requested(), schemaVersion: 4 }, "events[1].schemaVersion", /leave schemaVersion out/],
   ["a type that is not registered", { type: "Lost", data: 1 }, "events[1].type", /Lost is none of/],
   ["what is no event", JSON.parse("[]"), "events[1]", /An event is an object/],
-  ["what JSON can't carry", { type: "Noted", data: { a: new Date(0) } }, "events[1].data.a", /JSON can't carry/],
+  ["what JSON can't carry", { type: "Noted", data: { a: new Date(0) } }, "events[1].data.a", /JSON can't represent/],
 ])("nothing is sent of a commit with %s", async (_, event, field, sentence) => {
   const { store, sent } = storeOver([]);
   const refused = { code: "invalid-request", field, message: expect.stringMatching(sentence) };

@@ -220,7 +220,7 @@ test("what can't be recorded is not decided", () => {
     decide: (at) => ({ type: "Dated", data: { at: new Date(at) } }),
   };
   expect(messageOf(() => given(dated).when(0).thenNothing())).toBe(
-    "dates: what was decided can't be recorded: events[0].data.at holds an object that is not plain, which JSON can't carry.",
+    "dates: what was decided can't be recorded: events[0].data.at contains an object that is not plain, which JSON can't represent.",
   );
   expect(
     messageOf(() =>
@@ -228,7 +228,7 @@ test("what can't be recorded is not decided", () => {
         .when({ open: 1 })
         .then({ type: "Opened", data: { limit: Number.NaN } }),
     ),
-  ).toBe("account: what is expected can't be recorded: events[0].data.limit holds NaN, which JSON can't carry.");
+  ).toBe("account: what is expected can't be recorded: events[0].data.limit contains NaN, which JSON can't represent.");
 });
 
 test("a command that a store would refuse is refused, and is decided as a store keeps it", () => {
