@@ -1,4 +1,4 @@
-/** From what an app or a request hands over to a commit that can be decided: checked, complete, within the limits. */
+/** Makes a commit from what an app or a request hands over: checked, complete and within the limits, so that it can be decided. */
 import { InvalidRequestError, PayloadTooLargeError } from "../errors.ts";
 import { type ExpectedVersion, parseExpectedVersion } from "../expected-version.ts";
 import { copyJson } from "../json.ts";
@@ -13,7 +13,7 @@ export interface Commit {
   readonly events: readonly EventBody[];
 }
 
-/** What the shell fills in where an event leaves it out; `shared/` has neither a clock nor randomness. */
+/** Values for fields that an event leaves out. The caller passes them, because `shared/` has neither a clock nor randomness. */
 export interface EventDefaults {
   readonly newId: () => string;
   readonly occurredAt: string;
@@ -23,13 +23,15 @@ const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
 const UTC_TIME = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d{1,9})?Z$/;
 const NOT_PRINTABLE = /[\p{Cc}\p{Cf}\p{Cs}\p{Co}\p{Cn}\p{Zl}\p{Zp}]/u;
 
-/** A JSON line's bytes beside data, metadata, id and type: keys, quotes, a schema version and a time. */
+/** Bytes of an event as a JSON line without its data, metadata, id and type: keys, quotes, a schema version and a time. */
 const ENVELOPE_BYTES = 160;
 
 /**
- * @param field how the commit is named to the caller, e.g. `commits[3].`, or nothing
- * @throws InvalidRequestError naming the field
- * @throws PayloadTooLargeError for an event, or a commit, above its limit
+ * Checks a commit and completes its events.
+ *
+ * @param field how errors name the commit, e.g. `commits[3].`; empty if it is the whole request
+ * @throws InvalidRequestError that names the wrong field
+ * @throws PayloadTooLargeError if an event or the commit exceeds its limit
  */
 export function parseCommit(
   input: { readonly streamId: unknown; readonly expectedVersion: unknown; readonly events: unknown },
@@ -41,10 +43,10 @@ export function parseCommit(
   const expectedVersion = parseExpectedVersion(input.expectedVersion, `${field}expectedVersion`);
   const given = input.events;
   if (!Array.isArray(given) || given.length === 0) {
-    throw new InvalidRequestError("A commit has at least one event.", { field: `${field}events` });
+    throw new InvalidRequestError("A commit must have at least one event.", { field: `${field}events` });
   }
   if (given.length > limits.commitEvents) {
-    throw new PayloadTooLargeError(`A commit has at most ${limits.commitEvents} events; this one has ${given.length}.`, {
+    throw new PayloadTooLargeError(`A commit can have at most ${limits.commitEvents} events, but this one has ${given.length}: split it.`, {
       field: `${field}events`,
     });
   }
@@ -54,20 +56,29 @@ export function parseCommit(
   for (let i = 0; i < given.length; i++) {
     const place = `${field}events[${i}]`;
     const { event, bytes } = parseEvent(given[i], defaults, limits, place);
-    if (ids.has(event.id)) throw new InvalidRequestError("An event id stands twice in the commit.", { field: `${place}.id` });
+    if (ids.has(event.id)) {
+      throw new InvalidRequestError("Two events of the commit have the same id: give each its own.", { field: `${place}.id` });
+    }
     ids.add(event.id);
     commitBytes += bytes;
     events.push(event);
   }
   if (commitBytes > limits.commitBytes) {
-    throw new PayloadTooLargeError(`A commit has at most ${limits.commitBytes} bytes; this one has ${commitBytes}.`, {
+    throw new PayloadTooLargeError(`A commit can have at most ${limits.commitBytes} bytes, but this one has ${commitBytes}: split it.`, {
       field: `${field}events`,
     });
   }
   return { streamId, expectedVersion, events };
 }
 
-/** @param field how the event is named to the caller, e.g. `events[0]` */
+/**
+ * Checks an event and completes it.
+ *
+ * @param field how errors name the event, e.g. `events[0]`
+ * @returns the event, and its size as UTF-8 JSON
+ * @throws InvalidRequestError that names the wrong field
+ * @throws PayloadTooLargeError if its data and metadata together exceed `limits.eventBytes`
+ */
 export function parseEvent(
   input: unknown,
   defaults: EventDefaults,
@@ -75,7 +86,7 @@ export function parseEvent(
   field: string,
 ): { readonly event: EventBody; readonly bytes: number } {
   if (typeof input !== "object" || input === null || Array.isArray(input)) {
-    throw new InvalidRequestError("An event is an object with a type and data.", { field });
+    throw new InvalidRequestError("An event must be an object with a type and data.", { field });
   }
   const given: Partial<Record<keyof EventBody, unknown>> = input;
   const id = given.id === undefined ? defaults.newId() : parseEventId(given.id, `${field}.id`);
@@ -85,39 +96,41 @@ export function parseEvent(
   const data = copyJson(given.data, `${field}.data`, limits.jsonDepth);
   const metadata = copyJson(given.metadata ?? {}, `${field}.metadata`, limits.jsonDepth);
   if (!isMetadata(metadata.value)) {
-    throw new InvalidRequestError("Metadata is an object; correlationId and causationId are texts.", { field: `${field}.metadata` });
+    const sentence = "Metadata must be an object, and its correlationId and causationId must be strings.";
+    throw new InvalidRequestError(sentence, { field: `${field}.metadata` });
   }
   const content = data.bytes + metadata.bytes;
   if (content > limits.eventBytes) {
-    throw new PayloadTooLargeError(`An event has at most ${limits.eventBytes} bytes; this one has ${content}.`, {
-      field,
-    });
+    throw new PayloadTooLargeError(
+      `An event's data and metadata can have at most ${limits.eventBytes} bytes together, but these have ${content}.`,
+      { field },
+    );
   }
   const event: EventBody = { id, type, schemaVersion, data: data.value, metadata: metadata.value, occurredAt };
   return { event, bytes: content + copyJson(type, field, 0).bytes + ENVELOPE_BYTES };
 }
 
-/** A UUID in lower case. @throws InvalidRequestError */
+/** Returns the id in lower case. @throws InvalidRequestError if `value` is not a UUID */
 export function parseEventId(value: unknown, field: string): string {
   const id = typeof value === "string" ? value.toLowerCase() : "";
-  if (!UUID.test(id)) throw new InvalidRequestError("An event id is a UUID.", { field });
+  if (!UUID.test(id)) throw new InvalidRequestError("An event id must be a UUID.", { field });
   return id;
 }
 
 function parseType(value: unknown, field: string): string {
-  if (!isName(value)) throw new InvalidRequestError(`An event type is 1 to ${NAME_LENGTH} printable characters.`, { field });
+  if (!isName(value)) throw new InvalidRequestError(`An event type must be 1 to ${NAME_LENGTH} printable characters.`, { field });
   return value;
 }
 
-/** Whether it can be an event's type or an actor: 1–255 printable characters. */
+/** Whether `value` can be an event type or an actor: 1–255 printable characters. */
 export function isName(value: unknown): value is string {
   return typeof value === "string" && value !== "" && value.length <= NAME_LENGTH && !NOT_PRINTABLE.test(value);
 }
 
-/** @throws InvalidRequestError for anything but an ISO 8601 time in UTC that exists. */
+/** Returns `value`. @throws InvalidRequestError if it is not an ISO 8601 time in UTC that exists */
 export function parseUtcTime(value: unknown, field: string): string {
   if (typeof value !== "string" || !UTC_TIME.test(value) || Number.isNaN(Date.parse(value))) {
-    throw new InvalidRequestError("A time is ISO 8601 in UTC, e.g. 2026-01-31T09:30:00.000Z.", { field });
+    throw new InvalidRequestError("A time must be ISO 8601 in UTC, e.g. 2026-01-31T09:30:00.000Z.", { field });
   }
   return value;
 }

@@ -1,10 +1,10 @@
 /**
- * What is checked of events before they are appended, where there is a registry of event types.
+ * The checks of events before they are appended, if the app registered event types.
  *
- *     handed over ──► completeVersions ──► parseCommit ──► questionsOf ──► the shell asks, and waits ──► assertAccepted
+ *     handed over ──► completeVersions ──► parseCommit ──► questionsOf ──► the caller runs them, and waits ──► assertAccepted
  *
- * A schema accepts or refuses, and changes nothing: it is asked of a copy, and what it answers beside its issues is let go of. What is
- * appended must be what was handed over: it is compared when it is sent again, and is what other devices are brought.
+ * A schema accepts data or rejects it, and changes nothing. It validates a copy, and its result is discarded except for the issues. The
+ * appended data must be the data that was handed over: it is compared when the event is sent again, and other devices receive it.
  */
 import { assert } from "../assert.ts";
 import { InvalidRequestError } from "../errors.ts";
@@ -13,10 +13,10 @@ import type { EventBody } from "./event.ts";
 import type { EventTypes } from "./event-types.ts";
 import { refusalOf, type Settled } from "./standard-schema.ts";
 
-/** Versions that are taken: an app appends the current one of its own; the edge hears from apps of before, too. */
+/** Which schema versions are accepted: an app appends its current one only; the edge also receives events from older apps. */
 export type Taken = "current" | "known";
 
-/** Events as they were handed over, with the versions that were left out. What is no event is left to `parseCommit` to refuse. */
+/** The events as handed over, with the schema versions that they left out. What is not an event stays: `parseCommit` rejects it. */
 export function completeVersions(types: EventTypes, events: unknown): unknown {
   return Array.isArray(events) ? events.map((event: unknown) => completeVersion(types, event)) : events;
 }
@@ -29,11 +29,11 @@ function completeVersion(types: EventTypes, event: unknown): unknown {
 }
 
 /**
- * For each event a question to its schema: called, it gives the answer, or a promise of it. Data of an older version has no schema any
- * more, and is taken as it is.
+ * For each event a function that runs its schema. It returns the schema's result, or a promise of it. Data of an older version has
+ * no schema any more, and is accepted as it is.
  *
- * @param field how the commit is named to the caller, e.g. `commits[3].`, or nothing
- * @throws InvalidRequestError where a type is not registered, or its version is not taken
+ * @param field how errors name the commit, e.g. `commits[3].`; empty if it is the whole request
+ * @throws InvalidRequestError if a type is not registered, or its version is not accepted
  */
 export function questionsOf(types: EventTypes, events: readonly EventBody[], taken: Taken, field = ""): readonly (() => unknown)[] {
   return events.map((event, i) => questionOf(types, event, taken, placeOf(field, i)));
@@ -42,33 +42,32 @@ export function questionsOf(types: EventTypes, events: readonly EventBody[], tak
 function questionOf(types: EventTypes, { type, schemaVersion, data }: EventBody, taken: Taken, place: string): () => unknown {
   const known = types.get(type);
   if (known === undefined) {
-    const sentence = `${type} is none of the event types that are registered here: register it, or mend its name.`;
+    const sentence = `${type} is not a registered event type: register it, or correct its name.`;
     throw new InvalidRequestError(sentence, { field: `${place}.type` });
   }
   const { version, schema } = known;
   if (schemaVersion > version || (schemaVersion < version && taken === "current")) {
-    const remedy =
-      taken === "current" ? `hand it over as version ${version}, or leave schemaVersion out` : "deploy the edge before the app";
-    const sentence = `${type} is at version ${version} here, and this event is of version ${schemaVersion}: ${remedy}.`;
+    const remedy = taken === "current" ? `append it as version ${version}, or leave out schemaVersion` : "deploy the edge before the app";
+    const sentence = `${type} is registered with version ${version}, but this event has version ${schemaVersion}: ${remedy}.`;
     throw new InvalidRequestError(sentence, { field: `${place}.schemaVersion` });
   }
-  if (schema === undefined || schemaVersion < version) return () => NOTHING_ASKED;
+  if (schema === undefined || schemaVersion < version) return () => NO_ISSUES;
   return () => schema["~standard"].validate(copyJson(data, place, Number.POSITIVE_INFINITY).value);
 }
 
-/** @throws InvalidRequestError for the first event that its schema refuses */
+/** @throws InvalidRequestError for the first event that its schema rejects */
 export function assertAccepted(answers: readonly Settled[], events: readonly EventBody[], field = ""): void {
   for (const [i, { type }] of events.entries()) {
     const answer = answers[i];
-    assert(answer !== undefined, "every question is answered");
+    assert(answer !== undefined, "every question has an answer");
     const refusal = refusalOf(answer);
     if (refusal === undefined) continue;
     const place = `${placeOf(field, i)}.data${refusal.path}`;
-    throw new InvalidRequestError(`${place} is not as ${type} has it: ${refusal.message}`, { field: place });
+    throw new InvalidRequestError(`${place} does not match the schema of ${type}: ${refusal.message}`, { field: place });
   }
 }
 
-const NOTHING_ASKED = {};
+const NO_ISSUES = {};
 
 function placeOf(field: string, i: number): string {
   return `${field}events[${i}]`;

@@ -1,16 +1,16 @@
 /**
- * `headwater/event-types`: which types of events an app knows, written once and handed to the device, to scripts and to the edge.
+ * `headwater/event-types`: the event types that an app knows. They are written once and passed to the device, to scripts and to the edge.
  *
  *     appended ──► complete, of the current version, accepted by its schema ──► recorded, as given      (`event-checks.ts`)
  *
  *     recorded ──► version 1 ── upcast[1] ──► 2 ── upcast[2] ──► 3, the current one ──► read            (here)
- *              └─► a type, or a version, that is not known ──► read as it is, and said so
+ *              └─► an unknown type or version ──► read as it is, and reported
  *
- * Invariants (numbers of the design's section 9):
- *  8. a recorded event never changes: an upcaster is handed copies, and what it answers stands in a new event;
- *  –  no event is skipped: one that is not known passes on unchanged, and an upcaster that fails ends the reading with an error.
+ * Invariants (numbers of docs/architecture.md):
+ *  8. a recorded event never changes: an upcaster gets copies, and what it returns is put into a new event;
+ *  –  no event is skipped: an unknown event is returned unchanged, and if an upcaster fails, reading ends with an error.
  *
- * What it does not do: check what upcasters make (`headwater/testing` replays samples through them), or change an event's type.
+ * What it does not do: check what upcasters return (`headwater/testing` replays samples through them), or change an event's type.
  */
 
 import { assert } from "../assert.ts";
@@ -25,18 +25,18 @@ import { isStandardSchema, type StandardSchema } from "./standard-schema.ts";
 export type { StandardSchema };
 
 /**
- * Makes data of version n + 1 of data of version n: pure, and at once, since it runs whenever such an event is read.
- * A method by its notation alone, so that it may name the type of the data that it knows.
+ * Turns data of version n into data of version n + 1. It is pure and synchronous, because it runs whenever such an event is read.
+ * It is written as a method only so that its parameter may have the type of the data that the upcaster knows.
  */
 export type Upcaster = { upcast(data: unknown, event: EventBody): unknown }["upcast"];
 
 /** An event type as an app writes it. */
 export interface EventTypeDefinition {
-  /** A whole number from 1: the version that the app appends. */
+  /** A whole number from 1: the schema version that the app appends. */
   readonly version: number;
-  /** Accepts or refuses data of this version; what it would make of the data is not stored. */
+  /** Accepts or rejects data of this version; its output is not stored. */
   readonly schema?: StandardSchema;
-  /** One for each older version. */
+  /** One upcaster for each older version. */
   readonly upcast?: { readonly [version: number]: Upcaster };
 }
 
@@ -44,26 +44,26 @@ export interface EventTypeDefinitions {
   readonly [type: string]: EventTypeDefinition;
 }
 
-/** An event type as it is looked up. */
+/** An event type as `EventTypes` stores it. */
 export interface EventType {
   readonly version: number;
   readonly schema: StandardSchema | undefined;
-  /** That of version 1 comes first. */
+  /** The upcaster of version 1 comes first. */
   readonly upcasters: readonly Upcaster[];
 }
 
-/** Event types by name. A map, so that no name is found that nobody registered, such as `constructor`. */
+/** Event types by name. It is a map, so that names which every object has, such as `constructor`, are not found unless registered. */
 export interface EventTypes<T extends EventTypeDefinitions = EventTypeDefinitions> extends ReadonlyMap<string, EventType> {
   /** In types only: what `EventOf` reads. */
   readonly definitions?: T;
 }
 
-/** What is recorded is what was handed over, so it is of what the schema takes, not of what it would make of it. */
+/** The data is recorded as it was handed over, so its type is the schema's input and not its output. */
 export type DataOf<D extends EventTypeDefinition> = D extends { readonly schema: StandardSchema<infer Input> } ? Input : Json;
 
 /**
- * The registered types as a union of events, for deciders, projections and the like. `Base` is what an event has besides its type and data:
- * `EventOf<typeof eventTypes, NewEvent>` are the events that can be appended.
+ * The registered types as a union of events, for deciders, projections and other functions. `Base` has the other fields of the event:
+ * `EventOf<typeof eventTypes, NewEvent>` are the events that can be appended. Default: a recorded event.
  */
 export type EventOf<R extends EventTypes, Base = RecordedEvent> =
   R extends EventTypes<infer T>
@@ -72,58 +72,63 @@ export type EventOf<R extends EventTypes, Base = RecordedEvent> =
 
 const PARTS: readonly string[] = ["version", "schema", "upcast"] satisfies (keyof EventTypeDefinition)[];
 
-/** @throws InvalidRequestError naming type and version, e.g. for an older version that nothing would read */
+/** @throws InvalidRequestError that names the type and the version, e.g. if an older version has no upcaster */
 export function defineEventTypes<T extends EventTypeDefinitions>(definitions: T): EventTypes<T> {
   const prototype: unknown = Object.getPrototypeOf(definitions);
   if (prototype !== null && Object.getPrototypeOf(prototype) !== null) {
-    throw new InvalidRequestError("Event types are the own keys of a plain object.", { field: "eventTypes" });
+    throw new InvalidRequestError("Event types must be given as the own keys of a plain object.", { field: "eventTypes" });
   }
   return new Map(Object.entries(definitions).map(([type, definition]) => [type, readDefinition(type, definition)]));
 }
 
 function readDefinition(type: string, definition: EventTypeDefinition): EventType {
   const refused = (sentence: string, part = "") => new InvalidRequestError(sentence, { field: `eventTypes.${type}${part}` });
-  if (!isName(type)) throw refused(`${JSON.stringify(type)} can be no event type: one is 1 to 255 printable characters.`);
-  if (typeof definition !== "object" || definition === null) throw refused(`${type} is an object with a version.`);
+  if (!isName(type)) throw refused(`${JSON.stringify(type)} is not a valid event type: it must be 1 to 255 printable characters.`);
+  if (typeof definition !== "object" || definition === null) throw refused(`${type} must be an object with a version.`);
   const unknown = Object.keys(definition).find((part) => !PARTS.includes(part));
-  if (unknown !== undefined) throw refused(`${type} has ${unknown}, but an event type has version, schema and upcast.`, `.${unknown}`);
+  if (unknown !== undefined) {
+    throw refused(`${type} has ${unknown}, but an event type can only have version, schema and upcast.`, `.${unknown}`);
+  }
   const { version, schema, upcast = {} } = definition;
-  if (!isOrdinal(version) || version === 0) throw refused(`The version of ${type} is a whole number from 1.`, ".version");
+  if (!isOrdinal(version) || version === 0) throw refused(`The version of ${type} must be a whole number from 1.`, ".version");
   if (schema !== undefined && !isStandardSchema(schema)) {
-    throw refused(`The schema of ${type} is none of Standard Schema, https://standardschema.dev.`, ".schema");
+    throw refused(`The schema of ${type} must be a Standard Schema, see https://standardschema.dev.`, ".schema");
   }
   const upcasters: Upcaster[] = [];
   for (let older = 1; older < version; older++) {
     const upcaster = Object.hasOwn(upcast, older) ? upcast[older] : undefined;
     if (typeof upcaster !== "function") {
-      const sentence = `${type} is at version ${version} and lacks upcast[${older}]: its events of version ${older} could not be read.`;
+      const sentence = `${type} has version ${version} but no upcast[${older}]: add it, or events of version ${older} can't be read.`;
       throw refused(sentence, `.upcast[${older}]`);
     }
     upcasters.push(upcaster);
   }
   const older = upcasters.map((_, i) => String(i + 1));
   const useless = Object.keys(upcast).find((key) => !older.includes(key));
-  if (useless !== undefined) throw refused(`${type} has upcast[${useless}], but is at version ${version}.`, `.upcast[${useless}]`);
+  if (useless !== undefined) {
+    const sentence = `${type} has upcast[${useless}], but its version is ${version}: remove it, only older versions have an upcaster.`;
+    throw refused(sentence, `.upcast[${useless}]`);
+  }
   return { version, schema, upcasters };
 }
 
-/** An event as it is read: in its type's current version; or as it was recorded, where this app does not know its type or version. */
+/** An event as it is read: in its type's current version, or as it was recorded if this app does not know its type or version. */
 export interface Upcast<E> {
   readonly event: E;
   readonly isKnown: boolean;
 }
 
-/** @throws UpcastError where an upcaster fails */
+/** @throws UpcastError if an upcaster fails */
 export function upcastEvent<E extends EventBody>(types: EventTypes, event: E): Upcast<E> {
   const { schemaVersion } = event;
   const type = types.get(event.type);
   if (type === undefined || schemaVersion < 1 || schemaVersion > type.version) return { event, isKnown: false };
   if (schemaVersion === type.version) return { event, isKnown: true };
-  const metadata = copied(event.metadata) as EventMetadata; // as the original is
+  const metadata = copied(event.metadata) as EventMetadata; // a copy has the form of the original
   let data = copied(event.data);
   for (let version = schemaVersion; version < type.version; version++) {
     const upcaster = type.upcasters[version - 1];
-    assert(upcaster !== undefined, "every older version has its upcaster");
+    assert(upcaster !== undefined, "every older version has an upcaster");
     data = upcastOnce(upcaster, { ...event, schemaVersion: version, data, metadata }, event);
   }
   return { event: { ...event, schemaVersion: type.version, data }, isKnown: true };
@@ -137,21 +142,25 @@ function upcastOnce(upcaster: Upcaster, event: EventBody, recorded: EventBody): 
     throw new UpcastError(recorded, event.schemaVersion, messageOf(error), { cause: error });
   }
   if (isData(data)) return data;
-  throw new UpcastError(recorded, event.schemaVersion, "it answers data, at once: neither nothing nor a promise.");
+  throw new UpcastError(recorded, event.schemaVersion, "it must return data synchronously, neither undefined nor a promise.");
 }
 
-/** Whether an upcaster's answer can be data. It is not looked into: that would cost as much as the upcaster, on every read. */
+/** Whether what an upcaster returned can be data. Its parts are not checked: that would cost as much as the upcaster, on every read. */
 function isData(value: unknown): value is Json {
   if (typeof value === "object") return value === null || !("then" in value && typeof value.then === "function");
   return typeof value === "string" || typeof value === "number" || typeof value === "boolean";
 }
 
-/** Recorded data has been within its limits once. */
+/** A copy without a limit of depth, because recorded data was within its limits when it was appended. */
 function copied(value: unknown): Json {
   return copyJson(value, "data", Number.POSITIVE_INFINITY).value;
 }
 
-/** The same for many events; `unknown` are those which this app does not know, and they stand among `events` too. */
+/**
+ * The same for many events. `unknown` are the recorded events that this app does not know; `events` contains them too.
+ *
+ * @throws UpcastError if an upcaster fails
+ */
 export function upcastEvents<E extends EventBody>(
   types: EventTypes,
   events: readonly E[],
@@ -165,7 +174,7 @@ export function upcastEvents<E extends EventBody>(
   return { events: read, unknown };
 }
 
-/** Whether an event that was read is one of the registered types, in its current version: in types, one of `EventOf`. */
+/** Whether an event that was read has a registered type and its current version. If so, its TypeScript type is one of `EventOf`. */
 export function isEventOf<T extends EventTypeDefinitions, E extends Pick<EventBody, "type" | "schemaVersion" | "data">>(
   types: EventTypes<T>,
   event: E,
@@ -173,9 +182,9 @@ export function isEventOf<T extends EventTypeDefinitions, E extends Pick<EventBo
   return types.get(event.type)?.version === event.schemaVersion;
 }
 
-/** An upcaster failed. `field` names it, e.g. `eventTypes.PermitRequested.upcast[1]`: it is to be mended, and the event is as it was. */
+/** An upcaster failed. `field` names it, e.g. `eventTypes.PermitRequested.upcast[1]`: correct the upcaster. The event did not change. */
 export class UpcastError extends InvalidRequestError {
-  /** As it is recorded: where it was read from a store, with its stream, version and position. */
+  /** The event as it is recorded. If it was read from a store, it has its stream, version and position. */
   readonly event: EventBody & Partial<RecordedEvent>;
   /** The version whose upcaster failed. */
   readonly schemaVersion: number;
@@ -183,7 +192,11 @@ export class UpcastError extends InvalidRequestError {
   constructor(event: EventBody, schemaVersion: number, why: string, options?: ErrorOptions) {
     const { id, type } = event;
     const field = `eventTypes.${type}.upcast[${schemaVersion}]`;
-    super(`${type} of version ${schemaVersion}, event ${id}, can't be read: its upcaster failed: ${why}`, { field, eventId: id }, options);
+    super(
+      `Event ${id} (${type}, version ${schemaVersion}) can't be read because its upcaster failed: ${why}`,
+      { field, eventId: id },
+      options,
+    );
     this.name = "UpcastError";
     this.event = event;
     this.schemaVersion = schemaVersion;

@@ -1,16 +1,16 @@
-/** The event: as an app hands it over, as it is appended, and as it is recorded. */
+/** The event in its three forms: as an app hands it over, as it is appended, and as it is recorded. */
 import type { Json } from "../json.ts";
 import type { Position, Version } from "../order.ts";
 
 export interface EventMetadata {
-  /** The id of the event that began the chain which this one belongs to. */
+  /** The id of the event that began the chain to which this event belongs. */
   readonly correlationId?: string;
   /** The id of the event that caused this one. */
   readonly causationId?: string;
   readonly [key: string]: Json | undefined;
 }
 
-/** An event as an app hands it over; what it leaves out is filled in on the device. */
+/** An event as an app hands it over. The device fills in what it leaves out. */
 export interface NewEvent {
   /** A UUID, the idempotency key. Default: a random one. */
   readonly id?: string;
@@ -19,13 +19,13 @@ export interface NewEvent {
   readonly data: unknown;
   /** An object. Default: `{}`. */
   readonly metadata?: EventMetadata | undefined;
-  /** A whole number from 1. Default: the type's current version where there are event types, else 1. */
+  /** A whole number from 1. Default: the type's current version if there are event types, otherwise 1. */
   readonly schemaVersion?: number;
   /** ISO 8601 in UTC, ending in `Z`. Default: now, by the device's clock. */
   readonly occurredAt?: string;
 }
 
-/** What the writer says of an event: complete, checked, and never changed afterwards. */
+/** The part of an event that comes from the writer: complete, checked, and never changed afterwards. */
 export interface EventBody {
   readonly id: string;
   readonly type: string;
@@ -35,13 +35,13 @@ export interface EventBody {
   readonly occurredAt: string;
 }
 
-/** What the edge adds to an event when it records it. */
+/** The fields that the edge adds to an event when it records it. */
 export interface RecordingFields {
-  /** Its place in the store; null while the edge has not given it one, or the log is yet to learn of it. */
+  /** The event's place in its store; null until the edge has given it one, also while the log does not have the event yet. */
   readonly position: Position | null;
-  /** The edge's clock, ISO 8601 UTC; null while pending. */
+  /** The time of recording by the edge's clock, ISO 8601 UTC; null while pending. */
   readonly recordedAt: string | null;
-  /** Who the edge authenticated; null while pending and where nobody was. */
+  /** Who the edge authenticated; null while pending, and if nobody was authenticated. */
   readonly actor: string | null;
 }
 
@@ -51,7 +51,7 @@ export interface RecordedEvent extends EventBody, RecordingFields {
   readonly version: Version;
 }
 
-/** A recorded event that has its position: what the feed carries. */
+/** A recorded event that has its position. The feed consists of these. */
 export interface ConfirmedEvent extends RecordedEvent {
   readonly position: Position;
   readonly recordedAt: string;

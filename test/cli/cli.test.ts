@@ -131,7 +131,7 @@ test.each([
   [
     "an event that is too large",
     ['{"stream":"A-1","type":"A","data":1}', `{"stream":"A-1","type":"A","data":"${"x".repeat(70_000)}"}`],
-    "line 2: An event has at most",
+    "line 2: An event's data and metadata can have at most",
   ],
 ])("a line with %s is named", async (_, lines, message) => {
   const result = await headwater(["import", await fileOf(lines), "--url", newUrl()]);

@@ -122,12 +122,12 @@ test("what is appended is sent in the current version, as it was handed over", a
 });
 
 test.each<[string, NewEvent, string, RegExp]>([
-  ["data that its schema refuses", requested("phone"), "events[1].data.channel", /is not as PermitRequested has it: .*"phone"/],
+  ["data that its schema refuses", requested("phone"), "events[1].data.channel", /does not match the schema of PermitRequested: .*"phone"/],
   ["data that its schema refuses later", { type: "Commented", data: {} }, "events[1].data.text", /A comment has a text/],
-  ["an older version", { ...requested(), schemaVersion: 2 }, "events[1].schemaVersion", /leave schemaVersion out/],
-  ["a newer version", { ...requested(), schemaVersion: 4 }, "events[1].schemaVersion", /leave schemaVersion out/],
-  ["a type that is not registered", { type: "Lost", data: 1 }, "events[1].type", /Lost is none of/],
-  ["what is no event", JSON.parse("[]"), "events[1]", /An event is an object/],
+  ["an older version", { ...requested(), schemaVersion: 2 }, "events[1].schemaVersion", /leave out schemaVersion/],
+  ["a newer version", { ...requested(), schemaVersion: 4 }, "events[1].schemaVersion", /leave out schemaVersion/],
+  ["a type that is not registered", { type: "Lost", data: 1 }, "events[1].type", /Lost is not a registered event type/],
+  ["what is no event", JSON.parse("[]"), "events[1]", /An event must be an object/],
   ["what JSON can't carry", { type: "Noted", data: { a: new Date(0) } }, "events[1].data.a", /JSON can't represent/],
 ])("nothing is sent of a commit with %s", async (_, event, field, sentence) => {
   const { store, sent } = storeOver([]);

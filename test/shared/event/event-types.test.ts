@@ -38,19 +38,14 @@ const wrong = (definitions: unknown) => () => defineEventTypes(definitions as Pa
 
 describe("what is defined", () => {
   test.each<[string, unknown, string, string]>([
-    [
-      "no upcaster of a version",
-      { A: { version: 3, upcast: { 1: same } } },
-      "A is at version 3 and lacks upcast[2]",
-      "eventTypes.A.upcast[2]",
-    ],
-    ["no upcaster at all", { A: { version: 2 } }, "lacks upcast[1]", "eventTypes.A.upcast[1]"],
-    ["one that is inherited", { A: { version: 2, upcast: Object.create({ 1: same }) } }, "lacks upcast[1]", "eventTypes.A.upcast[1]"],
-    ["one that is no function", { A: { version: 2, upcast: { 1: {} } } }, "lacks upcast[1]", "eventTypes.A.upcast[1]"],
+    ["no upcaster of a version", { A: { version: 3, upcast: { 1: same } } }, "A has version 3 but no upcast[2]", "eventTypes.A.upcast[2]"],
+    ["no upcaster at all", { A: { version: 2 } }, "no upcast[1]", "eventTypes.A.upcast[1]"],
+    ["one that is inherited", { A: { version: 2, upcast: Object.create({ 1: same }) } }, "no upcast[1]", "eventTypes.A.upcast[1]"],
+    ["one that is no function", { A: { version: 2, upcast: { 1: {} } } }, "no upcast[1]", "eventTypes.A.upcast[1]"],
     [
       "one of the current version",
       { A: { version: 1, upcast: { 1: same } } },
-      "A has upcast[1], but is at version 1",
+      "A has upcast[1], but its version is 1",
       "eventTypes.A.upcast[1]",
     ],
     ["a list of them", { A: { version: 2, upcast: [same, same] } }, "A has upcast[0]", "eventTypes.A.upcast[0]"],
@@ -59,8 +54,8 @@ describe("what is defined", () => {
     ["half a version", { A: { version: 1.5 } }, "whole number from 1", "eventTypes.A.version"],
     ["a schema that is none", { A: { version: 1, schema: { type: "object" } } }, "Standard Schema", "eventTypes.A.schema"],
     ["a misspelt part", { A: { version: 1, scheme: v.string() } }, "A has scheme", "eventTypes.A.scheme"],
-    ["nothing for a type", { A: null }, "A is an object", "eventTypes.A"],
-    ["a type without a name", { "": { version: 1 } }, "can be no event type", "eventTypes."],
+    ["nothing for a type", { A: null }, "A must be an object", "eventTypes.A"],
+    ["a type without a name", { "": { version: 1 } }, "is not a valid event type", "eventTypes."],
     ["a type as the prototype", { __proto__: { version: 1 } }, "own keys", "eventTypes"],
   ])("refused: %s", (_, definitions, sentence, field) => {
     expect(wrong(definitions)).toThrow(InvalidRequestError);
@@ -147,9 +142,9 @@ describe("what is read", () => {
 
   test.each<[string, () => unknown, string]>([
     ["throws", () => JSON.parse("{"), "JSON"],
-    ["answers nothing", () => undefined, "neither nothing nor a promise"],
-    ["answers a promise", () => Promise.resolve({}), "neither nothing nor a promise"],
-    ["answers a function", () => same, "neither nothing nor a promise"],
+    ["answers nothing", () => undefined, "neither undefined nor a promise"],
+    ["answers a promise", () => Promise.resolve({}), "neither undefined nor a promise"],
+    ["answers a function", () => same, "neither undefined nor a promise"],
   ])("an upcaster that %s ends the reading with an error that names it", (_, fail, why) => {
     const types = defineEventTypes({ A: { version: 3, upcast: { 1: same, 2: fail } } });
     const recorded = body("A", 1, {});
@@ -163,7 +158,7 @@ describe("what is read", () => {
         schemaVersion: 2,
         event: recorded,
         details: expect.objectContaining({ eventId: recorded.id }),
-        message: expect.stringMatching(new RegExp(`A of version 2, event ${recorded.id}, .*${why}`)),
+        message: expect.stringMatching(new RegExp(`Event ${recorded.id} \\(A, version 2\\) .*${why}`)),
       }),
     );
   });
@@ -214,7 +209,7 @@ describe("what is appended", () => {
     const ask = () => questionsOf(eventTypes, [body("Noted", 1, 1), body("PermitRequested", version, {})], taken, "commits[2].");
     if (isTaken) expect(ask()).toHaveLength(2);
     else {
-      const sentence = new RegExp(`PermitRequested is at version 3 here, and this event is of version ${version}: `);
+      const sentence = new RegExp(`PermitRequested is registered with version 3, but this event has version ${version}: `);
       expect(ask).toThrow(
         expect.objectContaining({ field: "commits[2].events[1].schemaVersion", message: expect.stringMatching(sentence) }),
       );
@@ -226,7 +221,7 @@ describe("what is appended", () => {
       expect.objectContaining({
         code: "invalid-request",
         field: "events[0].type",
-        message: expect.stringContaining("PermitReqested is none of"),
+        message: expect.stringContaining("PermitReqested is not a registered event type"),
       }),
     );
   });
@@ -263,11 +258,11 @@ describe("what is appended", () => {
     await expect(answerOf(schema, { ...shape, channel: 7 })).rejects.toMatchObject({
       code: "invalid-request",
       field: "events[0].data.channel",
-      message: "events[0].data.channel is not as A has it: a text",
+      message: "events[0].data.channel does not match the schema of A: a text",
     });
     await expect(answerOf(schema, { ...shape, lines: [{ pages: 1 }, { pages: "2" }] })).rejects.toMatchObject({
       field: "events[0].data.lines[1].pages",
-      message: "events[0].data.lines[1].pages is not as A has it: a number",
+      message: "events[0].data.lines[1].pages does not match the schema of A: a number",
     });
     await expect(answerOf(schema, null)).rejects.toMatchObject({ field: "events[0].data" });
   });
@@ -275,9 +270,9 @@ describe("what is appended", () => {
   test.each<[string, StandardSchema, string]>([
     ["throws", standard(() => JSON.parse("{")), "the schema failed: SyntaxError"],
     ["rejects", standard(() => Promise.reject(new Error("no network"))), "the schema failed: Error: no network"],
-    ["answers nothing", standard(() => undefined), "the schema gave no answer"],
-    ["answers no list of issues", standard(() => ({ issues: "yes" })), "the schema gave no reason"],
-    ["answers an empty list of issues", standard(() => ({ issues: [] })), "the schema gave no reason"],
+    ["answers nothing", standard(() => undefined), "the schema returned no result"],
+    ["answers no list of issues", standard(() => ({ issues: "yes" })), "the schema returned no message"],
+    ["answers an empty list of issues", standard(() => ({ issues: [] })), "the schema returned no message"],
     ["names no place", standard(() => ({ issues: [{ message: "no" }] })), "no"],
   ])("a schema that %s accepts nothing", async (_, schema, why) => {
     await expect(answerOf(schema, {})).rejects.toMatchObject({ field: "events[0].data", message: expect.stringContaining(why) });

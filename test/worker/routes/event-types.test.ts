@@ -40,11 +40,21 @@ async function recorded({ plain }: Store) {
 }
 
 const REFUSED: [string, object, string, RegExp][] = [
-  ["data that valibot refuses", requested("phone"), "events[0].data.channel", /PermitRequested has it: .*"phone"/],
-  ["data that zod refuses", { type: "PermitGranted", data: { until: 2027 } }, "events[0].data.until", /PermitGranted has it: .*string/],
-  ["data that is refused later", { type: "Commented", data: {} }, "events[0].data.text", /Commented has it: A comment has a text/],
-  ["a type that is not registered", { type: "constructor", data: {} }, "events[0].type", /constructor is none of/],
-  ["a newer version", { ...requested(), schemaVersion: 4 }, "events[0].schemaVersion", /at version 3 here.*of version 4: deploy the edge/],
+  ["data that valibot refuses", requested("phone"), "events[0].data.channel", /match the schema of PermitRequested: .*"phone"/],
+  [
+    "data that zod refuses",
+    { type: "PermitGranted", data: { until: 2027 } },
+    "events[0].data.until",
+    /match the schema of PermitGranted: .*string/,
+  ],
+  [
+    "data that is refused later",
+    { type: "Commented", data: {} },
+    "events[0].data.text",
+    /match the schema of Commented: A comment has a text/,
+  ],
+  ["a type that is not registered", { type: "constructor", data: {} }, "events[0].type", /constructor is not a registered event type/],
+  ["a newer version", { ...requested(), schemaVersion: 4 }, "events[0].schemaVersion", /with version 3,.*has version 4: deploy the edge/],
   ["data that is no data", { type: "Noted" }, "events[0].data", /undefined/],
 ];
 
