@@ -1,14 +1,14 @@
 /**
- * Deciders: what an app may do to a stream, as two pure functions.
+ * Deciders: the rules of an app for a stream, as two pure functions.
  *
  *     events ──► evolve ──► state ──► decide(command) ──► new events, or a refusal
  *                             ▲                               │
  *                             └───────────── evolve ◄─────────┘
  *
- * A command is kept with the pending commit that came from it, so that where others' events came first it is decided again on what
- * is true then, instead of being moved blindly or given up.
+ * A command is stored with the pending commit that was decided for it. If others' events come first, the command is decided again on
+ * the stream as it is then. So it is neither moved without a check nor given up.
  *
- * The form is Jérémie Chassaing's: https://thinkbeforecoding.com/post/2021/12/17/functional-event-sourcing-decider.
+ * The form is by Jérémie Chassaing: https://thinkbeforecoding.com/post/2021/12/17/functional-event-sourcing-decider.
  */
 
 import { withCauseOf } from "../event/causation.ts";
@@ -17,7 +17,7 @@ import type { Json } from "../json.ts";
 import { messageOf } from "../thrown.ts";
 import { parkUndecided, type Resolution } from "./resolution.ts";
 
-/** What a decider makes of a command. */
+/** An event that a decider returns for a command. */
 export interface DecidedEvent {
   readonly type: string;
   readonly data: unknown;
@@ -26,40 +26,45 @@ export interface DecidedEvent {
 }
 
 /**
- * `evolve` and `decide` are pure: no clock, no randomness, no promise; what a decision needs besides the state stands in the command.
- * They are methods by their notation alone, so that a decider may name the events that it knows: others reach `evolve` too, and it
- * answers the state unchanged for them.
+ * `evolve` and `decide` are pure: they use no clock, no randomness and no promise. The command contains what a decision needs besides the
+ * state. They are written as methods only so that their parameters may have the types of the events that the decider knows. `evolve` also
+ * gets other events, and returns the state unchanged for them.
  */
 export interface Decider<State, Command, Event extends DecidedEvent = DecidedEvent, Evolved = Event> {
-  /** Under which snapshots and pending commands are kept: of `[A-Za-z0-9._-]`, unique in the app. */
+  /** The name under which snapshots and pending commands are stored: characters of `[A-Za-z0-9._-]`, unique in the app. */
   readonly name: string;
-  /** A whole number from 1, raised when `evolve` or the state changes: snapshots of other versions are not used. */
+  /** A whole number from 1. Raise it when `evolve` or the state changes: snapshots of other versions are not used. */
   readonly version: number;
   readonly initialState: State;
   evolve(state: State, event: Evolved): State;
-  /** Nothing, or no event: the command changes nothing. @throws for a command that is refused; what is thrown is shown to people */
+  /**
+   * The events for a command. Returning nothing, or an empty list, means that the command changes nothing.
+   *
+   * @throws if the command is refused. The message is shown to people
+   */
   // biome-ignore lint/suspicious/noConfusingVoidType: a decider that decides nothing just returns
   decide(command: Command, state: State): Event | readonly Event[] | undefined | void;
 }
 
-/** Any decider, where nothing is done with its types. */
-// biome-ignore lint/suspicious/noExplicitAny: the types of a decider stand on both sides of its functions
+/** Any decider, for code that does not use its types. */
+// biome-ignore lint/suspicious/noExplicitAny: a decider's types are both parameters and results of its functions
 export type AnyDecider = Decider<any, any, any, any>;
 
-/** A decider as far as it folds a state of events. */
+/** The part of a decider that folds events into a state. */
 export interface Folding<State> extends Pick<AnyDecider, "name" | "version"> {
   readonly initialState: State;
   evolve(state: State, event: never): State;
 }
 
-/** What is kept of the command with the pending commit that came from it. */
+/** A command as it is stored with the pending commit that was decided for it. */
 export interface PendingCommand {
   /** The decider's name. */
   readonly decider: string;
-  /** As it was handed over, as JSON. */
+  /** The command as it was handed over, as JSON. */
   readonly command: Json;
 }
 
+/** Folds events into a state, in the given order. @throws what `evolve` throws */
 export function fold<State, Event>(
   decider: Pick<Decider<State, never, DecidedEvent, Event>, "evolve">,
   state: State,
@@ -70,7 +75,7 @@ export function fold<State, Event>(
   return folded;
 }
 
-/** What `decide` answers, always as a list. @throws what it throws */
+/** The result of `decide`, always as a list. @throws what `decide` throws */
 export function decideCommand<State, Command, Event extends DecidedEvent>(
   decider: Pick<Decider<State, Command, Event, never>, "decide">,
   command: Command,
@@ -80,22 +85,23 @@ export function decideCommand<State, Command, Event extends DecidedEvent>(
   return decided === undefined ? [] : Array.isArray(decided) ? decided : [decided as Event];
 }
 
-/** What a pending command is decided again on. */
+/** A pending command, and the stream on which it is decided again. */
 export interface Again {
   readonly command?: PendingCommand | undefined;
-  /** What it was decided to before. */
+  /** The events that were decided for it before. */
   readonly events: readonly EventBody[];
-  /** Confirmed, in version order: all of the stream. */
+  /** All confirmed events of the stream, in version order. */
   readonly recorded: readonly EventBody[];
-  /** Pending, behind those. */
+  /** The pending events after those and before the command's own. */
   readonly ahead: readonly EventBody[];
 }
 
 /**
- * A command whose stream has moved under it, decided on the stream as it is.
+ * Decides a command again on its stream as it is now. It parks the commit if the decider is unknown, refuses the command or decides
+ * no event, and if `read` or `complete` throws.
  *
- * @param read gives an event as the decider knows it. @throws where it can't
- * @param complete makes events of what was decided. @throws for what can't be recorded
+ * @param read returns an event as the decider knows it. @throws if it can't
+ * @param complete makes complete events of the decided ones. @throws if they can't be recorded
  */
 export function decideAgain(
   deciders: ReadonlyMap<string, AnyDecider>,
@@ -110,8 +116,8 @@ export function decideAgain(
     const events = decideCommand(decider, command?.command, state);
     return events.length > 0
       ? { kind: "rebase", events: complete(withCauseOf(events, before?.metadata)) }
-      : { kind: "park", why: "Decided again, it changes nothing." };
+      : { kind: "park", why: "The command was decided again and changes nothing." };
   } catch (error) {
-    return { kind: "park", why: `Decided again, it was refused: ${messageOf(error)}` };
+    return { kind: "park", why: `The command was decided again and refused: ${messageOf(error)}` };
   }
 }

@@ -1,20 +1,20 @@
 /**
- * The outbox: this device's own commits from the append until the edge has them, or the app lets go of them.
+ * The outbox: the device's own commits, from the append until the feed has delivered them or the app discards them.
  *
- *                     feed brings its events
- *     append ──► pending ───────────────────────► confirmed (leaves the outbox)
- *                 ▲  │ the edge refuses it, or others' events took its place and no rule moves it
+ *                     the feed delivers its events
+ *     append ──► pending ──────────────────────────────► confirmed (leaves the outbox)
+ *                 ▲  │ the edge rejects it, or others' events took its versions and no rule moves it
  *        rebase() │  ▼
- *                parked ── discard() ──► gone, by the app's own word (or by its rule's)
- *                    └── the feed brings its events after all ──► confirmed
+ *                parked ── discard() ──► deleted, by the app (or by its rule)
+ *                    └── the feed delivers its events after all ──► confirmed
  *
- * Invariants it upholds (numbers of the design's section 9):
- *  1. an entry leaves the outbox only when the feed has brought all its events, or when the app discards it;
- *  2. a stream's pending entries stand in the order of `seq` on consecutive versions that follow the confirmed ones, and what is
- *     left of one that is confirmed in part before all others;
+ * Invariants (numbers of docs/architecture.md):
+ *  1. an entry leaves the outbox only when the feed has delivered all its events, or when the app discards it;
+ *  2. a stream's pending entries are in the order of `seq`, on consecutive versions that follow the confirmed ones. If an entry is
+ *     confirmed in part, the rest of it comes before all other entries;
  *  6. each entry is pending or parked, never both, and each function here returns every entry that it was given.
  *
- * What it does not do: send, store or wait. `client/` does.
+ * What it does not do: send, store or wait. `client/` does that.
  */
 import { type Refusal, reusedMessage, sameContent } from "../append.ts";
 import { assert } from "../assert.ts";
@@ -27,12 +27,12 @@ import type { PendingCommand } from "./decider.ts";
 import type { Resolve } from "./resolution.ts";
 
 interface Entry {
-  /** Place in the outbox: entries are pushed in this order. */
+  /** The entry's place in the outbox. Entries are pushed in this order. */
   readonly seq: number;
   readonly streamId: StreamId;
   readonly expectedVersion: ExpectedVersion;
   readonly events: readonly EventBody[];
-  /** What the events were decided for. */
+  /** The command for which the events were decided. */
   readonly command?: PendingCommand | undefined;
 }
 
@@ -40,11 +40,11 @@ export interface PendingEntry extends Entry {
   readonly state: "pending";
   /** The version of its first event, unless others come first. */
   readonly firstVersion: Version;
-  /** How many of its events, from the first, the feed has brought already: a page may end within a commit. */
+  /** How many of its events, from the first on, the feed has delivered already: a page may end within a commit. */
   readonly confirmed: number;
 }
 
-/** A pending entry that is yet to be given its place. */
+/** A pending entry that does not have its place in the outbox yet. */
 export type NewEntry = Omit<PendingEntry, "seq">;
 
 export interface ParkedEntry extends Entry {
@@ -56,7 +56,7 @@ export interface ParkedEntry extends Entry {
 export interface ParkReason {
   readonly code: ErrorCode;
   readonly message: string;
-  /** The stream's version that stood against it; 0 where the reason is another. */
+  /** The stream's version, if the reason is a conflict with it; 0 for another reason. */
   readonly actualVersion: Version;
 }
 
@@ -68,29 +68,30 @@ export function lastVersionOf(entry: Pick<PendingEntry, "firstVersion" | "events
 }
 
 export interface Reconciled {
-  /** Entries whose every event is confirmed: they leave the outbox. */
+  /** Entries with all events confirmed: they leave the outbox. */
   readonly settled: readonly PendingEntry[];
   /** Entries that moved, are confirmed in part, or are parked now. */
   readonly changed: readonly OutboxEntry[];
-  /** Entries that the app's rule lets go of. */
+  /** Entries that the app's rule discards. */
   readonly discarded: readonly PendingEntry[];
 }
 
-/** An event of a page, as far as it matters here. */
+/** The fields of a page's event that this file needs. */
 export type ArrivedEvent = Omit<EventBody, "occurredAt"> & { readonly version: Version };
 
 /**
- * What becomes of a stream's pending entries now that these events of it are confirmed.
+ * A stream's pending entries after events of a page are confirmed.
  *
- * Own events settle their entries. Others' events push what is left behind them: an entry without an exact expectation
- * moves; one with an exact expectation was decided on a truth that no longer is, and the rules say what becomes of it
- * (`resolution.ts`). Where they park it, every later entry of the stream is parked with it. An entry whose ids arrive for
- * something else is parked too: the edge will never take it.
+ * If the events are an entry's own, the entry is settled. If they are others' events, the remaining entries come after them. An entry
+ * without an exact expectation moves. An entry with an exact expectation was decided on a version that is no longer the last one, so the
+ * rules resolve it (`resolution.ts`). If they park it, every later entry of the stream is parked with it. An entry is also parked if
+ * its ids arrive with other content, because the edge will never accept it.
  *
  * @param entries all pending entries of the stream, in the order of `seq`
- * @param arrived the events of one page, in version order
- * @param confirmed the stream's confirmed version with them: a page that fills in older events may bring less
- * @param recorded all of the stream that is confirmed, in version order, where an entry has a command
+ * @param arrived the stream's events of one page, in version order
+ * @param confirmed the stream's confirmed version, these events included; a page of a backfill may end before it
+ * @param resolve applies the app's rules
+ * @param recorded if an entry has a command: all confirmed events of the stream, in version order
  */
 export function reconcile<E extends ArrivedEvent>(
   entries: readonly PendingEntry[],
@@ -108,11 +109,11 @@ export function reconcile<E extends ArrivedEvent>(
   const own = new Set(entries.flatMap(({ events }) => events.map(({ id }) => id)));
   const theirs = arrived.filter(({ id }) => !own.has(id));
   const arrivals = entries.map((entry) => ({ entry, arrival: arrivalOf(entry, byId, last.version) }));
-  // Something stands where the first that is left would go, be it of an entry behind it: whatever was decided on what stood there, or
-  // on one another, has to be decided again, also where the number of the version happens to be the right one.
+  // Another event took the version of the first entry that did not arrive. It may even be a later entry's event. All entries that were
+  // decided on the stream as it was before, or on one another, must be decided again, even if the version number still matches.
   const front = arrivals.find(({ arrival }) => arrival.kind === "none")?.entry.firstVersion ?? Number.POSITIVE_INFINITY;
   const isOvertaken = arrived.some(({ version }) => version >= front);
-  // What is left of a commit that the page ends within comes first, whatever else is pending: the edge has it already.
+  // If the page ends within a commit, the rest of this commit comes before everything else that is pending: the edge has it already.
   const left = arrivals.map(({ entry, arrival }) => (arrival.kind === "begun" ? entry.events.length - arrival.confirmed : 0));
   let next = toVersion(confirmed + 1 + Math.max(0, ...left));
   let parked: ParkReason | undefined;
@@ -162,11 +163,12 @@ function numbered({ events, firstVersion }: Pick<PendingEntry, "events" | "first
   return events.map((event, i) => ({ ...event, version: toVersion(firstVersion + i) }));
 }
 
+/** The entry on another first version; the same object if nothing changes. */
 export function placed(entry: PendingEntry, firstVersion: Version, confirmed: number): PendingEntry {
   return entry.firstVersion === firstVersion && entry.confirmed === confirmed ? entry : { ...entry, firstVersion, confirmed };
 }
 
-/** The entry behind what others appended, as if it had been made there. */
+/** The entry after the events of others, as if it had been appended there. */
 function rebased(entry: PendingEntry, firstVersion: Version, events = entry.events): PendingEntry {
   return { ...entry, expectedVersion: firstVersion - 1, events, firstVersion, confirmed: 0 };
 }
@@ -174,12 +176,12 @@ function rebased(entry: PendingEntry, firstVersion: Version, events = entry.even
 type Arrival =
   | { readonly kind: "none" }
   | { readonly kind: "whole" }
-  /** The page ends within it. A commit is taken whole, so the rest stands at the head of the next page. */
+  /** The page ends within the commit. The edge stores a commit as a whole, so the rest is at the beginning of the next page. */
   | { readonly kind: "begun"; readonly firstVersion: Version; readonly confirmed: number }
-  /** Its id stands for another event, or for one of a commit that is not this one. */
+  /** An id of the entry belongs to an event with other content, or to an event of another commit. */
   | { readonly kind: "reused"; readonly eventId: string };
 
-/** Own events are those with an entry's ids and content, side by side and in its order. */
+/** How much of an entry has arrived. Its own events are those with its ids and content, on consecutive versions and in its order. */
 function arrivalOf(entry: PendingEntry, byId: ReadonlyMap<string, ArrivedEvent>, lastVersion: Version): Arrival {
   const { events } = entry;
   const [first] = events;
@@ -187,8 +189,8 @@ function arrivalOf(entry: PendingEntry, byId: ReadonlyMap<string, ArrivedEvent>,
   const firstVersion = entry.confirmed > 0 ? entry.firstVersion : (byId.get(first.id)?.version ?? lastVersion + 1);
   let confirmed = entry.confirmed;
   for (const own of events.slice(confirmed)) {
-    const there = byId.get(own.id);
-    if (there === undefined || there.version !== firstVersion + confirmed || !sameContent(there, own)) break;
+    const received = byId.get(own.id);
+    if (received === undefined || received.version !== firstVersion + confirmed || !sameContent(received, own)) break;
     confirmed++;
   }
   if (confirmed === events.length) return { kind: "whole" };
@@ -201,37 +203,38 @@ function arrivalOf(entry: PendingEntry, byId: ReadonlyMap<string, ArrivedEvent>,
 }
 
 /**
- * Parked entries that the edge has taken all the same: one that was on its way when it was parked, or that an app has sent by
- * another way. They are parked no more. A commit is taken whole, so it has arrived when its last event has, behind the others as far as
- * the page reaches back.
+ * The parked entries that the edge has stored after all: a request with the entry was under way when it was parked, or an app sent
+ * its events in another way. These entries are no longer parked. The edge stores a commit as a whole. So a commit has arrived if its last
+ * event has, and the events before that one in the page are the commit's other events. A page may begin within the commit.
  *
- * @param parked of the stream
- * @param arrived the events of one page, in version order
+ * @param parked the stream's parked entries
+ * @param arrived the stream's events of one page, in version order
  */
 export function arrivedAfterAll(parked: readonly ParkedEntry[], arrived: readonly ArrivedEvent[]): readonly ParkedEntry[] {
   return parked.filter(({ events }) => {
     const first = arrived.findIndex(({ id }) => id === events.at(-1)?.id) - events.length + 1;
     if (first + events.length === 0) return false;
     return events.every((own, i) => {
-      const there = arrived[first + i];
-      return first + i < 0 || (there?.id === own.id && sameContent(there, own));
+      const received = arrived[first + i];
+      return first + i < 0 || (received?.id === own.id && sameContent(received, own));
     });
   });
 }
 
 /**
- * Parks an entry and, since they were made on top of it, every later one of its stream. An entry that has been moved since
- * it was sent was refused for something that it no longer says: it stays.
+ * Parks an entry that the edge rejected, and every later entry of its stream, because these were made on top of it. If the entry has moved
+ * since it was sent, the edge rejected an expectation that the entry no longer has, and nothing is parked.
  *
  * @param entries all pending entries of the stream, in the order of `seq`
+ * @param sent the entry as it was sent
  */
 export function parkFrom(
   entries: readonly PendingEntry[],
   sent: Pick<PendingEntry, "seq" | "expectedVersion">,
   reason: ParkReason,
 ): readonly ParkedEntry[] {
-  const stands = entries.some(({ seq, expectedVersion }) => seq === sent.seq && expectedVersion === sent.expectedVersion);
-  if (!stands) return [];
+  const isUnchanged = entries.some(({ seq, expectedVersion }) => seq === sent.seq && expectedVersion === sent.expectedVersion);
+  if (!isUnchanged) return [];
   return entries.filter(({ seq }) => seq >= sent.seq).map((entry) => park(entry, entry.seq === sent.seq ? reason : behind(reason)));
 }
 
@@ -243,20 +246,22 @@ export function park(entry: PendingEntry, reason: ParkReason): ParkedEntry {
 export function conflictReason(expected: ExpectedVersion, actual: Version): ParkReason {
   return {
     code: "version-conflict",
-    // The number may be the one that was expected, and others' events stand before it all the same.
+    // The version number may be the expected one, although the events before it are others'.
     message: expected === actual ? `Others appended first; the stream is at version ${actual}.` : conflictMessage(expected, actual),
     actualVersion: actual,
   };
 }
 
-/** Of what was made on top of a commit that is parked. */
+/** The reason for parking a commit that was made on top of a parked one. @param reason of that one */
 export function behind(reason: ParkReason): ParkReason {
   return { ...reason, message: `An earlier commit to the stream is parked. ${reason.message}` };
 }
 
 /**
- * What a stream's parked entries have to do with a commit that was found fit to be appended: whoever appends a parked commit's
- * events again has given it its end, so that it leaves with the append; other events by ids of a parked one are refused.
+ * Compares a stream's parked entries with a new commit that can be appended. If the commit contains the events of a parked entry again,
+ * it supersedes this entry, which leaves the outbox with the append. If it uses an id of a parked entry for another event, it is refused.
+ *
+ * @param events of the new commit
  */
 export function supersede(parked: readonly ParkedEntry[], events: readonly EventBody[]): Superseded | Refusal {
   const ids = new Set(events.map(({ id }) => id));
@@ -274,5 +279,6 @@ export function supersede(parked: readonly ParkedEntry[], events: readonly Event
 
 export interface Superseded {
   readonly kind: "superseded";
+  /** The parked entries that leave the outbox with the append. */
   readonly gone: readonly ParkedEntry[];
 }

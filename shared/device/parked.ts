@@ -1,6 +1,6 @@
 /**
- * Ways out of the outbox and back that an app asks for: letting go of the history that commits were made on, and having a parked one again.
- * What sync does with the outbox by itself is in `outbox.ts`.
+ * Changes of the outbox that an app requests: a reset, which discards the history that commits were made on, and the rebase of a parked
+ * commit. What sync does with the outbox by itself is in `outbox.ts`.
  */
 import { type AppendDecision, decideAppend, type StreamFacts } from "../append.ts";
 import { exactVersion } from "../expected-version.ts";
@@ -8,8 +8,8 @@ import { NO_STREAM, toVersion } from "../order.ts";
 import { behind, lastVersionOf, type OutboxEntry, type ParkedEntry, type ParkReason, type PendingEntry, park, placed } from "./outbox.ts";
 
 /**
- * What becomes of a stream's pending entries when the device lets go of the history that they were made on: those that
- * build on nothing but each other stay as they are, those without an exact expectation move to the beginning, and the others are parked.
+ * A stream's pending entries after the device has discarded the history that they were made on. Entries that depend only on each other stay
+ * as they are. Entries without an exact expectation move to the beginning. The others are parked.
  *
  * @param entries all pending entries of the stream, in the order of `seq`
  */
@@ -20,7 +20,11 @@ export function detach(entries: readonly PendingEntry[]): readonly OutboxEntry[]
     const believed = exactVersion(entry.expectedVersion);
     if (parked !== undefined) return park(entry, behind(parked));
     if (believed !== undefined && believed !== next) {
-      parked = { code: "log-mismatch", message: "Its history was let go of.", actualVersion: NO_STREAM };
+      parked = {
+        code: "log-mismatch",
+        message: "The store was reset, and this commit builds on discarded events.",
+        actualVersion: NO_STREAM,
+      };
       return park(entry, parked);
     }
     const moved = placed(entry, toVersion(next + 1), 0);
@@ -29,19 +33,21 @@ export function detach(entries: readonly PendingEntry[]): readonly OutboxEntry[]
   });
 }
 
-/** What becomes of a parked entry that the app wants to have behind everything its stream holds now. */
+/** The result of rebasing a parked entry. */
 export type Rebase =
   | { readonly kind: "rebased"; readonly entry: PendingEntry }
-  /** The stream holds its events already; or something else by their ids, and it stays parked. */
+  /** The stream has its events already; or it has other events with their ids, and the entry stays parked. */
   | Exclude<AppendDecision, { kind: "append" }>;
 
 /**
- * A parked entry put behind everything its stream holds now: pending again, at the end of the outbox. One that `detach` has
- * parked may be at the edge already, before events that the device has yet to fetch: an exact expectation would have it decided
- * again on those, and other events of a rule in its place would be recorded beside it. So it goes behind whatever there is.
+ * Moves a parked entry after everything that its stream has now. The entry is pending again, at the end of the outbox.
+ *
+ * An entry that `detach` parked may be at the edge already, before events that the device has not fetched yet. With an exact
+ * expectation it would be decided again on those events, and events that a rule puts in its place would be recorded in addition to it.
+ * So such an entry expects `"any"` version.
  *
  * @param seq the next free place of the outbox
- * @param facts of the stream, pending entries included
+ * @param facts of the stream, including its pending entries
  */
 export function rebaseParked(entry: ParkedEntry, seq: number, facts: StreamFacts): Rebase {
   const { streamId, events, expectedVersion, reason, command } = entry;

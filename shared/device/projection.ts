@@ -1,10 +1,10 @@
 /**
- * Projections: rows folded from the feed, each by events of its own.
+ * Projections: rows that are folded from the feed, each from the events of its own key.
  *
  *     event ──► keysOf ──► row of each key ──► evolve ──► row, or none
  *
- * A row depends on the events of its key alone, in their order. So confirmed events are folded into stored rows page by page, and pending
- * ones over the few rows that they touch, in memory: whatever becomes of them, there is nothing stored to take back.
+ * A row depends only on the events of its key, in their order. Confirmed events are folded into stored rows, page by page. Pending events
+ * are folded in memory, over the few rows that they touch. So no stored row must be reverted, whatever happens to a pending event.
  */
 
 import { InvalidRequestError } from "../errors.ts";
@@ -15,74 +15,77 @@ import { isOrdinal } from "../order.ts";
 import type { Scope } from "./replica.ts";
 import { isSameCopy } from "./same-copy.ts";
 
-/** Fields of a row by which rows can be found: they may hold a text or a number. */
+/** Fields of a row by which rows can be found: fields that may hold a string or a number. */
 export type IndexField<Row> = {
   [Field in keyof Row & string]-?: [Extract<Row[Field], string | number>] extends [never] ? never : Field;
 }[keyof Row & string];
 
-/** `Index` narrows what queries may name: left out, any field that can be one. */
+/** `Index` are the fields that queries may name as an index. Default: every field that can be one. */
 export interface Projection<Row, Event = RecordedEvent, Index extends IndexField<Row> = IndexField<Row>> {
-  /** Of `[A-Za-z0-9._-]`, unique in the app. */
+  /** Characters of `[A-Za-z0-9._-]`, unique in the app. */
   readonly name: string;
-  /** A whole number from 1, raised when `key`, `evolve`, the filter or the indexes change: it is built anew then. */
+  /** A whole number from 1. Raise it when `key`, `evolve`, the filter or the indexes change: the projection is rebuilt then. */
   readonly version: number;
-  /** Which events it is folded from. Default: all. */
+  /** The categories of the events that it is folded from. Default: all. */
   readonly category?: string | readonly string[];
+  /** The types of the events that it is folded from. Default: all. */
   readonly type?: string | readonly string[];
-  /** Fields of a row by which rows are found: they hold texts or numbers; a row without one is not found by it. */
+  /** Fields by which rows are found. They hold strings or numbers. A row without a field is not found by its index. */
   readonly indexes?: readonly Index[];
-  /** The rows that an event has to do with. Default: one, by the id of its stream. */
+  /** The keys of the rows that an event changes; undefined for none. Default: one key, the id of the event's stream. */
   key?(event: Event): string | readonly string[] | undefined;
-  /** The row with the event; nothing where there is no row with it. Pure, as a decider's. */
+  /** The row after the event; undefined if there is no row after it. Pure, like a decider's `evolve`. */
   evolve(row: Row | undefined, event: Event): Row | undefined;
 }
 
-/** Any projection, where nothing is done with its types. */
-// biome-ignore lint/suspicious/noExplicitAny: the types of a projection stand on both sides of its functions
+/** Any projection, for code that does not use its types. */
+// biome-ignore lint/suspicious/noExplicitAny: a projection's types are both parameters and results of its functions
 export type AnyProjection = Projection<any, any, any>;
 
-/** How far the feed is folded into rows. */
+/** How far the feed is folded into rows, and from which copy of the log. */
 export interface Folded {
-  /** The log that it is folded from; null: of none, or of what the device orders itself. */
+  /** The id of the log; null: no log yet, or events that the device orders itself. */
   readonly log: string | null;
-  /** The device's copy of it. */
+  /** Which copy of the log the device has: how often it was reset before. */
   readonly resets: number;
-  /** The part of the store that the device followed: events of others, which it may hold still, are in no row. */
+  /** The part of the store that the device followed. Events outside of it, which the device may still hold, are in no row. */
   readonly scope: Scope;
+  /** The position up to which the log is folded in. */
   readonly position: number;
-  /** It has caught up once: it answers. */
+  /** Whether the rows have caught up once, and so can be queried. */
   readonly isReady: boolean;
 }
 
 export const UNFOLDED: Folded = { log: null, resets: 0, scope: null, position: 0, isReady: false };
 
 /**
- * Where folding goes on. Of another copy of the log, or of another part of the store, no row is kept: what the device holds besides stands
- * before what is folded already.
+ * Where folding continues. Rows of another copy of the log, or of another part of the store, are discarded: the device may hold other
+ * events before the position that is folded in.
  */
 export function foldFrom(folded: Folded, { log, resets, scope }: Pick<Folded, "log" | "resets" | "scope">): FoldStart {
   const isOf = isOfCopy(folded, { log, resets }) && sameJson(folded.scope, scope);
   return isOf ? { start: folded, isAnew: false } : { start: { ...UNFOLDED, log, resets, scope }, isAnew: true };
 }
 
-/** Rows of another copy of the log are of events that the device may hold no more. */
+/** Whether rows are of this copy of the log. Rows of another copy are folded from events that the device may no longer hold. */
 export function isOfCopy(folded: Folded, { log, resets }: Pick<Folded, "log" | "resets">): boolean {
   return folded.log === log && isSameCopy(folded, { resets });
 }
 
 export interface FoldStart {
   readonly start: Folded;
-  /** What is stored is of another history, or of another part of the store: it is let go of. */
+  /** The stored rows are of another copy of the log, or of another part of the store, and are discarded. */
   readonly isAnew: boolean;
 }
 
+/** The keys of the rows that an event changes, each once. */
 export function keysOf(projection: AnyProjection, event: { readonly streamId: string }): readonly string[] {
   if (projection.key === undefined) return [event.streamId];
   const keys: string | readonly string[] | undefined = projection.key(event);
   return keys === undefined ? [] : typeof keys === "string" ? [keys] : [...new Set(keys)];
 }
 
-/** The keys that events touch. */
+/** The keys of the rows that the events change, each once. */
 export function keysOfAll(projection: AnyProjection, events: Iterable<{ readonly streamId: string }>): Set<string> {
   const keys = new Set<string>();
   for (const event of events) for (const key of keysOf(projection, event)) keys.add(key);
@@ -90,8 +93,10 @@ export function keysOfAll(projection: AnyProjection, events: Iterable<{ readonly
 }
 
 /**
- * @param rows as they are stored, of all the keys that the events touch
- * @returns the same keys, as they are with the events; undefined where there is no row
+ * Folds events into rows.
+ *
+ * @param rows the stored rows of all keys that the events change; undefined: there is no row of the key
+ * @returns the rows of the same keys after the events; undefined: there is no row of the key
  */
 export function foldRows<Row>(
   projection: Projection<Row, never> & AnyProjection,
@@ -105,13 +110,15 @@ export function foldRows<Row>(
   return folded;
 }
 
-/** Which rows, in the order of an index and of their keys; all in the order of their keys where no index is named. */
+/** Which rows to find. With `index`, in the order of the index and then of their keys; without it, all rows in the order of their keys. */
 export interface RowQuery<Index extends string = string> {
   readonly index?: Index;
   readonly equals?: string | number;
   /** Inclusive. */
   readonly from?: string | number;
+  /** Inclusive. */
   readonly to?: string | number;
+  /** Default: forwards. */
   readonly direction?: "forwards" | "backwards";
   /** Default: all. */
   readonly limit?: number;
@@ -122,48 +129,50 @@ export interface FoundRow<Row> {
   readonly row: Row;
 }
 
-/** @throws InvalidRequestError that says which part of it is not of its form */
+/** @throws InvalidRequestError that names the part of the projection with a wrong form */
 export function checkProjection({ name, version, indexes = [] }: AnyProjection): void {
   const fail = (message: string, field: string) => {
     throw new InvalidRequestError(message, { field });
   };
   if (!/^[A-Za-z0-9._-]+$/.test(name) || !isOrdinal(version) || version < 1) {
-    fail("A projection has a name of A-Z a-z 0-9 . _ - and a version from 1.", "projection");
+    fail("A projection must have a name of the characters A-Z a-z 0-9 . _ - and a version that is a whole number from 1.", "projection");
   }
   for (const [i, index] of indexes.entries()) {
-    // What IndexedDB takes for the name of a field, and not for a path into it.
+    // What IndexedDB reads as the name of a field, and not as a path into one.
     const isField = /^[\p{ID_Start}$_][\p{ID_Continue}$\u200c\u200d]*$/u.test(index);
     if (!isField || indexes.indexOf(index) < i) {
-      fail(`An index is named by a field of the row, written as an identifier, and named once: ${index}.`, "projection.indexes");
+      fail(`An index must be a field of the row, be written as an identifier, and be listed once: ${index}.`, "projection.indexes");
     }
   }
 }
 
-/** @throws InvalidRequestError where the projection has no such index, or a part of the query is not of its form */
+/** @throws InvalidRequestError if the projection has no such index, or a part of the query has a wrong form */
 export function checkRowQuery({ name, indexes = [] }: AnyProjection, query: RowQuery): void {
   const { index, limit, direction } = query;
-  if (index !== undefined && !indexes.includes(index)) throw new InvalidRequestError(`${name} has no index ${index}.`, { field: "index" });
+  if (index !== undefined && !indexes.includes(index)) {
+    throw new InvalidRequestError(`The projection ${name} has no index ${index}: add it to its indexes.`, { field: "index" });
+  }
   for (const field of ["equals", "from", "to"] as const) {
     const value: unknown = query[field];
-    if (value !== undefined && !isPlace(value)) throw new InvalidRequestError(`${field} is a text or a number.`, { field });
+    if (value !== undefined && !isPlace(value)) throw new InvalidRequestError(`${field} must be a string or a number.`, { field });
   }
   parseCount(limit, "limit");
   if (direction !== undefined && direction !== "forwards" && direction !== "backwards") {
-    throw new InvalidRequestError('A direction is "forwards" or "backwards".', { field: "direction" });
+    throw new InvalidRequestError('A direction must be "forwards" or "backwards".', { field: "direction" });
   }
 }
 
-/** Its range has no end behind its beginning. */
+/** Whether the query's range is empty, because it ends before it begins. */
 export function findsNothing({ from, to }: RowQuery): boolean {
   return from !== undefined && to !== undefined && compare(from, to) > 0;
 }
 
-/** What a row can be found by: IndexedDB takes no NaN for a key. */
+/** Whether a row can be found by `value`: IndexedDB does not accept NaN as a key. */
 function isPlace(value: unknown): value is string | number {
   return typeof value === "string" || (typeof value === "number" && !Number.isNaN(value));
 }
 
-/** By what a row is ordered in a query; undefined where the query does not find it. */
+/** The value by which a query orders the row; undefined if the query does not find it. */
 function placeOf({ key, row }: FoundRow<unknown>, { index, equals, from, to }: RowQuery): string | number | undefined {
   const value: unknown = index === undefined ? key : (row as Readonly<Record<string, unknown>>)[index];
   if (!isPlace(value)) return undefined;
@@ -173,17 +182,18 @@ function placeOf({ key, row }: FoundRow<unknown>, { index, equals, from, to }: R
   return value;
 }
 
-/** As IndexedDB orders keys: numbers before texts, texts by their code units. */
+/** The order of IndexedDB's keys: numbers before strings, strings by their code units. */
 function compare(a: string | number, b: string | number): number {
   if (typeof a !== typeof b) return typeof a === "number" ? -1 : 1;
   return a < b ? -1 : a > b ? 1 : 0;
 }
 
 /**
- * The rows that a query finds, with other rows in the place of some.
+ * The rows that a query finds if some stored rows are replaced by others.
  *
- * @param stored what the query finds among the stored rows, in its order, at least as many as it wants and as there are others
- * @param others rows that stand for the stored ones of their keys; undefined: there is none
+ * @param stored the stored rows that the query finds, in its order: at least `limit` and the number of `others` together, if there are
+ *   so many
+ * @param others rows that replace the stored rows of their keys; undefined: there is no row of the key
  */
 export function overlaid<Row>(
   query: RowQuery,

@@ -1,12 +1,12 @@
 /**
- * Which pending commits go into one push, and what each one's answer makes of it.
+ * Which pending commits are sent in one push, and what the edge's answer means for each of them.
  *
- *     committed, duplicate ──► taken: not sent again, and confirmed when the feed brings it
- *     conflict             ──► contested: the feed brings what stands against it, and with that it is decided
- *     conflict that no event of the feed explains, rejected ──► refused: parked, and every later commit of its stream with it
- *     skipped              ──► its stream's earlier commit was one of those: what becomes of that one, becomes of it
+ *     committed, duplicate ──► taken: it is not sent again, and is confirmed when the feed delivers it
+ *     conflict             ──► contested: the feed delivers the events that came before it, and then it is resolved
+ *     conflict that no event of the feed explains, rejected ──► refused: it is parked, with every later commit of its stream
+ *     skipped              ──► an earlier commit of its stream was contested or refused: it is treated as that one is
  *
- * Invariant 6 of the design's section 9: every commit that was sent gets exactly one of these answers.
+ * Invariant 6 of docs/architecture.md: every commit that was sent gets exactly one of these answers.
  */
 import { assert } from "../assert.ts";
 import type { ErrorCode } from "../errors.ts";
@@ -15,15 +15,17 @@ import { NO_STREAM, toVersion } from "../order.ts";
 import type { PushResult } from "../wire/wire.ts";
 import { conflictReason, type ParkReason, type PendingEntry } from "./outbox.ts";
 
+/** The greatest size of one push. */
 export interface PushBounds {
   readonly commits: number;
+  /** Different streams. */
   readonly streams: number;
-  /** Characters of the events' JSON: a push is measured before it is encoded, so this leaves room for UTF-8. */
+  /** Characters of the events' JSON. A push is measured before it is encoded, so this leaves room for UTF-8. */
   readonly size: number;
 }
 
 /**
- * The oldest pending entries that go into one push: in order, within the bounds, at least one where there is one.
+ * The oldest pending entries that fit into one push, in order and within the bounds. At least one, if there is any.
  *
  * @param items pending entries with the size of each, in the order of `seq`
  */
@@ -51,13 +53,17 @@ export interface Refused {
 export interface PushOutcome {
   /** The edge has these. */
   readonly taken: readonly PendingEntry[];
-  /** Others were first: the feed will say who. */
+  /** Others were first: the feed will deliver their events. */
   readonly contested: readonly PendingEntry[];
-  /** The edge will never have these: each is parked, and every later one of its stream with it. */
+  /** The edge will never accept these: each is parked, with every later entry of its stream. */
   readonly refused: readonly Refused[];
 }
 
-/** @param results as the edge gave them: one for each entry, in order */
+/**
+ * What the edge's answer to a push means for each of its entries.
+ *
+ * @param results as the edge sent them: one for each entry, in order
+ */
 export function judgePush(entries: readonly PendingEntry[], results: readonly PushResult[]): PushOutcome {
   const taken: PendingEntry[] = [];
   const contested: PendingEntry[] = [];
@@ -65,7 +71,7 @@ export function judgePush(entries: readonly PendingEntry[], results: readonly Pu
   const ended = new Set<string>();
   for (const [i, entry] of entries.entries()) {
     const result = results[i];
-    assert(result !== undefined, "a push is answered commit by commit");
+    assert(result !== undefined, "the answer to a push has a result for each commit");
     switch (result.status) {
       case "committed":
       case "duplicate":
@@ -88,7 +94,7 @@ export function judgePush(entries: readonly PendingEntry[], results: readonly Pu
   return { taken, contested, refused };
 }
 
-/** A stream that went further than the commit believes has events that this device will be brought. */
+/** Whether the feed will deliver what caused a conflict: the stream is past the expected version, so it has events that the device lacks. */
 function isExplained({ expectedVersion }: PendingEntry, actualVersion: number): boolean {
   const believed = exactVersion(expectedVersion);
   return believed !== undefined && actualVersion > believed;
@@ -99,7 +105,7 @@ function refusalReason(entry: PendingEntry, result: Extract<PushResult, { status
   return rejection(result.code, result.detail);
 }
 
-/** Why an entry is parked that the edge will not take for another reason than its version. */
+/** The reason for parking an entry that the edge rejects for another reason than its expected version. */
 export function rejection(code: ErrorCode, detail: string): ParkReason {
   return { code, message: detail, actualVersion: NO_STREAM };
 }

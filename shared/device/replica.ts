@@ -1,18 +1,18 @@
 /**
- * What a device knows of the log that it follows, and what a page of the feed does to that.
+ * The replica: what a device stores about the log that it follows, and how a page of the feed changes it.
  *
- *     page of the feed ──► asked for with this cursor? ── no ──► stale: nothing is written
+ *     page of the feed ──► requested with this cursor? ── no ──► stale: nothing is written
  *                                 │ yes
- *                                 └──► its events that the device wants, and the cursor behind them
+ *                                 └──► its events within the scope, and the cursor after them
  *
- * A device may follow a part of the store: its scope. Where the scope is widened, the new part's events stand behind the
- * cursor, so they are filled in first, each part by a cursor of its own; only then does the feed go on.
+ * A device may follow a part of the store, its scope. If the scope gets wider, the events of the new part are behind the cursor. They
+ * are backfilled first, each part with a cursor of its own, and only then does the feed continue.
  *
- *     cursor ─────────────────────────────►│  goes on when nothing is left to fill in
- *     fill   ─────────► …                  │  from the beginning up to where the cursor was
+ *     cursor   ─────────────────────────────►│  continues when nothing is left to backfill
+ *     backfill ─────────► …                  │  from the beginning up to where the cursor was
  *
- * Invariants it upholds (numbers of the design's section 9):
- *  5. the cursor moves only together with the events that it passes, and from where the page was asked for;
+ * Invariants (numbers of docs/architecture.md):
+ *  5. the cursor moves only together with the events that it passes, and only from where the page was requested;
  * 10. a page of another log is never applied.
  */
 import type { ConfirmedEvent } from "../event/event.ts";
@@ -21,34 +21,34 @@ import { categoryOf } from "../stream-id.ts";
 import type { FeedPage, FeedQuery } from "../wire/wire.ts";
 
 export interface Replica {
-  /** `device`: this store was never synced and orders its events itself. */
+  /** Who orders the events. `device`: the store was never synced, and the device orders them itself. */
   readonly authority: "device" | "edge";
   /** The log's id; null before the first contact. */
   readonly log: string | null;
   /** The position up to which the feed is applied. */
   readonly position: number;
-  /** The log's mark at that position (`mark.ts`); null where the edge told none. */
+  /** The log's mark at that position (`mark.ts`); null if the edge sent none. */
   readonly mark: string | null;
-  /** The last position that the edge is known to have. */
+  /** The log's last position, as of the last page. */
   readonly head: number;
-  /** How often the device has let go of its copy of the log (`continued.ts`). */
+  /** How often the device has discarded its copy of the log (`same-copy.ts`). */
   readonly resets: number;
-  /** What is followed. */
+  /** The part of the store that the device follows. */
   readonly scope: Scope;
-  /** Parts of the scope that came to it later, and are yet to be filled in. */
+  /** Parts that were added to the scope later and are not completely backfilled yet. */
   readonly backfills: readonly Backfill[];
 }
 
 /** A part of the store whose events up to `upTo` are fetched separately. */
 export interface Backfill {
   readonly within: Scope;
-  /** How far it has come. */
+  /** The position up to which its events are fetched. */
   readonly position: number;
-  /** Where the cursor stood when the part came to the scope. */
+  /** The cursor's position when the part was added to the scope. */
   readonly upTo: number;
 }
 
-/** Categories and streams, by their names; null: everything. */
+/** Names of categories and ids of streams; null: the whole store. */
 export type Scope = readonly string[] | null;
 
 export const NEW_REPLICA: Replica = {
@@ -62,11 +62,11 @@ export const NEW_REPLICA: Replica = {
   backfills: [],
 };
 
-/** What a page was asked for with. */
+/** The parameters with which a page was requested. */
 export interface PageRequest {
   readonly after: number;
   readonly within: Scope;
-  /** It fills in what came to the scope later, instead of continuing the feed. */
+  /** The page backfills a part that was added to the scope later, instead of continuing the feed. */
   readonly isBackfill: boolean;
 }
 
@@ -74,35 +74,39 @@ export type PageDecision =
   | { readonly kind: "stale" }
   | { readonly kind: "apply"; readonly replica: Replica; readonly events: readonly ConfirmedEvent[] };
 
-/** The next page that the device lacks. */
+/** The request for the next page that the device needs. */
 export function nextPage({ position, scope, backfills }: Replica): PageRequest {
   const [backfill] = backfills;
   if (backfill === undefined) return { after: position, within: scope, isBackfill: false };
   return { after: backfill.position, within: backfill.within, isBackfill: true };
 }
 
-/** How that page is asked for at the edge. */
+/** The query of the feed for that page. */
 export function pageQuery({ log, position, mark }: Replica, { after, within, isBackfill }: PageRequest, limit: number): FeedQuery {
   return {
     after,
     limit,
     log: log ?? undefined,
-    mark: (log && mark) ?? undefined,
-    // What is filled in must be of the history that stands on the device already (invariant 10).
+    mark: log === null || mark === null ? undefined : mark,
+    // Backfilled events must be of the history that the device already has (invariant 10).
     seen: isBackfill ? position : undefined,
-    // A scope that is longer than an address may be is applied on the device alone.
+    // If the scope is too long for a URL, only the device applies it.
     within: within === null || within.join().length > LONGEST_SCOPE ? undefined : within,
   };
 }
 
-/** Characters. The platform takes addresses of 16 KB. */
+/** The greatest length of a scope in a URL, in characters. The platform accepts URLs of 16 KB. */
 const LONGEST_SCOPE = 6000;
 
-/** @param history as it stands in the transaction that will write what is decided */
+/**
+ * Which events of a page are stored, and the replica after them; or that the page is stale.
+ *
+ * @param replica as it is stored, read in the transaction that will write the decision
+ */
 export function decidePage(replica: Replica, page: FeedPage, request: PageRequest): PageDecision {
   const next = nextPage(replica);
-  const isAsked = next.after === request.after && next.isBackfill === request.isBackfill && sameJson(next.within, request.within);
-  if (!isAsked || (replica.log !== null && replica.log !== page.log)) return { kind: "stale" };
+  const isNext = next.after === request.after && next.isBackfill === request.isBackfill && sameJson(next.within, request.within);
+  if (!isNext || (replica.log !== null && replica.log !== page.log)) return { kind: "stale" };
   const { log, position, head, mark = null } = page;
   const [backfill, ...rest] = replica.backfills;
   const last = backfill?.upTo ?? Number.POSITIVE_INFINITY;
@@ -113,6 +117,7 @@ export function decidePage(replica: Replica, page: FeedPage, request: PageReques
   return { kind: "apply", replica: { ...followed, backfills }, events };
 }
 
+/** Whether the scope covers a stream, or a category. */
 export function isWithin(scope: Scope, streamId: string): boolean {
   return scope === null || scope.includes(streamId) || scope.includes(categoryOf(streamId));
 }

@@ -1,9 +1,13 @@
 /**
- * What becomes of a pending commit whose exact expectation no longer holds, in this order: where it came from a command that is
- * decided again (`decider.ts`); the app's own rule, the table of event types that commute, and, where neither says otherwise, it is parked as a conflict that a person can see.
+ * How a pending commit is resolved if its exact expectation no longer holds. The first of these that applies decides:
  *
- * The idea that operations which commute need no deciding is that of commutative replicated data types (Shapiro et al.,
- * 2011); here it is only ever declared by the app, never guessed.
+ *  - the commit has a command: the command is decided again (`decider.ts`);
+ *  - the app's own rule;
+ *  - the table of event types that commute;
+ *  - otherwise the commit is parked, and a person sees it as a conflict.
+ *
+ * The idea that operations which commute need no decision is from commutative replicated data types (Shapiro et al., 2011). Here
+ * only the app declares which types commute; it is never guessed.
  */
 
 import type { EventBody } from "../event/event.ts";
@@ -11,35 +15,36 @@ import type { ExpectedVersion } from "../expected-version.ts";
 import type { Version } from "../order.ts";
 import type { PendingCommand } from "./decider.ts";
 
-/** A pending commit and what stands against it. */
+/** A pending commit, and the events that came before it. */
 export interface Contested<E> {
   readonly streamId: string;
   readonly events: readonly EventBody[];
   readonly expectedVersion: ExpectedVersion;
   /** The stream's confirmed version now. */
   readonly actualVersion: Version;
-  /** What others appended and a page has just brought, in version order. */
+  /** The events that others appended and that the current page contains, in version order. */
   readonly theirs: readonly E[];
-  /** What the events were decided for; then `recorded` is all of the stream that is confirmed, in version order. */
+  /** The command for which the events were decided. */
   readonly command?: PendingCommand | undefined;
+  /** With a command: all confirmed events of the stream, in version order. */
   readonly recorded: readonly E[];
-  /** Pending events of the stream that stand before it. */
+  /** The pending events of the stream before this commit. */
   readonly ahead: readonly (EventBody & { readonly version: Version })[];
 }
 
 export type Resolution =
-  /** Behind theirs, as it is or with other events in its place. */
+  /** The commit moves after the others' events, with its own events or with `events` in their place. */
   | { readonly kind: "rebase"; readonly events?: readonly EventBody[] }
   | { readonly kind: "discard" }
-  /** @param why a sentence for whoever sees the conflict */
+  /** @param why a sentence for the person who sees the conflict */
   | { readonly kind: "park"; readonly why?: string };
 
 export type Resolve<E> = (contested: Contested<E>) => Resolution;
 
-/** Two event types that commute: either order means the same. `"*"` stands for every type. */
+/** Two event types that commute: both orders have the same meaning. `"*"` matches every type. */
 export type CommutingPair = readonly [type: string, other: string];
 
-/** Behind theirs where each own event commutes with each of theirs; undefined where the table does not say so. */
+/** Moves the commit after the others' events if each of its events commutes with each of theirs; undefined if the table does not say so. */
 export function byCommutation(
   pairs: readonly CommutingPair[],
   { events, theirs }: Pick<Contested<{ readonly type: string }>, "events" | "theirs">,
@@ -49,7 +54,7 @@ export function byCommutation(
   return events.every((mine) => theirs.every((other) => commute(mine.type, other.type))) ? { kind: "rebase" } : undefined;
 }
 
-/** The last rule, also where no other is known: a command needs its decider, which a tab may have been opened without. */
+/** The last rule. It also applies if a tab knows no other rule: a command needs its decider, and a tab may be opened without it. */
 export function parkUndecided({ command }: { readonly command?: PendingCommand | undefined }): Resolution {
   return command === undefined
     ? { kind: "park" }

@@ -1,11 +1,11 @@
-/** Following more of a store than before, or less. What a page does to a history that has a scope is in `history.ts`. */
+/** Changing the scope: a device follows more of a store than before, or less. How pages are applied within a scope is in `replica.ts`. */
 
 import { sameJson } from "../json.ts";
 import { isWithin, type Replica, type Scope } from "./replica.ts";
 
 /**
- * The history with another scope: what is new in it is filled in up to the cursor. What the scope no longer covers stays on
- * the device as it is, and is filled in again should it come back.
+ * The replica with another scope. The parts that are new in it are backfilled up to the cursor. Events that the scope no longer covers
+ * stay on the device as they are. If a later scope covers them again, they are backfilled again.
  */
 export function withScope(replica: Replica, scope: Scope): Replica {
   const before = replica.scope;
@@ -20,7 +20,7 @@ export function withScope(replica: Replica, scope: Scope): Replica {
   return { ...replica, scope, backfills: isWider ? [...kept, { within, position: 0, upTo: replica.position }] : kept };
 }
 
-/** What both cover: of a category and a stream of it, the stream. */
+/** The parts that both scopes cover. If one has a category and the other a stream of it, the stream. */
 function common(a: Scope, b: Scope): Scope {
   if (a === null || b === null) return a ?? b;
   return [...new Set([...a.filter((part) => isWithin(b, part)), ...b.filter((part) => isWithin(a, part))])];

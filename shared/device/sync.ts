@@ -1,42 +1,43 @@
 /**
- * Sync as a machine: `(state, input) → (state, effects)`. It is total: any input may come in any state, also late, twice or
- * never, and what no longer matters changes nothing. The shell (`client/sync/session.ts`) performs the effects against IndexedDB and the edge, the
- * simulation (`test/simulation/`) against a hostile world; each effect that asks for something carries a number, and its answer the same one.
+ * Sync as a state machine: `(state, input) → (state, effects)`. It is total: every input may come in every state, also late, twice or
+ * never, and an input that no longer matters changes nothing. The shell (`client/sync/session.ts`) performs the effects with IndexedDB
+ * and the edge. The simulation (`test/simulation/`) performs them in a hostile world. Each effect that needs an answer has a request
+ * number, and the answer has the same number.
  *
- * Two lanes, each with one thing under way at most, so that a push that hangs does not hold up what others did:
+ * There are two lanes. Each does at most one thing at a time, so a push that hangs does not hold up the events of others:
  *
- *     pull   resting ──► asking ──► applying ──► resting (or asks on, where the page was not the last)
- *                ▲          │          └── storage failed ──► backing off ── timer ──► resting
+ *     pull   resting ──► requesting ──► applying ──► resting (or requesting again, if this was not the last page)
+ *                ▲          │              └── storage failed ──► backing off ── timer ──► resting
  *                └── failed ┘ and the link is down
  *            resting, in step ──► listening ── a page came ──► applying
- *                                     └── a page is wanted ──► asking
+ *                                     └── a page is wanted ──► requesting
  *     push   resting ──► reading the outbox ──► sending ──► (recording refusals) ──► reading on … ──► resting
  *                                                └── failed ──► backing off ── timer ──► resting
  *
  *     link   connecting ── a page came ──► open ── a pull failed ──► down, because: offline │ unauthorized │ diverged
  *                ▲                                                     │
- *                └────────────────── timer, ask, wake ─────────────────┘
+ *                └───────────────── timer, call, wake ─────────────────┘
  *
- * Only the pull lane judges the link. A push that fails backs off by itself and has a page asked for, which tells whether the
- * edge is gone or only this push is wrong; and the push lane works on an open link only, so that a device which comes back
- * asks for one page before it sends anything.
+ * Only the pull lane changes the link. If a push fails, the push lane backs off and requests a page. The page shows whether the edge
+ * can't be reached or only this push is wrong. The push lane works only while the link is open. So a device that comes back requests
+ * one page before it sends anything.
  *
- * Listening asks for nothing that anybody waits for: it takes what the edge tells by itself, on a live connection where the shell has
- * one, and whatever is wanted goes before it. So a connection that tells nothing, or only seems to be there, costs time and no more.
+ * Nobody waits for listening: it receives the pages that the edge sends by itself, on the feed socket if the shell has one. A page that
+ * is wanted takes precedence over it. So a socket that sends nothing, or that only seems to be open, costs time and nothing else.
  *
- * A lane has work as long as it is wanted further than it is done: counters, not flags, so that what is asked for while it
- * works is never taken for what it was already doing.
+ * A lane has work while `done < wanted`. Both are counters and not flags, so that a request that comes while the lane works is never
+ * taken for the work that was already under way.
  *
- * Invariants (numbers of the design's section 9; the ones in letters are the machine's own):
+ * Invariants (numbers of docs/architecture.md; those with letters are the machine's own):
  *  1. nothing is dropped here: an entry leaves the outbox only by a page that is applied, or by the app;
- *  5. pages are asked for from where storage says that the device stands, and storage applies them;
- *  6. an entry that the edge took is awaited, and sent again where the feed does not bring it;
- * 10. another log's page is not handed on to be applied, and nothing is sent once another log has been seen;
- *  A. in one stream nothing is sent before what was made earlier, while that is contested or set aside;
- *  B. it never stands still: whenever something is wanted and nothing is under way, a timer runs (or, for a store that
- *     syncs only when asked, the asker has been told).
+ *  5. a page is requested from the replica's position as storage has it, and storage applies it;
+ *  6. an entry that the edge took is awaited, and is sent again if the feed does not deliver it;
+ * 10. a page of another log is not applied, and nothing is sent after another log has been seen;
+ *  A. within a stream nothing is sent before an earlier commit that is contested or deferred;
+ *  B. it never gets stuck: if something is wanted and nothing is under way, a timer runs (or, for a store that syncs only when
+ *     it is called, the caller has been notified).
  *
- * What it does not do: decide what becomes of commits (`outbox.ts`, `push.ts`, `history.ts`), keep time, draw numbers.
+ * What it does not do: decide about commits (`outbox.ts`, `push.ts`) and pages (`replica.ts`), keep time, or draw random numbers.
  */
 import { assert } from "../assert.ts";
 import { type Backoff, backoff } from "../backoff.ts";
@@ -47,18 +48,18 @@ import { judgePush, nextPush, type PushBounds, type Refused, rejection } from ".
 import { nextPage, type PageRequest, pageQuery, type Replica } from "./replica.ts";
 
 export interface SyncSettings {
-  /** Whether it works by itself, or only for those who ask. */
+  /** Whether it syncs by itself, or only while a call of `sync()` waits. */
   readonly automatic: boolean;
-  /** Events of a page at most. */
+  /** The greatest number of events in a page. */
   readonly pageEvents: number;
   readonly push: PushBounds;
-  /** Milliseconds after which the feed is asked again where nothing else has asked. */
+  /** Milliseconds after which a page is requested if nothing else has requested one. */
   readonly pollEvery: number;
-  /** Whether there may be a live connection, on which the edge tells of what is new. */
+  /** Whether there may be a feed socket, on which the edge sends new pages. */
   readonly feedSocket: boolean;
 }
 
-/** How the edge is, as far as the last answer told. */
+/** The state of the connection to the edge, as the last pull showed it. */
 export type Link =
   | { readonly kind: "connecting" }
   | { readonly kind: "open" }
@@ -85,51 +86,58 @@ interface Sending {
   readonly request: number;
   readonly covers: number;
   readonly batch: readonly PendingEntry[];
-  /** What was read and did not fit. */
+  /** Entries that were read and did not fit into the batch. */
   readonly rest: readonly Unsent[];
-  /** What a page has changed since it was sent, by `seq`: an answer is no longer about what stands there now. */
+  /** The `seq` of entries that a page has changed since they were sent: the answer is not about these entries as they are now. */
   readonly touched: ReadonlySet<number>;
-  /** Something that was passed over may be sent again. */
+  /** Entries that were skipped may be sent now, so the outbox must be read from the beginning. */
   readonly isOvertaken: boolean;
 }
 
-/** An entry that the edge has answered and the feed is yet to explain. */
+/** An entry that the edge has answered and whose events, or those that came before it, the feed has not delivered yet. */
 export interface Awaited {
   readonly streamId: string;
   readonly kind: "taken" | "contested";
 }
 
-/** Someone waits for everything to be in step, as of then. */
+/** A call of `sync()` that waits. It is settled when both lanes have done what was wanted at the time of the call. */
 export interface SyncCall {
   readonly number: number;
+  /** The values of `wanted` that must be done. */
   readonly pull: number;
   readonly push: number;
 }
 
 export interface SyncState {
   readonly settings: SyncSettings;
-  /** As storage has it. */
+  /** The replica as storage has it. */
   readonly replica: Replica;
   readonly link: Link;
   readonly pull: PullLane;
   readonly push: PushLane;
-  /** How often each lane was asked to work, and up to which of these it has. */
+  /** How often each lane was requested to work. */
   readonly wanted: Lanes;
+  /** Up to which of these requests each lane has worked. */
   readonly done: Lanes;
-  /** By `seq`, those that have waited longest first. */
+  /** By `seq`. The entries that have waited longest come first. */
   readonly awaited: ReadonlyMap<number, Awaited>;
-  /** Streams whose commit the edge failed at again and again: passed over for a while. */
+  /** Streams with a commit on which the edge failed again and again. The push skips them for a while. */
   readonly deferred: ReadonlySet<string>;
-  /** They are to be tried again, when everything else was sent. */
+  /** The deferred streams are retried after everything else was sent. */
   readonly isDeferredDue: boolean;
-  /** Commits of a push at most, and events of a page: halved while too much is too much. */
+  /** The greatest number of commits in a push. It is halved while a push is too large or keeps failing. */
   readonly pushCommits: number;
+  /** The greatest number of events in a page. It is halved while storage fails to apply a page. */
   readonly pageEvents: number;
-  /** In a row: pulls that failed, pushes that failed, times that a stream was set aside, looks that did not bring the oldest awaited. */
+  /** Pulls that failed in a row, and pages that storage failed to apply. */
   readonly failures: number;
+  /** Pushes that failed in a row. */
   readonly strikes: number;
+  /** How often in a row a stream was deferred. */
   readonly deferrals: number;
+  /** How often in a row the wait for the log ended and the feed had not delivered the oldest awaited entry. */
   readonly lags: number;
+  /** The timer `lag` runs. */
   readonly isLagTimed: boolean;
   readonly calls: readonly SyncCall[];
   readonly lastCall: number;
@@ -145,23 +153,23 @@ type Lanes = Readonly<Counts>;
 
 export interface Unsent {
   readonly entry: PendingEntry;
-  /** Characters of its events as JSON. */
+  /** The number of characters of its events as JSON. */
   readonly size: number;
 }
 
 export type Timer = "pull" | "push" | "deferred" | "poll" | "lag";
 
 export type SyncInput =
-  /** Something was added to the outbox, by any tab. */
+  /** A commit was added to the outbox, by any tab. */
   | { readonly kind: "appended" }
-  /** Someone waits until all is in step. */
+  /** `sync()` was called: the caller waits until everything is in step. */
   | { readonly kind: "called" }
-  /** The network may be back, the page is looked at again, there is a new token. */
+  /** The network may be back, the web page is visible again, or there is a new token. */
   | { readonly kind: "woken" }
   | { readonly kind: "timer"; readonly timer: Timer }
   | { readonly kind: "page-received"; readonly request: number; readonly page: FeedPage }
   | { readonly kind: "pull-failed"; readonly request: number; readonly error: HeadwaterError }
-  /** @param left entries that are pending no more; `changed` ones have moved */
+  /** @param left the `seq` of entries that are no longer pending @param changed the `seq` of entries that have moved */
   | {
       readonly kind: "page-applied";
       readonly request: number;
@@ -169,15 +177,15 @@ export type SyncInput =
       readonly left: readonly number[];
       readonly changed: readonly number[];
     }
-  /** Storage stands elsewhere than the page was asked for from. */
+  /** The replica in storage is no longer the one for which the page was requested. */
   | { readonly kind: "page-stale"; readonly request: number; readonly replica: Replica }
-  /** @param isEnd nothing stands behind the last of them */
+  /** @param isEnd the outbox has no entry after the last of them */
   | { readonly kind: "outbox-read"; readonly request: number; readonly unsent: readonly Unsent[]; readonly isEnd: boolean }
   | { readonly kind: "push-answered"; readonly request: number; readonly answer: PushAnswer }
   | { readonly kind: "push-failed"; readonly request: number; readonly error: HeadwaterError }
   | { readonly kind: "refusals-recorded"; readonly request: number; readonly left: readonly number[] }
   | { readonly kind: "storage-failed"; readonly request: number; readonly error: HeadwaterError }
-  /** The device follows more of the store, or less. */
+  /** The device follows more of the store than before, or less. */
   | { readonly kind: "scope-changed"; readonly replica: Replica };
 
 export type SyncEffect =
@@ -187,10 +195,11 @@ export type SyncEffect =
   | { readonly kind: "read-outbox"; readonly request: number; readonly after: number }
   | { readonly kind: "push"; readonly request: number; readonly batch: readonly PendingEntry[]; readonly replica: Replica }
   | { readonly kind: "record"; readonly request: number; readonly refused: readonly Refused[] }
-  /** Takes the place of a wait with the same name. */
+  /** Replaces a running wait for the same timer. */
   | { readonly kind: "wait"; readonly timer: Timer; readonly milliseconds: number }
-  /** Everyone who asked up to this number has what they asked for. */
+  /** All calls up to this number are done. */
   | { readonly kind: "settled"; readonly upToCall: number }
+  /** All calls up to this number fail. */
   | { readonly kind: "failed"; readonly upToCall: number; readonly error: HeadwaterError };
 
 export interface Step {
@@ -198,23 +207,26 @@ export interface Step {
   readonly effects: readonly SyncEffect[];
 }
 
-/** Waits for a log to bring what its streams took, in milliseconds: each is twice as long, and after some everything is sent again. */
+/** The first wait for the log to get what its streams took, in milliseconds. Each further wait is twice as long. */
 const FIRST_LAG = 20;
-/** Where the edge tells by itself, most often it has told by then. */
+/** The first wait with a feed socket, in milliseconds: most often, the edge has sent the events by then. */
 const SOCKET_LAG = 500;
+/** The longest wait, in milliseconds. */
 const LONGEST_LAG = 60_000;
+/** After so many waits, all awaited commits are sent again. */
 const LAGS = 8;
-/** How often the same push may fail for no known reason before less is sent. */
+/** How often the same push may fail for an unknown reason before less is sent. */
 const STRIKES = 3;
 
+/** In milliseconds. */
 const BACKOFFS: Readonly<Record<Trouble, Backoff>> = {
   offline: { first: 300, longest: 30_000 },
   unauthorized: { first: 2_000, longest: 60_000 },
-  // Somebody has to decide; but an edge that was mended is found again without a reload.
+  // The app has to decide. But if the edge was repaired, the device finds it again without a reload.
   diverged: { first: 10_000, longest: 60_000 },
 };
 
-/** A tab begins to lead. What another one had under way shows as duplicates. */
+/** The state when a tab begins to lead. If a former leader had a push under way, its commits are answered as duplicates. */
 export function startSync(settings: SyncSettings, replica: Replica): SyncState {
   const wanted = { pull: settings.automatic ? 1 : 0, push: settings.automatic ? 1 : 0 };
   return {
@@ -241,7 +253,7 @@ export function startSync(settings: SyncSettings, replica: Replica): SyncState {
   };
 }
 
-/** @param random from 0 to below 1, drawn for this call: it spreads waits */
+/** Makes one step. @param random from 0 to below 1, drawn for this call: it spreads the waits */
 export function advance(state: SyncState, input: SyncInput, random: number): Step {
   const step: Draft = { state: { ...state, wanted: { ...state.wanted }, done: { ...state.done } }, effects: [], random };
   take(step, input);
@@ -252,7 +264,7 @@ export function advance(state: SyncState, input: SyncInput, random: number): Ste
   return step;
 }
 
-/** A step under way: the state as it changes, and the effects as they come up. */
+/** A step under way: the state while it changes, and the effects so far. */
 interface Draft {
   readonly state: { -readonly [K in keyof SyncState]: SyncState[K] } & { readonly wanted: Counts; readonly done: Counts };
   readonly effects: SyncEffect[];
@@ -262,10 +274,10 @@ interface Draft {
 function take(step: Draft, input: SyncInput): void {
   const { state } = step;
   const { pull, push } = state;
-  // An answer to anything but what is under way comes too late.
+  // An answer to a request that is not under way comes too late.
   const request = "request" in input ? input.request : 0;
-  const isPulls = "request" in pull && pull.request === request;
-  const isPushs = "request" in push && push.request === request;
+  const isForPull = "request" in pull && pull.request === request;
+  const isForPush = "request" in push && push.request === request;
   switch (input.kind) {
     case "appended":
       return wantPush(step);
@@ -284,35 +296,35 @@ function take(step: Draft, input: SyncInput): void {
     case "timer":
       return onTimer(step, input.timer);
     case "page-received":
-      if (isPulls && (pull.kind === "requesting" || pull.kind === "listening")) onPage(step, pull, input.page);
+      if (isForPull && (pull.kind === "requesting" || pull.kind === "listening")) onPage(step, pull, input.page);
       return;
     case "pull-failed":
-      if (isPulls && pull.kind === "requesting") onPullFailed(step, input.error);
+      if (isForPull && pull.kind === "requesting") onPullFailed(step, input.error);
       return;
     case "page-applied":
-      if (isPulls && pull.kind === "applying") onApplied(step, pull.covers, input);
+      if (isForPull && pull.kind === "applying") onApplied(step, pull.covers, input);
       return;
     case "page-stale":
-      if (!isPulls || pull.kind !== "applying") return;
+      if (!isForPull || pull.kind !== "applying") return;
       state.replica = input.replica;
       state.pull = RESTING;
       return;
     case "outbox-read":
-      if (isPushs && push.kind === "reading") onRead(step, push, input.unsent, input.isEnd);
+      if (isForPush && push.kind === "reading") onRead(step, push, input.unsent, input.isEnd);
       return;
     case "push-answered":
-      if (isPushs && push.kind === "sending") onAnswer(step, push, input.answer);
+      if (isForPush && push.kind === "sending") onAnswer(step, push, input.answer);
       return;
     case "push-failed":
-      if (isPushs && push.kind === "sending") onPushFailed(step, push, input.error);
+      if (isForPush && push.kind === "sending") onPushFailed(step, push, input.error);
       return;
     case "refusals-recorded":
-      if (!isPushs || push.kind !== "recording") return;
+      if (!isForPush || push.kind !== "recording") return;
       forget(step, input.left, []);
       return read(step, push.covers, push.after);
     case "storage-failed":
-      if (isPulls) onPageFailed(step, input.error);
-      if (isPushs) backOffPush(step, input.error);
+      if (isForPull) onPageFailed(step, input.error);
+      if (isForPush) backOffPush(step, input.error);
       return;
     default:
       return input satisfies never;
@@ -339,7 +351,7 @@ function startPush(step: Draft): void {
   read(step, wanted.push, 0);
 }
 
-/** What the edge has answered is not in the feed: the log behind it lags, and is looked at again. */
+/** If the feed has not delivered what the edge took, the log lags behind its streams. A timer starts, and then a page is requested again. */
 function watchLag(step: Draft): void {
   const { state } = step;
   const { pull, push, link, awaited, wanted, done, lags } = state;
@@ -349,7 +361,7 @@ function watchLag(step: Draft): void {
   wait(step, "lag", Math.min(LONGEST_LAG, (pull.kind === "listening" ? SOCKET_LAG : FIRST_LAG) * 2 ** lags));
 }
 
-/** Tells those who waited for what is now done. */
+/** Settles the calls that waited for what is now done. */
 function settle({ state, effects }: Draft): void {
   const { calls, done, awaited, deferred } = state;
   if (awaited.size > 0 || deferred.size > 0) return;
@@ -359,12 +371,12 @@ function settle({ state, effects }: Draft): void {
   effects.push({ kind: "settled", upToCall: settled.number });
 }
 
-/** A store that syncs only when asked does so as long as someone waits. */
+/** Whether the machine works: a store that does not sync by itself works only while a call waits. */
 function isActive({ settings, calls }: SyncState): boolean {
   return settings.automatic || calls.length > 0;
 }
 
-/** At once, whatever is being waited for. */
+/** Retries at once, without waiting for the timers. */
 function retry(step: Draft): void {
   onTimer(step, "pull");
   onTimer(step, "push");
@@ -386,7 +398,7 @@ function onTimer(step: Draft, timer: Timer): void {
       state.isDeferredDue = true;
       return wantPush(step);
     case "poll":
-      // The outbox too: that another tab has appended may never have been told.
+      // The outbox too: the message that another tab has appended may have been lost.
       wantPull(step);
       return wantPush(step);
     case "lag":
@@ -405,7 +417,7 @@ function onLag(step: Draft): void {
   // Invariant 6: perhaps the edge has lost what it took. Sending it again is safe.
   state.awaited = new Map();
   readAnew(step);
-  fail(step, new UnavailableError("The feed lags."));
+  fail(step, new UnavailableError("The feed has not delivered commits that the edge took. They are sent again; nothing is lost."));
 }
 
 function onPage(
@@ -415,10 +427,10 @@ function onPage(
 ): void {
   const { state } = step;
   const { log } = state.replica;
-  // The edge compares where it is told; an answer is compared all the same, before anything of it is kept.
+  // The edge compares the log if the request names one. The answer is compared here too, before anything of it is stored.
   if (log !== null && log !== page.log) return onPullFailed(step, new LogMismatchError(undefined, { log: page.log }));
   if (page.position < pageRequest.after || (page.position === pageRequest.after && page.position < page.head)) {
-    return onPullFailed(step, new UnavailableError("The feed leads nowhere."));
+    return onPullFailed(step, new UnavailableError("The edge sent a page that does not continue the feed. The device retries."));
   }
   state.link = { kind: "open" };
   state.failures = 0;
@@ -441,11 +453,11 @@ function onApplied(step: Draft, covers: number, { replica, left, changed }: Sync
   forget(step, left, changed);
   if (push.kind === "sending") state.push = { ...push, touched: new Set([...push.touched, ...left, ...changed]) };
   if (push.kind === "recording" && left.length > 0) state.push = { ...push, after: 0 };
-  // What was read may have been read before the page was written.
+  // The outbox may have been read before the page was written.
   if (push.kind === "reading" && left.length > 0) read(step, push.covers, push.after);
   if (!isMoved) return;
   readAnew(step);
-  // What has moved, or stood behind it, may be what somebody waits for.
+  // A call may wait for an entry that has moved, or for one behind it.
   state.calls = state.calls.map((call) => ({ ...call, push: state.wanted.push }));
 }
 
@@ -458,7 +470,7 @@ function onPullFailed(step: Draft, error: HeadwaterError): void {
   fail(step, error);
 }
 
-/** A smaller page may still find room, and settling makes some. */
+/** Requests a smaller page: there may be room for it, and entries that it settles make room. */
 function onPageFailed(step: Draft, error: HeadwaterError): void {
   const { state } = step;
   state.pull = { kind: "backing-off", error };
@@ -472,7 +484,7 @@ interface Place {
   readonly after: number;
 }
 
-/** @param isEnd nothing stands behind the last of them */
+/** @param isEnd the outbox has no entry after the last of them */
 function onRead(step: Draft, { covers, after }: Place, unsent: readonly Unsent[], isEnd: boolean): void {
   const { state } = step;
   const { awaited, deferred, settings, pushCommits } = state;
@@ -492,11 +504,14 @@ function onRead(step: Draft, { covers, after }: Place, unsent: readonly Unsent[]
   state.done.push = covers;
   if (deferred.size === 0) state.deferrals = 0;
   if (awaited.size === 0) state.lags = 0;
-  // One look for all that was sent: asking after each push would make many small pages. Who listens is told.
+  // One page is requested after everything was sent: a request after each push would make many small pages. A listening lane gets it anyway.
   else if (state.pull.kind !== "listening") wantPull(step);
 }
 
-/** One commit at a time, until one is taken; and last, or who asks for it again and again would have nothing else sent. */
+/**
+ * Retries the deferred streams: one commit at a time, until the edge takes one. This comes after everything else, because otherwise a
+ * caller that requests a retry again and again would keep everything else from being sent.
+ */
 function takeBack(step: Draft, covers: number): void {
   const { state } = step;
   state.deferred = new Set();
@@ -516,7 +531,7 @@ function send(step: Draft, covers: number, items: readonly Unsent[], rest: reado
 function onAnswer(step: Draft, { batch, covers, rest, request, touched, isOvertaken }: Sending, answer: PushAnswer): void {
   const { state } = step;
   const { settings, replica } = state;
-  // Invariant 10. What another log's streams took is awaited in vain, so it is not noted as taken.
+  // Invariant 10. The feed would never deliver what another log's streams took, so it is not recorded as taken.
   if (replica.log !== null && answer.log !== null && replica.log !== answer.log) {
     return backOffPush(step, new LogMismatchError(undefined, { log: answer.log }));
   }
@@ -528,11 +543,11 @@ function onAnswer(step: Draft, { batch, covers, rest, request, touched, isOverta
   state.strikes = 0;
   state.pushCommits = settings.push.commits;
   if (contested.length > 0) wantPull(step);
-  // What was skipped for a commit that stands in its way no more has its turn.
-  const isAgain = isOvertaken || [...contested, ...refused.map(({ entry }) => entry)].some(({ seq }) => touched.has(seq));
-  const place = { covers, after: isAgain ? 0 : (batch.at(-1)?.seq ?? 0) };
+  // An entry that was skipped because of a commit that a page has changed meanwhile can be sent now.
+  const isFromStart = isOvertaken || [...contested, ...refused.map(({ entry }) => entry)].some(({ seq }) => touched.has(seq));
+  const place = { covers, after: isFromStart ? 0 : (batch.at(-1)?.seq ?? 0) };
   if (refused.length > 0) return record(step, request, place, refused);
-  if (isAgain || contested.length > 0 || rest.length === 0) return read(step, place.covers, place.after);
+  if (isFromStart || contested.length > 0 || rest.length === 0) return read(step, place.covers, place.after);
   return onRead(
     step,
     place,
@@ -548,9 +563,9 @@ function onPushFailed(step: Draft, lane: Sending, error: HeadwaterError): void {
   assert(first !== undefined, "a push has at least one commit");
   const remedy = remedyOf(error.code);
   if (remedy === "retry") return onStrike(step, batch, first, error);
-  // Nothing of a store that is full, or closed to these credentials, is a commit's fault.
-  const isCommits = remedy !== "authenticate" && remedy !== "ask" && error.code !== "forbidden" && error.code !== "store-full";
-  if (!isCommits) return backOffPush(step, error);
+  // If the store is full, or the credentials do not allow the push, no commit is the cause.
+  const isCommitsFault = remedy !== "authenticate" && remedy !== "ask" && error.code !== "forbidden" && error.code !== "store-full";
+  if (!isCommitsFault) return backOffPush(step, error);
   if (batch.length > 1) {
     state.pushCommits = Math.ceil(batch.length / 2);
     return read(step, covers, isOvertaken ? 0 : first.seq - 1);
@@ -561,13 +576,13 @@ function onPushFailed(step: Draft, lane: Sending, error: HeadwaterError): void {
   ]);
 }
 
-/** The same push is not sent for ever: after some strikes less of it, and in the end without what it fails at. */
+/** The same push is not sent forever. After `STRIKES` failures less is sent, and at last the stream of the failing commit is deferred. */
 function onStrike(step: Draft, batch: readonly PendingEntry[], first: PendingEntry, error: HeadwaterError): void {
   const { state } = step;
-  const isOut = (state.strikes + 1) % STRIKES === 0;
+  const isTooOften = (state.strikes + 1) % STRIKES === 0;
   if (batch.length > 1) {
-    if (isOut) state.pushCommits = Math.ceil(batch.length / 2);
-  } else if (isOut || state.pushCommits === 1) {
+    if (isTooOften) state.pushCommits = Math.ceil(batch.length / 2);
+  } else if (isTooOften || state.pushCommits === 1) {
     state.deferred = new Set([...state.deferred, first.streamId]);
     pause(step, "deferred", "unauthorized", ++state.deferrals, error);
   }
@@ -579,7 +594,7 @@ function record(step: Draft, request: number, place: Place, refused: readonly Re
   step.effects.push({ kind: "record", request, refused });
 }
 
-/** Whether the edge can be reached at all is for the pull to find out. */
+/** Also requests a page: the pull lane finds out whether the edge can be reached at all. */
 function backOffPush(step: Draft, error: HeadwaterError): void {
   const { state } = step;
   const trouble = troubleOf(error);
@@ -593,7 +608,7 @@ function pause(step: Draft, timer: Timer, trouble: Trouble, failures: number, { 
   wait(step, timer, backoff(BACKOFFS[trouble], failures, step.random, (details.retryAfter ?? 0) * 1000));
 }
 
-/** Everyone who waits is told; what goes on by itself goes on. */
+/** All waiting calls fail. Work that does not depend on a call continues. */
 function fail({ state, effects }: Draft, error: HeadwaterError): void {
   if (state.calls.length === 0) return;
   state.calls = [];
@@ -606,7 +621,7 @@ function read(step: Draft, covers: number, after: number): void {
   step.effects.push({ kind: "read-outbox", request, after });
 }
 
-/** Invariant A: what was passed over may be sent again, so that what stands behind it has to wait until that was read. */
+/** Invariant A: entries that were skipped may be sent now. The outbox is read from the beginning, so that they go before later ones. */
 function readAnew(step: Draft): void {
   const { state } = step;
   const { push } = state;
@@ -616,7 +631,10 @@ function readAnew(step: Draft): void {
   else if (push.kind === "sending") state.push = { ...push, isOvertaken: true };
 }
 
-/** What left the outbox is awaited no more, and what has moved is contested no more. A log that brings the oldest does not lag. */
+/**
+ * Entries that left the outbox are no longer awaited, and entries that have moved are no longer contested. If the oldest awaited entry is
+ * among them, the log does not lag.
+ */
 function forget({ state }: Draft, left: readonly number[], changed: readonly number[]): void {
   const [oldest] = state.awaited.keys();
   if (oldest === undefined) return;
@@ -641,11 +659,11 @@ function wait({ effects }: Draft, timer: Timer, milliseconds: number): void {
 
 export interface LinkStatus {
   readonly connection: "connecting" | "online" | Trouble;
-  /** What stands in the way, where something does. */
+  /** The error that prevents syncing; null if there is none. */
   readonly problem: HeadwaterError | null;
 }
 
-/** How the device stands to its edge, for people. */
+/** The state of the connection to the edge, for the store's status. */
 export function linkStatusOf({ link, pull, push }: SyncState): LinkStatus {
   if (link.kind === "down") return { connection: link.trouble, problem: link.error };
   const problem = pull.kind === "backing-off" ? pull.error : null;

@@ -48,7 +48,7 @@ test("two devices offline, each taking the last unit: one has it, the other's co
   expect([a.status.conflicts, b.status.conflicts].sort()).toEqual([0, 1]);
   const [refused] = [...a.conflicts(), ...b.conflicts()];
   expect(refused?.command).toEqual({ decider: "stock", command: { type: "Take", by: lost, wanted: 1 } });
-  expect(refused?.reason).toContain(`Decided again, it was refused: ${lost} wants 1, and 0 are left`);
+  expect(refused?.reason).toContain(`The command was decided again and refused: ${lost} wants 1, and 0 are left`);
   for (const device of [a, b]) {
     const { state } = await device.aggregateStream("Stock-1", stock);
     expect(state).toEqual({ left: 0, takenBy: [won] });

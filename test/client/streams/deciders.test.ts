@@ -120,7 +120,7 @@ test("two devices offline, each taking the last unit: one has it, and the other'
   expect(b.status).toMatchObject({ pending: 0, conflicts: 1 });
   const [conflict] = b.conflicts();
   expect(conflict?.command).toEqual({ decider: "stock", command: { type: "Take", by: "bob", wanted: 1 } });
-  expect(conflict?.reason).toContain("Decided again, it was refused: bob wants 1, and 0 are left");
+  expect(conflict?.reason).toContain("The command was decided again and refused: bob wants 1, and 0 are left");
   expect(conflict?.theirs.map(({ type, data }) => ({ type, data }))).toEqual([{ type: "Taken", data: { units: 1, by: "ann" } }]);
   expect((await b.aggregateStream("Stock-1", stock)).state).toEqual({ left: 0, takenBy: ["ann"] });
   await expectAgreement("Stock-1", devices.atEdge, a, b);

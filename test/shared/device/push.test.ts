@@ -74,5 +74,5 @@ test("a conflict that nothing in the feed will explain is a refusal", () => {
 });
 
 test("an answer that leaves a commit out is a broken promise", () => {
-  expect(() => judgePush([entry(1, "A-1")], [])).toThrow("answered commit by commit");
+  expect(() => judgePush([entry(1, "A-1")], [])).toThrow("a result for each commit");
 });
