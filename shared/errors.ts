@@ -79,7 +79,7 @@ export abstract class HeadwaterError extends Error {
 export class InvalidRequestError extends HeadwaterError {
   static override readonly code = "invalid-request";
   static override readonly remedy = "mend";
-  static override readonly title = "The request is not valid. `field` names the part to correct.";
+  static override readonly title = "The store does not understand the request: correct the part that `field` names.";
 
   /** The part of the request that is wrong, e.g. `events[0].type`. Empty if there is no single one. */
   get field(): string {
@@ -91,28 +91,28 @@ export class InvalidRequestError extends HeadwaterError {
 export class UnauthenticatedError extends HeadwaterError {
   static override readonly code = "unauthenticated";
   static override readonly remedy = "authenticate";
-  static override readonly title = "The edge does not know who is asking. Send a valid token.";
+  static override readonly title = "The edge does not know who sent the request: send a valid token.";
 }
 
 /** The credentials do not allow the request. */
 export class ForbiddenError extends HeadwaterError {
   static override readonly code = "forbidden";
   static override readonly remedy = "stop";
-  static override readonly title = "The credentials do not allow the request.";
+  static override readonly title = "The credentials do not allow this request: send a token whose grants allow it.";
 }
 
 /** The stream has no event. */
 export class StreamNotFoundError extends HeadwaterError {
   static override readonly code = "stream-not-found";
   static override readonly remedy = "stop";
-  static override readonly title = "No event was ever appended to this stream.";
+  static override readonly title = "The stream does not exist: no event was ever appended to it.";
 }
 
 /** The stream is at `actualVersion`, and the writer expected `expectedVersion`. Nothing was appended. */
 export class VersionConflictError extends HeadwaterError {
   static override readonly code = "version-conflict";
   static override readonly remedy = "rebase";
-  static override readonly title = "The stream is not at the version that the commit builds on.";
+  static override readonly title = "The stream is not at the expected version: read the new events and decide again.";
 
   get expectedVersion(): ExpectedVersion {
     return this.details.expectedVersion ?? "any";
@@ -126,63 +126,63 @@ export class VersionConflictError extends HeadwaterError {
 export class EventIdReusedError extends HeadwaterError {
   static override readonly code = "event-id-reused";
   static override readonly remedy = "stop";
-  static override readonly title = "An event id belongs to one event for ever, and this one belongs to another event.";
+  static override readonly title = "Another event of the stream already has this event id: give each event its own id.";
 }
 
 /** The edge holds another log than the one that was followed so far. */
 export class LogMismatchError extends HeadwaterError {
   static override readonly code = "log-mismatch";
   static override readonly remedy = "ask";
-  static override readonly title = "The edge has another history.";
+  static override readonly title = "The edge has another history than the one followed so far: its log was restored or replaced. Let the app decide whether to follow it.";
 }
 
 /** The requested position is behind the end of the log. */
 export class PositionAheadError extends HeadwaterError {
   static override readonly code = "position-ahead";
   static override readonly remedy = "ask";
-  static override readonly title = "The edge has less history than it had before.";
+  static override readonly title = "The requested position is beyond the end of the log: the edge has less history than before. Let the app decide.";
 }
 
 /** More than a limit allows. */
 export class PayloadTooLargeError extends HeadwaterError {
   static override readonly code = "payload-too-large";
   static override readonly remedy = "split";
-  static override readonly title = "The request exceeds a limit. Send less at once.";
+  static override readonly title = "The request exceeds a limit: send less at once.";
 }
 
 /** Too many requests. `details.retryAfter` is how many seconds to wait, if that is known. */
 export class TooManyRequestsError extends HeadwaterError {
   static override readonly code = "too-many-requests";
   static override readonly remedy = "retry";
-  static override readonly title = "Too many requests. Wait before the next one.";
+  static override readonly title = "Too many requests: wait before the next one.";
 }
 
 /** The edge, or the log behind it, can't be reached at the moment. Sending the same again is safe. */
 export class UnavailableError extends HeadwaterError {
   static override readonly code = "unavailable";
   static override readonly remedy = "retry";
-  static override readonly title = "The store can't be reached at the moment. Sending the same again is safe.";
+  static override readonly title = "The store can't be reached at the moment: retry later. Sending the same request again is safe.";
 }
 
 /** No room is left: at the edge, or in the browser's quota. */
 export class StoreFullError extends HeadwaterError {
   static override readonly code = "store-full";
   static override readonly remedy = "stop";
-  static override readonly title = "The store has no room left. Reads continue.";
+  static override readonly title = "The store has no room left: it accepts no new events. Reading still works.";
 }
 
 /** The device's own storage failed. Nothing of the write was kept. */
 export class StorageFailedError extends HeadwaterError {
   static override readonly code = "storage-failed";
   static override readonly remedy = "retry";
-  static override readonly title = "This device could not write to its own storage. Nothing of the append was kept.";
+  static override readonly title = "This device could not write to its own storage, and nothing of the append was stored: retry later.";
 }
 
 /** The store was closed before the call, or during it. */
 export class StoreClosedError extends HeadwaterError {
   static override readonly code = "store-closed";
   static override readonly remedy = "stop";
-  static override readonly title = "The store was closed. Open it again.";
+  static override readonly title = "The store is closed: open it again.";
 }
 
 const CLASSES = [

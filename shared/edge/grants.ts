@@ -1,6 +1,6 @@
 /**
- * Who may do what: grants name stores, streams and actions, and whatever no grant names is denied. One rule for every way to
- * append and to read, so that none of them shows more than another.
+ * Access control: grants name stores, streams and actions, and everything that no grant names is denied. The same rule applies
+ * to every way to append and to read, so that none of them allows more than another.
  */
 import * as v from "valibot";
 import { UnauthenticatedError } from "../errors.ts";
@@ -9,46 +9,48 @@ import { match } from "../wire/schema.ts";
 export type Action = "read" | "append" | "admin";
 
 /**
- * `store` is a store's id, or `*` for all; `streams` are stream ids, where a trailing `*` stands for any ending; unknown actions
- * grant nothing.
+ * `store` is a store's id, or `*` for all stores. `streams` are stream ids; a trailing `*` matches any ending. Unknown actions in
+ * `can` grant nothing.
  */
 export const grant = v.object({ store: v.string(), streams: v.array(v.string()), can: v.array(v.string()) });
 
 export type Grant = v.InferOutput<typeof grant>;
 
 /**
- * The streams of one store that somebody may reach, as ranges of ids in ascending order that don't touch: from the first, inclusive,
- * to the second, exclusive.
+ * The streams of one store that a caller may reach, as ranges of ids. The ranges are in ascending order and do not touch. The
+ * first id of a range is inclusive, the second exclusive.
  */
 export type Reach = readonly (readonly [from: string, to: string])[];
 
-/** Stream ids are of `[A-Za-z0-9._:~-]`: this comes before and after each of them. */
+/** Bounds before and after every stream id, because stream ids consist of `[A-Za-z0-9._:~-]`. */
 const FIRST = "";
 const LAST = "\x7f";
 
 export const EVERYTHING: Reach = [[FIRST, LAST]];
 
-/** @throws UnauthenticatedError for anything but a list of grants: half understood, it could allow what it should not */
+/** @throws UnauthenticatedError if `value` is not a list of grants: a list that is understood in part could allow too much */
 export function parseGrants(value: unknown): readonly Grant[] {
   const grants = match(v.array(grant), value);
-  if (!grants.success) throw new UnauthenticatedError("The grants of these credentials are not of the form that the edge knows.");
+  if (!grants.success) {
+    throw new UnauthenticatedError("The grants of these credentials are not a list of { store, streams, can }: correct them.");
+  }
   return grants.output;
 }
 
-/** What the grants let somebody do in a store. */
+/** The streams of a store on which the grants allow an action. */
 export function reachOf(grants: readonly Grant[], action: Action, store: string): Reach {
   const granting = grants.filter((given) => (given.store === "*" || given.store === store) && given.can.includes(action));
   return union(granting.flatMap(({ streams }) => streams.map(rangeOf)));
 }
 
-/** @param pattern a stream id, or the beginning of some with a `*` behind it */
+/** @param pattern a stream id, or the beginning of stream ids followed by `*` */
 function rangeOf(pattern: string): [string, string] {
   if (!pattern.endsWith("*")) return [pattern, `${pattern}\0`];
   const beginning = pattern.slice(0, -1);
   return [beginning, `${beginning}${LAST}`];
 }
 
-/** The streams of a category: the one that is named as it, and those that have a `-` behind the name. */
+/** The streams of a category: the stream whose id is the category's name, and those whose ids are the name, a `-` and more. */
 export function reachOfCategory(category: string): Reach {
   return [rangeOf(category), rangeOf(`${category}-*`)];
 }
@@ -86,7 +88,7 @@ export function isReached(reach: Reach, streamId: string): boolean {
   return false;
 }
 
-/** The only streams in reach; undefined where a range of them is. */
+/** The ids of the streams in reach; undefined if the reach contains a range of streams. */
 export function namedStreamsOf(reach: Reach): readonly string[] | undefined {
   return reach.every(([from, to]) => to === `${from}\0`) ? reach.map(([from]) => from) : undefined;
 }

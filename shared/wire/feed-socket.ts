@@ -1,8 +1,8 @@
-/** Words of the live feed's connection; its messages stand in `wire.ts`. */
+/** Constants of the feed socket. Its messages are in `wire.ts`. */
 
-/** What a WebSocket speaks, offered beside `bearer.<token>`. */
+/** The subprotocol of the WebSocket, offered together with `bearer.<token>`. */
 export const FEED_PROTOCOL = "headwater.v1";
 export const BEARER_PROTOCOL = "bearer.";
-/** Answered without waking anybody. */
+/** A ping is answered without waking the Durable Object. */
 export const PING = "ping";
 export const PONG = "pong";

@@ -1,15 +1,15 @@
 /**
- * The wire: every message between a device and the edge, defined and checked here once. Requests are checked by the edge,
- * answers by the device; unknown fields are ignored, so that an older side understands a newer one.
+ * The wire: every message between a device and the edge. Each is defined and checked only here. The edge checks requests, the
+ * device checks answers. Unknown fields are ignored, so that an older side understands a newer one.
  *
- * Messages are schemas of valibot. Calling it has no side effects, so a bundle has the messages that it uses and no others.
- * Events within a request are left to `parseCommit`, which checks what no schema can say.
+ * Messages are schemas of valibot. Making a schema has no side effects, so a bundle contains only the messages that it uses.
+ * The events within a request are checked by `parseCommit`, because a schema can't express their rules.
  */
 import * as v from "valibot";
 import { type ErrorCode, type ErrorDetails, errorOf, type HeadwaterError, InvalidRequestError } from "../errors.ts";
 import { code, expectedVersion, json, match, metadata, position, type Schema, version, wholeNumber } from "./schema.ts";
 
-/** Raised with every change that an older side would misread. */
+/** The version of the protocol. It is raised with every change that an older side would misread. */
 export const PROTOCOL_VERSION = 1;
 
 /** `POST /v1/{store}/streams/{streamId}` */
@@ -19,16 +19,16 @@ export const appendAnswer = v.object({
   streamId: v.string(),
   firstVersion: wholeNumber,
   version: wholeNumber,
-  /** Of the first event; null while the log could not be reached. */
+  /** The position of the first event; null if the log could not be reached. */
   position: v.nullable(wholeNumber),
   duplicate: v.boolean(),
 });
 
 /** `POST /v1/{store}/commits` */
 export const pushRequest = v.object({
-  /** The log that the device follows; another one at the edge refuses the push. */
+  /** The id of the log that the device follows. If the edge has another log, it rejects the push. */
   log: v.optional(v.string()),
-  /** How far it has followed it, and the mark there: a log that is shorter, or has another history up to there, refuses too. */
+  /** The device's cursor and the mark there. If the log is shorter, or has another history up to there, the edge rejects the push too. */
   position: v.optional(wholeNumber),
   mark: v.optional(v.string()),
   commits: v.array(v.object({ streamId: v.unknown(), expectedVersion: v.optional(v.unknown(), "any"), events: v.unknown() })),
@@ -81,7 +81,7 @@ export const streamPage = v.object({ streamId: v.string(), version: wholeNumber,
 /** `GET /v1/{store}/streams` */
 export const streamList = v.object({
   streams: v.array(v.object({ streamId: v.string(), version: wholeNumber })),
-  /** What to give as `after` for the next page; null at the end. */
+  /** The `after` of the request for the next part of the list; null at the end. */
   next: v.nullable(v.string()),
 });
 
@@ -89,31 +89,31 @@ export const streamList = v.object({
 export const feedPage = v.object({
   log: v.string(),
   events: v.array(confirmedEvent),
-  /** How far the page looked, also where nothing matched. */
+  /** The position up to which the page covers the log, even if no event matched. */
   position: wholeNumber,
-  /** The log's mark at `position`, see `mark.ts`; an older edge tells none. */
+  /** The log's mark at `position`, see `mark.ts`; an older edge sends none. */
   mark: v.optional(v.string()),
   /** The log's last position. */
   head: wholeNumber,
 });
 
 /**
- * The live feed, `GET /v1/{store}/feed` as a WebSocket. A reader asks for one page at a time, so that it is never sent more than it
+ * The feed socket: `GET /v1/{store}/feed` as a WebSocket. A reader requests one page at a time, so that it never receives more than it
  * has room for:
  *
  *     {"pull": {"after": 17}}    ──►
- *                                ◄──  a page: at once where there is something past `after`, else as soon as there is
+ *                                ◄──  a page: at once if there are events after `after`, otherwise as soon as there are some
  *     {"auth": {"token": "…"}}   ──►  new credentials, before the old ones expire
  *                                ◄──  {"renewed": {"expiresAt": …}}
- *                                ◄──  {"problem": {…}}, to either
+ *                                ◄──  {"problem": {…}}, as the answer to either
  *     ping                       ──►
  *                                ◄──  pong
  *
- * The address says what is filtered by; a pull, where the reader stands.
+ * The URL has the filter; each pull has the reader's position.
  */
 export const socketMessage = v.object({ pull: v.optional(v.unknown()), auth: v.optional(v.unknown()) });
 
-/** As in a query of the feed. */
+/** The fields have the same meaning as in a query of the feed (`FeedQuery`). */
 export const socketPull = v.object({
   after: v.optional(wholeNumber),
   limit: v.optional(wholeNumber),
@@ -131,9 +131,9 @@ export const storeHealth = v.object({
   head: wholeNumber,
   streams: wholeNumber,
   events: wholeNumber,
-  /** Events that streams have told of and the log lacks. */
+  /** Events that streams have reported and the log does not have yet. */
   unpublished: wholeNumber,
-  /** Milliseconds since the oldest of them was recorded; 0 where there is none. */
+  /** Milliseconds since the oldest of them was recorded; 0 if there is none. */
   oldestUnpublishedAgeMs: wholeNumber,
 });
 
@@ -178,7 +178,7 @@ export const resetRequest = v.object({ position: wholeNumber });
 /** `POST /v1/{store}/subscriptions/{name}/replay`: all dead letters, or the one at a position. */
 export const replayRequest = v.object({ position: v.optional(wholeNumber) });
 
-/** What an error says of itself. */
+/** The fields of an error on the wire. */
 const problem = v.object({
   code,
   detail: v.optional(v.string()),
@@ -212,9 +212,9 @@ export type SubscriptionDetail = v.InferOutput<typeof subscriptionDetail>;
 export type ProblemDocument = v.InferOutput<typeof problemDocument>;
 
 /**
- * What can be asked of the feed. `mark` is the one that the log is believed to have at `seen`: how far the asker has come, `after`
- * unless said; `within` names streams and categories side by side; `since` and `until` are times of
- * recording, ISO 8601 UTC.
+ * A query of the feed. `mark` is the mark that the reader expects the log to have at the position `seen`. `seen` is how far the
+ * reader has read the log; default: `after`. `within` is a list of streams and categories. `since` and `until` are times of recording,
+ * ISO 8601 UTC, both inclusive.
  */
 export interface FeedQuery {
   readonly after?: number | undefined;
@@ -231,7 +231,7 @@ export interface FeedQuery {
   readonly until?: string | undefined;
 }
 
-/** @throws InvalidRequestError that names the first field which is not as the schema says */
+/** A copy of `value` with the fields of the schema. @throws InvalidRequestError that names the first field that does not match it */
 export function parseMessage<T>(schema: Schema<T>, value: unknown): T {
   const result = match(schema, value);
   if (result.success) return result.output;
@@ -248,20 +248,15 @@ function complaint({ type, message, expected, received }: v.BaseIssue<unknown>):
 
 export const parseAppendRequest = (value: unknown): AppendRequest => parseMessage(appendRequest, value);
 export const parsePushRequest = (value: unknown): PushRequest => parseMessage(pushRequest, value);
-export const parseAppendAnswer = (value: unknown): AppendAnswer => parseMessage(appendAnswer, value);
-export const parsePushAnswer = (value: unknown): PushAnswer => parseMessage(pushAnswer, value);
-export const parseStreamPage = (value: unknown): StreamPage => parseMessage(streamPage, value);
-export const parseStreamList = (value: unknown): StreamList => parseMessage(streamList, value);
-export const parseStoreHealth = (value: unknown): StoreHealth => parseMessage(storeHealth, value);
 export const parseFeedPage = (value: unknown): FeedPage => parseMessage(feedPage, value);
 
-/** An error's document, but for its HTTP status, which is the edge's matter. */
+/** The problem document of an error, without the HTTP status, which the edge adds. */
 export function problemOf(error: HeadwaterError): { code: ErrorCode; detail: string } & ErrorDetails {
   return { code: error.code, detail: error.message, ...error.details };
 }
 
-/** The typed error of a problem document; undefined where it is none that this side knows. */
+/** The typed error of a problem document; undefined if it is not a problem document that this side knows. */
 export function errorFromProblem(value: unknown): HeadwaterError | undefined {
-  const told = match(problem, value);
-  return told.success ? errorOf(told.output.code, told.output.detail, told.output) : undefined;
+  const result = match(problem, value);
+  return result.success ? errorOf(result.output.code, result.output.detail, result.output) : undefined;
 }
