@@ -133,14 +133,16 @@ export class EventIdReusedError extends HeadwaterError {
 export class LogMismatchError extends HeadwaterError {
   static override readonly code = "log-mismatch";
   static override readonly remedy = "ask";
-  static override readonly title = "The edge has another history than the one followed so far: its log was restored or replaced. Let the app decide whether to follow it.";
+  static override readonly title =
+    "The edge has another history than the one followed so far: its log was restored or replaced. Let the app decide whether to follow it.";
 }
 
 /** The requested position is behind the end of the log. */
 export class PositionAheadError extends HeadwaterError {
   static override readonly code = "position-ahead";
   static override readonly remedy = "ask";
-  static override readonly title = "The requested position is beyond the end of the log: the edge has less history than before. Let the app decide.";
+  static override readonly title =
+    "The requested position is beyond the end of the log: the edge has less history than before. Let the app decide.";
 }
 
 /** More than a limit allows. */
