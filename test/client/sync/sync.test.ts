@@ -2,8 +2,9 @@
 import "fake-indexeddb/auto";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { connectStore } from "../../../client/http.ts";
-import { LogMismatchError, openStore, type Store, type StoreOptions, type StreamEvent } from "../../../client/index.ts";
+import { LogMismatchError, openStore, type StoreOptions } from "../../../client/index.ts";
 import { type EdgeProcess, startEdge } from "../../support/edge.ts";
+import { dataOf, event, expectAgreement, isPush, openTwoDevices } from "./two-devices.ts";
 
 let edge: EdgeProcess;
 beforeAll(async () => {
@@ -11,47 +12,7 @@ beforeAll(async () => {
 });
 afterAll(() => edge.stop());
 
-/** What happens to a request instead of its being sent and answered; undefined: nothing. */
-type Fault = (request: Request, send: () => Promise<Response>) => Promise<Response> | undefined;
-
-class Network {
-  fault: Fault | undefined;
-  /** Every push that reached the edge or its fault. */
-  readonly pushes: { commits: number }[] = [];
-
-  readonly fetch: typeof fetch = async (input, init) => {
-    const request = new Request(input, init);
-    if (request.method === "POST") this.pushes.push({ commits: (await request.clone().json()).commits.length });
-    const send = () => fetch(request);
-    return (await this.fault?.(request, send)) ?? send();
-  };
-}
-
-const isPush = (request: Request) => request.method === "POST";
-
-/** Devices that sync when they are told to, so that each step of a story happens where it is told. */
-async function twoDevices(options: Partial<StoreOptions> = {}) {
-  const id = crypto.randomUUID();
-  const url = `${edge.url}/v1/${id}`;
-  const network = new Network();
-  const a = await openStore({ ...options, name: `A-${id}`, sync: { url, automatic: false, fetch: network.fetch } });
-  const b = await openStore({ name: `B-${id}`, sync: { url, automatic: false } });
-  return { url, network, a, b, atEdge: connectStore({ url }), close: () => Promise.all([a.close(), b.close()]) };
-}
-
-const event = (data: unknown = null, type = "Noted") => ({ type, data });
-const dataOf = async (store: { readStream(id: string): Promise<{ events: readonly StreamEvent[] }> }, streamId: string) =>
-  (await store.readStream(streamId)).events.map(({ data }) => data);
-
-async function expectAgreement(
-  streamId: string,
-  atEdge: Awaited<ReturnType<typeof twoDevices>>["atEdge"],
-  ...devices: Store[]
-): Promise<void> {
-  const { events } = await atEdge.readStream(streamId);
-  expect(new Set(events.map(({ id }) => id)).size).toBe(events.length);
-  for (const device of devices) expect((await device.readStream(streamId)).events).toEqual(events);
-}
+const twoDevices = (options: Partial<StoreOptions> = {}) => openTwoDevices(edge.url, options);
 
 test("accepted push, lost reply: sent again after others appended, it stands once, where it stood", async () => {
   const { network, a, b, atEdge, close } = await twoDevices();
