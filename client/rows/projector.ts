@@ -34,7 +34,7 @@ import { openChannel } from "../sync/tabs.ts";
 import { whileElected } from "../tools/elected.ts";
 import { LiveCell, type LiveValue } from "../tools/live-value.ts";
 import { pause } from "../tools/pause.ts";
-import { latest } from "../tools/rerun-on-change.ts";
+import { rerunOnChange } from "../tools/rerun-on-change.ts";
 import { uncaught } from "../tools/uncaught.ts";
 import { RowDatabase } from "./row-database.ts";
 import { deleteBefore, openBefore } from "./row-versions.ts";
@@ -175,11 +175,11 @@ export class Projector {
       };
     };
     // A tab that does not fold is told of what another one has folded by the change that led to it; it looks.
-    const looking = latest({ watch, ending }, () => this.#lookQuietly());
+    const looking = rerunOnChange({ watch, ending }, () => this.#lookQuietly());
     ending.addEventListener("abort", looking);
     await whileElected(this.#name, ending, () => {
       looking();
-      return latest({ watch, ending }, (isWanted) => this.#catchUp(isWanted));
+      return rerunOnChange({ watch, ending }, (isWanted) => this.#catchUp(isWanted));
     });
   }
 

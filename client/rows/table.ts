@@ -15,7 +15,7 @@ import { followed, stretches } from "../storage/confirmed.ts";
 import { readReplica } from "../storage/device-log.ts";
 import { type FoldOptions, isUpTo } from "../streams/aggregates.ts";
 import { LiveValue } from "../tools/live-value.ts";
-import { latest } from "../tools/rerun-on-change.ts";
+import { rerunOnChange } from "../tools/rerun-on-change.ts";
 import type { ProjectionStatus, Projector } from "./projector.ts";
 
 export interface LiveRows<Row> {
@@ -72,7 +72,7 @@ export class Table<Row, Index extends IndexField<Row> = IndexField<Row>> {
           for (const end of ends) end();
         };
       };
-      return latest({ watch, ending: this.#internals.ending }, async (isWanted) => {
+      return rerunOnChange({ watch, ending: this.#internals.ending }, async (isWanted) => {
         const next = await this.query(query).then(
           (rows): LiveRows<Row> => ({ rows, status: "ready", error: undefined }),
           (error: unknown): LiveRows<Row> => ({ ...shown, status: "failed", error }),

@@ -1,7 +1,7 @@
 /** A stream's state as it changes. Of many changes at once one is told: a page of the feed is one, not one for each event. */
 import type { Folding } from "../../shared/device/decider.ts";
 import type { StoreInternals } from "../internals.ts";
-import { latest } from "../tools/rerun-on-change.ts";
+import { rerunOnChange } from "../tools/rerun-on-change.ts";
 import type { Aggregate, Aggregates, Base } from "./aggregates.ts";
 
 export interface LiveState<State> extends Aggregate<State> {
@@ -21,7 +21,7 @@ export function watchStream<State>(
   let base: Base<State> | undefined;
   let shown = initial;
   let unconfirmed: string | undefined;
-  return latest(internals, async (isWanted) => {
+  return rerunOnChange(internals, async (isWanted) => {
     let next: LiveState<State>;
     try {
       const read = await aggregates.readFrom(initial.streamId, decider, base);

@@ -36,7 +36,7 @@ import { confirmedEvents, type ReadTx, readReplica } from "../storage/device-log
 import { whileElected } from "../tools/elected.ts";
 import { momentOf } from "../tools/moment.ts";
 import { pause } from "../tools/pause.ts";
-import { latest } from "../tools/rerun-on-change.ts";
+import { rerunOnChange } from "../tools/rerun-on-change.ts";
 import { uncaught } from "../tools/uncaught.ts";
 import { LookAhead } from "./look-ahead.ts";
 import { changeSubscription, lockOf, readSubscription, recordChannel } from "./record.ts";
@@ -112,7 +112,7 @@ export class Subscriber {
         if (channel !== undefined) channel.onmessage = heard;
         return this.#internals.watch(heard);
       };
-      const end = latest({ watch, ending }, (isWanted) => this.#work(isWanted));
+      const end = rerunOnChange({ watch, ending }, (isWanted) => this.#work(isWanted));
       return () => {
         end();
         this.#channel = undefined;

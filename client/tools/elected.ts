@@ -1,9 +1,10 @@
-/** Background work of one tab of the device at a time. */
+/** Background work that one tab of the device does at a time. */
 
 /**
- * Has work under way until `ending`: in this tab when its turn has come, by a Web Lock; at once where there are none, or none is named.
+ * Runs background work until `ending` is aborted. This tab starts when it gets the Web Lock. Without Web Locks, or without a lock name, it
+ * starts at once.
  *
- * @param begin answers what ends it
+ * @param begin starts the work, and returns a function that ends it
  */
 export async function whileElected(lock: string | undefined, ending: AbortSignal, begin: () => () => void): Promise<void> {
   const work = () =>

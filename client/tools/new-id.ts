@@ -1,6 +1,6 @@
 /**
- * A random UUID. A page without a secure context, such as one on a laptop that a phone looks at by its address, has no `randomUUID`: there it
- * is that of an object URL (https://w3c.github.io/FileAPI/#unicodeBlobURL).
+ * A random UUID. A web page without a secure context has no `crypto.randomUUID`, for example a laptop's development server that a phone
+ * opens by its IP address. There the UUID is taken from an object URL (https://w3c.github.io/FileAPI/#unicodeBlobURL).
  */
 export function newId(): string {
   if (crypto.randomUUID !== undefined) return crypto.randomUUID();

@@ -1,9 +1,9 @@
-/** Waits so many milliseconds, or until the signal. */
+/** Resolves after this many milliseconds, or when the signal is aborted. */
 export function pause(milliseconds: number, signal: AbortSignal | undefined): Promise<void> {
   return new Promise((resolve) => {
     const end = () => {
       clearTimeout(timer);
-      // A signal may live much longer than a wait.
+      // A signal may live much longer than this wait.
       signal?.removeEventListener("abort", end);
       resolve();
     };

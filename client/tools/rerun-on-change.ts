@@ -1,11 +1,11 @@
-/** Work done anew after each change of what the device holds; changes that come during it share the next round. */
+/** Runs work again after each change of the device's data. All changes that come during a run share the next run. */
 import type { StoreInternals } from "../internals.ts";
 
 /**
- * @param work asks `isWanted` before it tells of anything
- * @returns ends it
+ * @param work calls `isWanted` before it publishes a result, and publishes nothing if that returns false
+ * @returns a function that ends it
  */
-export function latest(
+export function rerunOnChange(
   { watch, ending }: Pick<StoreInternals, "watch" | "ending">,
   work: (isWanted: () => boolean) => Promise<void>,
 ): () => void {
@@ -23,7 +23,7 @@ export function latest(
         await work(isWanted);
       }
     } finally {
-      // Work that throws is an uncaught error of whoever gave it, and is tried again at the next change.
+      // Work that throws is an unhandled rejection. It runs again at the next change.
       isRunning = false;
     }
   };

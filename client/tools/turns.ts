@@ -1,8 +1,8 @@
-/** Work of one tab on the same thing, one after the other. */
+/** Runs a tab's work on the same thing one after the other. */
 export class Turns {
   readonly #last = new Map<string, Promise<void>>();
 
-  /** Does `work` when all that was begun for `name` before is over, however that ended. */
+  /** Runs `work` when all earlier work of this `name` has ended, whether it succeeded or failed. */
   async take<T>(name: string, work: () => Promise<T>): Promise<T> {
     const before = this.#last.get(name);
     const { promise, resolve } = Promise.withResolvers<void>();

@@ -1,6 +1,6 @@
 /**
- * Calls back into the app, where nobody waits for an answer: what it throws becomes an uncaught error, as that of an event's listener does,
- * and what called goes on.
+ * Calls a callback of the app. An error that it throws becomes an uncaught error, as it does for a DOM event listener, and the caller
+ * continues.
  */
 export function uncaught(call: () => void): void {
   try {

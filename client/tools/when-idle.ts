@@ -1,11 +1,11 @@
-/** Work that nobody waits for. */
+/** Optional work for when the tab is idle. */
 
-/** Where a browser never has a moment to spare. */
+/** Milliseconds after which the work runs even if the browser is never idle. */
 const LONGEST = 5_000;
 
 /**
- * Does `work` when the tab has nothing else to do. What fails is not told: it is work that may be left undone, and is tried when it comes
- * up again.
+ * Runs `work` when the tab is idle, unless `ending` is aborted by then. Errors are ignored: the work is optional, and the caller schedules
+ * it again on the next occasion.
  */
 export function whenIdle(ending: AbortSignal, work: () => Promise<void>): void {
   const run = () => {
