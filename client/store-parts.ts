@@ -25,7 +25,7 @@ import { Appender, type AppendRequest } from "./storage/appender.ts";
 import { Database, OUTDATED } from "./storage/database.ts";
 import { readReplica } from "./storage/device-log.ts";
 import { Reader } from "./storage/reader.ts";
-import { isFollowing } from "./storage/replica.ts";
+import { isFollowing } from "./storage/scope.ts";
 import { edgeOptions, type StoreOptions, scopeOf, syncSettings } from "./store-options.ts";
 import type { EventTypeOptions } from "./streams/event-checks.ts";
 import { type EventCodec, PLAIN_EVENTS } from "./streams/event-codec.ts";

@@ -1,8 +1,8 @@
 /**
- * Appending on the device. Appends that are asked for while a transaction is under way go together in the next one: each
- * is still decided on its own, in the order in which it was asked for, but they share the cost of a durable commit.
+ * Appends commits on the device. Appends that are called while a transaction runs share the next transaction. Each is still decided on its
+ * own, in the order of the calls, but they share the cost of one durable write.
  *
- * Where the tab remembers the versions of all streams of a group (`version-memory.ts`), nothing is read for it.
+ * If the tab remembers the versions of all streams of such a group (`version-memory.ts`), the append reads nothing.
  */
 import type { IDBPDatabase } from "idb";
 import { type AppendDecision, decideAppend, type RecordedBody, refusalError, type StreamFacts } from "../../shared/append.ts";
@@ -24,9 +24,9 @@ import { VersionMemory } from "./version-memory.ts";
 /** A commit that is to be appended. */
 export interface AppendRequest {
   readonly commit: Commit;
-  /** Some of its ids come from the app, so that they may be recorded already; ids made just now can't be. */
+  /** True if the app gave some of the event ids: they may be recorded already. Ids that were generated just now can't be. */
   readonly mayRepeat: boolean;
-  /** What the events were decided for. */
+  /** The command that the events were decided for; undefined if there is none. */
   readonly command?: PendingCommand | undefined;
 }
 
@@ -36,12 +36,15 @@ interface Waiting extends AppendRequest {
 }
 
 /**
- * Told after each transaction how many pending commits it added, whether others are parked than before, and what a store that orders its
- * events itself has now.
+ * Called after each transaction.
+ *
+ * @param commits how many pending commits it added
+ * @param isParkedChanged whether the set of parked commits changed
+ * @param replica the replica after the transaction, if the store orders its events itself; else undefined
  */
 type OnAppended = (commits: number, isParkedChanged: boolean, replica: Replica | undefined) => void;
 
-/** Commits in one transaction at most: a failed one fails all that share it. */
+/** The most commits in one transaction. If a transaction fails, all appends that share it fail. */
 const GROUP_COMMITS = 1000;
 
 export class Appender {
@@ -65,13 +68,13 @@ export class Appender {
     });
   }
 
-  /** Resolves when no append is under way. */
+  /** Resolves when no append is running. */
   async idle(): Promise<void> {
     await this.#running;
   }
 
   async #drain(): Promise<void> {
-    // One turn of the microtask queue lets all appends of the same tick join the first transaction.
+    // After one microtask, all appends of the same tick are in the first transaction.
     await Promise.resolve();
     while (this.#waiting.length > 0) {
       const group = this.#waiting.splice(0, GROUP_COMMITS);
@@ -90,14 +93,14 @@ export class Appender {
         },
       );
     }
-    // In the same turn as the last look at what waits: an append that comes now must start anew.
+    // In the same microtask as the last check of `#waiting`, so that an append that comes now starts a new drain.
     this.#running = undefined;
   }
 
   async #appendGroup(group: readonly AppendRequest[]): Promise<Appended> {
     const append = () =>
       this.#database.run((db, isRepeated) => {
-        // Where the connection was lost in the first try, that one may have been committed all the same.
+        // If the connection was lost in the first try, its transaction may have been committed all the same.
         if (isRepeated) this.#memory.forget();
         const requests = isRepeated ? group.map((request) => ({ ...request, mayRepeat: true })) : group;
         return appendGroup(db, requests, this.#durability, this.#memory);
@@ -114,14 +117,14 @@ export class Appender {
 
 interface Decided {
   readonly decision: AppendDecision;
-  /** Of the first event; null while pending. */
+  /** The position of the first event; null while pending. */
   readonly position: number | null;
-  /** Whoever appends a parked commit's events again has given it its end. */
+  /** Parked commits whose events this commit appends again. They are deleted. */
   readonly superseded: readonly ParkedEntry[];
 }
 
 function settle({ commit, resolve, reject }: Waiting, decided: Decided | undefined): void {
-  assert(decided !== undefined, "every append is decided");
+  assert(decided !== undefined, "every append of a group has a decision");
   const { decision, position } = decided;
   if (decision.kind === "refused") {
     reject(refusalError(decision));
@@ -138,10 +141,10 @@ function settle({ commit, resolve, reject }: Waiting, decided: Decided | undefin
   });
 }
 
-/** Something else may have changed versions since this tab saw them. Nothing of the group was kept. */
+/** Other code may have changed versions since this tab read them. Nothing of the group was written. */
 class Distrust extends Error {}
 
-/** @throws Distrust where the memory may be wrong */
+/** @throws Distrust if the memory may be wrong */
 async function appendGroup(
   db: IDBPDatabase<Schema>,
   group: readonly AppendRequest[],
@@ -150,7 +153,7 @@ async function appendGroup(
 ): Promise<Appended> {
   const facts = factsOf(group, memory);
   const unread = [...facts].filter(([, stream]) => !stream.isKnown);
-  // What is remembered needs no request but the write, which tells whether it holds.
+  // If all versions are remembered, the write is the only request. The key that it returns shows whether the memory was right.
   const stores: StoreName[] = unread.length === 0 ? ["events"] : ["events", "meta"];
   const mayRepeat = group.some((request) => request.mayRepeat);
   const tx: WriteTx = db.transaction(mayRepeat ? [...stores, "parked"] : stores, "readwrite", { durability });
@@ -175,11 +178,11 @@ async function appendGroup(
 
 interface Appended {
   readonly decisions: Decided[];
-  /** Of the bundles that were added to the outbox. */
+  /** The keys of the groups that were added to the outbox. */
   readonly keys: readonly number[];
-  /** The device held no event before. */
+  /** True if the device held no event before. */
   readonly wasEmpty: boolean;
-  /** As it is then, of a store that orders its events itself. */
+  /** The replica after the append, if the store orders its events itself. */
   readonly replica?: Replica;
 }
 
@@ -207,7 +210,7 @@ async function appendLocally(
   return { decisions, keys: [], wasEmpty: false, replica: next };
 }
 
-/** Each commit of the group on its own, each on what the ones before it left. */
+/** Decides each commit of the group on its own, on the state that the commits before it left. */
 function decideGroup(
   group: readonly AppendRequest[],
   facts: ReadonlyMap<StreamId, Facts>,
@@ -216,7 +219,7 @@ function decideGroup(
   const entries: NewEntry[] = [];
   const decisions = group.map(({ commit, command }): Decided => {
     const stream = facts.get(commit.streamId);
-    assert(stream !== undefined, "every append is decided");
+    assert(stream !== undefined, "every stream of a group has facts");
     const decision = decideAppend(stream, commit);
     const none = { decision, position: null, superseded: [] };
     if (decision.kind === "duplicate") return { ...none, position: stream.recorded.get(commit.events[0]?.id ?? "")?.position ?? null };
@@ -233,15 +236,15 @@ function decideGroup(
   return { decisions, entries };
 }
 
-/** A stream as the group finds it, and as each of its appends leaves it for the next. */
+/** The facts of a stream. Each append of the group updates them for the next one. */
 interface Facts extends StreamFacts {
   version: Version;
   recorded: Map<string, RecordedBody & { readonly position: number | null }>;
-  /** Whether a commit of the group may carry ids that the stream records; ids made just now can't be there. */
+  /** True if a commit of the group may carry event ids that the stream holds already. Ids that were generated just now can't be there. */
   mayRepeat: boolean;
-  /** From memory: nothing has to be read. */
+  /** True if the version comes from memory: nothing has to be read. */
   isKnown: boolean;
-  /** Read where a commit of the group may repeat one of them. */
+  /** The stream's parked commits. They are read only if a commit of the group may repeat one of them. */
   parked: ParkedEntry[];
 }
 
@@ -255,7 +258,7 @@ function factsOf(group: readonly AppendRequest[], memory: VersionMemory): Map<St
       facts.set(commit.streamId, stream);
     }
     stream.mayRepeat ||= mayRepeat;
-    // Ids are not remembered. A stream that does not exist has none.
+    // Event ids are not remembered. A stream that does not exist has none.
     stream.isKnown &&= !stream.mayRepeat || stream.version === NO_STREAM;
   }
   return facts;
@@ -276,7 +279,7 @@ async function readStreamFacts(tx: WriteTx, streamId: StreamId, stream: Facts, g
   stream.recorded = await recordedEvents(tx, streamId, wanted);
 }
 
-/** A store that nobody syncs orders its events itself, as the edge would. */
+/** Orders the events of a store without `sync`, as the edge would. */
 class LocalOrder {
   readonly #events: ConfirmedEvent[] = [];
   readonly #replica: Replica;
@@ -288,7 +291,7 @@ class LocalOrder {
     this.#position = replica.position;
   }
 
-  /** Gives the commit its positions and returns the first. */
+  /** Gives the commit its positions, and returns the first. */
   record(commit: Commit, firstVersion: number): number {
     const first = this.#position + 1;
     for (const [i, body] of commit.events.entries()) {

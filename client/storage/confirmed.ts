@@ -1,4 +1,4 @@
-/** The confirmed log that the device holds, read some pages at a time. `readAll` of the store does so by itself: it is in the first chunk. */
+/** Reads the device's confirmed log, some pages at a time. This file is loaded later; `reader.ts`, in the first chunk, has `readAll`. */
 
 import { isWithin, type Replica } from "../../shared/device/replica.ts";
 import { isSameCopy } from "../../shared/device/same-copy.ts";
@@ -14,25 +14,27 @@ export const EVERY_EVENT: FeedFilter = { stream: () => true, content: undefined 
 export interface Stretch {
   /** In position order. */
   readonly events: readonly ConfirmedEvent[];
-  /** What passes the filter up to here is among them. */
+  /** Inclusive. All events of the range up to this position that pass the filter are in `events`. */
   readonly end: number;
 }
 
 export interface Range {
-  /** Exclusive. */
+  /** A position, exclusive. */
   readonly after: number;
-  /** Inclusive. Default: all that the history has applied. */
+  /** A position, inclusive. Default: the position up to which the replica has applied the feed. */
   readonly upTo?: number;
 }
 
-/** What passes the filter of what the device follows: what it holds besides, from when it followed more, goes on no more. */
+/** The filter, limited to the replica's scope. The device may still hold events of an earlier, wider scope, which are no longer updated. */
 export function followed({ stream, content }: FeedFilter, { scope }: Pick<Replica, "scope">): FeedFilter {
   return { stream: (streamId) => stream(streamId) && isWithin(scope, streamId), content };
 }
 
 /**
- * Events of a range, as far as one reading goes; undefined where the device has let go of this history meanwhile: no page would then mean
- * that nothing stands there. Whoever follows the history is told of a change.
+ * Reads the first events of a range in one transaction; `end` says how far that was.
+ *
+ * @returns undefined if the device has discarded this copy of the log since `replica` was read: an empty range would then not mean that the
+ *   log has no such events. Callers that watch the store are notified of the change
  */
 export async function stretchAfter(
   database: Database,
@@ -54,7 +56,11 @@ export async function stretchAfter(
   return { events, end: Math.min(last.key[0], upTo) };
 }
 
-/** All of them, one reading after the other. @throws UnavailableError where the device lets go of this history meanwhile */
+/**
+ * Reads all events of a range, one transaction after the other.
+ *
+ * @throws UnavailableError if the device discards this copy of the log meanwhile
+ */
 export async function* stretches(
   database: Database,
   replica: Replica,
@@ -63,7 +69,7 @@ export async function* stretches(
 ): AsyncGenerator<readonly ConfirmedEvent[], void, undefined> {
   for (let at = after; at < upTo; ) {
     const stretch = await stretchAfter(database, replica, { after: at, upTo }, filter);
-    if (stretch === undefined) throw new UnavailableError("The store was reset; ask again.");
+    if (stretch === undefined) throw new UnavailableError("The store was reset while it was read. Read again.");
     yield stretch.events;
     at = stretch.end;
   }

@@ -1,4 +1,4 @@
-/** What the device holds, read and written within a transaction of the caller's. */
+/** Reads and writes the device's events, replica and lease, within the caller's transaction. */
 import type { IDBPDatabase, IDBPTransaction } from "idb";
 import { assert } from "../../shared/assert.ts";
 import { type Lease, NO_LEASE } from "../../shared/device/leadership.ts";
@@ -17,12 +17,12 @@ export type ReadTx = Tx<"readonly"> | Tx<"readwrite">;
 export type WriteTx = Tx<"readwrite">;
 
 /**
- * Does `work` in a transaction and waits for it to complete. Where `work` throws, the transaction is aborted: what it had
- * asked for until then must not stand alone.
+ * Runs `work` in a transaction, and waits until the transaction completes. If `work` throws, the transaction is aborted, so that none of its
+ * writes is stored.
  */
 export async function whole<T>(tx: Pick<WriteTx, "done" | "abort">, work: () => Promise<T>): Promise<T> {
   const { done } = tx;
-  done.catch(() => undefined); // where a request failed, its own error tells more than the transaction's
+  done.catch(() => undefined); // if a request failed, its own error says more than the transaction's
   try {
     const result = await work();
     await done;
@@ -31,17 +31,17 @@ export async function whole<T>(tx: Pick<WriteTx, "done" | "abort">, work: () => 
     try {
       tx.abort();
     } catch {
-      // The transaction has ended by itself.
+      // The transaction has ended already.
     }
     throw error;
   }
 }
 
 const LAST_NUMBER = Number.POSITIVE_INFINITY;
-/** After all keys. */
+/** Sorts after all keys. */
 const END = [LAST_NUMBER, LAST_NUMBER];
 
-/** What the device knows of the log. An older version of this code kept less of it. */
+/** The device's replica. Fields that an older version of this code did not store get their defaults. */
 export async function replicaOf(tx: ReadTx): Promise<Replica> {
   // Databases before version 4 called its backfills `fills`.
   const { fills, ...stored }: Partial<Replica> & { fills?: Replica["backfills"] } = (await tx.objectStore("meta").get("history")) ?? {};
@@ -52,22 +52,22 @@ export async function readReplica(db: IDBPDatabase<Schema>): Promise<Replica> {
   return replicaOf(db.transaction(["meta"], "readonly"));
 }
 
-/** Keys `[first, n]` with an n from `from` on: of records that hold such a version of a stream, or of a page's segments. */
+/** Keys `[first, n]` with `n >= from`: index keys of a stream and its versions, or keys of a page and its segments. */
 export function numbersOf(first: string | number, from: number): IDBKeyRange {
   return between([first, from], [first, LAST_NUMBER]);
 }
 
-/** Keys of the outbox from this bundle on. Numbers stand before arrays in the order of IndexedDB's keys. */
+/** Keys of the outbox from this group on. IndexedDB sorts numbers before arrays. */
 export function outboxFrom(key: number): IDBKeyRange {
   return between(key, LAST_NUMBER);
 }
 
-/** Keys of the confirmed log from the first page that holds something after this position. */
+/** Keys of the confirmed log, from the first page that holds an event after this position. */
 export function pagesAfter(position: number): IDBKeyRange {
   return between([position + 1, 0], END);
 }
 
-/** The first key of all, confirmed or pending; undefined where the device holds no event. */
+/** The first key of all events, confirmed or pending; undefined if the device holds no event. */
 export function firstKey(tx: ReadTx): Promise<SegmentKey | number | undefined> {
   return tx.objectStore("events").getKey(between(Number.NEGATIVE_INFINITY, END));
 }
@@ -80,27 +80,27 @@ export function isSegment(record: Segment | Group): record is Segment {
   return Array.isArray(record.key);
 }
 
-/** The index behind which both kinds of records stand. */
+/** The index over both kinds of records: segments and groups. */
 function byStream(tx: ReadTx) {
   return tx.objectStore("events").index("streams");
 }
 
-/** The stream's version as an append sees it: the last pending event's, else the last confirmed one's, else 0. */
+/** The stream's version as an append sees it: that of the last pending event, else of the last confirmed event, else 0. */
 export async function versionOf(tx: ReadTx, streamId: string): Promise<Version> {
   const last = await byStream(tx).openKeyCursor(numbersOf(streamId, 0), "prev");
   return toVersion(last?.key[1] ?? 0);
 }
 
-/** The version of the stream's last confirmed event; 0 where there is none. */
+/** The version of the stream's last confirmed event; 0 if there is none. */
 export async function confirmedVersionOf(tx: ReadTx, streamId: string): Promise<Version> {
   let cursor = await byStream(tx).openKeyCursor(numbersOf(streamId, 0), "prev");
   while (cursor !== null && typeof cursor.primaryKey === "number") cursor = await cursor.continue();
   return toVersion(cursor?.key[1] ?? 0);
 }
 
-/** Confirmed, then pending events of versions `from` … `to`. */
+/** The stream's events of versions `from` … `to`, inclusive: confirmed events, then pending ones. */
 export async function streamEvents(tx: ReadTx, streamId: string, from: number, to: number): Promise<StreamEvent[]> {
-  // A record that holds the stream holds at least one of its events, so as many records as events are enough.
+  // Each record of the stream holds at least one of its events, so reading as many records as events is enough.
   const most = Number.isFinite(to) ? to - from + 1 : undefined;
   const records = await byStream(tx).getAll(numbersOf(streamId, from), most);
   const isOurs = (id: string) => id === streamId;
@@ -114,22 +114,22 @@ export async function streamEvents(tx: ReadTx, streamId: string, from: number, t
   return events.filter(({ version }) => version >= from && version <= to);
 }
 
-/** Those of the stream's events that have one of these ids, by id. */
+/** The stream's events that have one of these ids, by id. */
 export async function recordedEvents(tx: ReadTx, streamId: string, ids: ReadonlySet<string>): Promise<Map<string, StreamEvent>> {
   const events = await streamEvents(tx, streamId, 1, Number.POSITIVE_INFINITY);
   return new Map(events.filter(({ id }) => ids.has(id)).map((event) => [event.id, event]));
 }
 
-/** The stream's confirmed events from version `from` on. */
+/** The stream's confirmed events from version `from`, inclusive. */
 export async function confirmedEvents(tx: ReadTx, streamId: string, from: number): Promise<ConfirmedEvent[]> {
   const events = await streamEvents(tx, streamId, from, Number.POSITIVE_INFINITY);
   return events.filter((event): event is StreamEvent & ConfirmedEvent => !event.pending);
 }
 
-/** Segments read at once, before the rest of their last page. */
+/** Segments that one request reads, before the rest of their last page. */
 const SEGMENTS_AT_ONCE = 32;
 
-/** Some whole pages of the confirmed log, from the first that holds something after this position. */
+/** Some whole pages of the confirmed log, from the first page that holds an event after this position. */
 export async function pagesFrom(tx: ReadTx, position: number): Promise<Segment[]> {
   const events = tx.objectStore("events");
   const records = await events.getAll(pagesAfter(position), SEGMENTS_AT_ONCE);
@@ -141,23 +141,21 @@ export async function pagesFrom(tx: ReadTx, position: number): Promise<Segment[]
   return records.filter(isSegment);
 }
 
-/** Some whole bundles of the outbox, from this one on, in order. */
-export async function groupsFrom(db: IDBPDatabase<Schema>, key: number, most = GROUPS_AT_ONCE): Promise<StoredGroup[]> {
+/** The outbox's next groups from this key on, inclusive, in order: 32 at most. */
+export async function groupsFrom(db: IDBPDatabase<Schema>, key: number): Promise<StoredGroup[]> {
   const events = db.transaction(["events"], "readonly").objectStore("events");
-  return (await events.getAll(outboxFrom(key), most)).filter(isGroup);
+  return (await events.getAll(outboxFrom(key), GROUPS_AT_ONCE)).filter(isGroup);
 }
 
 const GROUPS_AT_ONCE = 32;
 
-/** As IndexedDB counts. */
-const ALL = 0;
-
-/** All of the outbox, in order. */
-export function allGroups(db: IDBPDatabase<Schema>): Promise<StoredGroup[]> {
-  return groupsFrom(db, 0, ALL);
+/** All groups of the outbox, in order. */
+export async function allGroups(db: IDBPDatabase<Schema>): Promise<StoredGroup[]> {
+  const events = db.transaction(["events"], "readonly").objectStore("events");
+  return (await events.getAll(outboxFrom(0))).filter(isGroup);
 }
 
-/** How many commits are pending. */
+/** The number of pending commits. */
 export async function pendingCommits(db: IDBPDatabase<Schema>): Promise<number> {
   return (await allGroups(db)).reduce((count, { commits }) => count + commits.length, 0);
 }
@@ -173,40 +171,40 @@ export function pendingEvents(entry: PendingEntry): StreamEvent[] {
   }));
 }
 
-/** Which tab syncs. */
+/** The lease that says which tab syncs; `NO_LEASE` if no tab has synced yet. */
 export async function leaseOf(tx: ReadTx): Promise<Lease> {
   return (await tx.objectStore("lease").get("leader")) ?? NO_LEASE;
 }
 
-/** Adds commits to the outbox, in this order. Answers each record's key. */
+/** Adds commits to the outbox, in this order. Returns the key of each group. */
 export function addToOutbox(tx: WriteTx, entries: readonly NewEntry[]): Promise<number>[] {
   return toGroups(entries).map(async (group) => {
     const key = await tx.objectStore("events").add(group);
-    assert(typeof key === "number", "the database numbers the outbox");
+    assert(typeof key === "number", "IndexedDB gives each group of the outbox a number as its key");
     return key;
   });
 }
 
 /**
- * Leaves out a number of the outbox. Whatever changes versions otherwise than by an append does so: a tab that remembers
- * versions then finds the number that it expects gone (`version-memory.ts`).
+ * Uses up one key of the outbox. Every write that changes versions, except an append, does so. A tab that remembers versions then gets
+ * another key than it expects, and reads the versions again (`version-memory.ts`).
  */
 export async function skipNumber(tx: WriteTx): Promise<void> {
   const events = tx.objectStore("events");
   await events.delete(await events.add({ streams: [], commits: [] }));
 }
 
-/** Some of the outbox, read to be changed: bundles are written back whole. */
+/** Groups of the outbox that were read to be changed. A changed group is written back whole. */
 export class OutboxPart {
   readonly #groups: ReadonlyMap<number, StoredGroup>;
-  /** By `seq`; undefined for what leaves the outbox. */
+  /** By `seq`: the changed entry, or undefined if it leaves the outbox. */
   readonly #changes = new Map<number, PendingEntry | undefined>();
 
   private constructor(records: readonly (Segment | Group | undefined)[]) {
     this.#groups = new Map(records.flatMap((record) => (record !== undefined && isGroup(record) ? [[record.key, record]] : [])));
   }
 
-  /** All bundles that hold pending commits of these streams; of a short outbox all, which is one lookup. */
+  /** Reads all groups that hold pending commits of these streams. An outbox of fewer than 32 groups is read whole, in one request. */
   static async read(tx: ReadTx, streamIds: Iterable<string>): Promise<OutboxPart> {
     const events = tx.objectStore("events");
     const first = await events.getAll(outboxFrom(0), GROUPS_AT_ONCE);
@@ -216,7 +214,7 @@ export class OutboxPart {
     return new OutboxPart(await Promise.all(wanted.map((key) => events.get(key))));
   }
 
-  /** All of it. */
+  /** Reads the whole outbox. */
   static async readAll(tx: ReadTx): Promise<OutboxPart> {
     return new OutboxPart(await tx.objectStore("events").getAll(outboxFrom(0)));
   }
@@ -225,7 +223,7 @@ export class OutboxPart {
     return new Set([...this.#groups.values()].flatMap(({ streams }) => streams.map(([streamId]) => streamId)));
   }
 
-  /** All pending entries of one of the streams that were asked for, in the order of `seq`. */
+  /** All pending entries of one of the streams that were read, in the order of `seq`. */
   entries(streamId: string): PendingEntry[] {
     return [...this.#groups.values()].flatMap((group) => entriesOf(group, (id) => id === streamId));
   }
@@ -242,7 +240,7 @@ export class OutboxPart {
     const events = tx.objectStore("events");
     return [...new Set([...this.#changes.keys()].map(groupKeyOf))].map((key) => {
       const group = this.#groups.get(key);
-      assert(group !== undefined, "what is changed was read");
+      assert(group !== undefined, "the group of a changed entry was read before");
       const left = regroup(group, this.#changes);
       return left === undefined ? events.delete(key) : events.put(left);
     });

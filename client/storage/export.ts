@@ -1,4 +1,4 @@
-/** Everything that a device holds, to be kept elsewhere. */
+/** Exports everything that a device holds, so that it can be kept elsewhere. */
 
 import type { ConfirmedEvent, EventBody } from "../../shared/event/event.ts";
 import type { ExpectedVersion } from "../../shared/expected-version.ts";
@@ -7,7 +7,7 @@ import { EVERY_EVENT, stretches } from "./confirmed.ts";
 import { allGroups, parkedEntries, readReplica } from "./device-log.ts";
 import { entriesOf } from "./groups.ts";
 
-/** A confirmed event, or a commit that is not confirmed: pending, or parked with the reason. */
+/** A confirmed event, or a commit that is not confirmed: a pending one, or a parked one with its reason. */
 export type ExportedCommit =
   | ({ readonly state: "confirmed" } & ConfirmedEvent)
   | {
@@ -15,11 +15,16 @@ export type ExportedCommit =
       readonly streamId: string;
       readonly expectedVersion: ExpectedVersion;
       readonly events: readonly EventBody[];
-      /** Of a parked one. */
+      /** Why the commit is parked; undefined if it is pending. */
       readonly reason: string | undefined;
     };
 
-/** Confirmed events in position order, as they were recorded; then the commits that are not, oldest first: the pending ones, then the parked ones. */
+/**
+ * Yields the confirmed events in position order, as they were recorded; then the pending commits, oldest first; then the parked commits,
+ * oldest first.
+ *
+ * @throws UnavailableError if the store is reset meanwhile
+ */
 export async function* exportAll({ database }: StoreInternals): AsyncGenerator<ExportedCommit, void, undefined> {
   const replica = await database.run(readReplica);
   for await (const events of stretches(database, replica, { after: 0 }, EVERY_EVENT)) {

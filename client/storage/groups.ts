@@ -1,6 +1,6 @@
 /**
- * Pending commits as the device stores them: the commits that were appended together share a record, since a record costs
- * the same whatever is in it. Pure; `device-log.ts` reads and writes them.
+ * How the device stores pending commits: commits that were appended together share a record, the group, because a record costs the same
+ * whatever is in it. The functions are pure; `device-log.ts` reads and writes the records.
  */
 import type { PendingCommand } from "../../shared/device/decider.ts";
 import { lastVersionOf, type NewEntry, type PendingEntry } from "../../shared/device/outbox.ts";
@@ -10,36 +10,40 @@ import { toVersion } from "../../shared/order.ts";
 import type { StreamId } from "../../shared/stream-id.ts";
 
 export interface Group {
-  /** Given by the database, ascending; never given twice. */
+  /** Assigned by the database, ascending, and never twice. */
   key?: number;
-  /** The streams in it, each with its last version here: the entries of the index. */
+  /** The streams of this group, each with its last version in it: the entries of the index `streams`. */
   streams: [streamId: string, lastVersion: number][];
   commits: GroupedCommit[];
 }
 
-/** A bundle as it was read. */
+/** A group as it was read. */
 export type StoredGroup = Group & { key: number };
 
 interface GroupedCommit {
-  /** Its place in the bundle when that was made. */
+  /** The commit's place in the group when the group was created. */
   n: number;
   streamId: StreamId;
   expectedVersion: ExpectedVersion;
   firstVersion: number;
   lastVersion: number;
   confirmed: number;
-  /** The events as a JSON array. Text is written and read faster than a structured clone. */
+  /** The events as a JSON array. IndexedDB writes and reads text faster than a structured clone. */
   events: string;
-  /** Left out where the events were not decided for one. */
+  /** The command that the events were decided for; undefined if there is none. */
   command?: PendingCommand | undefined;
 }
 
-/** Commits in a bundle at most: who reads one stream reads all of its bundles. */
+/** The most commits in a group. To read one stream, its groups are read whole. */
 const GROUP_COMMITS = 64;
-/** Events in a bundle, unless a single commit has more. */
+/** The most events in a group, unless a single commit has more. */
 const GROUP_EVENTS = 128;
 
-/** @param entries in the order in which they were made; their `seq` is yet to be given by the database */
+/**
+ * Puts new entries into groups.
+ *
+ * @param entries in the order in which they were appended. They have no `seq` yet: it follows from the key that the database assigns
+ */
 export function toGroups(entries: readonly NewEntry[]): Group[] {
   const groups: Group[] = [];
   let commits: GroupedCommit[] = [];
@@ -58,9 +62,9 @@ export function toGroups(entries: readonly NewEntry[]): Group[] {
 }
 
 /**
- * The bundle after changes to some of its entries; undefined where none is left.
+ * The group after changes to some of its entries; undefined if no entry is left.
  *
- * @param changes by `seq`: the entry as it is now, or undefined where it leaves the outbox
+ * @param changes by `seq`: the changed entry, or undefined if it leaves the outbox
  */
 export function regroup(group: StoredGroup, changes: ReadonlyMap<number, PendingEntry | undefined>): StoredGroup | undefined {
   const commits = group.commits.flatMap((commit) => {
@@ -72,12 +76,12 @@ export function regroup(group: StoredGroup, changes: ReadonlyMap<number, Pending
   return commits.length === 0 ? undefined : { key: group.key, ...toGroup(commits) };
 }
 
-/** The entries of a bundle, in order. */
+/** The entries of a group, in order. */
 export function entriesOf({ key, commits }: StoredGroup, wanted: (streamId: string) => boolean = () => true): PendingEntry[] {
   return commits.filter((commit) => wanted(commit.streamId)).map((commit) => toEntry(commit, key));
 }
 
-/** The key of the bundle that an entry stands in. */
+/** The key of the group that contains this entry. */
 export function groupKeyOf(seq: number): number {
   return Math.floor(seq / GROUP_COMMITS);
 }
@@ -108,6 +112,6 @@ function toGroupedCommit(entry: NewEntry, n: number): GroupedCommit {
 }
 
 function toGroup(commits: GroupedCommit[]): Group {
-  // A stream's later commits stand on later versions, so the last one of each stream is the one that remains.
+  // Later commits of a stream have later versions. The `Map` keeps each stream's last entry, and so its last version.
   return { streams: [...new Map(commits.map(({ streamId, lastVersion }) => [streamId, lastVersion]))], commits };
 }

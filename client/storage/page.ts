@@ -1,4 +1,4 @@
-/** What sync writes: pages of the feed and refusals, each with everything that follows from it in one transaction. */
+/** What sync writes: pages of the feed, and commits that the edge rejected. Each is one transaction with everything that follows from it. */
 import type { IDBPDatabase } from "idb";
 import { mayWrite } from "../../shared/device/leadership.ts";
 import { arrivedAfterAll, type OutboxEntry, type PendingEntry, parkFrom, reconcile } from "../../shared/device/outbox.ts";
@@ -25,16 +25,16 @@ import {
 } from "./device-log.ts";
 import { eventsOfPages, SEGMENT_EVENTS, type Segment, toSegments } from "./segments.ts";
 
-/** Another tab has become the leader: this one's write was not done. */
+/** Another tab has become the leader, so this tab's write was not done. */
 export class Fenced extends Error {}
 
 /** Entries by their `seq`. */
 export interface OutboxChange {
-  /** Settled, parked or discarded. */
+  /** Entries that left the outbox: settled, parked or discarded. */
   readonly left: readonly number[];
-  /** Still pending, elsewhere. */
+  /** Entries that are still pending, on other versions. */
   readonly changed: readonly number[];
-  /** Others are parked than before. */
+  /** True if the set of parked entries changed. */
   readonly isParkedChanged: boolean;
 }
 
@@ -43,12 +43,13 @@ const NO_CHANGE: OutboxChange = { left: [], changed: [], isParkedChanged: false 
 export type Applied = ({ readonly kind: "applied" } & OutboxChange) | { readonly kind: "stale" };
 
 /**
- * Writes the page's events, settles, moves, parks or discards the pending commits that they concern, and moves the cursor. What a
- * page brings is at the edge too, so a relaxed transaction will do: losing it whole loses nothing, unless a rule of the app's makes
- * events that exist here alone.
+ * Writes the page's events, moves the cursor, and settles, moves, parks or discards the pending commits of the same streams.
  *
- * @param term of the leader that asks for it
- * @throws Fenced where another leads by now
+ * The edge has the page's events too, so a relaxed transaction is enough: if all of it is lost, the page is fetched again. If a conflict
+ * rule or a decider can create events, which exist on this device only, pass `strict`.
+ *
+ * @param term the term of the leader that calls this
+ * @throws Fenced if another tab leads by now
  */
 export async function applyPage(
   db: IDBPDatabase<Schema>,
@@ -84,7 +85,10 @@ async function assertLeads(tx: WriteTx, term: number): Promise<void> {
   if (!mayWrite(await leaseOf(tx), term)) throw new Fenced();
 }
 
-/** A page that follows a very small one is written together with it, so that live pages don't leave a trail of tiny records. */
+/**
+ * Writes a new page. If the page before it has fewer than 8 events, both are written as one page: pages of a few events each, as they come
+ * while the device is online, would otherwise leave many tiny records.
+ */
 async function writeSegments(tx: WriteTx, events: readonly ConfirmedEvent[]): Promise<Promise<unknown>[]> {
   const store = tx.objectStore("events");
   const last = (await store.openCursor(pagesAfter(0), "prev"))?.value;
@@ -101,7 +105,7 @@ async function writeSegments(tx: WriteTx, events: readonly ConfirmedEvent[]): Pr
   return writes;
 }
 
-/** Puts events among the pages that stand there already. A page that takes some in keeps its name, which is that of its last event. */
+/** Adds backfilled events to the stored pages. A page that gets some keeps its key, which is the position of its last event. */
 async function backfillEvents(tx: WriteTx, events: readonly ConfirmedEvent[]): Promise<Promise<unknown>[]> {
   const store = tx.objectStore("events");
   const first = events[0]?.position ?? 0;
@@ -122,7 +126,7 @@ async function backfillEvents(tx: WriteTx, events: readonly ConfirmedEvent[]): P
   return writes;
 }
 
-/** What was parked and has arrived after all is parked no more. */
+/** Deletes parked commits whose events have arrived in the feed after all. */
 async function endParked(tx: WriteTx, streams: ReadonlyMap<string, readonly ConfirmedEvent[]>): Promise<Promise<unknown>[]> {
   const parked = Map.groupBy(await parkedEntries(tx), (entry) => entry.streamId);
   return [...parked].flatMap(([streamId, entries]) =>
@@ -143,7 +147,7 @@ async function settleOutbox(
     const entries = outbox.entries(streamId);
     const last = arrived.at(-1);
     if (entries.length === 0 || last === undefined) continue;
-    // A page of the feed ends where the stream does, as far as the device knows it; one that fills in may not.
+    // The last event in a page of the feed is the stream's last one that the device knows. In a backfilled page it may be an earlier one.
     const confirmed = isBackfill ? await confirmedVersionOf(tx, streamId) : last.version;
     const { settled, changed, discarded } = reconcile(entries, arrived, confirmed, resolve, await recordedFor(tx, entries));
     for (const { seq } of [...settled, ...discarded]) {
@@ -156,13 +160,13 @@ async function settleOutbox(
   return { change: { ...change, left: [...left, ...change.left] }, writes };
 }
 
-/** What a command is decided again on. */
+/** The stream's confirmed events, if one of the entries has a command that may be decided again on them. */
 async function recordedFor(tx: WriteTx, entries: readonly PendingEntry[]): Promise<ConfirmedEvent[]> {
   const decided = entries.find(({ command }) => command !== undefined);
   return decided === undefined ? [] : confirmedEvents(tx, decided.streamId, 1);
 }
 
-/** Writes what became of entries, and the bundles that they stand in. */
+/** Writes changed entries: parked ones to `parked`, and the groups of all of them to the outbox. */
 export function changeOutbox(
   tx: WriteTx,
   outbox: OutboxPart,
@@ -190,9 +194,9 @@ export function changeOutbox(
 }
 
 /**
- * Parks what the edge refused, and whatever stands behind it in the same stream.
+ * Parks the commits that the edge rejected, and all later pending commits of the same streams.
  *
- * @throws Fenced where another tab leads by now
+ * @throws Fenced if another tab leads by now
  */
 export async function recordRefusals(db: IDBPDatabase<Schema>, refused: readonly Refused[], term: number): Promise<OutboxChange> {
   const tx: WriteTx = db.transaction(["events", "parked", "lease"], "readwrite", { durability: "strict" });

@@ -1,4 +1,4 @@
-/** Letting go of the history that a device follows. */
+/** Discards the device's copy of the log. */
 
 import type { IDBPDatabase } from "idb";
 import { nextTerm } from "../../shared/device/leadership.ts";
@@ -10,10 +10,10 @@ import { leaseOf, OutboxPart, outboxFrom, pagesAfter, replicaOf, skipNumber, who
 import { changeOutbox } from "./page.ts";
 
 /**
- * Forgets the confirmed events and the cursor, in one transaction; the next sync fetches what the edge holds now. A new term fences
- * whatever sync has under way.
+ * Deletes the confirmed events, the snapshots and the cursor, in one transaction. The next sync fetches what the edge holds now. The
+ * transaction raises the term, so that a sync that is running can't write any more.
  *
- * @param keepPending keeps pending commits (`detach` says how) and conflicts; without it they are discarded
+ * @param keepPending true: pending commits (see `detach`) and conflicts stay. false: they are discarded
  */
 export async function resetReplica(db: IDBPDatabase<Schema>, keepPending: boolean): Promise<void> {
   const tx: WriteTx = db.transaction(["events", "parked", "meta", "lease", "snapshots"], "readwrite", { durability: "strict" });

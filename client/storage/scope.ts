@@ -1,22 +1,37 @@
-/** Following another part of the store than before. */
+/** Checks and changes the scope: the part of the store that the device follows. */
 import type { IDBPDatabase } from "idb";
 import { isWithin, type Replica, type Scope } from "../../shared/device/replica.ts";
 import { withScope } from "../../shared/device/scope.ts";
+import { sameJson } from "../../shared/json.ts";
 import type { Schema } from "./database.ts";
 import { replicaOf, type WriteTx, whole } from "./device-log.ts";
-import { scopeWith } from "./replica.ts";
 
-/** The app was opened with another filter. Answers the history as it is then. */
+/** True if the replica can be used as it is: the edge orders its events, and its scope is the one that the filter asks for. */
+export function isFollowing(replica: Replica, filter: Scope): boolean {
+  return replica.authority === "edge" && sameJson(scopeWith(replica, filter), replica.scope);
+}
+
+/** Changes the scope to this filter, with which the app was opened. Returns the changed replica. */
 export async function followFilter(db: IDBPDatabase<Schema>, filter: Scope): Promise<Replica> {
   return changeScope(db, (before) => scopeWith(before, filter));
 }
 
 /**
- * These streams are followed, whatever the filter: commits to them wait to be confirmed, and would wait for ever. Answers the
- * history as it is then.
+ * Adds these streams to the scope, whatever the filter. Pending commits to a stream outside of the scope would never be confirmed. Returns
+ * the changed replica.
  */
 export async function followStreams(db: IDBPDatabase<Schema>, streamIds: readonly string[]): Promise<Replica> {
-  return changeScope(db, ({ scope }) => scope && [...new Set([...scope, ...streamIds.filter((id) => !isWithin(scope, id))])]);
+  return changeScope(db, ({ scope }) => {
+    if (scope === null) return null;
+    return [...new Set([...scope, ...streamIds.filter((id) => !isWithin(scope, id))])];
+  });
+}
+
+/** The scope for this filter. Single streams of the scope before stay in it: commits to them may wait for their confirmation. */
+function scopeWith({ scope }: Pick<Replica, "scope">, filter: Scope): Scope {
+  if (filter === null) return null;
+  const isStream = (part: string) => part.includes("-");
+  return [...new Set([...filter, ...(scope ?? []).filter(isStream)])];
 }
 
 async function changeScope(db: IDBPDatabase<Schema>, change: (before: Replica) => Scope): Promise<Replica> {

@@ -1,7 +1,7 @@
 /**
- * Confirmed events as the device stores them: the log in pages, as they came, and each page in segments of some streams
- * each. A stream's events of a page stand in one segment, as one text, so that reading a stream asks for few records and
- * parses that stream alone. Pure; `device-log.ts` reads and writes them.
+ * How the device stores confirmed events: the log in pages, as they came, and each page in segments of some streams each. A segment holds
+ * one text for each of its streams, with the stream's events of the page. To read a stream, few records are read, and only that stream's
+ * text is parsed. The functions are pure; `device-log.ts` reads and writes the records.
  *
  *     feed:      #1 A  #2 B  #3 A  #4 C  #5 B  …  #1000 A      one page
  *     segments:  [1000, 0] A: #1 #3 #1000 │ C: #4    [1000, 1] B: #2 #5    …
@@ -13,19 +13,22 @@ export type SegmentKey = [page: number, n: number];
 
 export interface Segment {
   key: SegmentKey;
-  /** The streams in it, each with its last version here: the entries of the index. */
+  /** The streams of this segment, each with its last version in it: the entries of the index `streams`. */
   streams: [streamId: string, lastVersion: number][];
-  /** For each of `streams` its events, JSON separated by commas. */
+  /** For each of `streams`, its events as JSON, separated by commas. */
   texts: string[];
 }
 
-/** Where the cost of one more record meets that of reading strangers' events: measured, see the decision record. */
+/**
+ * The most events in a segment of several streams. Smaller segments mean more records; larger ones mean more events of other streams to
+ * read. The number is measured: `docs/decisions/0003-storage-on-the-device.md`.
+ */
 export const SEGMENT_EVENTS = 8;
 
-/** A segment of one stream alone costs a reader nothing extra, so a long run is cut later. */
+/** The most events of one stream in a segment. A segment of a single stream has no events of other streams, so it may be longer. */
 const RUN_EVENTS = 256;
 
-/** @param events one page in position order */
+/** @param events one page, in position order */
 export function toSegments(events: readonly ConfirmedEvent[]): Segment[] {
   const page = events.at(-1)?.position ?? 0;
   const segments: Segment[] = [];
@@ -49,19 +52,19 @@ export function toSegments(events: readonly ConfirmedEvent[]): Segment[] {
   return segments;
 }
 
-/** Each stream's events, in order; where there are very many of one stream, in several parts. */
+/** Each stream's events, in order. More than 256 events of one stream are cut into several parts. */
 function runsOf(events: readonly ConfirmedEvent[]): ConfirmedEvent[][] {
   return [...Map.groupBy(events, (event) => event.streamId).values()].flatMap((run) =>
     Array.from({ length: Math.ceil(run.length / RUN_EVENTS) }, (_, i) => run.slice(i * RUN_EVENTS, (i + 1) * RUN_EVENTS)),
   );
 }
 
-/** The events of those of a segment's streams that are wanted: stream by stream, each in order. */
+/** The events of a segment's streams that `wanted` accepts: stream by stream, each in order. */
 export function eventsOf(segment: Segment, wanted: (streamId: string) => boolean = () => true): ConfirmedEvent[] {
   return JSON.parse(`[${segment.texts.filter((_, i) => wanted(segment.streams[i]?.[0] ?? "")).join(",")}]`);
 }
 
-/** The events of whole pages that are wanted, in position order. */
+/** The events of whole pages whose streams `wanted` accepts, in position order. */
 export function eventsOfPages(segments: readonly Segment[], wanted?: (streamId: string) => boolean): ConfirmedEvent[] {
   return segments.flatMap((segment) => eventsOf(segment, wanted)).sort((a, b) => a.position - b.position);
 }

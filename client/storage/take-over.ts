@@ -1,4 +1,4 @@
-/** A store that lived on the device alone, opened with `sync` for the first time. */
+/** Hands a store that lived on the device alone over to the edge, when it is opened with `sync` for the first time. */
 import type { IDBPDatabase } from "idb";
 import type { NewEntry } from "../../shared/device/outbox.ts";
 import { emptyReplica } from "../../shared/device/same-copy.ts";
@@ -8,13 +8,13 @@ import type { Schema } from "./database.ts";
 import { addToOutbox, isSegment, pagesAfter, replicaOf, type WriteTx, whole } from "./device-log.ts";
 import { eventsOfPages } from "./segments.ts";
 
-/** What the edge takes as one commit, whatever the events are: 15 of the largest make less than 1 MiB. */
+/** Events in one commit. The edge accepts that many whatever they are: 15 of the largest events are less than 1 MiB. */
 const COMMIT_EVENTS = 15;
 
 /**
- * From now on the edge orders this store, so what the device had ordered itself becomes pending, in the same order, each
- * run of a stream as commits on the versions that it had: the edge will take them, or say who was first. One transaction;
- * a store that the edge orders already is left as it is.
+ * From now on the edge orders this store. The events that the device ordered itself become pending commits, in the same order. Each
+ * run of a stream's events becomes commits of at most 15 events, on the versions that the events had. The edge accepts them, or reports who
+ * was first. All of this is one transaction. A store that the edge orders already stays as it is.
  */
 export async function takeOverLocalStore(db: IDBPDatabase<Schema>): Promise<void> {
   const tx: WriteTx = db.transaction(["events", "meta", "snapshots"], "readwrite", { durability: "strict" });
@@ -38,7 +38,7 @@ function entriesOfRuns(events: readonly ConfirmedEvent[]): NewEntry[] {
       const expectedVersion = version === 1 ? "no-stream" : version - 1;
       entries.push({
         state: "pending",
-        streamId: streamId as StreamId, // it stands in the log
+        streamId: streamId as StreamId, // the log holds only valid stream ids
         expectedVersion,
         events: [body],
         firstVersion: version,

@@ -1,40 +1,41 @@
 /**
- * The versions that a tab left its streams at, and how it tells that they still hold. Another tab may have appended, and sync
- * may have moved commits; but each takes a number of the outbox, which the database gives without gaps. So a commit is
- * decided on memory and written at once: the number that it is given is the next one after the tab's own last, or the
- * transaction is aborted and the versions are read.
+ * Remembers the versions that a tab's last writes left, and detects when they may be out of date. Another tab may have appended, and sync
+ * may have moved commits. Each of these uses up a key of the outbox, and the database assigns the keys without gaps. So a commit is decided
+ * on the remembered version, and written at once. If its key is the next one after this tab's last key, the memory was right. If not, the
+ * transaction is aborted, and the versions are read.
  */
 import { NO_STREAM, type Version } from "../../shared/order.ts";
 import type { StreamId } from "../../shared/stream-id.ts";
 
-/** Streams that are remembered at most. */
+/** The most streams that are remembered. */
 const MOST = 10_000;
 
 export class VersionMemory {
   readonly #versions = new Map<StreamId, Version>();
   #lastKey: number | undefined;
-  /** Every stream of the database is remembered: it was empty when this tab began. */
+  /** True if every stream of the database is remembered, because the database was empty when this tab started. */
   #isComplete = false;
 
-  /** Undefined where nothing is remembered. */
+  /** The remembered version; undefined if the stream is not remembered. */
   versionOf(streamId: StreamId): Version | undefined {
     return this.#versions.get(streamId) ?? (this.#isComplete ? NO_STREAM : undefined);
   }
 
   /**
-   * Whether what was remembered held until this write.
+   * True if the remembered versions were still right when this write was done.
    *
-   * @param firstKey what the database gave to the first bundle written; undefined where nothing was, which tells nothing
+   * @param firstKey the key that the database assigned to the first group written. If no group was written it is undefined, which proves
+   *   nothing: the result is false
    */
   holds(firstKey: number | undefined): boolean {
     return this.#lastKey !== undefined && firstKey === this.#lastKey + 1;
   }
 
   /**
-   * Keeps what a write left.
+   * Remembers the versions after a write.
    *
-   * @param keys of the bundles written: at least one
-   * @param wasEmpty the database held no event before
+   * @param keys the keys of the groups written: at least one
+   * @param wasEmpty true if the database held no event before
    */
   learn(versions: Iterable<readonly [StreamId, { readonly version: Version }]>, keys: readonly number[], wasEmpty: boolean): void {
     if (!this.holds(keys[0])) this.forget();
