@@ -103,7 +103,7 @@ export class StoreParts {
     });
     this.appender = new Appender(this.#database, durability, (commits, isParkedChanged, replica) => {
       this.overview.written(commits, replica, isParkedChanged);
-      if (replica !== undefined) this.#tabs?.tell({ kind: "changed" });
+      if (replica !== undefined) this.#tabs?.post({ kind: "changed" });
       if (commits > 0) this.#syncer?.appended();
     });
     this.#internals = {

@@ -1,6 +1,6 @@
 /**
- * Elects the one tab of a device that syncs, by the rules of `shared/device/leadership.ts`: a Web Lock where there are some, and
- * the lease in the database, which fences, and tells of a leader that froze with the lock in its hands.
+ * Elects the one tab of a device that syncs, by the rules of `shared/device/leadership.ts`. It uses a Web Lock, if the browser has Web
+ * Locks, and the lease in the database. The lease fences former leaders, and shows if a leader is frozen while it holds the lock.
  */
 import type { IDBPDatabase } from "idb";
 import { isAbandoned, type Lease, look, mayWrite, NOTHING_SEEN, nextBeat, nextTerm } from "../../shared/device/leadership.ts";
@@ -9,17 +9,17 @@ import { type Database, type Schema, unlessStorage } from "../storage/database.t
 import { leaseOf, type WriteTx, whole } from "../storage/device-log.ts";
 import { pause } from "../tools/pause.ts";
 
-/** How often a leader lets its beat be seen, and others look at it, in milliseconds. */
+/** How often a leader writes its beat, and other tabs check it, in milliseconds. */
 const BEAT = 2_000;
-/** Before a tab that led, or was not let, stands again, in milliseconds. */
+/** Milliseconds before a tab that led, or failed to lead, becomes a candidate again. */
 const AGAIN = 100;
-/** Looks in a row that show the same beat. */
+/** After so many checks in a row that show the same beat, the leader counts as frozen. */
 const PATIENCE = 4;
 
 /**
- * What the leader does. Ends when there is nothing more to do, or with `fenced` when its term is over.
+ * The leader's work. Resolves with `done` when there is nothing more to do, or with `fenced` when its term is over.
  *
- * @param deposed another tab has taken the lock
+ * @param deposed is aborted when another tab has taken the lock
  */
 export type Lead = (term: number, deposed: AbortSignal) => Promise<"done" | "fenced">;
 
@@ -33,7 +33,7 @@ export class Election {
   #isStealing = false;
   #seen = NOTHING_SEEN;
 
-  /** @param onFailed told where this tab could lead and its storage does not let it */
+  /** @param onFailed is called if this tab is elected and can't lead, because its storage fails, or if the browser denies the lock */
   constructor(name: string, database: Database, lead: Lead, onFailed: (error: HeadwaterError) => void, closing: AbortSignal) {
     this.#database = database;
     this.#lock = `headwater:${name}`;
@@ -42,26 +42,26 @@ export class Election {
     this.#closing = closing;
   }
 
-  /** Leads whenever this tab is elected, until the store is closed. */
-  async stand(): Promise<void> {
-    const looking = setInterval(() => void this.#look(), BEAT);
+  /** Is a candidate, and leads whenever this tab is elected, until the store is closed. */
+  async campaign(): Promise<void> {
+    const checking = setInterval(() => void this.#checkLeader(), BEAT);
     try {
       while (!this.#closing.aborted) {
         await this.once();
-        // Whatever ended it, it is not asked again at once.
+        // Whatever ended the term, the tab waits before it is a candidate again.
         await pause(AGAIN, this.#closing);
       }
     } finally {
-      clearInterval(looking);
+      clearInterval(checking);
     }
   }
 
-  /** Waits to be elected, and leads until there is nothing more to do, or another tab leads. */
+  /** Waits until this tab is elected, and leads until there is nothing more to do, or another tab leads. */
   once(): Promise<void> {
     return this.#hold({ signal: this.#closing });
   }
 
-  /** Leads now, in the place of whoever does. */
+  /** Takes the lock from the tab that leads, and leads now. */
   async steal(): Promise<void> {
     if (this.#isLeading || this.#isStealing) return;
     this.#isStealing = true;
@@ -77,12 +77,15 @@ export class Election {
       return leading;
     };
     try {
-      // Where there are no locks, tabs lead in turn, each fenced by the next.
+      // Without Web Locks, each tab leads as soon as it is a candidate, and the next one fences it.
       await (globalThis.navigator?.locks?.request(this.#lock, options, lead) ?? lead());
     } catch (error) {
       if (!(error instanceof DOMException)) throw error;
-      // Stolen, or given up because the store is being closed; anything else is the browser's refusal.
-      if (error.name !== "AbortError") this.#onFailed(new StorageFailedError(error.message, {}, { cause: error }));
+      // AbortError: the lock was stolen, or the store is being closed. For anything else, the browser denies the lock.
+      if (error.name !== "AbortError") {
+        const message = `The browser denies the Web Lock by which tabs elect one that syncs: ${error.message}`;
+        this.#onFailed(new StorageFailedError(message, {}, { cause: error }));
+      }
       deposed.abort();
       await leading;
     }
@@ -93,7 +96,7 @@ export class Election {
     this.#isLeading = true;
     this.#isStealing = false;
     try {
-      // Fenced with the lock in its hands, as by a reset: it takes a new term.
+      // Fenced while it still holds the lock, e.g. by a reset: it takes a new term.
       while (!isOver() && (await this.#term(deposed)) === "fenced");
     } catch (error) {
       if (!(error instanceof HeadwaterError)) throw error;
@@ -118,8 +121,8 @@ export class Election {
   }
 
   /**
-   * Where there is no room for a new term, the old one must do: pushing needs no room and makes some, and each write of sync holds
-   * by itself against what another leader has done (`shared/device/replica.ts`, `shared/device/outbox.ts`).
+   * If the disk has no room for a new term, the leader uses the old one. Pushing needs no room and frees some. Every write of sync is safe
+   * by itself, whatever another leader has written (`shared/device/replica.ts`, `shared/device/outbox.ts`).
    */
   async #takeTerm(): Promise<Lease> {
     try {
@@ -130,7 +133,7 @@ export class Election {
     }
   }
 
-  /** A sign of life, where somebody waits for one. */
+  /** Writes the sign of life, if another tab waits for the lock. */
   async #beat(term: number): Promise<void> {
     const waiting = (await globalThis.navigator?.locks?.query())?.pending ?? [];
     if (waiting.every(({ name }) => name !== this.#lock)) return;
@@ -138,7 +141,8 @@ export class Election {
     await this.#database.run((db) => changeLease(db, beat)).catch(unlessStorage);
   }
 
-  async #look(): Promise<void> {
+  /** Takes the lead if the leader is frozen. */
+  async #checkLeader(): Promise<void> {
     if (this.#isLeading) return;
     const lease = await this.#database.run(readLease).catch(unlessStorage);
     if (lease === undefined || this.#isLeading) return;

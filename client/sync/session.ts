@@ -1,3 +1,7 @@
+/**
+ * A leading tab's sync: it performs the effects of the sync machine (`shared/device/sync.ts`) on the database and the edge, and gives their
+ * results back to the machine as inputs.
+ */
 import type { PendingEntry } from "../../shared/device/outbox.ts";
 import { isWithin, type Replica } from "../../shared/device/replica.ts";
 import type { Resolve } from "../../shared/device/resolution.ts";
@@ -23,23 +27,27 @@ export interface SessionContext {
   readonly database: Database;
   readonly edge: Omit<EdgeOptions, "signal">;
   readonly settings: SyncSettings;
-  /** What becomes of contested commits, and how it is written. */
+  /** How contested commits are resolved, and the durability with which a page is written. */
   readonly rules: () => Promise<{ readonly resolve: Resolve<ConfirmedEvent>; readonly durability: IDBTransactionDurability }>;
-  /** Streams with pending commits are followed, whatever the filter. Answers the history as it is then. */
+  /** Adds streams with pending commits to the scope, whatever the filter. Returns the changed replica. */
   follow(streamIds: readonly string[]): Promise<Replica>;
-  /** The machine has taken a step. */
+  /** Called after each step of the sync machine. */
   onStep(state: SyncState): void;
-  /** The database tells something else than it did. */
+  /** Called after sync has changed the database. */
   onWritten(change: OutboxChange, replica?: Replica): void;
-  /** @param error why they did not get what they asked for; undefined: they did */
+  /**
+   * Called when calls of `sync()` have ended.
+   *
+   * @param error why they failed; undefined if they succeeded
+   */
   onAnswered(calls: readonly string[], error?: HeadwaterError): void;
 }
 
-/** While nobody looks at the page, or the edge tells of news by itself, the feed is asked so many times less often. */
+/** The feed is polled so many times less often while the tab is hidden, or while the feed socket is open. */
 const SELDOM = 12;
 
 export class Session {
-  /** The edge would tell of news by itself. */
+  /** True while the feed socket is open, on which the edge notifies of news. */
   isConnected = false;
   readonly #context: SessionContext;
   readonly #term: number;
@@ -48,7 +56,7 @@ export class Session {
   readonly #ended = Promise.withResolvers<"done" | "fenced">();
   readonly #ending = new AbortController();
   readonly #underWay = new Set<Promise<void>>();
-  /** Who asked, by the machine's number. */
+  /** Calls of `sync()` that wait, each with its number in the sync machine. */
   #calls: { readonly number: number; readonly call: string }[] = [];
   #state: SyncState;
   #feedSocket: Promise<FeedSocket | undefined> | undefined;
@@ -62,7 +70,7 @@ export class Session {
     this.#state = startSync(settings, replica);
   }
 
-  /** Resolves when it has ended and nothing of it is under way any more. */
+  /** Starts the session. Resolves when it has ended, and none of its work runs any more. */
   async run(): Promise<"done" | "fenced"> {
     if (this.#context.settings.automatic) this.give({ kind: "woken" });
     const outcome = await this.#ended.promise;
@@ -84,7 +92,7 @@ export class Session {
     this.give({ kind: "called" });
   }
 
-  /** Tells once more how it stands. */
+  /** Reports the current state once more. */
   show(): void {
     this.#context.onStep(this.#state);
   }
@@ -115,7 +123,7 @@ export class Session {
     }
   }
 
-  /** Does what is asked for; what went wrong is an input too. */
+  /** Performs an effect and returns its result as an input. An error is an input too. */
   async #input(effect: Exclude<SyncEffect, { kind: "wait" | "settled" | "failed" | "listen" }>): Promise<SyncInput> {
     const { database, rules } = this.#context;
     const { request } = effect;
@@ -154,7 +162,7 @@ export class Session {
       .flatMap((group) => entriesOf(group))
       .filter(({ seq }) => seq > after)
       .map((entry) => ({ entry, size: JSON.stringify(entry.events).length }));
-    // A tab that knew of another filter has appended them, or the app put them back.
+    // These streams are outside of the scope: a tab with another filter has appended to them, or the app has rebased a conflict.
     const { scope } = this.#state.replica;
     const strays = unsent.map(({ entry }) => entry.streamId).filter((streamId) => !isWithin(scope, streamId));
     if (strays.length > 0) this.give({ kind: "scope-changed", replica: await this.#context.follow(strays) });
@@ -166,9 +174,9 @@ export class Session {
     this.end("fenced");
   }
 
-  /** On a live connection, where one can be had: without one the feed is asked now and then. */
+  /** Waits for news on the feed socket, if there can be one. Without it, the feed is polled. */
   async #listen(wanted: Listen): Promise<void> {
-    // A page that can't load it does without.
+    // If its chunk can't be loaded, sync works without it.
     this.#feedSocket ??= import("../edge/feed-socket.ts").then(
       ({ FeedSocket }) => new FeedSocket(this, this.#context.edge, this.#ending.signal),
       () => undefined,
@@ -192,8 +200,8 @@ export class Session {
   }
 }
 
-/** What nobody foresaw is shown in the status, and tried again with the rest. */
+/** Unexpected errors appear in `status.problem`, and are retried like failures of the storage. */
 function toHeadwaterError(error: unknown): HeadwaterError {
   if (error instanceof HeadwaterError) return error;
-  return new StorageFailedError(String(error), {}, { cause: error });
+  return new StorageFailedError(`Sync failed with an unexpected error: ${String(error)}`, {}, { cause: error });
 }

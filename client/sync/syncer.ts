@@ -1,10 +1,11 @@
 /**
- * A tab's part in sync: it stands for election, leads or asks the one that does, and hears of what the others did.
+ * A tab's part in sync. The tab is a candidate for the lead. It syncs while it leads, sends its calls to the leader if it does not, and
+ * receives the messages of the other tabs.
  *
- *     sync() ──► leading? ── yes ──► the session, and so the machine
- *                  └──────── no ───► told to the other tabs ── nobody hears ──► takes the lead
+ *     sync() ──► leading? ── yes ──► the session, and so the sync machine
+ *                  └──────── no ───► a message to the other tabs ── no leader confirms it ──► takes the lead
  *
- * What happens while a tab leads is the session's matter (`session.ts`), who leads the election's (`election.ts`).
+ * `session.ts` does the work while a tab leads; `election.ts` decides which tab leads.
  */
 
 import { linkStatusOf, type SyncState } from "../../shared/device/sync.ts";
@@ -21,14 +22,17 @@ import { type Problem, type TabMessage, Tabs } from "./tabs.ts";
 export interface SyncerOptions extends Omit<SessionContext, "onStep" | "onAnswered"> {
   readonly name: string;
   readonly board: StatusBoard;
-  /** Sync ends for good. */
+  /** When it is aborted, sync ends for good. */
   readonly ending: AbortSignal;
-  /** Reads anew what `status` and `conflicts()` tell. */
+  /** Reads the data of `status` and `conflicts()` again. */
   readonly refresh: () => Promise<void>;
 }
 
-/** How long an call may stay unheard before this tab leads itself, and how soon one that was heard is told again, in milliseconds. */
-const UNHEARD = 1_500;
+/**
+ * Milliseconds after which this tab takes the lead if no leader has confirmed its call. A call that was confirmed and is not answered yet is
+ * sent again after the same time.
+ */
+const CONFIRM_WAIT = 1_500;
 
 interface SyncCall {
   readonly resolve: () => void;
@@ -40,17 +44,18 @@ export class Syncer {
   readonly #options: SyncerOptions;
   readonly #tabs: Tabs;
   readonly #election: Election;
-  /** What this tab's callers wait for. */
+  /** This tab's calls of `sync()` that are not answered yet, by id. */
   readonly #calls = new Map<string, SyncCall>();
   #session: Session | undefined;
-  #standing: Promise<void> | undefined;
-  /** What the other tabs were told last of how this one stands to the edge. */
-  #told = "";
+  /** Settles when this tab is no longer a candidate. */
+  #candidacy: Promise<void> | undefined;
+  /** The link, as JSON, that was sent to the other tabs last. */
+  #lastSent = "";
 
   constructor(options: SyncerOptions) {
     const { name, database, ending } = options;
     this.#options = options;
-    this.#tabs = new Tabs(name, (message) => this.#hear(message));
+    this.#tabs = new Tabs(name, (message) => this.#onMessage(message));
     const onFailed = (error: HeadwaterError) => this.#onFailed(error);
     this.#election = new Election(name, database, (term, deposed) => this.#lead(term, deposed), onFailed, ending);
     const wake = () => this.#wake();
@@ -59,10 +64,10 @@ export class Syncer {
     ending.addEventListener("abort", () => this.#end(), { once: true });
   }
 
-  /** The database is open. */
+  /** Starts, once the database is open. */
   start(): void {
-    if (this.#options.settings.automatic) this.#standing = this.#election.stand();
-    this.#tabs.tell({ kind: "hello" });
+    if (this.#options.settings.automatic) this.#candidacy = this.#election.campaign();
+    this.#tabs.post({ kind: "hello" });
   }
 
   /** Resolves when the outbox is empty and the feed is applied up to the head seen. */
@@ -72,30 +77,30 @@ export class Syncer {
     this.#calls.set(call, { resolve, reject });
     if (this.#session === undefined) this.#callLeader(call);
     else this.#session.onCall(call);
-    if (!this.#options.settings.automatic) this.#standing ??= this.#standForAsks();
+    if (!this.#options.settings.automatic) this.#candidacy ??= this.#campaignForCalls();
     return promise;
   }
 
-  /** This tab has added to the outbox. */
+  /** Call it after this tab has added to the outbox. */
   appended(): void {
     this.#push();
-    this.#tabs.tell({ kind: "appended" });
+    this.#tabs.post({ kind: "appended" });
   }
 
-  /** This tab has changed what `status` or `conflicts()` tells. */
+  /** Call it after this tab has changed the data of `status` or `conflicts()`. */
   changed(): void {
-    this.#tabs.tell({ kind: "changed" });
+    this.#tabs.post({ kind: "changed" });
   }
 
-  /** This tab has changed what the device follows. */
+  /** Call it after this tab has changed the scope, or, with `isReset`, has reset the replica. */
   async redirected(isReset: boolean): Promise<void> {
-    this.#tabs.tell({ kind: "redirected", isReset });
+    this.#tabs.post({ kind: "redirected", isReset });
     await this.#redirect(isReset);
   }
 
-  /** Resolves when nothing is under way any more. */
+  /** Resolves when none of this tab's sync runs any more. */
   async idle(): Promise<void> {
-    await this.#standing;
+    await this.#candidacy;
   }
 
   #end(): void {
@@ -104,9 +109,10 @@ export class Syncer {
     this.#tabs.close();
   }
 
-  async #standForAsks(): Promise<void> {
+  /** A store that is not automatic is a candidate only while calls of `sync()` wait. */
+  async #campaignForCalls(): Promise<void> {
     while (this.#calls.size > 0 && !this.#options.ending.aborted) await this.#election.once();
-    this.#standing = undefined;
+    this.#candidacy = undefined;
   }
 
   async #lead(term: number, deposed: AbortSignal): Promise<"done" | "fenced"> {
@@ -137,7 +143,7 @@ export class Syncer {
     }
     const outcome = await running;
     this.#session = undefined;
-    // Whoever waits here waits for the next leader.
+    // Calls that still wait are sent to the next leader.
     if (outcome === "done") for (const call of this.#calls.keys()) this.#callLeader(call);
     return outcome;
   }
@@ -150,20 +156,20 @@ export class Syncer {
   #callLeader(call: string): void {
     const waiting = this.#calls.get(call);
     if (waiting === undefined) return;
-    this.#tabs.tell({ kind: "called", call });
+    this.#tabs.post({ kind: "called", call });
     clearTimeout(waiting.timer);
-    waiting.timer = setTimeout(() => void this.#election.steal(), UNHEARD);
+    waiting.timer = setTimeout(() => void this.#election.steal(), CONFIRM_WAIT);
   }
 
   #onAnswered(calls: readonly string[], error: HeadwaterError | undefined): void {
     const problem = error === undefined ? null : problemOf(error);
     for (const call of calls) {
       if (this.#calls.has(call)) void this.#settle(call, error);
-      else this.#tabs.tell({ kind: "answered", call, problem });
+      else this.#tabs.post({ kind: "answered", call, problem });
     }
   }
 
-  /** Whoever waited finds the status as it is now. */
+  /** Answers a call, after `status` was brought up to date for the caller. */
   async #settle(call: string, error?: HeadwaterError): Promise<void> {
     const waiting = this.#calls.get(call);
     if (waiting === undefined) return;
@@ -174,7 +180,7 @@ export class Syncer {
     else waiting.reject(error);
   }
 
-  #hear(message: TabMessage): void {
+  #onMessage(message: TabMessage): void {
     if (this.#options.ending.aborted) return;
     switch (message.kind) {
       case "appended":
@@ -183,16 +189,16 @@ export class Syncer {
       case "changed":
         return void this.#options.refresh();
       case "connection":
-        if (this.#session === undefined) this.#options.board.update({ ...message.stands, problem: errorFrom(message.problem) });
+        if (this.#session === undefined) this.#options.board.update({ ...message.link, problem: errorFrom(message.problem) });
         return;
       case "hello":
-        this.#told = "";
+        this.#lastSent = "";
         return this.#session?.show();
       case "redirected":
         return void this.#redirect(message.isReset).catch(unlessStorage);
       case "called":
         if (this.#session === undefined) return;
-        this.#tabs.tell({ kind: "heard", call: message.call });
+        this.#tabs.post({ kind: "heard", call: message.call });
         return this.#session.onCall(message.call);
       case "heard":
         return this.#onHeard(message.call);
@@ -203,12 +209,12 @@ export class Syncer {
     }
   }
 
-  /** A leader that is lost before it answers is followed by another, which has not heard. */
+  /** The leader has confirmed the call. If it is gone before it answers, the next leader does not know of the call: it is sent again. */
   #onHeard(call: string): void {
     const waiting = this.#calls.get(call);
     if (waiting === undefined) return;
     clearTimeout(waiting.timer);
-    waiting.timer = setTimeout(() => this.#callLeader(call), UNHEARD);
+    waiting.timer = setTimeout(() => this.#callLeader(call), CONFIRM_WAIT);
   }
 
   async #redirect(isReset: boolean): Promise<void> {
@@ -232,12 +238,12 @@ export class Syncer {
     let acknowledged = 0;
     for (const { kind } of state.awaited.values()) if (kind === "taken") acknowledged++;
     const { connection, problem } = linkStatusOf(state);
-    const stands = { connection, acknowledged };
-    this.#options.board.update({ ...stands, problem });
-    const told = JSON.stringify([stands, problem?.message]);
-    if (told === this.#told) return;
-    this.#told = told;
-    this.#tabs.tell({ kind: "connection", stands, problem: problem === null ? null : problemOf(problem) });
+    const link = { connection, acknowledged };
+    this.#options.board.update({ ...link, problem });
+    const sent = JSON.stringify([link, problem?.message]);
+    if (sent === this.#lastSent) return;
+    this.#lastSent = sent;
+    this.#tabs.post({ kind: "connection", link, problem: problem === null ? null : problemOf(problem) });
   }
 }
 

@@ -1,6 +1,6 @@
 /**
- * What the tabs of a device tell each other. All of it is hints: a message may be lost, and where there is no
- * BroadcastChannel all are. Whoever relies on something looks into the database, or asks again.
+ * The messages between the tabs of a device. They are hints only: a message may be lost, and without BroadcastChannel all are lost. Code
+ * that needs to be sure reads the database, or sends its message again.
  */
 import type { problemOf } from "../../shared/wire/wire.ts";
 import type { Status } from "./status.ts";
@@ -8,19 +8,21 @@ import type { Status } from "./status.ts";
 export type Problem = ReturnType<typeof problemOf>;
 
 export type TabMessage =
-  /** The outbox has more in it. */
+  /** A tab has added commits to the outbox. */
   | { readonly kind: "appended" }
-  /** The database tells something else than it did. */
+  /** A tab has changed the data of `status` or `conflicts()`. */
   | { readonly kind: "changed" }
-  /** How the leader stands to the edge. */
-  | { readonly kind: "connection"; readonly stands: Pick<Status, "connection" | "acknowledged">; readonly problem: Problem | null }
-  /** How does it stand? */
+  /** The leader's connection to the edge. */
+  | { readonly kind: "connection"; readonly link: Pick<Status, "connection" | "acknowledged">; readonly problem: Problem | null }
+  /** A new tab asks the leader for its connection. */
   | { readonly kind: "hello" }
-  /** The device follows more of the store, or, after a reset, another history. */
+  /** The scope was changed, or, with `isReset`, the replica was reset. */
   | { readonly kind: "redirected"; readonly isReset: boolean }
-  /** To the leader: bring everything in step. Told again until it is answered. */
+  /** To the leader: sync now. Sent again until it is answered. */
   | { readonly kind: "called"; readonly call: string }
+  /** From the leader: it has got this call. */
   | { readonly kind: "heard"; readonly call: string }
+  /** From the leader: this call has ended, with a problem or without. */
   | { readonly kind: "answered"; readonly call: string; readonly problem: Problem | null };
 
 export class Tabs {
@@ -31,18 +33,18 @@ export class Tabs {
     if (this.#channel !== undefined) this.#channel.onmessage = ({ data }: MessageEvent<TabMessage>) => onMessage(data);
   }
 
-  tell(message: TabMessage): void {
+  post(message: TabMessage): void {
     this.#channel?.postMessage(message);
   }
 
-  /** Nobody is told of anything from then on: appends may still be under way. */
+  /** Appends may still be running: messages that they post later are dropped. */
   close(): void {
     this.#channel?.close();
     this.#channel = undefined;
   }
 }
 
-/** Undefined where a browser has none. */
+/** Opens a broadcast channel; undefined if the browser has no BroadcastChannel. */
 export function openChannel(name: string): BroadcastChannel | undefined {
   return typeof BroadcastChannel === "undefined" ? undefined : new BroadcastChannel(name);
 }
