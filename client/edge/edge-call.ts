@@ -1,4 +1,4 @@
-/** The HTTP interface of the edge as typed calls. It neither retries nor keeps anything. */
+/** The HTTP interface of the edge as typed calls. It sends a request again only to renew a token, and stores nothing. */
 
 import { NEW_REPLICA, type Replica } from "../../shared/device/replica.ts";
 import { type ErrorCode, errorOf, type HeadwaterError, UnavailableError } from "../../shared/errors.ts";
@@ -9,24 +9,27 @@ import { errorFromProblem, type FeedPage, type FeedQuery, feedPage, type PushAns
 export interface EdgeOptions {
   /** The store at the edge, e.g. `https://events.example.com/v1/permits`. */
   readonly url: string;
-  /** Asked for before each request, and once more where the edge refuses it: a token may have expired on the way. */
+  /**
+   * Returns the bearer token. It is called before each request, and once more if the edge rejects the token with status 401: the token may
+   * have expired on the way.
+   */
   readonly token?: (() => string | Promise<string>) | undefined;
-  /** Default: the global one. */
+  /** Default: the global `fetch`. */
   readonly fetch?: typeof fetch | undefined;
-  /** How a live connection is opened. Default: the global WebSocket. */
+  /** Opens the feed socket. Default: with the global `WebSocket`. */
   readonly webSocket?: ((url: string, protocols: string[]) => WebSocket) | undefined;
-  /** Milliseconds until a request without an answer counts as failed. Default: 30,000. */
+  /** Milliseconds after which a request without an answer fails. Default: 30,000. */
   readonly timeout?: number | undefined;
-  /** Ends requests under way, and later ones. */
+  /** When it is aborted, running requests and all later ones fail. */
   readonly signal?: AbortSignal | undefined;
 }
 
 /**
- * A request to the store: a GET, or a POST where there is a body. Throws the typed error of the edge's problem document,
- * and UnavailableError where no answer came.
+ * Sends a request to the store: a GET, or a POST if there is a body. It rejects with the typed error of the edge's problem document, and
+ * with UnavailableError if no answer came or the answer does not match the schema.
  *
- * @param path what stands behind the store in the URL, e.g. `/feed?after=3`
- * @param schema of the answer
+ * @param path the rest of the URL after the store, e.g. `/feed?after=3`
+ * @param schema the schema of the answer
  */
 export type EdgeCall = <T>(path: string, schema: Schema<T>, body?: unknown) => Promise<T>;
 
@@ -42,43 +45,53 @@ export function createEdgeCall({
   return async (path, schema, body) => {
     const ending = new AbortController();
     const { promise: ended, reject } = Promise.withResolvers<never>();
-    const end = () => {
+    const end = (reason: string) => {
       ending.abort();
-      reject();
+      reject(new Error(reason));
     };
-    const timer = setTimeout(end, timeout);
-    signal?.addEventListener("abort", end, { signal: ending.signal });
-    if (signal?.aborted) end();
-    /** @param refused the token that the edge would not take; its answer stands where there is no other */
-    const request = async (refused?: string): Promise<Answered> => {
+    const timer = setTimeout(() => end(`No answer came within ${timeout} milliseconds.`), timeout);
+    const onAbort = () => end("The request was aborted, because the store is being closed or another tab syncs now.");
+    signal?.addEventListener("abort", onAbort, { signal: ending.signal });
+    if (signal?.aborted) onAbort();
+    /** @param rejectedToken the token that the edge rejected. If the app still returns the same one, the edge's answer is final */
+    const request = async (rejectedToken?: string): Promise<Answered> => {
       const bearer = await token?.();
       const headers: Record<string, string> = {};
       if (bearer !== undefined) headers["authorization"] = `Bearer ${bearer}`;
       const init: RequestInit = { headers, signal: ending.signal };
       if (body !== undefined) {
         headers["content-type"] = "application/json";
-        Object.assign(init, { method: "POST", body: JSON.stringify(body) });
+        init.method = "POST";
+        init.body = JSON.stringify(body);
       }
       const response = await send(base + path, init);
       const text = await response.text();
-      const isRenewed = response.status === 401 && bearer !== undefined && refused === undefined && (await token?.()) !== bearer;
+      const isRenewed = response.status === 401 && bearer !== undefined && rejectedToken === undefined && (await token?.()) !== bearer;
       return isRenewed ? request(bearer) : { response, text };
     };
     let answered: Answered;
     try {
-      // Neither the app's token nor a fetch of its own can be trusted to end.
+      // Neither the app's `token` nor its `fetch` can be trusted to settle.
       answered = await Promise.race([request(), ended]);
     } catch (error) {
-      throw new UnavailableError("The edge gave no answer.", {}, { cause: error });
+      throw new UnavailableError(
+        "The edge did not answer. Check the connection and try again: sending the request again is safe.",
+        {},
+        { cause: error },
+      );
     } finally {
-      // Whatever listens would hold the answer until the time is over.
+      // The timer and the signal's listener would hold the answer in memory.
       clearTimeout(timer);
-      end();
+      ending.abort();
     }
     const answer = parseJson(answered.text);
     if (!answered.response.ok) throw errorFromProblem(answer) ?? errorFromStatus(answered.response);
     const message = match(schema, answer);
-    if (!message.success) throw new UnavailableError("The edge's answer is not one this version understands.");
+    if (!message.success) {
+      throw new UnavailableError(
+        "This version of Headwater does not understand the edge's answer. Check the URL of the store, or update the app.",
+      );
+    }
     return message.output;
   };
 }
@@ -88,24 +101,26 @@ interface Answered {
   readonly text: string;
 }
 
-/** Undefined for what is no JSON, which is no answer of the edge either. */
+/** Undefined if the text is not JSON. The edge answers with JSON only, so the caller rejects it. */
 function parseJson(text: string): unknown {
   try {
     return JSON.parse(text);
   } catch {
-    return undefined; // whoever checks the answer refuses it
+    return undefined;
   }
 }
 
-/** The typed error of an answer that is none of the good ones. */
+/** The typed error of an answer that is not ok: of its problem document, or else of its status. */
 export async function errorFromResponse(response: Response): Promise<HeadwaterError> {
   return errorFromProblem(parseJson(await response.text())) ?? errorFromStatus(response);
 }
 
-/** What stands between a device and the edge answers without a problem document. */
+/** For answers without a problem document, e.g. of a proxy between the device and the edge. */
 function errorFromStatus({ status, headers }: Response): HeadwaterError {
   const seconds = Number(headers.get("retry-after"));
-  return errorOf(CODES[status] ?? "unavailable", `The edge answered ${status}.`, { retryAfter: seconds || undefined });
+  const retryAfter = seconds > 0 ? seconds : undefined;
+  const message = `HTTP status ${status} without a problem document. A proxy in front of the edge may have answered.`;
+  return errorOf(CODES[status] ?? "unavailable", message, { retryAfter });
 }
 
 const CODES: Readonly<Record<number, ErrorCode>> = {
@@ -116,14 +131,18 @@ const CODES: Readonly<Record<number, ErrorCode>> = {
   429: "too-many-requests",
 };
 
-/** @param followed the log that the caller follows, and how far; another one takes nothing */
+/**
+ * Pushes commits.
+ *
+ * @param followed the log that the caller follows, with its position and mark. An edge that has another log accepts nothing
+ */
 export function pushCommits(
   call: EdgeCall,
   commits: readonly Pick<Commit, "streamId" | "expectedVersion" | "events">[],
   followed: Pick<Replica, "log" | "position" | "mark"> = NEW_REPLICA,
 ): Promise<PushAnswer> {
   const { log, position, mark } = followed;
-  // What is undefined is not sent.
+  // Fields that are undefined are not sent.
   const seen = log === null || mark === null ? {} : { position, mark };
   return call("/commits", pushAnswer, { log: log ?? undefined, ...seen, commits: commits.map(commitOf) });
 }
@@ -138,7 +157,7 @@ function commitOf({ streamId, expectedVersion, events }: Pick<Commit, "streamId"
 
 type Query = Readonly<Record<string, string | number | readonly string[] | undefined>>;
 
-/** With its question mark; nothing where nothing is asked. */
+/** The query string with its question mark; an empty string if no parameter is defined. */
 export function queryOf(query: Query): string {
   const parameters = new URLSearchParams();
   for (const [name, value] of Object.entries(query)) {

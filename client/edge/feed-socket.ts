@@ -1,10 +1,10 @@
 /**
- * The live connection of a leading tab: a WebSocket on which the edge tells of what is new. It is loaded when it is needed, and whatever
- * becomes of it, the feed is asked for over HTTP besides: here nothing is judged and nothing is lost.
+ * The feed socket of a leading tab: a WebSocket on which the edge sends a page as soon as there are new events. This file is loaded when it
+ * is needed. Sync also requests the feed over HTTP, so nothing is lost if the socket fails, and errors are judged there, not here.
  *
- *     listen ──► connect ──► open ──► pull ──► page ──► told to the machine, which listens again
+ *     listen ──► connect ──► open ──► pull ──► page ──► given to the sync machine, which listens again
  *                   ▲          └── closed, or silent after a ping ──┐
- *                   └───────────────── after a while ◄──────────────┘
+ *                   └───────────────── after a wait ◄───────────────┘
  */
 import { backoff } from "../../shared/backoff.ts";
 import type { SyncInput } from "../../shared/device/sync.ts";
@@ -13,7 +13,7 @@ import { match } from "../../shared/wire/schema.ts";
 import { type FeedQuery, feedPage } from "../../shared/wire/wire.ts";
 import type { EdgeOptions } from "./edge-call.ts";
 
-/** Who listens. */
+/** The session that uses the feed socket. */
 export interface Listener {
   give(input: SyncInput): void;
   isConnected: boolean;
@@ -24,11 +24,12 @@ export interface Listen {
   readonly query: FeedQuery;
 }
 
-/** How often the connection is tried, and how long it may stay silent then, in milliseconds. */
+/** How often the socket is pinged, and how long the answer may take, in milliseconds. `SILENCE` also limits connecting. */
 const PING_EVERY = 20_000;
 const SILENCE = 10_000;
-/** Every so many pings the app is asked whether it has a new token. */
+/** Every third ping, the app's `token` is called, to see whether there is a new token. */
 const TOKEN_PINGS = 3;
+/** Waits before the socket connects again, in milliseconds. */
 const BACKOFF = { first: 500, longest: 30_000 };
 
 export class FeedSocket {
@@ -42,16 +43,16 @@ export class FeedSocket {
   #token: string | undefined;
   #isConnecting = false;
   #pings = 0;
-  /** What the machine listens for. */
+  /** The page that the sync machine waits for. */
   #wanted: Listen | undefined;
-  /** What the edge was asked on this connection and has not answered. */
+  /** The page that was requested on this socket and has not been answered. */
   #pulled: Listen | undefined;
 
   constructor(listener: Listener, edge: Omit<EdgeOptions, "signal">, signal: AbortSignal) {
     this.#listener = listener;
     this.#edge = edge;
     this.#signal = signal;
-    // Whoever comes back online does not wait.
+    // A device that comes back online connects at once.
     globalThis.addEventListener?.("online", () => this.#hurry(), { signal });
     const pinging = setInterval(() => this.#ping(), PING_EVERY);
     signal.addEventListener("abort", () => {
@@ -80,7 +81,7 @@ export class FeedSocket {
       const protocols = [FEED_PROTOCOL, ...(this.#token === undefined ? [] : [BEARER_PROTOCOL + this.#token])];
       this.#attach(webSocket(`${url.replace(/\/+$/, "").replace(/^http/, "ws")}/feed`, protocols));
     } catch {
-      // An app without a token, or a token that is none: the next request over HTTP says so where it is seen.
+      // The app has no token, or one that is not valid in a protocol name. The next request over HTTP reports it in the status.
       this.#isConnecting = false;
       this.#again();
     }
@@ -119,7 +120,7 @@ export class FeedSocket {
     this.#listener.give({ kind: "page-received", request: answered.request, page: page.output });
   }
 
-  /** One pull is open at a time: what has changed meanwhile is asked for when it is answered. */
+  /** One pull is open at a time. If another page is wanted meanwhile, it is requested when this one is answered. */
   #pull(): void {
     if (this.#wanted === undefined || this.#pulled !== undefined || !this.#listener.isConnected) return;
     this.#pulled = this.#wanted;
@@ -133,17 +134,17 @@ export class FeedSocket {
     if (++this.#pings % TOKEN_PINGS === 0) void this.#renew();
   }
 
-  /** A token that the app has renewed is told before the old one expires. */
+  /** Sends a token that the app has renewed, before the old one expires. */
   async #renew(): Promise<void> {
     const socket = this.#socket;
-    // An app that has none just now keeps the connection as long as the edge does.
+    // If the app has no token now, the socket stays open as long as the edge allows.
     const token = await Promise.resolve(this.#edge.token?.()).catch(() => this.#token);
     if (token === this.#token || token === undefined || socket !== this.#socket || !this.#listener.isConnected) return;
     this.#token = token;
     socket?.send(JSON.stringify({ auth: { token } }));
   }
 
-  /** A connection that only seems to be open is dropped, and a new one made. */
+  /** Drops the socket, and connects again, if the edge stays silent: the socket may only seem to be open. */
   #expect(): void {
     clearTimeout(this.#silence);
     this.#silence = setTimeout(() => this.#drop(), SILENCE);
@@ -159,20 +160,20 @@ export class FeedSocket {
     this.#socket = undefined;
     this.#alive();
     socket?.close();
-    const isNews = this.#listener.isConnected;
+    const wasConnected = this.#listener.isConnected;
     this.#listener.isConnected = false;
-    this.#again(isNews);
+    this.#again(wasConnected);
   }
 
   /**
-   * After a while that differs from device to device: all of them may have lost the same edge.
+   * Connects again after a random wait, so that devices that lost the same edge do not all come back at once.
    *
-   * @param isNews what the matter is, a request over HTTP finds out
+   * @param wasConnected the socket was open before: a request over HTTP is made too, to find out what is wrong
    */
-  #again(isNews = false): void {
+  #again(wasConnected = false): void {
     if (this.#signal.aborted || this.#reconnect !== undefined) return;
     const again = () => {
-      if (isNews) this.#listener.give({ kind: "woken" });
+      if (wasConnected) this.#listener.give({ kind: "woken" });
       void this.#connect();
     };
     this.#reconnect = setTimeout(again, backoff(BACKOFF, ++this.#failures, Math.random()));

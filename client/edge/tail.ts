@@ -1,4 +1,4 @@
-/** The live feed for whoever has no WebSocket: server-sent events, connected again wherever they break off. */
+/** Follows the feed without a WebSocket, by server-sent events. It connects again whenever the connection breaks. */
 import { EventSourceParserStream } from "eventsource-parser/stream";
 import { backoff } from "../../shared/backoff.ts";
 import { HeadwaterError, LogMismatchError, remedyOf, UnavailableError } from "../../shared/errors.ts";
@@ -8,9 +8,12 @@ import { confirmedEvent, errorFromProblem, type FeedQuery } from "../../shared/w
 import { pause } from "../tools/pause.ts";
 import { type EdgeOptions, errorFromResponse, queryOf } from "./edge-call.ts";
 
-/** Without a sign of life for so many milliseconds a connection counts as broken: the edge gives one every 20 seconds. */
+/** Milliseconds without any data after which a connection counts as broken. The edge sends a sign of life every 20 seconds. */
 const SILENCE = 45_000;
+/** Waits before it connects again, in milliseconds. */
 const BACKOFF = { first: 300, longest: 10_000 };
+
+const BROKEN = "The connection to the feed broke. It is opened again after a wait.";
 
 interface Place {
   position: number;
@@ -18,9 +21,9 @@ interface Place {
 }
 
 /**
- * Events past a position as they come, for as long as somebody asks for the next.
+ * Yields events after a position as they come, until the caller stops iterating or `edge.signal` is aborted.
  *
- * @throws the edge's refusal, where trying again would not change it
+ * @throws the edge's error, if trying again would not help
  */
 export async function* tailFeed(
   edge: Omit<EdgeOptions, "timeout">,
@@ -36,9 +39,9 @@ export async function* tailFeed(
       }
     } catch (error) {
       if (isEnded()) return;
-      const known = error instanceof HeadwaterError ? error : new UnavailableError("The live feed broke off.", {}, { cause: error });
+      const known = error instanceof HeadwaterError ? error : new UnavailableError(BROKEN, {}, { cause: error });
       if (remedyOf(known.code) !== "retry" && known.code !== "unauthenticated") throw known;
-      // A token that has expired on the way is asked for anew, once.
+      // A token may have expired on the way: the next connection calls the app's `token` again, once.
       if (known.code === "unauthenticated" && failures > 0) throw known;
       failures++;
       const wait = backoff(BACKOFF, failures, Math.random(), (known.details.retryAfter ?? 0) * 1000);
@@ -79,7 +82,10 @@ async function* connection(
     for await (const { event: kind, data, id } of messages) {
       switch (kind) {
         case "problem":
-          throw errorFromProblem(JSON.parse(data)) ?? new UnavailableError();
+          throw (
+            errorFromProblem(JSON.parse(data)) ??
+            new UnavailableError("The edge reported a problem that this version of Headwater does not understand. Update the app.")
+          );
         case "log": {
           const { log }: { log: string } = JSON.parse(data);
           if (place.log !== undefined && place.log !== log) throw new LogMismatchError(undefined, { log });
@@ -88,13 +94,15 @@ async function* connection(
         }
         default: {
           const event = match(confirmedEvent, JSON.parse(data));
-          if (!event.success) throw new UnavailableError("The edge's event is not one that this version understands.");
+          if (!event.success) {
+            throw new UnavailableError("This version of Headwater does not understand an event that the edge sent. Update the app.");
+          }
           place.position = Number(id);
           yield event.output;
         }
       }
     }
-    throw new UnavailableError("The live feed broke off.");
+    throw new UnavailableError(BROKEN);
   } finally {
     clearTimeout(silence);
     ending.abort();

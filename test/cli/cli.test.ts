@@ -153,7 +153,10 @@ test("a file that the store contradicts is refused, and nothing is overwritten",
 
 test("what can't be reached, read or understood is said in one sentence", async () => {
   for (const [args, message] of [
-    [["verify", "--url", "http://127.0.0.1:9/v1/none"], "The edge gave no answer. (unavailable)"],
+    [
+      ["verify", "--url", "http://127.0.0.1:9/v1/none"],
+      "The edge did not answer. Check the connection and try again: sending the request again is safe. (unavailable)",
+    ],
     [["import", join(folder, "missing"), "--url", newUrl()], "missing can't be read"],
     [
       [
