@@ -1,11 +1,11 @@
 /**
- * A stream's state: its snapshot, where there is one, and the events behind it.
+ * Folds a stream's state from its snapshot, if there is one, and the events after it.
  *
  *     snapshot at version 900 ──► confirmed 901 … 950 ──► state at 950 ──► pending 951, 952 ──► state
  *                                                           │ far enough from the snapshot
  *                                                           └──► the next snapshot, when the tab has nothing else to do
  *
- * A snapshot holds confirmed events alone, which never change: whatever becomes of pending ones, there is nothing in it to take back.
+ * A snapshot contains confirmed events only, and these never change. So it stays valid whatever happens to pending events.
  */
 
 import { type Folding, fold } from "../../shared/device/decider.ts";
@@ -22,22 +22,25 @@ import { whenIdle } from "../tools/when-idle.ts";
 export interface Aggregate<State> {
   readonly streamId: string;
   readonly state: State;
-  /** The stream's version that the state is of; 0 where it does not exist. */
+  /** The stream's version that the state is of; 0 if the stream does not exist. */
   readonly version: number;
-  /** How many of the events are not confirmed yet. */
+  /** The number of folded events that are not confirmed yet. */
   readonly pending: number;
 }
 
 export interface FoldOptions {
-  /** Events up to this version, position or time of recording, inclusive; pending ones by version alone. Default: all. */
+  /**
+   * Folds events up to this version, position or time of recording (ISO 8601), inclusive. Pending events have neither position nor time of
+   * recording: they are folded only with `version`, or without `upTo`. Default: all events.
+   */
   readonly upTo?: { readonly version: number } | { readonly position: number } | { readonly time: string };
 }
 
-/** Where confirmed events end, and what stands there. */
+/** The state after the last confirmed event. */
 export interface Base<State> {
   readonly state: State;
   readonly version: number;
-  /** The copy of the log that they are of. */
+  /** `resets` of the replica, which identifies the copy of the log that the state is of. */
   readonly resets: number;
 }
 
@@ -60,8 +63,8 @@ export class Aggregates {
   }
 
   /**
-   * @param known what was confirmed when it was last read: the events behind it are enough
-   * @returns the state, what of it is confirmed, and the ids of what is not
+   * @param known the confirmed base of the last read: only the events after it are read
+   * @returns the state, its confirmed base, and the ids of the pending events, joined by commas
    */
   async readFrom<State>(
     streamId: string,
@@ -88,7 +91,7 @@ export class Aggregates {
     return events.map(read);
   }
 
-  /** A snapshot and the events behind it, in one transaction: a reset between two would put two histories together. */
+  /** Reads a base and the events after it in one transaction. A reset between two transactions would mix two copies of the log. */
   async #stored<State>(streamId: string, decider: Folding<State>, known: Base<State> | undefined) {
     const { database, read } = this.#internals;
     return database.run(async (db) => {
@@ -102,7 +105,7 @@ export class Aggregates {
     });
   }
 
-  /** Nobody waits for it, and nothing depends on it. */
+  /** Stores a snapshot when the tab is idle. Nothing waits for it or depends on it. */
   #take<State>(streamId: string, decider: Folding<State>, { state, version, resets }: Base<State>): void {
     const { database, ending } = this.#internals;
     const snapshot: Snapshot & SnapshotFacts = { decider: decider.name, streamId, deciderVersion: decider.version, version, state };
@@ -115,7 +118,7 @@ export class Aggregates {
             versionOf(tx, streamId),
             replicaOf(tx),
           ]);
-          // Meanwhile another tab may have taken a later one, and a reset may have let go of the history.
+          // Meanwhile another tab may have stored a later snapshot, or a reset may have discarded this copy of the log.
           if (!isSameCopy({ resets }, replica)) return;
           const isLater = before !== undefined && isUsable(before, decider.version, streamVersion) && before.version >= version;
           if (isLater || !isUsable(snapshot, decider.version, streamVersion)) return;
@@ -133,11 +136,11 @@ async function readSnapshot<State>(
 ): Promise<Omit<Base<State>, "resets"> | undefined> {
   const [snapshot, streamVersion] = await Promise.all([tx.objectStore("snapshots").get([decider.name, streamId]), versionOf(tx, streamId)]);
   if (snapshot === undefined || !isUsable(snapshot, decider.version, streamVersion)) return undefined;
-  // Under this name and version this decider has folded it.
+  // A decider of this name and version has folded it, so it has this type.
   return { state: snapshot.state as State, version: snapshot.version };
 }
 
-/** @throws InvalidRequestError for a time that is none */
+/** @throws InvalidRequestError if `upTo.time` is not ISO 8601 */
 export function isUpTo(upTo: NonNullable<FoldOptions["upTo"]>): (event: StreamEvent) => boolean {
   if ("version" in upTo) return ({ version }) => version <= upTo.version;
   if ("position" in upTo) return ({ position }) => position !== null && position <= upTo.position;

@@ -1,4 +1,4 @@
-/** Event types put to use: checking what an app appends, and bringing what it reads to the current version. */
+/** Applies event types: checks the events that an app appends, and upcasts the events that it reads to the current version. */
 import { parseEvent } from "../../shared/event/commit.ts";
 import type { NewEvent, RecordedEvent } from "../../shared/event/event.ts";
 import { assertAccepted, completeVersions, questionsOf } from "../../shared/event/event-checks.ts";
@@ -7,24 +7,27 @@ import { DEFAULT_LIMITS, type Limits } from "../../shared/limits.ts";
 import { newEvents } from "../tools/options.ts";
 
 export interface EventTypeOptions {
-  /** Which events the app knows: what it appends is checked, and what it reads is brought to the current version. Default: nothing of it. */
+  /**
+   * The event types that the app knows. Events that it appends are checked, and events that it reads are upcast to the current version.
+   * Default: neither.
+   */
   readonly eventTypes?: EventTypes | undefined;
-  /** Told of each event that is read as it was recorded, since `eventTypes` does not know its type or its version. */
+  /** Called with each event that is read as it was recorded, because `eventTypes` does not know its type or its schema version. */
   readonly onUnknownEvent?: ((event: RecordedEvent) => void) | undefined;
 }
 
 export interface CheckOptions {
   readonly limits?: Limits;
-  /** How the commit is named to the caller, e.g. `commits[3].` */
+  /** Prefix of `field` in errors, which says which commit is meant, e.g. `commits[3].`. Default: none. */
   readonly field?: string;
 }
 
 /**
- * The events, complete: with ids, in their types' current versions, accepted by the schemas. All of it is copied before anything is waited
- * for, so that what was checked is what is appended. Where schemas answer at once it takes as many turns for one event as for a
- * thousand, so that appends asked for one after the other stay in that order.
+ * Checks the events, and returns them complete: with ids, in the current versions of their types, accepted by the schemas. The events are
+ * copied before the first await, so that the app can't change them between the check and the append. If the schemas answer synchronously,
+ * a thousand events take as many microtasks as one, so that appends stay in the order of their calls.
  *
- * @throws InvalidRequestError naming the field, PayloadTooLargeError
+ * @throws InvalidRequestError with the `field` that is wrong, PayloadTooLargeError
  */
 export async function checkEvents(
   types: EventTypes,
@@ -32,7 +35,7 @@ export async function checkEvents(
   { limits = DEFAULT_LIMITS, field = "" }: CheckOptions = {},
 ): Promise<readonly NewEvent[]> {
   const given = completeVersions(types, events);
-  if (!Array.isArray(given)) return events; // refused by `parseCommit`
+  if (!Array.isArray(given)) return events; // `parseCommit` rejects it later
   const defaults = newEvents();
   const bodies = given.map((event, i) => parseEvent(event, defaults, limits, `${field}events[${i}]`).event);
   const questions = questionsOf(types, bodies, "current", field);
@@ -41,8 +44,8 @@ export async function checkEvents(
 }
 
 /**
- * What brings a recorded event to the version that the app knows: as a new event, or as it is where there is nothing to do.
- * It throws UpcastError where an upcaster fails.
+ * Returns a function that upcasts a recorded event to the current version of its type. It returns a new event, or the same one if there is
+ * nothing to do. It throws UpcastError if an upcaster fails.
  *
  * @param onUnknownEvent see `EventTypeOptions`
  */
