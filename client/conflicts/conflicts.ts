@@ -10,29 +10,33 @@ import type { StoreInternals } from "../internals.ts";
 import type { ReadTx } from "../storage/device-log.ts";
 import { confirmedEvents, parkedEntries } from "../storage/device-log.ts";
 
-/** A commit of this device that the edge refused. It stays until the app resolves it. */
+/** A commit of this device that the edge rejected, or that a rule parked. It stays until the app resolves it. */
 export interface Conflict {
   readonly streamId: string;
-  /** What this device wanted to append. */
+  /** The events of this device's commit. */
   readonly events: readonly EventBody[];
   readonly expectedVersion: ExpectedVersion;
-  /** The stream's version at the edge when the commit was refused; 0 where it was refused for another reason. */
+  /** The stream's version at the edge when the commit was rejected; 0 if it was rejected for another reason than its version. */
   readonly actualVersion: number;
-  /** `version-conflict`, or why else the edge will not have it. */
+  /** `version-conflict`, or another code that says why the edge rejected the commit. */
   readonly code: ErrorCode;
-  /** What the events were decided for, where they were. */
+  /** The command that the events were decided for; undefined if there is none. */
   readonly command: PendingCommand | undefined;
-  /** The same as a sentence. */
+  /** The reason as a sentence. */
   readonly reason: string;
-  /** What the edge holds from where this device's belief ended. */
+  /**
+   * Confirmed events of the stream after the version that this device expected, without the commit's own. If the stream has several
+   * conflicts, the lowest of their versions counts. Empty if no exact version was expected.
+   */
   readonly theirs: readonly ConfirmedEvent[];
   /**
-   * Puts the events behind everything the stream holds now, to be pushed by the next sync. A command is decided again on that instead.
+   * Appends the events after all events that the stream has now; the next sync pushes them. If the commit has a command, it is decided again
+   * on the stream, and its new events are appended instead.
    *
-   * @throws InvalidRequestError where the command is refused again; the conflict stays
+   * @throws InvalidRequestError if the decider refuses the command again; the conflict stays
    */
   rebase(): Promise<void>;
-  /** Lets go of the events for good. */
+  /** Deletes the commit for good. */
   discard(): Promise<void>;
 }
 
@@ -70,7 +74,7 @@ export async function readConflicts(
   });
 }
 
-/** The version up to which the writer knew the stream when it made the commit. */
+/** The exact version that the commit expected; infinite if it expected none. */
 function believedVersion(entry: ParkedEntry): number {
   return exactVersion(entry.expectedVersion) ?? Number.POSITIVE_INFINITY;
 }

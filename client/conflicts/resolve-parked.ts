@@ -1,4 +1,4 @@
-/** The two ways out of a conflict. */
+/** Resolves a conflict: rebases or discards the parked commit. */
 import { refusalError } from "../../shared/append.ts";
 import type { ParkedEntry } from "../../shared/device/outbox.ts";
 import { rebaseParked } from "../../shared/device/parked.ts";
@@ -10,11 +10,13 @@ import type { WriteTx } from "../storage/device-log.ts";
 import { addToOutbox, recordedEvents, streamEvents, toParkedEntry, versionOf, whole } from "../storage/device-log.ts";
 
 /**
- * Puts a parked commit behind everything its stream holds now, or lets go of it.
+ * Appends a parked commit after all events that its stream has now, or deletes it.
  *
- * @param again decides a command again
- * @throws EventIdReusedError where the stream holds something else by the same ids
- * @throws InvalidRequestError where a command is refused again, or the commit was resolved already
+ * @param seq the parked entry
+ * @param isRebase true: append it again; false: delete it
+ * @param again decides its command again
+ * @throws EventIdReusedError if the stream holds other events with the same ids
+ * @throws InvalidRequestError if a command is refused again, or the conflict was resolved already
  */
 export async function resolveParked(
   { database }: StoreInternals,
@@ -27,7 +29,7 @@ export async function resolveParked(
     await whole(tx, async () => {
       const store = tx.objectStore("parked");
       const record = await store.get(seq);
-      if (record === undefined) throw new InvalidRequestError("It was resolved already.");
+      if (record === undefined) throw new InvalidRequestError("This conflict was resolved already. Read `conflicts()` again.");
       const writes: Promise<unknown>[] = [store.delete(seq)];
       if (isRebase) writes.push(...(await putBehind(tx, toParkedEntry(record), again)));
       await Promise.all(writes);
@@ -44,12 +46,15 @@ async function putBehind(tx: WriteTx, parked: ParkedEntry, again: Resolve<Confir
   return rebase.kind === "rebased" ? addToOutbox(tx, [rebase.entry]) : [];
 }
 
-/** A command that was made on a history that was let go of may be at the edge already: it is not made another one. */
+/** Decides a command again. A commit that a reset parked (`log-mismatch`) may be at the edge already, so it keeps its events. */
 async function decidedAgain(tx: WriteTx, parked: ParkedEntry, again: Resolve<ConfirmedEvent>): Promise<ParkedEntry> {
   const { streamId, command, reason } = parked;
   if (command === undefined || reason.code === "log-mismatch") return { ...parked, command: undefined };
   const ahead = await streamEvents(tx, streamId, 1, Number.POSITIVE_INFINITY);
   const resolution = again({ ...parked, actualVersion: reason.actualVersion, theirs: [], recorded: [], ahead });
-  if (resolution.kind !== "rebase") throw new InvalidRequestError(resolution.kind === "park" ? resolution.why : undefined);
+  if (resolution.kind !== "rebase") {
+    const why = resolution.kind === "park" ? resolution.why : undefined;
+    throw new InvalidRequestError(why ?? "The command could not be decided again. The conflict stays.");
+  }
   return { ...parked, events: resolution.events ?? parked.events };
 }

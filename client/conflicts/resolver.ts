@@ -1,4 +1,4 @@
-/** The app's rules for conflicts, as `shared/device/resolution.ts` puts them to use. */
+/** Makes one function of the app's conflict rules and deciders, which `shared/device/resolution.ts` describes. */
 
 import { decideAgain } from "../../shared/device/decider.ts";
 import { byCommutation, type Contested, type Resolution, type Resolve } from "../../shared/device/resolution.ts";
@@ -12,6 +12,10 @@ import type { StoreInternals } from "../internals.ts";
 import { newEvents } from "../tools/options.ts";
 import type { ConflictAnswer } from "./rules.ts";
 
+/**
+ * The function resolves one contested commit. A commit with a command is decided again. For any other commit, `onConflict` is called, then
+ * `commuting` is checked, else the commit is parked. If a rule throws, the commit is parked with the reason.
+ */
 export function createResolver(internals: StoreInternals): Resolve<ConfirmedEvent> {
   const { deciders, eventTypes, read } = internals;
   const known = (event: EventBody) => (eventTypes === undefined ? event : upcastEvent(eventTypes, event).event);
@@ -22,10 +26,8 @@ export function createResolver(internals: StoreInternals): Resolve<ConfirmedEven
     }
     try {
       const answer = onConflict?.({ ...contested, theirs: contested.theirs.map((event) => read(event)) });
-      return (
-        (answer === undefined ? undefined : toResolution(internals, answer, contested)) ??
-        byCommutation(commuting, contested) ?? { kind: "park" }
-      );
+      if (answer !== undefined) return toResolution(internals, answer, contested);
+      return byCommutation(commuting, contested) ?? { kind: "park" };
     } catch (error) {
       return { kind: "park", why: `onConflict failed: ${messageOf(error)}` };
     }
@@ -36,13 +38,18 @@ function toResolution(internals: StoreInternals, answer: NonNullable<ConflictAns
   if (answer === "rebase" || answer === "discard" || answer === "park") return { kind: answer };
   if (!Array.isArray(answer)) {
     const field = "onConflict";
-    throw new InvalidRequestError('It answers "rebase", "discard", "park", events or nothing, at once.', { field });
+    const message = 'It must return "rebase", "discard", "park", an array of events, or undefined. It must not return a promise.';
+    throw new InvalidRequestError(message, { field });
   }
   return { kind: "rebase", events: completed(internals, streamId, answer, "onConflict.") };
 }
 
+/** A result of a Standard Schema without issues. */
+const ACCEPTED = {};
+
 /**
- * Schemas that answer later are not waited for, within a transaction: the edge asks them.
+ * The events of a rule or a decider, complete and checked. This runs within a transaction, so it can't wait for schemas that return a
+ * promise: the edge checks these events.
  *
  * @throws InvalidRequestError, PayloadTooLargeError
  */
@@ -56,8 +63,8 @@ function completed(
   const { events } = parseCommit({ streamId, expectedVersion: "any", events: versioned }, newEvents(), limits, field);
   if (eventTypes === undefined) return events;
   const answers = questionsOf(eventTypes, events, "current", field).map((ask): PromiseSettledResult<unknown> => {
-    const value = ask();
-    return { status: "fulfilled", value: value instanceof Promise ? {} : value };
+    const result = ask();
+    return { status: "fulfilled", value: result instanceof Promise ? ACCEPTED : result };
   });
   assertAccepted(answers, events, field);
   return events;

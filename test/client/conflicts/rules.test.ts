@@ -67,7 +67,7 @@ test("where onConflict fails, or answers what it may not, the commit is parked w
       },
       /no idea/,
     ],
-    [() => Promise.resolve("rebase"), /at once/],
+    [() => Promise.resolve("rebase"), /must not return a promise/],
     [() => [{ type: "" }], /event type/],
     [() => [], /at least one event/],
   ];
