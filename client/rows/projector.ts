@@ -1,12 +1,12 @@
 /**
- * Keeps a projection's rows in step with the feed, and answers queries of them.
+ * Keeps a projection's rows up to date with the feed, and answers queries.
  *
- *     feed ──► a page ──► rows and checkpoint, one transaction ──► the next page … in step ──► waits for a change
- *     query ──► stored rows ──► confirmed events behind the checkpoint, pending events: folded over them in memory ──► answer
+ *     feed ──► a page ──► rows and checkpoint, one transaction ──► the next page … up to date ──► waits for a change
+ *     query ──► stored rows ──► confirmed events after the checkpoint, pending events: folded over them in memory ──► result
  *
- * One tab folds, by a Web Lock where there are some; without, the checkpoint tells who was faster. While a new version is built, the
- * rows of the one before answer as they were left. Another history, or another part of the store, and all is built anew: rows of
- * events that came to the device later stand where they would have stood.
+ * One tab folds, elected by a Web Lock. Without Web Locks several tabs fold, and the checkpoint shows which one was faster. While a new
+ * version is built, queries read the rows of the previous version as they were left. If the history or the scope changes, all rows are built
+ * again from the first event, so that events that came to the device later are folded in the order of their positions.
  */
 
 import {
@@ -41,18 +41,19 @@ import { deleteBefore, openBefore } from "./row-versions.ts";
 import { unfolded } from "./unfolded.ts";
 
 export interface ProjectionStatus {
-  /** `building`: there are no rows yet; `rebuilding`: rows of the version before answer; `failed`: `error` says why. */
+  /** `building`: there are no rows yet. `rebuilding`: queries read the rows of the previous version. `failed`: `error` says why. */
   readonly state: "building" | "rebuilding" | "ready" | "failed";
-  /** Up to where the feed is folded in. */
+  /** The position up to which the feed is folded in. */
   readonly position: number;
-  /** Up to where the device holds it. */
+  /** The position up to which the device holds the feed. */
   readonly head: number;
+  /** Why folding failed; undefined unless `state` is `failed`. */
   readonly error: unknown;
 }
 
 /**
- * Milliseconds between a change and its folding, which shares the database with whoever asks for rows because of it. They fold it in by
- * themselves, and what comes meanwhile is folded together.
+ * Milliseconds between a change and its folding. The change makes user interfaces query at once, and these queries come first: they fold the
+ * new events in memory. All changes that come in this time are folded together.
  */
 const SETTLE = 50;
 
@@ -61,32 +62,32 @@ export class Projector {
   readonly #projection: AnyProjection;
   readonly #filter: FeedFilter;
   readonly #rows: RowDatabase;
-  /** Of its lock, and of its channel. */
+  /** The name of its Web Lock and of its broadcast channel. */
   readonly #name: string;
-  /** Of the version before, while it answers. */
+  /** The rows of the previous version, while queries read them. */
   #before: RowDatabase | undefined;
   readonly #status = new LiveCell<ProjectionStatus>({ state: "building", position: 0, head: 0, error: undefined });
   readonly #listeners = new Set<() => void>();
-  /** Looks again. */
+  /** Call these to run the background work again. */
   readonly #wake = new Set<() => void>();
-  /** Rows of versions before are deleted. */
+  /** True once the rows of previous versions are deleted. */
   #isOnly = false;
   readonly #ended = new AbortController();
-  /** Tells the other tabs that more is folded, or why not. A hint: what is not heard is seen at the next change. */
+  /** Notifies the other tabs that more is folded, or why folding failed. A hint: a tab that misses it sees the result at the next change. */
   readonly #tabs: BroadcastChannel | undefined;
-  /** Why the last try to fold failed, here or in the tab that folds. */
+  /** Why the last try to fold failed, in this tab or in the tab that folds. */
   #failure: { readonly error: unknown } | undefined;
-  /** The history that is on the disk for certain. */
+  /** The replica, as JSON, that is certainly on the disk. */
   #flushed = "";
 
   private constructor(internals: StoreInternals, projection: AnyProjection) {
     this.#internals = internals;
     this.#projection = projection;
     this.#filter = readerFilter(projection);
-    this.#rows = new RowDatabase(internals, projection, () => this.#rowsAreGone());
+    this.#rows = new RowDatabase(internals, projection, () => this.#onRowsDeleted());
     this.#name = `headwater:${internals.name}:projection:${projection.name}@${projection.version}`;
     this.#tabs = openChannel(this.#name);
-    if (this.#tabs !== undefined) this.#tabs.onmessage = ({ data }: MessageEvent<string | null>) => this.#hear(data);
+    if (this.#tabs !== undefined) this.#tabs.onmessage = ({ data }: MessageEvent<string | null>) => this.#onMessage(data);
     internals.ending.addEventListener("abort", () => this.close(), { once: true, signal: this.#ended.signal });
   }
 
@@ -111,7 +112,11 @@ export class Projector {
     return this.#status;
   }
 
-  /** Told of each change: of the status, and of what queries answer. @returns ends it */
+  /**
+   * Calls `listener` after each change of the status or of query results.
+   *
+   * @returns a function that ends it
+   */
   watch(listener: () => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
@@ -125,11 +130,11 @@ export class Projector {
     this.#before?.close();
   }
 
-  /** Rows that a query finds, as the device sees them: pending events included. */
+  /** The rows that a query finds, pending events included. @throws InvalidRequestError if the query is not valid for the projection */
   async query(query: RowQuery): Promise<FoundRow<unknown>[]> {
     checkRowQuery(this.#projection, query);
     if (findsNothing(query)) return [];
-    // Who deletes them has found the new ones ready.
+    // If another tab has deleted them, the new rows are ready.
     if (this.#before !== undefined && !this.#before.isGone) return (await this.#before.find(query, 0)).found;
     for (;;) {
       const before = await this.#rows.checkpoint();
@@ -138,32 +143,37 @@ export class Projector {
       const { events, isOther } = beyond;
       const keys = keysOfAll(this.#projection, events);
       const [{ found, checkpoint }, touched] = await Promise.all([this.#rows.find(query, keys.size), this.#rows.rowsOf(keys)]);
-      // A page was folded in meanwhile.
+      // A page was folded in meanwhile: read again.
       if (![checkpoint, touched.checkpoint].every((now) => sameJson(now, before))) continue;
       const [stored, rows] = isOther ? [[], new Map<string, unknown>()] : [found, touched.rows];
       return overlaid<unknown>(query, stored, foldRows(this.#projection, rows, events));
     }
   }
 
+  /**
+   * Resolves when everything that the device holds is folded in.
+   *
+   * @throws the error that makes folding fail; StoreClosedError if the store or the projection is closed first
+   */
   async caughtUp(): Promise<void> {
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     const settled = new AbortController();
     this.#ended.signal.addEventListener("abort", () => reject(new StoreClosedError()), { signal: settled.signal });
-    const look = () => {
+    const check = () => {
       const { state, position, head, error } = this.status;
       if (state === "failed") reject(error);
       else if (state === "ready" && position >= head) resolve();
     };
-    const unwatch = this.watch(look);
-    await this.#look();
-    look();
+    const unwatch = this.watch(check);
+    await this.#refresh();
+    check();
     return promise.finally(() => {
       unwatch();
       settled.abort();
     });
   }
 
-  /** Works until the store is closed, or the projection is. */
+  /** Runs in the background until the store or this projector is closed. */
   async #elected(): Promise<void> {
     const ending = this.#ended.signal;
     const watch = (listener: () => void) => {
@@ -174,11 +184,11 @@ export class Projector {
         unwatch();
       };
     };
-    // A tab that does not fold is told of what another one has folded by the change that led to it; it looks.
-    const looking = rerunOnChange({ watch, ending }, () => this.#lookQuietly());
-    ending.addEventListener("abort", looking);
+    // A tab that does not fold reads the status again after each change.
+    const stopRefreshing = rerunOnChange({ watch, ending }, () => this.#refreshQuietly());
+    ending.addEventListener("abort", stopRefreshing);
     await whileElected(this.#name, ending, () => {
-      looking();
+      stopRefreshing();
       return rerunOnChange({ watch, ending }, (isWanted) => this.#catchUp(isWanted));
     });
   }
@@ -188,7 +198,7 @@ export class Projector {
       if (this.status.state === "ready") await pause(SETTLE, this.#ended.signal);
       while (isWanted() && (await this.#foldPage()));
       this.#failure = undefined;
-      await this.#look();
+      await this.#refresh();
     } catch (error) {
       if (this.#ended.signal.aborted) return;
       this.#failure = { error };
@@ -201,18 +211,18 @@ export class Projector {
     if (!this.#ended.signal.aborted) this.#show({ ...this.status, state: "failed", error });
   }
 
-  /** @param reason why the tab that folds could not; null: it has folded more */
-  #hear(reason: string | null): void {
-    this.#failure =
-      reason === null ? undefined : { error: new UnavailableError(`The tab that folds ${this.#projection.name} failed: ${reason}`) };
-    void this.#lookQuietly();
+  /** @param reason why the tab that folds failed; null if it has folded more */
+  #onMessage(reason: string | null): void {
+    const message = `The tab that folds the projection ${this.#projection.name} failed, and tries again at the next change: ${reason}`;
+    this.#failure = reason === null ? undefined : { error: new UnavailableError(message) };
+    void this.#refreshQuietly();
   }
 
-  /** Folds the next page in. @returns whether there may be another */
+  /** Folds the next page. @returns true if there may be another one */
   async #foldPage(): Promise<boolean> {
     const { database } = this.#internals;
     const [checkpoint, replica] = await Promise.all([this.#rows.checkpoint(), database.run(readReplica)]);
-    // What is filled in stands before what is there: it has to be folded first.
+    // Backfilled events come before the events that are there already, so they have to be folded first.
     if (replica.backfills.length > 0) return false;
     const { start, isAnew } = foldFrom(checkpoint, replica);
     if (!isAnew && checkpoint.isReady && checkpoint.position >= replica.position) return false;
@@ -231,8 +241,8 @@ export class Projector {
   }
 
   /**
-   * Rows stand in a database of their own. What they are folded from has to be on the disk before them: else a crash may take it, and
-   * leave rows of events that nobody has any more.
+   * Rows are stored in a separate database. The events have to be on the disk before the rows that are folded from them. Otherwise a crash
+   * could delete the events, and leave rows of events that no longer exist.
    */
   async #flush(replica: Replica): Promise<void> {
     const state = JSON.stringify(replica);
@@ -241,29 +251,30 @@ export class Projector {
     this.#flushed = state;
   }
 
-  async #lookQuietly(): Promise<void> {
-    await this.#look().catch((error: unknown) => this.#fail(error));
+  async #refreshQuietly(): Promise<void> {
+    await this.#refresh().catch((error: unknown) => this.#fail(error));
   }
 
-  async #look(): Promise<void> {
+  /** Reads the status again. */
+  async #refresh(): Promise<void> {
     const { database } = this.#internals;
     const [checkpoint, replica] = await Promise.all([this.#rows.checkpoint(), database.run(readReplica)]);
-    if (checkpoint.isReady && !this.#isOnly) await this.#letGoOfBefore();
+    if (checkpoint.isReady && !this.#isOnly) await this.#deleteBefore();
     const progress = { position: checkpoint.position, head: replica.position };
     if (this.#failure !== undefined) return this.#show({ state: "failed", ...progress, error: this.#failure.error });
     const state = checkpoint.isReady ? "ready" : this.#before === undefined ? "building" : "rebuilding";
     this.#show({ state, ...progress, error: undefined });
   }
 
-  async #letGoOfBefore(): Promise<void> {
+  async #deleteBefore(): Promise<void> {
     this.#isOnly = true;
     this.#before?.close();
     this.#before = undefined;
     await deleteBefore(this.#internals, this.#projection);
   }
 
-  /** Deleted by a tab with a later version, or by hand. */
-  #rowsAreGone(): void {
+  /** A tab with a later version, or a person, has deleted the rows. */
+  #onRowsDeleted(): void {
     if (this.#ended.signal.aborted) return;
     this.#show({ ...this.status, state: "building", position: 0 });
     for (const wake of this.#wake) wake();

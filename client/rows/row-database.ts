@@ -1,9 +1,9 @@
 /**
- * The rows of one version of a projection, in a database of their own: with indexes of its own, made and deleted without a word to the
- * store's database.
+ * The rows of one version of a projection, in a separate database. It has the projection's indexes, and can be created and deleted without
+ * an upgrade of the store's database.
  *
- *     rows   key: the row's     { key, row }, an index for each of the projection's, on the row's field
- *     meta   `checkpoint`       up to where the feed is folded into them, written with the rows in one transaction
+ *     rows   key: the row's     { key, row }, with one index for each index of the projection, on the row's field
+ *     meta   `checkpoint`       the position up to which the feed is folded into the rows, written with them in one transaction
  */
 
 import type { DBSchema, IDBPDatabase, IDBPTransaction } from "idb";
@@ -22,14 +22,14 @@ interface Schema extends DBSchema {
 type Tx<M extends IDBTransactionMode> = IDBPTransaction<Schema, ("rows" | "meta")[], M>;
 
 interface FoldedPage extends Pick<FoldStart, "isAnew"> {
-  /** The checkpoint that the work was begun at. */
+  /** The checkpoint when the work started. */
   readonly before: Folded;
   readonly after: Folded;
 }
 
 interface StoredRows {
   readonly rows: Map<string, unknown>;
-  /** Where they stand. */
+  /** The checkpoint of these rows. */
   readonly checkpoint: Folded;
 }
 
@@ -41,21 +41,21 @@ export class RowDatabase {
   #isGone = false;
   #isClosed = false;
 
-  /** @param onGone told where somebody deletes it: whoever asks it then makes it anew, without rows */
+  /** @param onGone is called if somebody deletes the database. The next request creates it again, without rows */
   constructor(internals: Pick<StoreInternals, "name" | "platform" | "database">, projection: AnyProjection, onGone: () => void) {
     this.#internals = internals;
     this.#projection = projection;
     this.#onGone = onGone;
   }
 
-  /** Somebody has deleted it since it was opened. */
+  /** True if somebody has deleted the database since it was opened. */
   get isGone(): boolean {
     return this.#isGone;
   }
 
   close(): void {
     this.#isClosed = true;
-    // Where it could not be opened, whoever asked was told.
+    // If it could not be opened, the request that opened it has rejected.
     void this.#opened?.then((db) => db.close()).catch(() => undefined);
   }
 
@@ -67,10 +67,10 @@ export class RowDatabase {
   }
 
   /**
-   * Writes what `fold` makes of rows, and the checkpoint, in one transaction.
+   * Writes the rows that `fold` returns, and the checkpoint, in one transaction.
    *
-   * @param fold from the rows of these keys to the rows as they are then
-   * @returns false where another tab has moved the checkpoint meanwhile
+   * @param fold gets the stored rows of these keys, and returns their new rows; undefined deletes a row
+   * @returns false if another tab has moved the checkpoint meanwhile: nothing is written
    */
   async fold(
     { before, after, isAnew }: FoldedPage,
@@ -91,14 +91,20 @@ export class RowDatabase {
     });
   }
 
-  /** Rows and the checkpoint that they stand at. @param more rows beyond the limit, and by their keys where they are named */
+  /**
+   * The rows that a query finds, and their checkpoint.
+   *
+   * @param more how many rows to read beyond the query's limit
+   * @throws UnavailableError if the rows have no such index, because they are those of a previous version
+   */
   async find(query: RowQuery, more: number): Promise<{ found: FoundRow<unknown>[]; checkpoint: Folded }> {
     const { index, direction, limit = Number.POSITIVE_INFINITY } = query;
     return this.#run(async (db) => {
       const tx = db.transaction(["rows", "meta"], "readonly");
       const rows = tx.objectStore("rows");
       if (index !== undefined && !rows.indexNames.contains(index)) {
-        throw new UnavailableError(`Rows of the version before answer, and have no index ${index}; ask again when it is rebuilt.`);
+        const message = `The projection is being rebuilt, and the rows of its previous version have no index ${index}.`;
+        throw new UnavailableError(`${message} Query again when its status is "ready".`);
       }
       const source = index === undefined ? rows : rows.index(index);
       const range = rangeOf(query);
@@ -115,12 +121,15 @@ export class RowDatabase {
   }
 
   /**
-   * As the store's database does its own work: a connection that was lost is opened again and the work done once more, and what IndexedDB
-   * throws is a typed error.
+   * Runs work like the store's database does. If the connection was lost, it is opened again and the work is done once more. Errors of
+   * IndexedDB become typed errors.
    */
   #run<T>(work: (db: IDBPDatabase<Schema>) => Promise<T>): Promise<T> {
     return this.#internals.database.run(async () => {
-      if (this.#isClosed) throw new StoreClosedError("The store is closed, or another version of the projection is open.");
+      if (this.#isClosed)
+        throw new StoreClosedError(
+          "The store was closed, or another version of this projection was opened. Use the table of the latest `project` call.",
+        );
       this.#opened ??= this.#open().catch((error: unknown) => {
         this.#opened = undefined;
         throw error;
@@ -138,7 +147,7 @@ export class RowDatabase {
         for (const index of indexes) rows.createIndex(index, `row.${index}`);
         database.createObjectStore("meta");
       },
-      blocked: () => undefined, // there is one version of it
+      blocked: () => undefined, // such a database has one version only
       blocking: (database) => {
         this.#isGone = true;
         this.#opened = undefined;
@@ -167,7 +176,7 @@ export function rowsName(store: string, projection: string, version: number): st
 
 function rangeOf({ equals, from, to }: RowQuery): IDBKeyRange | undefined {
   if (equals !== undefined) return between(equals, equals);
-  // Numbers stand before texts, and texts before lists.
+  // IndexedDB sorts numbers before strings, and strings before arrays.
   return from === undefined && to === undefined ? undefined : between(from ?? Number.NEGATIVE_INFINITY, to ?? []);
 }
 

@@ -1,9 +1,9 @@
-/** The rows of versions of a projection before, which answer while the rows of this one are built. */
+/** The rows of a projection's previous versions. Queries read them while the rows of the current version are built. */
 import type { AnyProjection } from "../../shared/device/projection.ts";
 import type { StoreInternals } from "../internals.ts";
 import { RowDatabase, rowsName } from "./row-database.ts";
 
-/** The latest version before that has caught up once. */
+/** The rows of the latest previous version that has caught up once; undefined if there are none. */
 export async function openBefore(internals: StoreInternals, projection: AnyProjection): Promise<RowDatabase | undefined> {
   for (const version of await versionsBefore(internals, projection)) {
     const rows = new RowDatabase(internals, { ...projection, version }, () => undefined);
@@ -13,14 +13,14 @@ export async function openBefore(internals: StoreInternals, projection: AnyProje
   return undefined;
 }
 
-/** A tab that has one of them open still makes its rows anew. */
+/** Deletes the rows of previous versions. A tab that still has one of them open builds its rows again. */
 export async function deleteBefore(internals: StoreInternals, projection: AnyProjection): Promise<void> {
   for (const version of await versionsBefore(internals, projection)) {
     internals.platform.indexedDB.deleteDatabase(rowsName(internals.name, projection.name, version));
   }
 }
 
-/** Of which there are rows, the latest first; none where the browser can't tell. */
+/** The previous versions that have rows, the latest first; empty if the browser can't list databases. */
 async function versionsBefore({ name: store, platform }: StoreInternals, { name, version }: AnyProjection): Promise<number[]> {
   const databases = (await platform.indexedDB.databases?.()) ?? [];
   const names = new Set(databases.map((database) => database.name));

@@ -1,4 +1,4 @@
-/** What the device holds beyond the rows of a projection. */
+/** Reads the events that the device holds and that are not in a projection's stored rows. */
 
 import { type Folded, isOfCopy } from "../../shared/device/projection.ts";
 import type { RecordedEvent } from "../../shared/event/event.ts";
@@ -9,19 +9,19 @@ import { followed, stretchAfter } from "../storage/confirmed.ts";
 import { allGroups, pendingEvents, readReplica } from "../storage/device-log.ts";
 import { entriesOf } from "../storage/groups.ts";
 
-/** Confirmed events behind the checkpoint that a query folds in by itself; where there are more, it answers without. */
+/** The most confirmed events after the checkpoint that a query folds in memory. If there are more, it folds none of them. */
 const BEHIND = 1000;
 
 export interface Unfolded {
-  /** Confirmed ones behind the checkpoint, then pending ones, as the app reads them. */
+  /** Confirmed events after the checkpoint, then pending events, as the app reads them. */
   readonly events: readonly RecordedEvent[];
-  /** The rows are of another copy of the log: these are all events that the device holds. */
+  /** True if the rows are of another copy of the log: `events` then starts at the first event of the device. */
   readonly isOther: boolean;
 }
 
-/** Undefined where the device has let go of its copy meanwhile. */
+/** @returns undefined if the device has discarded its copy of the log meanwhile */
 export async function unfolded({ database, read }: StoreInternals, filter: FeedFilter, folded: Folded): Promise<Unfolded | undefined> {
-  // In this order: what is confirmed between the two is seen twice, and told apart by its id.
+  // In this order: an event that is confirmed between the two reads is read twice, and recognized by its id.
   const [groups, replica] = await Promise.all([database.run(allGroups), database.run(readReplica)]);
   const behind: RecordedEvent[] = [];
   const isOther = !isOfCopy(folded, replica);

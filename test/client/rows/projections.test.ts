@@ -300,7 +300,9 @@ test("an evolve that throws is told to whoever waits, each time and in every tab
   await expect(folding.caughtUp()).rejects.toThrow("not yet");
   const looking = await other.project(failing);
   await record(one, [2, "Asked"]);
-  await expect(looking.caughtUp()).rejects.toThrow("The tab that folds permits failed: not yet");
+  await expect(looking.caughtUp()).rejects.toThrow(
+    "The tab that folds the projection permits failed, and tries again at the next change: not yet",
+  );
   isWell = true;
   await record(one, [3, "Asked"]);
   await eventually(() => expect([folding.status, looking.status]).toMatchObject([{ state: "ready" }, { state: "ready" }]));
