@@ -151,7 +151,7 @@ console.log(await openMemoryStore().catch((error) => error.message));
 `;
   await writeFile(join(folder, "testing.mjs"), code);
   const { stdout } = await run(process.execPath, ["testing.mjs"], { cwd: folder });
-  expect(stdout).toBe("openMemoryStore needs fake-indexeddb: npm install --save-dev fake-indexeddb\n");
+  expect(stdout).toBe("openMemoryStore needs fake-indexeddb. Install it: npm install --save-dev fake-indexeddb\n");
 });
 
 test("its command line runs", async () => {

@@ -1,10 +1,10 @@
 /**
- * Given what happened, these are the rows of a projection.
+ * Tests a projection: given these events, it has these rows.
  *
  *     givenProjection(projection, ...events).thenRows({ key: row, … })
  *
- * Events that its filter leaves out touch no row, as in a store. They are folded twice: an `evolve` that looks at a clock, or changes the
- * row that it was given, comes to something else.
+ * Events that the projection's filter excludes change no row, as in a store. The events are folded twice. An `evolve` that reads a clock, or
+ * changes the row that it gets, gives another result the second time, and fails the test.
  */
 import { dequal } from "dequal";
 import { type AnyProjection, foldRows, type IndexField, keysOfAll, type Projection } from "../../shared/device/projection.ts";
@@ -15,11 +15,11 @@ import { messageOf } from "../../shared/thrown.ts";
 import { difference, listed } from "./story.ts";
 
 export interface GivenProjection<Row> {
-  /** Exactly these rows, by their keys. */
+  /** Passes if the projection has exactly these rows, by key. @throws Error that shows the difference */
   thenRows(rows: Readonly<Record<string, Row>>): void;
 }
 
-/** @param events in position order; of what a store adds to them, what the projection reads */
+/** @param events in position order. Of the fields that a store adds to an event, only those that the projection reads are needed */
 export function givenProjection<Row, Event, Index extends IndexField<Row>>(
   projection: Projection<Row, Event, Index>,
   ...events: readonly GivenEvent<NoInfer<Event>>[]
@@ -32,9 +32,12 @@ export function givenProjection<Row, Event, Index extends IndexField<Row>>(
       const folded = rowsOf(projection, events);
       const again = rowsOf(projection, events);
       if (!dequal(folded, again))
-        fail("folded twice, it came to two things; evolve and key must be pure.", difference(told(folded), told(again), "then"));
+        fail(
+          "folding the same events twice gave different rows. evolve and key must be pure.",
+          difference(toJson(folded), toJson(again), "then"),
+        );
       const wanted = stored(projection.name, expected);
-      if (!dequal(wanted, folded)) fail("there are other rows.", difference(told(wanted), told(folded), "folded"));
+      if (!dequal(wanted, folded)) fail("the rows are not the expected ones.", difference(toJson(wanted), toJson(folded), "folded"));
     },
   };
 }
@@ -42,7 +45,7 @@ export function givenProjection<Row, Event, Index extends IndexField<Row>>(
 /** Fields of a recorded event that a test may leave out. */
 export type Added = Exclude<keyof RecordedEvent, "streamId" | "type" | "data">;
 
-/** Of what a store adds to an event, what the projection reads. */
+/** An event as a test gives it: of the fields that a store adds, only those that the projection reads. */
 export type GivenEvent<Event> = Event extends unknown
   ? Omit<Event, Added> & Partial<Pick<Event, Added & keyof Event>> & Pick<RecordedEvent, "streamId" | "type">
   : never;
@@ -51,7 +54,7 @@ type Given = Pick<RecordedEvent, "streamId" | "type">;
 
 function rowsOf(projection: AnyProjection, events: readonly Given[]): Rows {
   const { stream, content } = readerFilter(projection);
-  // The filter reads the type alone.
+  // The filter reads only the event's type.
   const passed = events.filter((event) => stream(event.streamId) && (content?.(event as never) ?? true));
   const keys = [...keysOfAll(projection, passed)].sort();
   const rows = foldRows(projection, new Map(keys.map((key) => [key, undefined])), structuredClone(passed));
@@ -60,12 +63,12 @@ function rowsOf(projection: AnyProjection, events: readonly Given[]): Rows {
 
 type Rows = Readonly<Record<string, unknown>>;
 
-/** As a store holds them; a field of a row that is undefined is as good as none. @throws TypeError for a row that no store can hold */
+/** The rows as a store holds them, without fields that are undefined. @throws TypeError for a row that a store can't hold */
 function stored(name: string, rows: Rows): Rows {
   try {
     return structuredClone(withoutUndefined(rows)) as Rows;
   } catch (cause) {
-    throw new TypeError(`${name}: a row can't be stored: ${messageOf(cause)}`, { cause });
+    throw new TypeError(`${name}: a row can't be stored in IndexedDB: ${messageOf(cause)}`, { cause });
   }
 }
 
@@ -76,8 +79,8 @@ function withoutUndefined(value: unknown): unknown {
   return Object.fromEntries(kept.map(([key, field]) => [key, withoutUndefined(field)]));
 }
 
-/** For people: what JSON can't say is said by its kind. */
-function told(rows: Rows): Json {
+/** The rows as JSON to show to people. A value that JSON has no form for is shown with its kind. */
+function toJson(rows: Rows): Json {
   const text = JSON.stringify(rows, (_, value: unknown) => {
     if (value instanceof Map) return { Map: [...value] };
     if (value instanceof Set) return { Set: [...value] };

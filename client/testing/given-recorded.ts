@@ -1,10 +1,10 @@
 /**
- * Given an event as it was recorded once, this is what an app reads of it now.
+ * Tests upcasters: given an event as it was once recorded, an app reads this data today.
  *
  *     givenRecorded(eventTypes, event).thenRead(data)
  *
- * It is read twice: an upcaster that looks at a clock comes to something else. Samples of all older versions, held against the schemas, are
- * for `replaySamples`.
+ * The event is read twice. An upcaster that reads a clock gives another result the second time, and fails the test. To check samples of all
+ * older versions against the schemas, use `replaySamples`.
  */
 
 import type { EventTypes } from "../../shared/event/event-types.ts";
@@ -15,7 +15,7 @@ import { difference, listed } from "./story.ts";
 import { type EventSample, recordedOf } from "./upcasters.ts";
 
 export interface GivenRecorded {
-  /** The event reads as of its type's current version, with this data. */
+  /** Passes if the event reads as this data, in the current version of its type. @throws Error that shows the difference */
   thenRead(data: unknown): void;
 }
 
@@ -28,21 +28,22 @@ export function givenRecorded(types: EventTypes, sample: EventSample): GivenReco
     );
   };
   const read = (): Json => {
-    if (!types.has(type)) fail("no such type is registered.");
+    if (!types.has(type)) fail("this type is not registered. Add it to the event types.");
     try {
       const { event, isKnown } = upcastEvent(types, recordedOf(sample));
       if (isKnown) return JSON.parse(JSON.stringify(event.data));
     } catch (error) {
       fail(messageOf(error), "", error);
     }
-    return fail(`it is at version ${types.get(type)?.version}, and what was recorded is newer.`);
+    return fail(`the type is at version ${types.get(type)?.version}, which can't read an event of version ${sample.schemaVersion}.`);
   };
   return {
     thenRead(data) {
       const [came, again] = [read(), read()];
-      if (!sameJson(came, again)) fail("read twice, it came to two things; upcasters must be pure.", difference(came, again, "then"));
+      if (!sameJson(came, again))
+        fail("reading the event twice gave different data. Upcasters must be pure.", difference(came, again, "then"));
       const expected: Json = JSON.parse(JSON.stringify(data));
-      if (!sameJson(expected, came)) fail("it reads as something else.", difference(expected, came, "read"));
+      if (!sameJson(expected, came)) fail("the event reads as other data.", difference(expected, came, "read"));
     },
   };
 }

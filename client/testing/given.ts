@@ -1,12 +1,13 @@
 /**
- * Given what happened, when a command comes, then these events, nothing, or a refusal.
+ * Tests a decider: given these events, when this command comes, then these events, nothing, or a refusal follow.
  *
  *     given(decider, ...events).when(command).then(...events) · thenNothing() · thenRefused(how)
  *
- * What does not hold throws, with all of it in the message, which any runner shows. What is decided must be what a store takes, and
- * each command is decided twice: a decider that looks at a clock, or changes the state that it was given, can't decide again.
+ * An expectation that fails throws an Error whose message has the whole story, so that any test runner shows it. Decided events must be what
+ * a store can record. Each command is decided twice. A decider that reads a clock, or changes the state that it gets, gives another result
+ * the second time, and fails the test: a store decides commands again, and must get the same result.
  *
- * The form is known from Emmett: https://event-driven-io.github.io/emmett/guides/testing.html.
+ * The form comes from Emmett: https://event-driven-io.github.io/emmett/guides/testing.html.
  */
 import type { DecidedEvent, Decider } from "../../shared/device/decider.ts";
 import { type Json, sameJson } from "../../shared/json.ts";
@@ -19,15 +20,15 @@ export interface Given<Command, Event> {
 }
 
 export interface When<Event> {
-  /** Exactly these events are decided, in this order. */
+  /** Passes if exactly these events are decided, in this order. */
   then(...events: readonly Event[]): void;
-  /** The command is accepted and changes nothing. */
+  /** Passes if the command is accepted and no event is decided. */
   thenNothing(): void;
-  /** The command is refused in this way. */
+  /** Passes if the command is refused in this way. */
   thenRefused(how: Refusal): void;
 }
 
-/** @param events what the stream holds already, oldest first */
+/** @param events the events that the stream holds already, oldest first */
 export function given<State, Command, Event extends DecidedEvent, Evolved>(
   decider: Decider<State, Command, Event, Evolved>,
   ...events: readonly NoInfer<Evolved>[]
@@ -42,7 +43,10 @@ export function given<State, Command, Event extends DecidedEvent, Evolved>(
         throw new Error(`${decider.name}: ${what}\n\n${story}`, cause === undefined ? {} : { cause });
       };
       if (!isSameOutcome(outcome, again)) {
-        fail("decided twice, it came to two things; decide and evolve must be pure.", `${told(outcome)}\nthen again${told(again)}`);
+        fail(
+          "deciding the command twice gave different results. decide and evolve must be pure.",
+          `${shown(outcome)}\nthen again${shown(again)}`,
+        );
       }
       return new Expectations(decider.name, outcome, fail);
     },
@@ -62,12 +66,12 @@ class Expectations<Event extends DecidedEvent> implements When<Event> {
     this.#fail = fail;
   }
 
-  // biome-ignore lint/suspicious/noThenProperty: given, when, then; who waits for it as for a promise is told that it is none
+  // biome-ignore lint/suspicious/noThenProperty: given, when, then. If it is awaited like a promise, it throws
   then(...events: readonly Event[]): void {
     if (typeof events[0] === "function") {
-      throw new TypeError("Nothing is waited for here. Say what follows: then(…events), thenNothing() or thenRefused(…).");
+      throw new TypeError("This is not a promise: do not await it. Call then(…events), thenNothing() or thenRefused(…).");
     }
-    this.#expect(recorded(events, `${this.#name}: what is expected`));
+    this.#expect(recorded(events, `${this.#name}: the expected events`));
   }
 
   thenNothing(): void {
@@ -76,19 +80,20 @@ class Expectations<Event extends DecidedEvent> implements When<Event> {
 
   thenRefused(how: Refusal): void {
     const outcome = this.#outcome;
-    if ("decided" in outcome) this.#fail("expected a refusal, but the command was accepted.", told(outcome));
+    if ("decided" in outcome) this.#fail("expected a refusal, but the command was accepted.", shown(outcome));
     else if (!isRefusedAs(outcome.refusal, how)) {
-      this.#fail(`expected another refusal: ${expectationOf(how)}.`, told(outcome), outcome.refusal);
+      this.#fail(`expected ${expectationOf(how)}, but the command was refused in another way.`, shown(outcome), outcome.refusal);
     }
   }
 
   #expect(expected: readonly Json[]): void {
     const outcome = this.#outcome;
     if ("refusal" in outcome) {
-      this.#fail(`expected ${counted(expected)}, but the command was refused.`, told(outcome), outcome.refusal);
+      this.#fail(`expected ${counted(expected)}, but the command was refused.`, shown(outcome), outcome.refusal);
     } else if (!sameJson(outcome.decided, expected)) {
-      const came = outcome.decided.length === expected.length ? "something else" : counted(outcome.decided);
-      this.#fail(`expected ${counted(expected)}, but ${came} came.`, difference(expected, outcome.decided, "decided"));
+      const { length } = outcome.decided;
+      const got = length !== expected.length ? counted(outcome.decided) : length === 1 ? "a different one" : "different ones";
+      this.#fail(`expected ${counted(expected)}, but got ${got}.`, difference(expected, outcome.decided, "decided"));
     }
   }
 }
@@ -97,6 +102,6 @@ function counted({ length }: readonly unknown[]): string {
   return length === 0 ? "nothing" : length === 1 ? "one event" : `${length} events`;
 }
 
-function told(outcome: Outcome): string {
+function shown(outcome: Outcome): string {
   return "refusal" in outcome ? `, refused\n  ${nameOf(outcome.refusal)}` : listed(outcome.decided);
 }

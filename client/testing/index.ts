@@ -1,4 +1,4 @@
-/** `headwater/testing`: what an app's own tests need, under any runner or none. */
+/** `headwater/testing`: tools for an app's own tests. They work with any test runner, or without one. */
 export { type Given, given, type When } from "./given.ts";
 export { type Added, type GivenEvent, type GivenProjection, givenProjection } from "./given-projection.ts";
 export { type GivenRecorded, givenRecorded } from "./given-recorded.ts";

@@ -1,4 +1,4 @@
-/** Two JSON values line by line: `-` stands only in the first, `+` only in the second. */
+/** Compares two JSON values line by line: `-` marks a line that is only in the first, `+` one that is only in the second. */
 import type { Json } from "../../shared/json.ts";
 
 /** Equal lines that are shown before and after a difference. */
@@ -8,7 +8,7 @@ export function diffOf(before: Json, after: Json): string {
   const lines = compare(linesOf(before), linesOf(inOrderOf(before, after)));
   const isNear = (i: number) =>
     i < 0 || i >= lines.length || lines.slice(Math.max(0, i - CONTEXT), i + CONTEXT + 1).some(({ sign }) => sign !== " ");
-  // A single line takes no more room than what would stand for it.
+  // A single hidden line is shown: it takes no more room than the ellipsis.
   const isShown = (i: number) => isNear(i) || (isNear(i - 1) && isNear(i + 1));
   const shown = lines.map(({ sign, text }, i) => (isShown(i) ? `  ${sign} ${text}` : ELLIPSIS));
   return shown.filter((line, i) => line !== ELLIPSIS || shown[i - 1] !== ELLIPSIS).join("\n");
@@ -20,7 +20,7 @@ function linesOf(value: Json): string[] {
   return JSON.stringify(value, null, 2).split("\n");
 }
 
-/** The value with its keys in the order of the other's: the order says nothing, and would show as a difference. */
+/** The value with its keys in the order of the other's keys. The order has no meaning, and would show as a difference. */
 function inOrderOf(other: Json | undefined, value: Json): Json {
   if (typeof value !== "object" || value === null || typeof other !== "object" || other === null) return value;
   if (isArray(value)) return isArray(other) ? value.map((item, i) => inOrderOf(other[i], item)) : value;
@@ -38,11 +38,11 @@ interface Line {
   readonly text: string;
 }
 
-/** By a longest common subsequence: a cell for each pair of lines, which for what one command decides is little. */
+/** Compares by a longest common subsequence. It needs a cell for each pair of lines, which is little for the events of one command. */
 function compare(before: readonly string[], after: readonly string[]): Line[] {
   const rows = before.length + 1;
   const width = after.length + 1;
-  /** How many lines from here on can be common. */
+  /** For each pair of lines: how many lines from there on can be common. */
   const common = new Uint32Array(rows * width);
   const at = (i: number, j: number) => common[i * width + j] ?? 0;
   for (let i = before.length - 1; i >= 0; i--) {

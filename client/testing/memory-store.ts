@@ -1,8 +1,8 @@
 /**
- * The store in memory, for an app's own tests: the code that an app runs, over fake-indexeddb instead of a browser's. Nothing global is
- * changed, so tests run beside each other, and beside a real IndexedDB.
+ * A store in memory, for an app's own tests. It runs the same code as in an app, on fake-indexeddb instead of a browser's IndexedDB. It
+ * changes nothing global, so tests can run at the same time, and beside a real IndexedDB.
  *
- * fake-indexeddb is loaded when a store is opened: whoever only says given, when and then need not have it.
+ * fake-indexeddb is loaded when a store is opened. Tests that use only given, when and then do not need it.
  */
 import { openStore, type Store } from "../store.ts";
 import type { StoreOptions } from "../store-options.ts";
@@ -10,15 +10,18 @@ import type { StoreOptions } from "../store-options.ts";
 export interface MemoryStoreOptions extends Omit<StoreOptions, "name" | "platform"> {
   /** Default: `memory`. */
   readonly name?: string;
-  /** A `new IDBFactory()` of fake-indexeddb: a device. Stores of one name on it share what they hold. Default: one of the store's own. */
+  /**
+   * The device: a `new IDBFactory()` of fake-indexeddb. Stores with the same name on one device share their data. Default: a new device for
+   * each store.
+   */
   readonly indexedDB?: IDBFactory;
 }
 
-/** @throws Error where fake-indexeddb is not installed; besides, what `openStore` throws */
+/** @throws Error if fake-indexeddb is not installed; all errors of `openStore` */
 export async function openMemoryStore({ name = "memory", indexedDB, ...options }: MemoryStoreOptions = {}): Promise<Store> {
   const { IDBFactory, IDBKeyRange } = await loadFake();
   const device = indexedDB ?? new IDBFactory();
-  // Locks and broadcasts reach all stores of a name in the process, so each device's name is its own.
+  // Web Locks and broadcasts reach all stores of the same name in the process, so each device gets its own names.
   return openStore({ ...options, name: `${name}-${idOf(device)}`, platform: { indexedDB: device, IDBKeyRange } });
 }
 
@@ -26,7 +29,7 @@ async function loadFake() {
   try {
     return await import("fake-indexeddb");
   } catch (error) {
-    throw new Error("openMemoryStore needs fake-indexeddb: npm install --save-dev fake-indexeddb", { cause: error });
+    throw new Error("openMemoryStore needs fake-indexeddb. Install it: npm install --save-dev fake-indexeddb", { cause: error });
   }
 }
 

@@ -1,4 +1,4 @@
-/** What became of a command: the events as a store would record them, or what was thrown. */
+/** The outcome of a command: the events as a store would record them, or the error that `decide` threw. */
 
 import { type DecidedEvent, type Decider, decideCommand, fold } from "../../shared/device/decider.ts";
 import { HeadwaterError } from "../../shared/errors.ts";
@@ -10,7 +10,7 @@ import { nameOf } from "./refusal.ts";
 
 export type Outcome = { readonly decided: readonly Json[] } | { readonly refusal: unknown };
 
-/** @throws TypeError where the events can't be recorded */
+/** Decides a command on these events. @throws TypeError if the decided events can't be recorded */
 export function outcomeOf<State, Command, Event extends DecidedEvent, Evolved>(
   decider: Decider<State, Command, Event, Evolved>,
   events: readonly Evolved[],
@@ -23,10 +23,10 @@ export function outcomeOf<State, Command, Event extends DecidedEvent, Evolved>(
   } catch (refusal) {
     return { refusal };
   }
-  return { decided: recorded(decided, `${decider.name}: what was decided`) };
+  return { decided: recorded(decided, `${decider.name}: the decided events`) };
 }
 
-/** A command as a store keeps it, and decides it. @throws TypeError where it can't be recorded */
+/** The command as a store stores and decides it: a copy as JSON. @throws TypeError if it can't be recorded */
 export function recordedCommand<Command>(command: Command, decider: string): Command {
   return recordable(`${decider}: the command`, () => copyJson(command, "command", DEFAULT_LIMITS.jsonDepth).value) as Command;
 }
@@ -40,16 +40,17 @@ const NO_ID = "00000000-0000-0000-0000-";
 const NO_TIME = "1970-01-01T00:00:00Z";
 
 /**
- * Events as they would be recorded, without what is the same for all that say nothing of it.
+ * The events as they would be recorded, without the fields that have their default values.
  *
- * @param what names them where they can't be
+ * @param what the subject of the error's sentence if they can't be recorded
+ * @throws TypeError if they can't be recorded
  */
 export function recorded(events: readonly DecidedEvent[], what: string): Json[] {
   if (events.length === 0) return [];
   let made = 0;
   const defaults: EventDefaults = { newId: () => NO_ID + String(made++).padStart(12, "0"), occurredAt: NO_TIME };
   return recordable(what, () =>
-    parseCommit({ streamId: "Given", expectedVersion: "any", events }, defaults, DEFAULT_LIMITS).events.map(asTold),
+    parseCommit({ streamId: "Given", expectedVersion: "any", events }, defaults, DEFAULT_LIMITS).events.map(withoutDefaults),
   );
 }
 
@@ -62,7 +63,7 @@ function recordable<T>(what: string, read: () => T): T {
   }
 }
 
-function asTold({ id, type, data, metadata, schemaVersion, occurredAt }: EventBody): Json {
+function withoutDefaults({ id, type, data, metadata, schemaVersion, occurredAt }: EventBody): Json {
   return JSON.parse(
     JSON.stringify({
       type,

@@ -1,7 +1,7 @@
-/** How a command was refused, and how it was expected to be. */
+/** How a command is expected to be refused, and whether it was refused so. */
 import { messageOf } from "../../shared/thrown.ts";
 
-/** Of what is thrown: what its message matches, its class, or what holds of it. */
+/** What is expected of the error: a pattern that its message matches, its class, or a function that returns true for it. */
 export type Refusal = RegExp | (abstract new (...given: never[]) => Error) | ((error: unknown) => boolean);
 
 export function isRefusedAs(thrown: unknown, how: Refusal): boolean {
@@ -9,13 +9,13 @@ export function isRefusedAs(thrown: unknown, how: Refusal): boolean {
   return isErrorClass(how) ? thrown instanceof how : how(thrown);
 }
 
-/** For people. */
+/** The expectation as text for people. */
 export function expectationOf(how: Refusal): string {
-  if (how instanceof RegExp) return `one that matches ${how}`;
-  return isErrorClass(how) ? `a ${how.name}` : `one of which ${how} holds`;
+  if (how instanceof RegExp) return `a refusal that matches ${how}`;
+  return isErrorClass(how) ? `a refusal of class ${how.name}` : `a refusal for which ${how} is true`;
 }
 
-/** For people: what was thrown. */
+/** The thrown error as text for people. */
 export function nameOf(thrown: unknown): string {
   return thrown instanceof Error ? `${thrown.name}: ${thrown.message}` : messageOf(thrown);
 }

@@ -1,12 +1,13 @@
-/** How what does not hold is told: what was given, what came of it, and where that differs. */
+/** Formats the story of a failed expectation: the given values, the result, and the difference. */
 import type { Json } from "../../shared/json.ts";
 import { diffOf } from "./line-diff.ts";
 
-/** A line for each. */
+/** The values as JSON, one on each line. */
 export function listed(values: readonly unknown[]): string {
   return values.length === 0 ? " nothing" : values.map((value) => `\n  ${JSON.stringify(value)}`).join("");
 }
 
-export function difference(expected: Json, came: Json, how: string): string {
-  return `, expected (-) and ${how} (+)\n${diffOf(expected, came)}`;
+/** @param how what was done to get the actual value, e.g. `decided` */
+export function difference(expected: Json, actual: Json, how: string): string {
+  return `, expected (-) and ${how} (+)\n${diffOf(expected, actual)}`;
 }

@@ -26,20 +26,20 @@ test("all that is wrong is told, a line for each", async () => {
   ];
   const error = await replaySamples(eventTypes, samples).catch((reason: Error) => reason);
   expect(error?.message.split("\n")).toEqual([
-    "The samples do not replay:",
-    expect.stringMatching(/^ {2}samples\[0\], PermitRequested of version 1: data\.channel is not as version 3 has it: .*"phone"/),
-    "  samples[1], PermitRequested of version 4: the type is at version 3.",
-    "  samples[2], Lost of version 1: the type is not registered.",
-    "  samples[3], Commented of version 1: data.text is not as version 1 has it: A comment has a text.",
+    "The samples do not fit the event types:",
+    expect.stringMatching(/^ {2}samples\[0\], PermitRequested of version 1: the schema of version 3 rejects data\.channel: .*"phone"/),
+    "  samples[1], PermitRequested of version 4: the type is at version 3, which can't read it.",
+    "  samples[2], Lost of version 1: the type is not registered. Add it to the event types.",
+    "  samples[3], Commented of version 1: the schema of version 1 rejects data.text: A comment has a text.",
     expect.stringMatching(/^ {2}samples\[4\], PermitRequested of version 1: .* its upcaster failed: .*null/),
-    "  there is no sample of PermitRequested of version 2.",
+    "  there is no sample of PermitRequested of version 2. Add one.",
   ]);
 });
 
 test("an upcaster that answers otherwise each time is found", async () => {
   let calls = 0;
   const types = defineEventTypes({ A: { version: 2, schema: v.number(), upcast: { 1: () => calls++ } } });
-  await expect(replaySamples(types, [{ type: "A", schemaVersion: 1, data: 0 }])).rejects.toThrow("otherwise each time");
+  await expect(replaySamples(types, [{ type: "A", schemaVersion: 1, data: 0 }])).rejects.toThrow("different data each time");
 });
 
 test("a schema that fails accepts nothing", async () => {

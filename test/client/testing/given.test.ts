@@ -77,7 +77,7 @@ test("other events are shown line by line", () => {
         .when({ take: 7, note: "rent" })
         .then({ data: { note: "rent", amount: 6 }, type: "Taken" }),
     ),
-  ).toBe(`account: expected one event, but something else came.
+  ).toBe(`account: expected one event, but got a different one.
 
 given
   {"type":"Opened","data":{"limit":10}}
@@ -98,7 +98,7 @@ then, expected (-) and decided (+)
 });
 
 test("an event too many is shown", () => {
-  expect(messageOf(() => given(account).when({ open: 10 }).then(opened, taken))).toBe(`account: expected 2 events, but one event came.
+  expect(messageOf(() => given(account).when({ open: 10 }).then(opened, taken))).toBe(`account: expected 2 events, but got one event.
 
 given nothing
 when
@@ -152,7 +152,7 @@ test("of a long event, what is near the difference is shown", () => {
 });
 
 test("an event that was not expected is shown", () => {
-  expect(messageOf(() => given(account).when({ open: 10 }).thenNothing())).toBe(`account: expected nothing, but one event came.
+  expect(messageOf(() => given(account).when({ open: 10 }).thenNothing())).toBe(`account: expected nothing, but got one event.
 
 given nothing
 when
@@ -198,11 +198,13 @@ then
 });
 
 test.each([
-  [/full/, "one that matches /full/"],
-  [RangeError, "a RangeError"],
-  [(error: unknown) => error === 1, "one of which (error) => error === 1 holds"],
+  [/full/, "a refusal that matches /full/"],
+  [RangeError, "a refusal of class RangeError"],
+  [(error: unknown) => error === 1, "a refusal for which (error) => error === 1 is true"],
 ])("another refusal is told: %s", (how, told) => {
-  expect(messageOf(() => given(account).when({ take: 1 }).thenRefused(how))).toBe(`account: expected another refusal: ${told}.
+  expect(
+    messageOf(() => given(account).when({ take: 1 }).thenRefused(how)),
+  ).toBe(`account: expected ${told}, but the command was refused in another way.
 
 given nothing
 when
@@ -220,7 +222,7 @@ test("what can't be recorded is not decided", () => {
     decide: (at) => ({ type: "Dated", data: { at: new Date(at) } }),
   };
   expect(messageOf(() => given(dated).when(0).thenNothing())).toBe(
-    "dates: what was decided can't be recorded: events[0].data.at contains an object that is not plain, which JSON can't represent.",
+    "dates: the decided events can't be recorded: events[0].data.at contains an object that is not plain, which JSON can't represent.",
   );
   expect(
     messageOf(() =>
@@ -228,7 +230,7 @@ test("what can't be recorded is not decided", () => {
         .when({ open: 1 })
         .then({ type: "Opened", data: { limit: Number.NaN } }),
     ),
-  ).toBe("account: what is expected can't be recorded: events[0].data.limit contains NaN, which JSON can't represent.");
+  ).toBe("account: the expected events can't be recorded: events[0].data.limit contains NaN, which JSON can't represent.");
 });
 
 test("a command that a store would refuse is refused, and is decided as a store keeps it", () => {
@@ -256,7 +258,7 @@ test("a decider that is not pure is found out", () => {
   };
   expect(
     messageOf(() => given(counting).when("count")),
-  ).toBe(`counting: decided twice, it came to two things; decide and evolve must be pure.
+  ).toBe(`counting: deciding the command twice gave different results. decide and evolve must be pure.
 
 given nothing
 when
@@ -269,7 +271,9 @@ then again
 
 test("who waits for it as for a promise is told that it is none", async () => {
   const waiting: unknown = given(account).when({ open: 10 });
-  await expect(Promise.resolve(waiting)).rejects.toThrow("Nothing is waited for here.");
+  await expect(Promise.resolve(waiting)).rejects.toThrow(
+    "This is not a promise: do not await it. Call then(…events), thenNothing() or thenRefused(…).",
+  );
 });
 
 const balances: Projection<{ readonly left: number }, Opened | Taken, "left"> = {
@@ -289,7 +293,7 @@ test("rows of a projection: those of the filter's events, none where evolve answ
   });
   givenProjection(balances, at("Other-1", opened), at("Account-3", taken)).thenRows({});
   expect(messageOf(() => givenProjection(balances, at("Account-1", opened)).thenRows({ "Account-1": { left: 9 } }))).toBe(
-    `balances: there are other rows.
+    `balances: the rows are not the expected ones.
 
 given
   {"streamId":"Account-1","type":"Opened","data":{"limit":10}}
@@ -319,7 +323,9 @@ test("an evolve that counts by itself, and a row that can't be stored, are found
   const counting = { ...balances, evolve: () => ({ left: ++count }) };
   expect(messageOf(() => givenProjection(counting, at("Account-1", opened)).thenRows({}))).toContain("must be pure");
   const growing = { ...balances, evolve: () => ({ left: 1, more: () => 1 }) };
-  expect(messageOf(() => givenProjection(growing, at("Account-1", opened)).thenRows({}))).toContain("balances: a row can't be stored");
+  expect(messageOf(() => givenProjection(growing, at("Account-1", opened)).thenRows({}))).toContain(
+    "balances: a row can't be stored in IndexedDB",
+  );
 });
 
 const types = defineEventTypes({
@@ -330,7 +336,7 @@ test("an upcaster: what is recorded reads as data of the current version", () =>
   givenRecorded(types, { type: "Opened", schemaVersion: 1, data: 10 }).thenRead({ limit: 10, currency: "EUR" });
   givenRecorded(types, { type: "Opened", schemaVersion: 3, data: { limit: 1 } }).thenRead({ limit: 1 });
   expect(messageOf(() => givenRecorded(types, { type: "Opened", schemaVersion: 2, data: { limit: 10 } }).thenRead({ limit: 10 }))).toBe(
-    `Opened: it reads as something else.
+    `Opened: the event reads as other data.
 
 given
   {"type":"Opened","schemaVersion":2,"data":{"limit":10}}
@@ -356,8 +362,8 @@ test("what can't be read as an event of today says why", () => {
   });
   const read = (known: EventTypes, type: string, schemaVersion: number) =>
     messageOf(() => givenRecorded(known, { type, schemaVersion, data: 1 }).thenRead(1));
-  expect(read(types, "Closed", 1)).toContain("Closed: no such type is registered.");
-  expect(read(types, "Opened", 4)).toContain("it is at version 3, and what was recorded is newer");
+  expect(read(types, "Closed", 1)).toContain("Closed: this type is not registered.");
+  expect(read(types, "Opened", 4)).toContain("the type is at version 3, which can't read an event of version 4.");
   expect(read(failing, "Opened", 1)).toContain("no such limit");
   let count = 0;
   const counting = defineEventTypes({ Opened: { version: 2, upcast: { 1: () => ++count } } });
