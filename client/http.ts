@@ -1,4 +1,4 @@
-/** `headwater/http`: a store at the edge, straight over HTTP, for servers and scripts that have no IndexedDB. */
+/** `headwater/http`: a store at the edge, used directly over HTTP, for servers and scripts that have no IndexedDB. */
 
 import { HeadwaterError, InvalidRequestError, LogMismatchError, remedyOf, StoreClosedError } from "../shared/errors.ts";
 import { withCause } from "../shared/event/causation.ts";
@@ -85,30 +85,36 @@ export type { EventTypeOptions } from "./streams/event-checks.ts";
 export interface ConnectOptions extends EventTypeOptions {
   /** The store at the edge, e.g. `https://events.example.com/v1/permits`. */
   readonly url: string;
-  /** Asked for before each request. Leave out where the edge asks for none. */
+  /**
+   * Returns the bearer token. It is called before each request, and once more if the edge rejects the token. Leave it out if the edge
+   * requires none.
+   */
   readonly token?: () => string | Promise<string>;
-  /** Default: the global one. */
+  /** Default: the global `fetch`. */
   readonly fetch?: typeof fetch;
+  /** Limits to use instead of the defaults. The edge checks its own limits again. */
   readonly limits?: Partial<Limits>;
-  /** How often a request that may succeed later is sent again. Default: 5. */
+  /** How often a request is sent again after an error that may pass. Default: 5. */
   readonly retries?: number;
 }
 
 export interface TailOptions extends Omit<ReadAllOptions, "limit"> {
+  /** Ends the iteration when it is aborted. */
   readonly signal?: AbortSignal;
 }
 
-/** Waits before a request is sent again, in milliseconds: doubled each time, and spread over half of it. */
+/** Waits before a request is sent again, in milliseconds. The wait doubles each time, and a random half of it is left out. */
 const FIRST_WAIT = 100;
 const LONGEST_WAIT = 5_000;
 
+/** Returns a store at the edge. It makes no request by itself. */
 export function connectStore(options: ConnectOptions): EdgeStore {
   return new EdgeStore(options);
 }
 
 /**
- * Every call may throw UnauthenticatedError, ForbiddenError, and, its retries used up, UnavailableError; with event types, a call that
- * reads events UpcastError.
+ * A store at the edge. Every call may throw UnauthenticatedError and ForbiddenError, and UnavailableError when its retries are used up. With
+ * event types, a call that reads events may throw UpcastError.
  */
 export class EdgeStore implements EventStore {
   readonly #edge: Omit<EdgeOptions, "signal">;
@@ -137,8 +143,8 @@ export class EdgeStore implements EventStore {
   }
 
   /**
-   * A commit, complete with its event ids: sent again, it is the same commit. Its form is checked; schemas, which may take their time,
-   * are asked when it is pushed.
+   * Returns a commit for `push`, complete with its event ids, so that it stays the same commit if it is sent again. Its form is checked
+   * here. Schemas, which may be asynchronous, are checked by `push`.
    *
    * @throws InvalidRequestError, PayloadTooLargeError
    */
@@ -149,10 +155,10 @@ export class EdgeStore implements EventStore {
   }
 
   /**
-   * Pushes commits of at most `limits.pushStreams` streams; each is answered on its own, in order.
+   * Pushes commits of at most `limits.pushStreams` streams in one request. Each commit has its own result, in the order of `commits`.
    *
-   * @throws PayloadTooLargeError when it is too much for one request; InvalidRequestError, and nothing is sent, for a commit that the event
-   *   types refuse
+   * @throws PayloadTooLargeError if it is too much for one request
+   * @throws InvalidRequestError if the event types reject a commit; nothing is sent then
    */
   async push(commits: readonly Commit[]): Promise<readonly PushResult[]> {
     if (this.#eventTypes !== undefined) {
@@ -183,20 +189,24 @@ export class EdgeStore implements EventStore {
     }
   }
 
-  /** @throws LogMismatchError when the store's history is replaced while it is read */
+  /**
+   * Yields events in position order, up to the head at the time of the first request.
+   *
+   * @throws LogMismatchError if the store's log is replaced while it is read
+   */
   async *readAll({
     after = 0,
     limit,
     ...filter
   }: ReadAllOptions & { readonly correlation?: string } = {}): AsyncGenerator<ConfirmedEvent, void, undefined> {
     let left = parseCount(limit, "limit") ?? Number.POSITIVE_INFINITY;
-    if (!isOrdinal(after)) throw new InvalidRequestError("A position is a whole number from 0.", { field: "after" });
+    if (!isOrdinal(after)) throw new InvalidRequestError("after: expected a position, a whole number from 0.", { field: "after" });
     let position = after;
     let log: string | undefined;
     let end = Number.POSITIVE_INFINITY;
     while (left > 0 && position < end) {
-      const asked = { ...filter, after: position, limit: Math.min(left, this.#limits.pageEvents), ...(log === undefined ? {} : { log }) };
-      const page = await this.#send((call) => readFeed(call, asked));
+      const query = { ...filter, after: position, limit: Math.min(left, this.#limits.pageEvents), ...(log === undefined ? {} : { log }) };
+      const page = await this.#send((call) => readFeed(call, query));
       if (log !== undefined && page.log !== log) throw new LogMismatchError();
       if (log === undefined) end = page.head;
       log = page.log;
@@ -211,20 +221,19 @@ export class EdgeStore implements EventStore {
   }
 
   /**
-   * Events as they come, for as long as somebody asks for the next; connected again wherever the connection breaks off. A slow reader is waited
-   * for.
+   * Yields events as they come, until the caller stops iterating. If the connection breaks, it connects again. It waits for a slow reader.
    *
-   * @param options `after` is a position, 0 unless said; `signal` ends it
-   * @throws LogMismatchError when the store's history is replaced meanwhile
+   * @param options `after` is a position, exclusive; default: 0. `signal` ends the iteration
+   * @throws LogMismatchError if the store's log is replaced meanwhile
    */
   async *tail({ signal, ...query }: TailOptions = {}): AsyncGenerator<ConfirmedEvent, void, undefined> {
     const { after = 0 } = query;
-    if (!isOrdinal(after)) throw new InvalidRequestError("A position is a whole number from 0.", { field: "after" });
+    if (!isOrdinal(after)) throw new InvalidRequestError("after: expected a position, a whole number from 0.", { field: "after" });
     const ended = AbortSignal.any([this.#closing.signal, ...(signal === undefined ? [] : [signal])]);
     for await (const event of tailFeed({ ...this.#edge, signal: ended }, query)) yield this.#read(event);
   }
 
-  /** Streams in the order of their ids, `limit` at most after the id `after`. */
+  /** Lists streams in the order of their ids: at most `limit`, and only ids after `after`. */
   listStreams(query: { category?: string; after?: string; limit?: number } = {}): Promise<StreamList> {
     return this.#send((call) => call(`/streams${queryOf(query)}`, streamList));
   }
@@ -234,11 +243,12 @@ export class EdgeStore implements EventStore {
     return (await this.#send((call) => readFeed(call, { limit: 1 }))).head;
   }
 
-  /** The log's id and size, and what it lacks. */
+  /** The log's id and size, and how many events the streams hold that the log does not have yet. */
   health(): Promise<StoreHealth> {
     return this.#send((call) => call("/health", storeHealth));
   }
 
+  /** Ends retries and all iterations of `tail`. Later calls reject with StoreClosedError. */
   async close(): Promise<void> {
     this.#closing.abort();
   }
