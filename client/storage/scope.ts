@@ -1,19 +1,19 @@
 /** Checks and changes the scope: the part of the store that the device follows. */
 import type { IDBPDatabase } from "idb";
-import { isWithin, type Replica, type Scope } from "../../shared/device/replica.ts";
-import { withScope } from "../../shared/device/scope.ts";
+import type { Replica, Scope } from "../../shared/device/replica.ts";
+import { scopeOfFilter, scopeWithStreams, withScope } from "../../shared/device/scope.ts";
 import { sameJson } from "../../shared/json.ts";
 import type { Schema } from "./database.ts";
 import { replicaOf, type WriteTx, whole } from "./device-log.ts";
 
 /** True if the replica can be used as it is: the edge orders its events, and its scope is the one that the filter asks for. */
 export function isFollowing(replica: Replica, filter: Scope): boolean {
-  return replica.authority === "edge" && sameJson(scopeWith(replica, filter), replica.scope);
+  return replica.authority === "edge" && sameJson(scopeOfFilter(replica.scope, filter), replica.scope);
 }
 
 /** Changes the scope to this filter, with which the app was opened. Returns the changed replica. */
 export async function followFilter(db: IDBPDatabase<Schema>, filter: Scope): Promise<Replica> {
-  return changeScope(db, (before) => scopeWith(before, filter));
+  return changeScope(db, ({ scope }) => scopeOfFilter(scope, filter));
 }
 
 /**
@@ -21,17 +21,7 @@ export async function followFilter(db: IDBPDatabase<Schema>, filter: Scope): Pro
  * the changed replica.
  */
 export async function followStreams(db: IDBPDatabase<Schema>, streamIds: readonly string[]): Promise<Replica> {
-  return changeScope(db, ({ scope }) => {
-    if (scope === null) return null;
-    return [...new Set([...scope, ...streamIds.filter((id) => !isWithin(scope, id))])];
-  });
-}
-
-/** The scope for this filter. Single streams of the scope before stay in it: commits to them may wait for their confirmation. */
-function scopeWith({ scope }: Pick<Replica, "scope">, filter: Scope): Scope {
-  if (filter === null) return null;
-  const isStream = (part: string) => part.includes("-");
-  return [...new Set([...filter, ...(scope ?? []).filter(isStream)])];
+  return changeScope(db, ({ scope }) => scopeWithStreams(scope, streamIds));
 }
 
 async function changeScope(db: IDBPDatabase<Schema>, change: (before: Replica) => Scope): Promise<Replica> {

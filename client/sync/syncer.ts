@@ -8,6 +8,7 @@
  * `session.ts` does the work while a tab leads; `election.ts` decides which tab leads.
  */
 
+import { UNHEARD } from "../../shared/device/leadership.ts";
 import { linkStatusOf, type SyncState } from "../../shared/device/sync.ts";
 import { errorOf, type HeadwaterError, StoreClosedError } from "../../shared/errors.ts";
 import { problemOf } from "../../shared/wire/wire.ts";
@@ -27,12 +28,6 @@ export interface SyncerOptions extends Omit<SessionContext, "onStep" | "onAnswer
   /** Reads the data of `status` and `conflicts()` again. */
   readonly refresh: () => Promise<void>;
 }
-
-/**
- * Milliseconds after which this tab takes the lead if no leader has confirmed its call. A call that was confirmed and is not answered yet is
- * sent again after the same time.
- */
-const CONFIRM_WAIT = 1_500;
 
 interface SyncCall {
   readonly resolve: () => void;
@@ -158,7 +153,7 @@ export class Syncer {
     if (waiting === undefined) return;
     this.#tabs.post({ kind: "called", call });
     clearTimeout(waiting.timer);
-    waiting.timer = setTimeout(() => void this.#election.steal(), CONFIRM_WAIT);
+    waiting.timer = setTimeout(() => void this.#election.steal(), UNHEARD);
   }
 
   #onAnswered(calls: readonly string[], error: HeadwaterError | undefined): void {
@@ -214,7 +209,7 @@ export class Syncer {
     const waiting = this.#calls.get(call);
     if (waiting === undefined) return;
     clearTimeout(waiting.timer);
-    waiting.timer = setTimeout(() => this.#callLeader(call), CONFIRM_WAIT);
+    waiting.timer = setTimeout(() => this.#callLeader(call), UNHEARD);
   }
 
   async #redirect(isReset: boolean): Promise<void> {

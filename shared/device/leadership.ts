@@ -52,6 +52,12 @@ export function look(watch: Watch, lease: Lease): Watch {
   return { lease, still: isSame ? watch.still + 1 : 0 };
 }
 
+/**
+ * Milliseconds. A tab sends a call of `sync()` to the leader, and leads itself if no tab answers in this time. If the leader has heard the
+ * call, the tab repeats it after this time: the leader may be lost before it answers.
+ */
+export const UNHEARD = 1_500;
+
 /** Whether the leader has stopped. @param patience how often in a row its lease may be read without a change */
 export function isAbandoned({ still }: Watch, patience: number): boolean {
   return still >= patience;

@@ -20,6 +20,19 @@ export function withScope(replica: Replica, scope: Scope): Replica {
   return { ...replica, scope, backfills: isWider ? [...kept, { within, position: 0, upTo: replica.position }] : kept };
 }
 
+/** The scope of a filter. Streams that were followed by their id stay followed: commits to them may be pending. */
+export function scopeOfFilter(before: Scope, filter: Scope): Scope {
+  if (filter === null) return null;
+  const isStream = (part: string) => part.includes("-");
+  return [...new Set([...filter, ...(before ?? []).filter(isStream)])];
+}
+
+/** The scope with these streams: a stream with pending commits is followed, whatever the filter, so that the feed delivers them. */
+export function scopeWithStreams(scope: Scope, streamIds: readonly string[]): Scope {
+  if (scope === null) return null;
+  return [...new Set([...scope, ...streamIds.filter((id) => !isWithin(scope, id))])];
+}
+
 /** The parts that both scopes cover. If one has a category and the other a stream of it, the stream. */
 function common(a: Scope, b: Scope): Scope {
   if (a === null || b === null) return a ?? b;

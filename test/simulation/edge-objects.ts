@@ -2,7 +2,7 @@
  * A Durable Object as its callers meet it: it wakes when it is called, may lose its memory at any moment, and a call to it may be
  * lost on the way there or back. What it has written is written; no answer leaves before that (the platform's output gate).
  */
-import { UnavailableError } from "../../shared/errors.ts";
+import { HeadwaterError, UnavailableError } from "../../shared/errors.ts";
 import type { Reply } from "./answers.ts";
 import type { Ground } from "./ground.ts";
 
@@ -79,7 +79,7 @@ export class ObjectHost<I> {
     try {
       work(this.instance(), reply);
     } catch (error) {
-      if (!(error instanceof UnavailableError)) throw error;
+      if (!(error instanceof HeadwaterError)) throw error;
       reply({ error });
     }
   }

@@ -10,7 +10,7 @@ import { detach, rebaseParked } from "../../shared/device/parked.ts";
 import { foldFrom, foldRows } from "../../shared/device/projection.ts";
 import { decidePage, isWithin, type Replica } from "../../shared/device/replica.ts";
 import { emptyReplica, isSameCopy } from "../../shared/device/same-copy.ts";
-import { withScope } from "../../shared/device/scope.ts";
+import { scopeOfFilter, scopeWithStreams, withScope } from "../../shared/device/scope.ts";
 import { isUsable, isWorthTaking } from "../../shared/device/snapshot.ts";
 import { afterHandOver, afterLook, continuedIn, dueOf, resumptionIn, unlessOvertaken } from "../../shared/device/subscription.ts";
 import { advance, type Unsent } from "../../shared/device/sync.ts";
@@ -56,6 +56,8 @@ export const RULES = {
   rebaseParked,
   detach,
   decideAgain,
+  scopeOfFilter,
+  scopeWithStreams,
   withScope,
   isWithin,
   mayWrite,

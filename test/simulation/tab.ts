@@ -3,7 +3,7 @@
  * frozen waits until it thaws, in order.
  */
 
-import { type Lease, look, NOTHING_SEEN, nextBeat } from "../../shared/device/leadership.ts";
+import { type Lease, look, NOTHING_SEEN, nextBeat, UNHEARD } from "../../shared/device/leadership.ts";
 import type { Scope } from "../../shared/device/replica.ts";
 import type { Answer, Reply } from "./answers.ts";
 import type { Device } from "./device.ts";
@@ -27,9 +27,6 @@ export type Hint =
 const BEAT = 2000;
 /** Looks at a leader that stands still, before its place is taken. */
 const PATIENCE = 4;
-/** How long an ask may stay unheard before this tab leads itself, and how soon one that was heard is told again, in milliseconds. */
-const UNHEARD = 1500;
-const AGAIN = 5000;
 
 export class Tab {
   readonly name: string;
@@ -238,7 +235,7 @@ export class Tab {
     const waiting = this.#asked.get(ask);
     if (waiting === undefined) return;
     const told = ++waiting.told;
-    this.later(AGAIN, () => {
+    this.later(UNHEARD, () => {
       if (waiting.told === told) this.#askLeader(ask);
     });
   }

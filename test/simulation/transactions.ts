@@ -51,9 +51,7 @@ function recordedBodies(content: Content, { streamId, events }: Pick<Commit, "st
 /** A stream outside of the scope that the app appends to is followed from now on. */
 export function bringIntoScope(content: Content, streamId: string, rules: Rules): void {
   const replica = content.get("replica");
-  const { scope } = replica;
-  if (scope === null || rules.isWithin(scope, streamId)) return;
-  content.set("replica", rules.withScope(replica, [...scope, streamId]));
+  content.set("replica", rules.withScope(replica, rules.scopeWithStreams(replica.scope, [streamId])));
 }
 
 export type PageOutcome =
@@ -198,10 +196,8 @@ export function reset(content: Content, rules: Rules): void {
   content.set("lease", rules.nextTerm(content.get("lease")));
 }
 
-/** The app was opened with another filter. What waits to be confirmed stays in the scope: it would wait for ever. */
-export function changeScope(content: Content, scope: Scope, rules: Rules): void {
+/** The app was opened with another filter. */
+export function changeScope(content: Content, filter: Scope, rules: Rules): void {
   const replica = content.get("replica");
-  const waiting = new Set(content.get("outbox").map(({ streamId }) => streamId));
-  const missing = scope === null ? [] : [...waiting].filter((streamId) => !rules.isWithin(scope, streamId));
-  content.set("replica", rules.withScope(replica, scope === null ? null : [...scope, ...missing]));
+  content.set("replica", rules.withScope(replica, rules.scopeOfFilter(replica.scope, filter)));
 }
