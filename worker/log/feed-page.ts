@@ -10,7 +10,7 @@ import { isReached, namedStreamsOf, type Reach } from "../../shared/edge/grants.
 import { feedFilter, namedStreams } from "../../shared/feed-filter.ts";
 import type { FeedQuery } from "../../shared/wire/wire.ts";
 import { linesOf, parseLine, toWire } from "../objects/run-text.ts";
-import type { LogRow } from "./log-object.ts";
+import type { LogRuns } from "./log-runs.ts";
 
 /** Characters of a page; answers of objects hold 32 MiB at most. */
 const PAGE_SIZE = 4 * 1024 * 1024;
@@ -33,10 +33,10 @@ export interface FoundEvents {
 }
 
 /**
- * @param head the log's; `after` is not beyond it
+ * @param query `after` is not beyond the log's head
  * @param reach what the reader may see; the page moves on past the rest
  */
-export function readFeed(sql: SqlStorage, head: number, query: CompleteQuery, reach: Reach): FoundEvents {
+export function readFeed(runs: LogRuns, query: CompleteQuery, reach: Reach): FoundEvents {
   const filter = feedFilter(query);
   const passes = (streamId: string) => filter.stream(streamId) && isReached(reach, streamId);
   const events: string[] = [];
@@ -44,8 +44,8 @@ export function readFeed(sql: SqlStorage, head: number, query: CompleteQuery, re
   let size = 0;
   let looked = 0;
   let lookedSize = 0;
-  const found = findRows(sql, head, (namedStreams(query) ?? namedStreamsOf(reach))?.filter(passes), query.after);
-  const rows = found === undefined ? allRows(sql, query.after) : rowsAt(sql, found.ends);
+  const found = findRows(runs, (namedStreams(query) ?? namedStreamsOf(reach))?.filter(passes), query.after);
+  const rows = found === undefined ? runs.rowsAfter(query.after) : runs.rowsAt(found.ends);
   const full = () => events.length >= query.limit || size >= PAGE_SIZE || looked >= PAGE_LOOKS;
   for (const row of rows) {
     if (full() || lookedSize >= PAGE_LOOKED_SIZE) break;
@@ -71,14 +71,6 @@ export function readFeed(sql: SqlStorage, head: number, query: CompleteQuery, re
   return { events, position: isThrough ? found.upTo : position };
 }
 
-function allRows(sql: SqlStorage, after: number): Iterable<LogRow> {
-  return sql.exec<LogRow>("SELECT * FROM runs WHERE last_position > ? ORDER BY last_position", after);
-}
-
-function* rowsAt(sql: SqlStorage, ends: readonly number[]): Generator<LogRow> {
-  for (const end of ends) yield sql.exec<LogRow>("SELECT * FROM runs WHERE last_position = ?", end).one();
-}
-
 interface FoundRows {
   /** Their last positions, in order. */
   readonly ends: readonly number[];
@@ -87,35 +79,15 @@ interface FoundRows {
 }
 
 /** The named streams' rows past a position; undefined where the index is not to be asked, or costs more than what lies ahead. */
-function findRows(sql: SqlStorage, head: number, streams: readonly string[] | undefined, after: number): FoundRows | undefined {
-  if (streams === undefined || streams.length > INDEXED_STREAMS || streams.length >= head - after) return undefined;
-  const query = "SELECT last_position FROM runs WHERE stream_id = ? AND last_version > ? ORDER BY last_version LIMIT ?";
-  let upTo = head;
+function findRows(runs: LogRuns, streams: readonly string[] | undefined, after: number): FoundRows | undefined {
+  if (streams === undefined || streams.length > INDEXED_STREAMS || streams.length >= runs.head - after) return undefined;
+  let upTo = runs.head;
   const ends: number[] = [];
   for (const streamId of streams) {
-    const version = versionBy(sql, streamId, after);
-    const rows = sql.exec<Pick<LogRow, "last_position">>(query, streamId, version, INDEXED_ROWS).toArray();
-    for (const { last_position } of rows) ends.push(last_position);
+    const own = runs.endsOf(streamId, after, INDEXED_ROWS);
+    ends.push(...own);
     // A stream may have more rows than were asked for: behind its last one here nothing is known.
-    upTo = Math.min(upTo, rows[INDEXED_ROWS - 1]?.last_position ?? head);
+    upTo = Math.min(upTo, own[INDEXED_ROWS - 1] ?? runs.head);
   }
   return { ends: ends.filter((end) => end <= upTo).sort((a, b) => a - b), upTo };
-}
-
-/** The version of a stream with which its last row up to a position ends. Both grow together, so it is found by halving. */
-function versionBy(sql: SqlStorage, streamId: string, position: number): number {
-  type Ends = Pick<LogRow, "last_version" | "last_position">;
-  const last = "SELECT last_version, last_position FROM runs WHERE stream_id = ? ORDER BY last_version DESC LIMIT 1";
-  const first = "SELECT last_version, last_position FROM runs WHERE stream_id = ? AND last_version >= ? ORDER BY last_version LIMIT 1";
-  const [end] = sql.exec<Ends>(last, streamId).toArray();
-  if (end === undefined || end.last_position <= position) return end?.last_version ?? 0;
-  let from = 0;
-  let to = end.last_version - 1;
-  while (from < to) {
-    const middle = Math.ceil((from + to) / 2);
-    const row = sql.exec<Ends>(first, streamId, middle).one();
-    if (row.last_position <= position) from = row.last_version;
-    else to = middle - 1;
-  }
-  return from;
 }

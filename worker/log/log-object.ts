@@ -9,17 +9,17 @@ import { EVERYTHING, intersection, type Reach, reachOfCategory } from "../../sha
 import { decidePublication } from "../../shared/edge/publication.ts";
 import { LogMismatchError, PositionAheadError } from "../../shared/errors.ts";
 import { DEFAULT_LIMITS, type Limits } from "../../shared/limits.ts";
-import { markAfter, START_MARK } from "../../shared/mark.ts";
 import { toVersion } from "../../shared/order.ts";
 import type { StoreHealth } from "../../shared/wire/wire.ts";
 import { type Authenticate, authenticateBySettings } from "../access/access.ts";
 import type { EdgeEnv } from "../env.ts";
 import { type Refused, toRefused } from "../objects/refused.ts";
-import { idOf, linesOf, parseLine } from "../objects/run-text.ts";
+import { linesOf, parseLine } from "../objects/run-text.ts";
 import { SharedAlarm } from "../objects/shared-alarm.ts";
 import { problemResponse } from "../report/problem.ts";
 import { type CompleteQuery, type FoundEvents, readFeed } from "./feed-page.ts";
 import { CHECK_EVERY, type FeedSession, FeedSockets } from "./feed-sockets.ts";
+import { LogRuns, type Span } from "./log-runs.ts";
 import { type Origin, Subscribers } from "./notifier.ts";
 
 /** Contiguous versions of one stream, on their way into the log. */
@@ -30,13 +30,6 @@ export interface PublishedRun {
   readonly events: string;
   /** The stream's version: what it holds beyond this run is still to come. */
   readonly streamVersion: number;
-}
-
-/** Versions of one stream that stand side by side in the log. */
-export interface Span {
-  readonly firstVersion: number;
-  readonly lastVersion: number;
-  readonly firstPosition: number;
 }
 
 export type PublicationAnswer =
@@ -60,16 +53,6 @@ export interface Followed {
   readonly mark?: string | undefined;
 }
 
-/** As the table `runs` has it. */
-export type LogRow = {
-  last_position: number;
-  stream_id: string;
-  first_version: number;
-  last_version: number;
-  events: string;
-  mark: string;
-};
-
 /** What of an edge's settings its logs need. */
 export interface LogSettings<E extends EdgeEnv> {
   readonly authenticate: Authenticate<E>;
@@ -83,11 +66,7 @@ export interface LogSettings<E extends EdgeEnv> {
 export const SESSION_HEADER = "x-headwater-session";
 
 export class LogObject<E extends EdgeEnv = EdgeEnv> extends DurableObject<E> {
-  readonly #sql: SqlStorage;
-  readonly #log: string;
-  #head: number;
-  /** The mark at the head. */
-  #mark: string;
+  readonly #runs: LogRuns;
   /**
    * Streams that hold more than the log, as far as they have told since the log woke: refused for a gap or for want of
    * room, or sent in parts. A stream that could not reach the log tells as soon as it can, by its alarm.
@@ -101,23 +80,19 @@ export class LogObject<E extends EdgeEnv = EdgeEnv> extends DurableObject<E> {
 
   constructor(state: DurableObjectState, env: E) {
     super(state, env);
-    this.#sql = state.storage.sql;
-    this.#log = state.storage.transactionSync(() => this.#begin());
-    const last = this.#rowBy(Number.MAX_SAFE_INTEGER);
-    this.#head = last.last_position;
-    this.#mark = last.mark;
+    this.#runs = new LogRuns(state.storage);
     this.#alarm = new SharedAlarm(state.storage);
     const { limits, checkEvery, subscriptions: names } = this.settings();
     this.#live = new FeedSockets(state, this.#alarm, {
       authenticate: async (request) => this.settings().authenticate(request, env),
       check: (query) => this.#checkQuery(query),
-      find: (query, reach) => readFeed(this.#sql, this.#head, query, reach),
+      find: (query, reach) => readFeed(this.#runs, query, reach),
       toPage: (found) => this.#toPage(found),
-      head: () => this.#head,
+      head: () => this.#runs.head,
       limits,
       checkEvery,
     });
-    const end = { log: this.#log, head: () => this.#head, mark: () => this.#mark };
+    const end = { log: this.#runs.log, head: () => this.#runs.head, mark: () => this.#runs.mark };
     this.#subscribers = names.length === 0 ? undefined : new Subscribers({ state, env, alarm: this.#alarm, names, ...end });
     state.blockConcurrencyWhile(async () => {
       await this.#alarm.load();
@@ -160,82 +135,26 @@ export class LogObject<E extends EdgeEnv = EdgeEnv> extends DurableObject<E> {
     await this.#subscribers?.onAlarm();
   }
 
-  /** The log's id is made with its tables, at the first contact of any kind: a device may follow a log that is empty yet. */
-  #begin(): string {
-    this.#sql.exec(`
-      CREATE TABLE IF NOT EXISTS meta (log TEXT NOT NULL);
-      CREATE TABLE IF NOT EXISTS runs (
-        last_position INTEGER PRIMARY KEY,
-        stream_id TEXT NOT NULL,
-        first_version INTEGER NOT NULL,
-        last_version INTEGER NOT NULL,
-        events TEXT NOT NULL,
-        mark TEXT NOT NULL
-      );
-      CREATE UNIQUE INDEX IF NOT EXISTS runs_by_stream ON runs (stream_id, last_version);
-    `);
-    this.#addMarks();
-    const [known] = this.#sql.exec<{ log: string }>("SELECT log FROM meta").toArray();
-    if (known !== undefined) return known.log;
-    const log = crypto.randomUUID();
-    this.#sql.exec("INSERT INTO meta (log) VALUES (?)", log);
-    return log;
-  }
-
-  /** A log of before there were marks is given them. */
-  #addMarks(): void {
-    if (this.#sql.exec("SELECT 1 FROM pragma_table_info('runs') WHERE name = 'mark'").toArray().length > 0) return;
-    this.#sql.exec("ALTER TABLE runs ADD COLUMN mark TEXT NOT NULL DEFAULT ''");
-    let mark = START_MARK;
-    for (let row = this.#rowAfter(0); row !== undefined; row = this.#rowAfter(row.last_position)) {
-      mark = markAfter(mark, linesOf(row.events).map(idOf));
-      this.#sql.exec("UPDATE runs SET mark = ? WHERE last_position = ?", mark, row.last_position);
-    }
-  }
-
-  /** The end of the last row that ends by a position, and the mark there. */
-  #rowBy(position: number): Pick<LogRow, "last_position" | "mark"> {
-    const query = "SELECT last_position, mark FROM runs WHERE last_position <= ? ORDER BY last_position DESC LIMIT 1";
-    const [row] = this.#sql.exec<Pick<LogRow, "last_position" | "mark">>(query, position).toArray();
-    return row ?? { last_position: 0, mark: START_MARK };
-  }
-
-  /** The first row that has an event past a position. */
-  #rowAfter(position: number): LogRow | undefined {
-    return this.#sql.exec<LogRow>("SELECT * FROM runs WHERE last_position > ? ORDER BY last_position LIMIT 1", position).toArray()[0];
-  }
-
-  /** The mark at any position from 0 to the head: rows carry theirs, and what ends within one is counted from the row before. */
-  #markAt(position: number): string {
-    if (position === this.#head) return this.#mark;
-    const { last_position, mark } = this.#rowBy(position);
-    if (last_position === position) return mark;
-    const lines = linesOf(this.#rowAfter(position)?.events ?? "");
-    return markAfter(mark, lines.slice(0, position - last_position).map(idOf));
-  }
-
   /**
    * Takes runs of any number of streams in one transaction. Sending a run again is always safe.
    *
    * @param store of the log; left out, the object's own name
    */
   publish(runs: readonly PublishedRun[], store = this.ctx.id.name): Published {
-    const before = { head: this.#head, mark: this.#mark };
+    const before = this.#runs.head;
     try {
-      const answers = this.ctx.storage.transactionSync(() => {
+      const answers = this.#runs.transaction(() => {
         this.#subscribers?.enroll(store);
         return runs.map((run) => this.#take(run));
       });
       for (const [i, run] of runs.entries()) this.#note(run, answers[i]);
-      if (this.#head > before.head) {
+      if (this.#runs.head > before) {
         this.#live.deliver();
         // Without an await between, the alarm is part of the same write as the runs.
         this.#subscribers?.published();
       }
-      return { log: this.#log, answers };
+      return { log: this.#runs.log, answers };
     } catch (error) {
-      this.#head = before.head;
-      this.#mark = before.mark;
       this.#subscribers?.reload();
       for (const run of runs) this.#note(run);
       throw error;
@@ -256,7 +175,7 @@ export class LogObject<E extends EdgeEnv = EdgeEnv> extends DurableObject<E> {
     const { streamId, firstVersion } = run;
     const lines = linesOf(run.events);
     const lastVersion = firstVersion + lines.length - 1;
-    const decision = decidePublication(toVersion(this.#headOf(streamId)), {
+    const decision = decidePublication(toVersion(this.#runs.headOf(streamId)), {
       firstVersion: toVersion(firstVersion),
       lastVersion: toVersion(lastVersion),
     });
@@ -264,40 +183,15 @@ export class LogObject<E extends EdgeEnv = EdgeEnv> extends DurableObject<E> {
       case "gap":
         return decision;
       case "duplicate":
-        return { kind: "published", spans: this.#spans(streamId, firstVersion, lastVersion) };
+        return { kind: "published", spans: this.#runs.spansOf(streamId, firstVersion, lastVersion) };
       case "take": {
-        const known = decision.from > firstVersion ? this.#spans(streamId, firstVersion, decision.from - 1) : [];
-        const taken = lines.slice(decision.from - firstVersion);
-        const firstPosition = this.#head + 1;
-        const lastPosition = this.#head + taken.length;
-        const mark = markAfter(this.#mark, taken.map(idOf));
-        const row = [lastPosition, streamId, decision.from, lastVersion, taken.join("\n"), mark];
-        this.#sql.exec("INSERT INTO runs VALUES (?, ?, ?, ?, ?, ?)", ...row);
-        this.#head = lastPosition;
-        this.#mark = mark;
-        return { kind: "published", spans: [...known, { firstVersion: decision.from, lastVersion, firstPosition }] };
+        const known = decision.from > firstVersion ? this.#runs.spansOf(streamId, firstVersion, decision.from - 1) : [];
+        const taken = this.#runs.add(streamId, decision.from, lines.slice(decision.from - firstVersion));
+        return { kind: "published", spans: [...known, taken] };
       }
       default:
         return unreachable(decision);
     }
-  }
-
-  #headOf(streamId: string): number {
-    const query = "SELECT last_version FROM runs WHERE stream_id = ? ORDER BY last_version DESC LIMIT 1";
-    return this.#sql.exec<{ last_version: number }>(query, streamId).toArray()[0]?.last_version ?? 0;
-  }
-
-  #spans(streamId: string, from: number, to: number): Span[] {
-    const query = `SELECT first_version, last_version, last_position FROM runs
-      WHERE stream_id = ? AND last_version >= ? AND first_version <= ? ORDER BY last_version`;
-    return this.#sql
-      .exec<Pick<LogRow, "first_version" | "last_version" | "last_position">>(query, streamId, from, to)
-      .toArray()
-      .map((row) => ({
-        firstVersion: row.first_version,
-        lastVersion: row.last_version,
-        firstPosition: row.last_position - (row.last_version - row.first_version),
-      }));
   }
 
   /** What a subscription is told of the store, once it is known to the log; null for one that is not configured. */
@@ -308,26 +202,26 @@ export class LogObject<E extends EdgeEnv = EdgeEnv> extends DurableObject<E> {
 
   /** Where a stream's events from version `from` on stand, as far as the log has them. */
   positionsOf(streamId: string, from: number): readonly Span[] {
-    return this.#spans(streamId, from, Number.MAX_SAFE_INTEGER);
+    return this.#runs.spansOf(streamId, from, Number.MAX_SAFE_INTEGER);
   }
 
   /** The log's id, where it is the one that is followed, with the history that it had. */
   follow(followed: Followed): { readonly log: string } | Refused {
-    return this.#refusal(followed) ?? { log: this.#log };
+    return this.#refusal(followed) ?? { log: this.#runs.log };
   }
 
-  #refusal({ log = this.#log, position = 0, mark }: Followed): Refused | undefined {
-    const facts = { log: this.#log, head: this.#head };
-    if (log !== this.#log) return toRefused(new LogMismatchError(undefined, facts));
-    if (position > this.#head) return toRefused(new PositionAheadError(undefined, facts));
-    if (mark === undefined || mark === this.#markAt(position)) return undefined;
+  #refusal({ log = this.#runs.log, position = 0, mark }: Followed): Refused | undefined {
+    const facts = { log: this.#runs.log, head: this.#runs.head };
+    if (log !== this.#runs.log) return toRefused(new LogMismatchError(undefined, facts));
+    if (position > this.#runs.head) return toRefused(new PositionAheadError(undefined, facts));
+    if (mark === undefined || mark === this.#runs.markAt(position)) return undefined;
     const detail = `The log has another history up to position ${position} than the one that is followed: an older copy of it was restored.`;
     return toRefused(new LogMismatchError(detail, facts));
   }
 
   /** A page of the feed as JSON: of what is in reach, and moving on past the rest. */
   readPage(query: CompleteQuery, reach: Reach): { readonly page: string } | Refused {
-    return this.#checkQuery(query) ?? { page: this.#toPage(readFeed(this.#sql, this.#head, query, reach)) };
+    return this.#checkQuery(query) ?? { page: this.#toPage(readFeed(this.#runs, query, reach)) };
   }
 
   /** For a Worker of before there were grants of streams, see docs/decisions/0014-version-skew.md: it has checked access by itself. */
@@ -340,8 +234,8 @@ export class LogObject<E extends EdgeEnv = EdgeEnv> extends DurableObject<E> {
   }
 
   #toPage({ events, position }: FoundEvents): string {
-    const ends = `"position":${position},"mark":"${this.#markAt(position)}","head":${this.#head}`;
-    return `{"log":"${this.#log}","events":[${events.join(",")}],${ends}}`;
+    const ends = `"position":${position},"mark":"${this.#runs.markAt(position)}","head":${this.#runs.head}`;
+    return `{"log":"${this.#runs.log}","events":[${events.join(",")}],${ends}}`;
   }
 
   /** Streams in the order of their ids, of what is in reach. */
@@ -353,16 +247,14 @@ export class LogObject<E extends EdgeEnv = EdgeEnv> extends DurableObject<E> {
     next: string | null;
   } {
     const streams: { streamId: string; version: number }[] = [];
-    const next = `SELECT stream_id, max(last_version) AS last_version FROM runs
-      WHERE stream_id = (SELECT min(stream_id) FROM runs WHERE stream_id > ?1 AND stream_id >= ?2 AND stream_id < ?3)`;
     const { category } = query;
     let { after } = query;
     for (const [from, to] of category === undefined ? reach : intersection(reach, reachOfCategory(category))) {
       while (streams.length <= query.limit) {
-        const row = this.#sql.exec<{ stream_id: string | null; last_version: number }>(next, after, from, to).one();
-        if (row.stream_id === null) break;
-        streams.push({ streamId: row.stream_id, version: row.last_version });
-        after = row.stream_id;
+        const next = this.#runs.nextStream(after, from, to);
+        if (next === undefined) break;
+        streams.push(next);
+        after = next.streamId;
       }
     }
     if (streams.length <= query.limit) return { streams, next: null };
@@ -376,14 +268,14 @@ export class LogObject<E extends EdgeEnv = EdgeEnv> extends DurableObject<E> {
   }
 
   health(): StoreHealth {
-    const streams = this.#sql.exec<{ streams: number }>("SELECT count(DISTINCT stream_id) AS streams FROM runs").one().streams;
+    const streams = this.#runs.countStreams();
     let unpublished = 0;
     let oldest = Number.POSITIVE_INFINITY;
     for (const [streamId, { version, since }] of this.#waiting) {
-      unpublished += version - this.#headOf(streamId);
+      unpublished += version - this.#runs.headOf(streamId);
       oldest = Math.min(oldest, since);
     }
     const oldestUnpublishedAgeMs = unpublished === 0 ? 0 : Math.max(0, Date.now() - oldest);
-    return { log: this.#log, head: this.#head, streams, events: this.#head, unpublished, oldestUnpublishedAgeMs };
+    return { log: this.#runs.log, head: this.#runs.head, streams, events: this.#runs.head, unpublished, oldestUnpublishedAgeMs };
   }
 }

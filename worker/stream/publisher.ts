@@ -11,7 +11,8 @@
  */
 
 import type { EdgeEnv } from "../env.ts";
-import type { LogObject, PublicationAnswer, PublishedRun, Span } from "../log/log-object.ts";
+import type { LogObject, PublicationAnswer, PublishedRun } from "../log/log-object.ts";
+import type { Span } from "../log/log-runs.ts";
 import { alarmDelay } from "../objects/alarm-delay.ts";
 import { callObject } from "../objects/calls.ts";
 import { fitting, linesOf } from "../objects/run-text.ts";
