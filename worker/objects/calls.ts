@@ -1,4 +1,5 @@
 /** Calling a Durable Object as its errors demand: https://developers.cloudflare.com/durable-objects/best-practices/error-handling/ */
+import { isOverloaded, isRetryable } from "../report/platform-error.ts";
 
 /** How many calls may yet be tried again: one request's calls share them, so that what it asks of the platform is bounded. */
 export interface Retries {
@@ -10,18 +11,8 @@ export async function callObject<S, T>(stub: () => S, call: (stub: S) => Promise
   try {
     return await call(stub());
   } catch (error) {
-    if (!flagsOf(error).retryable || isOverloaded(error) || retries.left === 0) throw error;
+    if (!isRetryable(error) || isOverloaded(error) || retries.left === 0) throw error;
     retries.left--;
     return await call(stub());
   }
-}
-
-export function isOverloaded(error: unknown): boolean {
-  return flagsOf(error).overloaded;
-}
-
-/** The platform sets them on errors of its own. */
-function flagsOf(error: unknown): { retryable: boolean; overloaded: boolean } {
-  const isSet = (flag: string) => error instanceof Error && Reflect.get(error, flag) === true;
-  return { retryable: isSet("retryable"), overloaded: isSet("overloaded") };
 }

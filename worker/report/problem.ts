@@ -1,8 +1,8 @@
 /** Errors as HTTP tells them: RFC 9457 documents. The only place that knows statuses. */
 import { type ErrorCode, HeadwaterError, titleOf, UnavailableError } from "../../shared/errors.ts";
 import { problemOf } from "../../shared/wire/wire.ts";
-import { isOverloaded } from "../objects/calls.ts";
 import { type LogFields, logFault } from "./journal.ts";
+import { isOverloaded } from "./platform-error.ts";
 
 export const STATUS: Readonly<Record<ErrorCode, number>> = {
   "invalid-request": 400,

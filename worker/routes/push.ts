@@ -9,10 +9,11 @@ import type { PushAnswer, PushRequest, PushResult } from "../../shared/wire/wire
 import { assertMay, type Principal } from "../access/access.ts";
 import type { EdgeEnv } from "../env.ts";
 import type { Followed, LogObject, PublicationAnswer } from "../log/log-object.ts";
-import { callObject, isOverloaded, type Retries } from "../objects/calls.ts";
+import { callObject, type Retries } from "../objects/calls.ts";
 import { eachInFlight } from "../objects/in-flight.ts";
 import { unwrap } from "../objects/refused.ts";
 import { logFault } from "../report/journal.ts";
+import { isOverloaded } from "../report/platform-error.ts";
 import type { AppendOutcome } from "../stream/stream-object.ts";
 import { type CommitRules, checkEvents, readCommit } from "./event-checks.ts";
 

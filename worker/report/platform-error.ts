@@ -1,0 +1,15 @@
+/** What the platform says of its own errors: https://developers.cloudflare.com/durable-objects/best-practices/error-handling/ */
+
+/** Whether the call may succeed on a new stub. */
+export function isRetryable(error: unknown): boolean {
+  return isFlagged(error, "retryable");
+}
+
+/** Whether the object has more calls than it can handle. Then a retry would only add to them. */
+export function isOverloaded(error: unknown): boolean {
+  return isFlagged(error, "overloaded");
+}
+
+function isFlagged(error: unknown, flag: string): boolean {
+  return error instanceof Error && Reflect.get(error, flag) === true;
+}
