@@ -15,7 +15,7 @@ import { InvalidRequestError, PayloadTooLargeError, TooManyRequestsError, Unauth
 import { feedFilter } from "../../shared/feed-filter.ts";
 import type { Limits } from "../../shared/limits.ts";
 import { FEED_PROTOCOL, PING, PONG } from "../../shared/wire/feed-socket.ts";
-import { type FeedQuery, parseMessage, socketAuth, socketMessage, socketPull } from "../../shared/wire/wire.ts";
+import { parseMessage, socketAuth, socketMessage, socketPull } from "../../shared/wire/wire.ts";
 import { assertKnown, type Principal, readable } from "../access/access.ts";
 import { eachInFlight } from "../objects/in-flight.ts";
 import { type Refused, unwrap } from "../objects/refused.ts";
@@ -23,24 +23,7 @@ import type { SharedAlarm } from "../objects/shared-alarm.ts";
 import { logFault } from "../report/journal.ts";
 import { problemOfError } from "../report/problem.ts";
 import type { CompleteQuery, FoundEvents } from "./feed-page.ts";
-
-/** What a socket was opened with, and where its reader stands. */
-export interface FeedSession {
-  readonly store: string;
-  readonly address: string;
-  /** What the socket's address filters by. */
-  readonly filter: FeedQuery;
-  /** Those of the handshake that credentials may stand in, or, renewed, the new ones. */
-  readonly headers: readonly (readonly [string, string])[];
-  readonly actor: string | null;
-  readonly reach: Reach;
-  /** Milliseconds since 1970; null: as long as they are known. */
-  readonly expiresAt: number | null;
-  /** When the credentials were last asked about. */
-  readonly checkedAt: number;
-  /** What is to be answered; null where nothing is. */
-  readonly pull: CompleteQuery | null;
-}
+import type { FeedSession } from "./feed-session.ts";
 
 /** What the log can do for it. */
 export interface LiveLog {

@@ -18,7 +18,8 @@ import { linesOf, parseLine } from "../objects/run-text.ts";
 import { SharedAlarm } from "../objects/shared-alarm.ts";
 import { problemResponse } from "../report/problem.ts";
 import { type CompleteQuery, type FoundEvents, readFeed } from "./feed-page.ts";
-import { CHECK_EVERY, type FeedSession, FeedSockets } from "./feed-sockets.ts";
+import { sessionOf } from "./feed-session.ts";
+import { CHECK_EVERY, FeedSockets } from "./feed-sockets.ts";
 import { LogRuns, type Span } from "./log-runs.ts";
 import { type Origin, Subscribers } from "./notifier.ts";
 
@@ -61,9 +62,6 @@ export interface LogSettings<E extends EdgeEnv> {
   /** Names of the edge's subscriptions. */
   readonly subscriptions: readonly string[];
 }
-
-/** Carries a `LiveSession` from the Worker to the log, as JSON in percent-encoding. */
-export const SESSION_HEADER = "x-headwater-session";
 
 export class LogObject<E extends EdgeEnv = EdgeEnv> extends DurableObject<E> {
   readonly #runs: LogRuns;
@@ -110,8 +108,7 @@ export class LogObject<E extends EdgeEnv = EdgeEnv> extends DurableObject<E> {
   /** The live feed. The Worker has let the request in, and says for whom. */
   override async fetch(request: Request): Promise<Response> {
     try {
-      const session: FeedSession = JSON.parse(decodeURIComponent(request.headers.get(SESSION_HEADER) ?? ""));
-      return await this.#live.accept(session);
+      return await this.#live.accept(sessionOf(request));
     } catch (error) {
       return problemResponse(error);
     }

@@ -4,8 +4,7 @@ import { BEARER_PROTOCOL, FEED_PROTOCOL } from "../../shared/wire/feed-socket.ts
 import { type Principal, readable } from "../access/access.ts";
 import type { EdgeEnv } from "../env.ts";
 import type { CompleteQuery } from "../log/feed-page.ts";
-import type { FeedSession } from "../log/feed-sockets.ts";
-import { SESSION_HEADER } from "../log/log-object.ts";
+import { type FeedSession, sessionHeaders } from "../log/feed-session.ts";
 import { callObject } from "../objects/calls.ts";
 
 export function isUpgrade(request: Request): boolean {
@@ -69,10 +68,9 @@ async function connect({ env, store, principal, request, query }: FeedConnection
     checkedAt: Date.now(),
     pull: null,
   };
-  const headers = { upgrade: "websocket", [SESSION_HEADER]: encodeURIComponent(JSON.stringify(session)) };
   return callObject(
     () => env.LOGS.getByName(store),
-    (log) => log.fetch("https://log/live", { headers }),
+    (log) => log.fetch("https://log/feed", { headers: sessionHeaders(session) }),
   );
 }
 

@@ -1,0 +1,34 @@
+/** What is stored of a feed socket, in the socket's attachment. The Worker makes it when the socket opens, and sends it to the log in a header. */
+import type { Reach } from "../../shared/edge/grants.ts";
+import type { FeedQuery } from "../../shared/wire/wire.ts";
+import type { CompleteQuery } from "./feed-page.ts";
+
+export interface FeedSession {
+  readonly store: string;
+  /** The URL that opened the socket. */
+  readonly address: string;
+  /** The filters of that URL. */
+  readonly filter: FeedQuery;
+  /** Headers of the handshake that may contain credentials; the new ones after a renewal. */
+  readonly headers: readonly (readonly [string, string])[];
+  readonly actor: string | null;
+  readonly reach: Reach;
+  /** When the credentials expire, in milliseconds since 1970; null: they are valid as long as the checks pass. */
+  readonly expiresAt: number | null;
+  /** When the credentials were last checked, in milliseconds since 1970. */
+  readonly checkedAt: number;
+  /** The pull that waits for its page; null if there is none. */
+  readonly pull: CompleteQuery | null;
+}
+
+const HEADER = "x-headwater-session";
+
+/** Headers of the request that opens the socket at the log. The session is JSON in percent-encoding, since headers are ASCII. */
+export function sessionHeaders(session: FeedSession): Record<string, string> {
+  return { upgrade: "websocket", [HEADER]: encodeURIComponent(JSON.stringify(session)) };
+}
+
+/** The session in such a request. */
+export function sessionOf({ headers }: Request): FeedSession {
+  return JSON.parse(decodeURIComponent(headers.get(HEADER) ?? ""));
+}
