@@ -7,14 +7,14 @@ import type { SubscriptionObject } from "./subscription/subscription-object.ts";
 export interface EdgeEnv extends JwtSettings {
   readonly STREAMS: DurableObjectNamespace<StreamObject>;
   readonly LOGS: DurableObjectNamespace<LogObject>;
-  /** Where the edge has subscriptions. */
+  /** Required if the edge has subscriptions. */
   readonly SUBSCRIPTIONS?: DurableObjectNamespace<SubscriptionObject>;
-  /** `open` allows everything to everyone; `jwt`, and nothing, asks for bearer tokens; anything else refuses every request. */
+  /** `open` allows everything to everyone. `jwt`, or unset, requires bearer tokens. Any other value rejects every request. */
   readonly AUTH?: string;
-  /** Origins, separated by commas, compared whole. */
+  /** Origins, separated by commas. Each is compared as a whole. */
   readonly ALLOWED_ORIGINS?: string;
-  /** Counts each actor's requests to each store; left out, nobody's are. */
+  /** Counts each actor's requests to each store. If unset, none are counted. */
   readonly RATE_LIMITER?: RateLimit;
-  /** `faults` tells the log of faults alone; anything else, and nothing, of each request too. */
+  /** `faults` logs faults only. Any other value, or unset, logs each request too. */
   readonly LOG?: string;
 }

@@ -1,4 +1,4 @@
-/** The Worker that `wrangler deploy` and `npm start` run: the edge as it is, beside the demo's files. */
+/** The Worker that `wrangler deploy` and `npm start` run: the edge with its defaults, beside the demo's files. */
 import { createEdge } from "./index.ts";
 
 const edge = createEdge();

@@ -1,4 +1,4 @@
-/** Bearer tokens: JWTs that `jose` verifies, by an algorithm that the deployment's settings name and never the token. */
+/** Bearer tokens: JWTs that `jose` verifies. The deployment's settings choose the algorithm, never the token. */
 import { createLocalJWKSet, createRemoteJWKSet, errors, type JSONWebKeySet, type JWTPayload, type JWTVerifyGetKey, jwtVerify } from "jose";
 import { type Grant, parseGrants } from "../../shared/edge/grants.ts";
 import { GRANTS_CLAIM, SECRET_BYTES } from "../../shared/edge/token.ts";
@@ -10,13 +10,13 @@ export interface JwtSettings {
   readonly JWT_SECRET?: string;
   /** Public keys: the address of a JSON Web Key Set, or the set itself as JSON. */
   readonly JWT_JWKS?: string;
-  /** What `iss` has to be. */
+  /** The required `iss`. */
   readonly JWT_ISSUER?: string;
-  /** What `aud` has to contain. */
+  /** A value that `aud` must contain. */
   readonly JWT_AUDIENCE?: string;
 }
 
-/** What a token says of who brings it. */
+/** What a valid token says about the caller. */
 export interface Verified {
   readonly actor: string | null;
   readonly grants: readonly Grant[];
@@ -24,13 +24,16 @@ export interface Verified {
   readonly expiresAt: number;
 }
 
-/** Public keys verify by these alone, so that nobody can sign by a public key as if it were a secret. */
+/** With public keys only these algorithms are accepted, so that nobody can sign with a public key as if it were a secret. */
 const PUBLIC_KEY_ALGORITHMS = ["ES256", "ES384", "ES512", "EdDSA", "Ed25519", "RS256", "RS384", "RS512", "PS256", "PS384", "PS512"];
-/** Clocks differ by some seconds. */
+/** Seconds by which clocks may differ. */
 const TOLERANCE = 5;
-/** A key that was withdrawn is trusted so many milliseconds longer. */
+/** Milliseconds that fetched keys are cached: a withdrawn key is trusted that much longer. */
 const KEYS_AGE = 60_000;
+/** Characters. */
 const LONGEST_TOKEN = 16_384;
+
+const NOT_VALID = "The token is not valid at this edge: send a valid one.";
 
 type Keys =
   | { readonly kind: "secret"; readonly secret: Uint8Array }
@@ -38,8 +41,8 @@ type Keys =
   | { readonly kind: "none" };
 
 /**
- * @throws UnauthenticatedError for a token that is not good here, and where the settings name no key, or two
- * @throws UnavailableError where the keys can't be fetched
+ * @throws UnauthenticatedError for a token that is not valid here, and if the settings have no key, a wrong one, or both a secret and keys
+ * @throws UnavailableError if the keys can't be fetched
  */
 export async function verifyToken(token: string, settings: JwtSettings): Promise<Verified> {
   const keys = keysOf(settings);
@@ -63,23 +66,23 @@ export async function verifyToken(token: string, settings: JwtSettings): Promise
 
 function toVerified({ sub, exp, [GRANTS_CLAIM]: grants }: JWTPayload): Verified {
   const expiresAt = Math.floor((exp ?? Number.NaN) * 1000);
-  // 1e999 is a number of JSON, and would never be over.
+  // 1e999 is valid JSON, and such a token would never expire.
   if ((sub !== undefined && typeof sub !== "string") || !Number.isSafeInteger(expiresAt)) throw new UnauthenticatedError();
   return { actor: sub ?? null, grants: grants === undefined ? [] : parseGrants(grants), expiresAt };
 }
 
-/** What is wrong with a token is told only of one that was signed here; and that only to whom it helps. */
+/** The caller learns only one reason: the token has expired. `jose` finds that only in a token that was signed for this edge. */
 function toRefusal(error: unknown): Error {
   if (error instanceof UnauthenticatedError) return error;
-  if (error instanceof errors.JWTExpired) return new UnauthenticatedError("The token has expired.");
-  // Keys that can't be fetched are nobody's fault who asks; a token that is wrong stays wrong.
+  if (error instanceof errors.JWTExpired) return new UnauthenticatedError("The token has expired: get a new one.");
+  // If the keys can't be fetched, the caller did nothing wrong and may retry. A token that is not valid stays so.
   const isTheirs = error instanceof errors.JOSEError && !(error instanceof errors.JWKSTimeout) && !(error instanceof errors.JWKSInvalid);
-  if (isTheirs && error.code !== "ERR_JOSE_GENERIC") return new UnauthenticatedError("The token is not valid here.");
+  if (isTheirs && error.code !== "ERR_JOSE_GENERIC") return new UnauthenticatedError(NOT_VALID);
   logFault("keys", error);
-  return new UnavailableError("The keys that tokens are verified by can't be fetched.");
+  return new UnavailableError("The edge can't fetch the keys that verify tokens: try again later.");
 }
 
-/** By what they were made from: an isolate serves the same settings again and again. */
+/** The keys by the settings that they were made from: an isolate serves the same settings again and again. */
 const known = new Map<string, Keys>();
 
 function keysOf({ JWT_SECRET: secret = "", JWT_JWKS: jwks = "" }: JwtSettings): Keys {
@@ -92,20 +95,23 @@ function keysOf({ JWT_SECRET: secret = "", JWT_JWKS: jwks = "" }: JwtSettings): 
   return keys;
 }
 
-/** What is not set up as it should be verifies nothing, and says so in the log. */
+/** With settings that are wrong no token is valid, and the reason is logged. */
 function makeKeys(secret: string, jwks: string): Keys {
-  if (secret !== "" && jwks !== "") return misconfigured("JWT_SECRET and JWT_JWKS are both set; set the one that tokens are signed by.");
+  if (secret !== "" && jwks !== "")
+    return misconfigured("JWT_SECRET and JWT_JWKS are both set: set only the one that tokens are signed with.");
   if (secret !== "") {
     const bytes = new TextEncoder().encode(secret);
     return bytes.length < SECRET_BYTES
-      ? misconfigured(`JWT_SECRET has ${bytes.length} bytes; HS256 wants ${SECRET_BYTES} or more.`)
+      ? misconfigured(`JWT_SECRET has ${bytes.length} bytes: HS256 requires ${SECRET_BYTES} or more.`)
       : { kind: "secret", secret: bytes };
   }
   if (jwks === "") return { kind: "none" };
   try {
     return { kind: "public", find: jwks.trimStart().startsWith("{") ? createLocalJWKSet(publicKeys(jwks)) : remoteKeys(jwks) };
   } catch (error) {
-    return misconfigured(`JWT_JWKS is neither a key set nor an address of one: ${error instanceof Error ? error.message : error}`);
+    return misconfigured(
+      `JWT_JWKS is neither a JSON Web Key Set nor the address of one: ${error instanceof Error ? error.message : error}`,
+    );
   }
 }
 
@@ -123,20 +129,20 @@ function misconfigured(message: string): Keys {
 }
 
 /**
- * A claim that stands twice means one thing to this reader and another to the next: RFC 7519, section 4, lets it be refused.
+ * A claim that appears twice can mean different things to different readers: RFC 7519, section 4, allows rejecting the token.
  *
  * @throws UnauthenticatedError
  */
 function assertClaimsOnce(token: string): void {
   for (const part of token.split(".", 2)) {
     const text = new TextDecoder().decode(Uint8Array.from(atob(part.replaceAll("-", "+").replaceAll("_", "/")), (c) => c.charCodeAt(0)));
-    if (hasRepeatedKey(text)) throw new UnauthenticatedError("The token is not valid here.");
+    if (hasRepeatedKey(text)) throw new UnauthenticatedError(NOT_VALID);
   }
 }
 
 /** @param text valid JSON */
 export function hasRepeatedKey(text: string): boolean {
-  /** The keys of each object around; null for an array. */
+  /** The keys of each enclosing object; null for an enclosing array. */
   const around: (Set<string> | null)[] = [];
   for (const [part, before] of tokensOf(text)) {
     if (part === "{") around.push(new Set());

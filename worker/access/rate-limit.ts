@@ -1,16 +1,19 @@
-/** How often somebody may ask, by the platform's own counters: https://developers.cloudflare.com/workers/runtime-apis/bindings/rate-limit/ */
+/**
+ * Limits the requests of a caller with the platform's own counters:
+ * https://developers.cloudflare.com/workers/runtime-apis/bindings/rate-limit/
+ */
 import { TooManyRequestsError } from "../../shared/errors.ts";
 import type { EdgeEnv } from "../env.ts";
 import { logFault } from "../report/journal.ts";
 
-/** Seconds. Counters begin anew after 10 or 60, and the binding does not tell after which. */
+/** Seconds. Counters restart after 10 or 60 seconds, and the binding does not say which. */
 const RETRY_AFTER = 10;
 
 /**
- * Counts a request of an actor to a store, or of an address where nobody is known. Asked before any object is woken: what is refused
- * costs none of them a request. A limiter that fails lets everybody in, since it guards what works without it.
+ * Counts a request of an actor to a store; of an address if the actor is null. To be called before any object wakes, so that a rejected
+ * request costs no object a request. If the limiter fails, everybody is let in, since the edge works without a limiter too.
  *
- * @throws TooManyRequestsError where the deployment binds a limiter and it says so
+ * @throws TooManyRequestsError if the deployment binds a limiter and the caller is above its limit
  */
 export async function countRequest(request: Request, { RATE_LIMITER }: EdgeEnv, store: string, actor: string | null): Promise<void> {
   if (RATE_LIMITER === undefined) return;

@@ -1,7 +1,7 @@
 /** Connections that a request may have open at once: https://developers.cloudflare.com/workers/platform/limits/ */
 const IN_FLIGHT = 6;
 
-/** Does `work` for each item, a few at a time, and answers what became of each, in order. */
+/** Runs `work` for each item, a few at a time, and returns the outcome of each, in order. */
 export async function eachInFlight<T, R>(items: readonly T[], work: (item: T) => Promise<R>): Promise<{ value?: R; error?: unknown }[]> {
   const outcomes: { value?: R; error?: unknown }[] = [];
   let next = 0;

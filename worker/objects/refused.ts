@@ -1,4 +1,4 @@
-/** Errors on their way from an object to the Worker: a thrown one would lose its class and fields between the two. */
+/** Errors that an object returns to the Worker: a thrown error would lose its class and fields on the way. */
 import { errorOf, type HeadwaterError } from "../../shared/errors.ts";
 import { problemOf } from "../../shared/wire/wire.ts";
 
@@ -10,13 +10,13 @@ export function toRefused(error: HeadwaterError): Refused {
   return { refused: problemOf(error) };
 }
 
-/** @throws the typed error where the object refused */
+/** @throws the typed error, if the object returned one */
 export function unwrap<T extends object>(answer: T): Exclude<T, { readonly refused: unknown }> {
   if (isRefused(answer)) {
     const { code, detail, ...details } = answer.refused;
     throw errorOf(code, detail, details);
   }
-  return answer as Exclude<T, { readonly refused: unknown }>; // the check above leaves nothing else
+  return answer as Exclude<T, { readonly refused: unknown }>; // the check above excludes it
 }
 
 function isRefused(answer: object): answer is Refused {

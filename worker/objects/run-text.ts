@@ -1,18 +1,18 @@
 /**
- * Events as the edge stores them: one JSON object a line, without what the row already says (stream, version, position).
- * Pages are made by putting those before each line, so that the edge never parses what it only passes on.
+ * Events as the edge stores them: one JSON object a line, without the fields that the row already has (stream, version, position).
+ * A page is made by writing these fields at the start of each line, so the edge never parses an event that it only passes on.
  */
 import { assert } from "../../shared/assert.ts";
 import type { EventBody, RecordingFields } from "../../shared/event/event.ts";
 import { utf8Length } from "../../shared/json.ts";
 
-/** What a line holds. `id` stands first: an id is read off a line without parsing it. */
+/** What a line contains. `id` comes first, so that it can be read without parsing the line. */
 export type StoredEvent = EventBody & Pick<RecordingFields, "recordedAt" | "actor">;
 
 const ID_START = '{"id":"';
 const ID_END = ID_START.length + 36;
 
-/** JSON escapes line breaks within texts, so a line break stands between events only. */
+/** JSON escapes line breaks within texts, so a line break only separates events. */
 export function toLines(events: readonly EventBody[], recordedAt: string, actor: string | null): string {
   return events
     .map(({ id, type, schemaVersion, data, metadata, occurredAt }) => {
@@ -35,15 +35,15 @@ export function parseLine(line: string): StoredEvent {
   return JSON.parse(line);
 }
 
-/** The event as the wire carries it. Stream ids need no escaping: see `shared/stream-id.ts`. */
+/** The event as the wire has it. Stream ids need no escaping: see `shared/stream-id.ts`. */
 export function toWire(line: string, streamId: string, version: number, position: number | null): string {
   return `{"streamId":"${streamId}","version":${version},"position":${position},${line.slice(1)}`;
 }
 
-/** Bytes of several appends in one row. A single append may have more: `assertCommitFitsRow` bounds that one. */
+/** Bytes that several appends may have together in one row. A single append may have more: `assertCommitFitsRow` limits it. */
 const SHARED_ROW_BYTES = 1024 * 1024;
 
-/** Those of the items, from the first, whose texts go together into one row: at least one where there is one. */
+/** The first items whose texts fit together into one row; at least one item, if there is any. */
 export function fitting<T>(items: Iterable<T>, textOf: (item: T) => string): T[] {
   const taken: T[] = [];
   let bytes = 0;

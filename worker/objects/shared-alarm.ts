@@ -1,7 +1,7 @@
 /**
- * An object's one alarm, for all within it that want to be woken: it goes off at the earliest of their times, and whoever wanted a later
- * one asks again then. When it goes off is kept in memory, so that asking for a time that is covered writes nothing, and that one that
- * is not is set in the same turn, and so in the same transaction, as what it is set for.
+ * An object's one alarm, shared by all parts of the object that need to wake. It goes off at the earliest of their times, and a part that
+ * needs a later time arms it again then. Memory has the time at which it goes off. So arming it for a later time writes nothing; for an
+ * earlier time it is set in the same turn, and so in the same transaction, as the writes that it is for.
  */
 import { logFault } from "../report/journal.ts";
 
@@ -18,23 +18,23 @@ export class SharedAlarm {
     this.#at = await this.#storage.getAlarm();
   }
 
-  /** Milliseconds since 1970; null where none is set. */
+  /** Milliseconds since 1970; null if none is set. */
   get at(): number | null {
     return this.#at;
   }
 
-  /** Sets it, in this turn, unless it goes off by then anyway. */
+  /** Sets the alarm in this turn, unless it goes off by then anyway. */
   arm(at: number): void {
     if (this.#at !== null && this.#at <= at) return;
     this.#at = at;
     this.#storage.setAlarm(at).catch((error: unknown) => {
-      // What was written in the same turn fails with it, and the runtime resets the object.
+      // The writes of the same turn fail with it, and the runtime resets the object.
       this.#at = null;
       logFault("alarm", error);
     });
   }
 
-  /** To be called first by the handler. */
+  /** To be called first by the alarm's handler. */
   wentOff(): void {
     this.#at = null;
   }

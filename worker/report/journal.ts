@@ -1,12 +1,12 @@
 /**
- * What the edge tells its log: one JSON line for each request and each fault. No payloads, no tokens, no query and no actor: a
- * line may be kept for long, and read by whoever runs the edge.
+ * What the edge logs: one JSON line for each request and each fault. A line has no payloads, no tokens, no query and no actor, since it
+ * may be kept for long and is read by everybody who runs the edge.
  */
 import type { EdgeEnv } from "../env.ts";
 
 export type LogFields = Readonly<Record<string, string | number | undefined>>;
 
-/** What happened, and where. */
+/** Logs an unexpected error. @param where one of the places that docs/operations.md lists */
 export function logFault(where: string, error: unknown, fields: LogFields = {}): void {
   const message = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
   console.error(lineOf({ level: "error", where, message, ...fields }));
@@ -14,18 +14,18 @@ export function logFault(where: string, error: unknown, fields: LogFields = {}):
 
 export interface RequestFields {
   readonly method: string;
-  /** Without its query, which may hold what is asked for. */
+  /** Without its query, which may contain what the caller searches for. */
   readonly path: string;
   readonly status: number;
-  /** Where it was refused. */
+  /** The error's, if the request was rejected. */
   readonly code: string | undefined;
-  /** Milliseconds until the answer began. The platform's clock stands still but for its own I/O. */
+  /** Milliseconds until the response began. The platform's clock advances only with its I/O. */
   readonly duration: number;
   readonly store: string | undefined;
   readonly request: string;
 }
 
-/** @param env with `LOG = "faults"` only those that the edge could not answer are told, by `logFault` */
+/** @param env with `LOG = "faults"` no request is logged; one that the edge could not answer is logged by `logFault` */
 export function logRequest({ LOG }: Pick<EdgeEnv, "LOG">, fields: RequestFields): void {
   if (LOG === "faults") return;
   const path = fields.path.slice(0, LONGEST_PATH);
@@ -33,10 +33,10 @@ export function logRequest({ LOG }: Pick<EdgeEnv, "LOG">, fields: RequestFields)
   else console.error(lineOf({ level: "error", ...fields, path }));
 }
 
-/** A store's and a stream's id at their longest, and the rest of the path. */
+/** Characters: the longest ids of a store and a stream, and the rest of the path. */
 const LONGEST_PATH = 400;
 
-/** What a terminal or a viewer would not show as a part of the line: line breaks that JSON leaves alone, and marks of direction. */
+/** Characters that a viewer would not show as part of the line: line breaks that JSON does not escape, and marks of direction. */
 const UNSEEN = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu;
 
 function lineOf(fields: LogFields): string {

@@ -1,4 +1,4 @@
-/** Errors as HTTP tells them: RFC 9457 documents. The only place that knows statuses. */
+/** Errors as HTTP responses: RFC 9457 documents. The only file that knows statuses. */
 import { type ErrorCode, HeadwaterError, titleOf, UnavailableError } from "../../shared/errors.ts";
 import { problemOf } from "../../shared/wire/wire.ts";
 import { type LogFields, logFault } from "./journal.ts";
@@ -22,10 +22,10 @@ export const STATUS: Readonly<Record<ErrorCode, number>> = {
   "store-closed": 500,
 };
 
-/** Seconds. What is overloaded gets room to recover; what went away is back at once. */
+/** Seconds. An overloaded object gets time to recover; an object that went away is back at once. */
 const OVERLOADED_RETRY_AFTER = 5;
 
-/** @param otherStatus where the code's own does not say enough */
+/** @param otherStatus if the status of the code is not precise enough */
 export function problemResponse(error: unknown, fields: LogFields = {}, otherStatus?: number): Response {
   const known = error instanceof HeadwaterError ? error : unexpected("request", error, fields);
   const status = otherStatus ?? STATUS[known.code];
@@ -36,7 +36,7 @@ export function problemResponse(error: unknown, fields: LogFields = {}, otherSta
   return new Response(JSON.stringify(body), { status, headers });
 }
 
-/** The same document, where there is no response that it could be the body of. @param where for the log, should nobody have foreseen it */
+/** The same document, for a place without a response. @param where that place, to log it if the error is unexpected */
 export function problemOfError(where: string, error: unknown): object {
   const known = error instanceof HeadwaterError ? error : unexpected(where, error, {});
   return documentOf(known, STATUS[known.code]);
@@ -46,7 +46,7 @@ function documentOf(error: HeadwaterError, status: number): object {
   return { type: "about:blank", title: titleOf(error.code), status, ...problemOf(error) };
 }
 
-/** What nobody foresaw goes to the log with its message, and to the caller without. */
+/** An unexpected error is logged with its message. The caller does not see the message. */
 function unexpected(where: string, error: unknown, fields: LogFields): HeadwaterError {
   logFault(where, error, fields);
   return new UnavailableError(undefined, isOverloaded(error) ? { retryAfter: OVERLOADED_RETRY_AFTER } : {});
