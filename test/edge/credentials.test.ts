@@ -1,4 +1,4 @@
-/** Credentials that end while a live connection is open: by their time, and because they were taken back. */
+/** Credentials that end while a feed socket is open: because they expire, and because they are revoked. */
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { connectStore } from "../../client/http.ts";
 import { type EdgeProcess, startEdge } from "../support/edge.ts";
@@ -36,7 +36,9 @@ const newUrl = (edge: EdgeProcess) => `${edge.url}/v1/${crypto.randomUUID()}`;
 test("revocation: a socket is closed when its token expires, with nothing going on", async () => {
   const { closed, messages } = await open(newUrl(tokens), await sign(2));
   expect(await closed).toBe(1008);
-  expect(messages).toEqual([{ problem: expect.objectContaining({ code: "unauthenticated", detail: "The token has expired." }) }]);
+  expect(messages).toEqual([
+    { problem: expect.objectContaining({ code: "unauthenticated", detail: "The token has expired: get a new one." }) },
+  ]);
 });
 
 test("a token renewed in time keeps the socket, and the new one's grants hold", async () => {

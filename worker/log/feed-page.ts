@@ -1,9 +1,9 @@
 /**
- * A page of the feed: which of the log's rows are looked at, and how far it comes. It never comes past an event that matches and
- * is not in it.
+ * A page of the feed: which rows of the log it reads, and how far it gets. It never gets past an event that matches and is not on the
+ * page.
  *
- *     rows of the log     a a a│b b│c│a│b b b│c c│        every row, or,
- *     rows of b and c     ─────►b b│c│─►b b b│c c│        where the query names them, those of some streams by their index
+ *     rows of the log     a a a│b b│c│a│b b b│c c│        every row; or, if the query or the grants name the streams,
+ *     rows of b and c     ─────►b b│c│─►b b b│c c│        only the rows of these streams, by the index
  */
 
 import { isReached, namedStreamsOf, type Reach } from "../../shared/edge/grants.ts";
@@ -12,29 +12,29 @@ import type { FeedQuery } from "../../shared/wire/wire.ts";
 import { linesOf, parseLine, toWire } from "../objects/run-text.ts";
 import type { LogRuns } from "./log-runs.ts";
 
-/** Characters of a page; answers of objects hold 32 MiB at most. */
+/** Characters of a page. An answer of an object has at most 32 MiB. */
 const PAGE_SIZE = 4 * 1024 * 1024;
-/** Events that one page looks at, however few of them match: what a request may cost. */
+/** Events that one page checks, however few of them match: this limits what a request costs. */
 const PAGE_LOOKS = 20_000;
-/** Characters that one page looks at: a few large events cost as much as many small ones. */
+/** Characters that one page checks: a few large events cost as much as many small ones. */
 const PAGE_LOOKED_SIZE = 16 * 1024 * 1024;
-/** Streams that one page finds by the index. */
+/** Streams whose rows one page finds by the index, at most. */
 const INDEXED_STREAMS = 200;
-/** Rows that one page finds of each of them. */
+/** Rows that one page finds of each of them, at most. */
 const INDEXED_ROWS = 1000;
 
 export type CompleteQuery = FeedQuery & { readonly after: number; readonly limit: number };
 
 export interface FoundEvents {
-  /** As the wire carries them. */
+  /** As the wire has them. */
   readonly events: readonly string[];
-  /** How far the page looked. */
+  /** How far the page got. */
   readonly position: number;
 }
 
 /**
  * @param query `after` is not beyond the log's head
- * @param reach what the reader may see; the page moves on past the rest
+ * @param reach what the reader may see; the page skips the rest
  */
 export function readFeed(runs: LogRuns, query: CompleteQuery, reach: Reach): FoundEvents {
   const filter = feedFilter(query);
@@ -74,11 +74,11 @@ export function readFeed(runs: LogRuns, query: CompleteQuery, reach: Reach): Fou
 interface FoundRows {
   /** Their last positions, in order. */
   readonly ends: readonly number[];
-  /** There are no others up to here. */
+  /** Up to this position there are no others. */
   readonly upTo: number;
 }
 
-/** The named streams' rows past a position; undefined where the index is not to be asked, or costs more than what lies ahead. */
+/** The named streams' rows after a position; undefined if no streams are named, or if the index costs more than the rows that are left. */
 function findRows(runs: LogRuns, streams: readonly string[] | undefined, after: number): FoundRows | undefined {
   if (streams === undefined || streams.length > INDEXED_STREAMS || streams.length >= runs.head - after) return undefined;
   let upTo = runs.head;
@@ -86,7 +86,7 @@ function findRows(runs: LogRuns, streams: readonly string[] | undefined, after: 
   for (const streamId of streams) {
     const own = runs.endsOf(streamId, after, INDEXED_ROWS);
     ends.push(...own);
-    // A stream may have more rows than were asked for: behind its last one here nothing is known.
+    // A stream may have more rows than the limit: after its last row here nothing is known.
     upTo = Math.min(upTo, own[INDEXED_ROWS - 1] ?? runs.head);
   }
   return { ends: ends.filter((end) => end <= upTo).sort((a, b) => a - b), upTo };

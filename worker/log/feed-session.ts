@@ -1,4 +1,4 @@
-/** What is stored of a feed socket, in the socket's attachment. The Worker makes it when the socket opens, and sends it to the log in a header. */
+/** What is stored of a feed socket, in its attachment. The Worker makes it when the socket opens, and sends it to the log in a header. */
 import type { Reach } from "../../shared/edge/grants.ts";
 import type { FeedQuery } from "../../shared/wire/wire.ts";
 import type { CompleteQuery } from "./feed-page.ts";

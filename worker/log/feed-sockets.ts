@@ -1,13 +1,13 @@
 /**
- * The live feed: WebSockets that hibernate, so that an open connection costs nothing while nothing happens. All that a socket needs
- * stands in its attachment, which outlives an eviction; memory holds copies.
+ * A log's feed sockets: WebSockets that hibernate, so that an open socket costs nothing while nothing happens. Everything that a socket
+ * needs is stored in its attachment, which survives an eviction; memory has copies.
  *
  *     pull ──► something past `after`? ── yes ──► page
  *                         └── no ──► the pull stays open ── published ──► matches? ── yes ──► page
- *                                                                            └── no ──► open, unless much was passed over
+ *                                                                            └── no ──► open, unless it skips many positions
  *
- * A socket is sent one page for each pull: a slow reader is never flooded, and the edge buffers nothing. Before a page the credentials
- * are asked about again, where that was long ago; when they expire an alarm closes the socket, unless they were renewed.
+ * A socket gets one page for each pull: a slow reader is never flooded, and the edge buffers nothing. Before a page is sent, the
+ * credentials are checked again if the last check is too long ago. When they expire, an alarm closes the socket, unless they were renewed.
  */
 
 import type { Reach } from "../../shared/edge/grants.ts";
@@ -24,11 +24,12 @@ import { logFault } from "../report/journal.ts";
 import { problemOfError } from "../report/problem.ts";
 import type { CompleteQuery, FoundEvents } from "./feed-page.ts";
 import type { FeedSession } from "./feed-session.ts";
+import { FLOODED, MessageRate } from "./message-rate.ts";
 
-/** What the log can do for it. */
-export interface LiveLog {
+/** What the sockets need of the log and its settings. */
+export interface SocketsLog {
   authenticate(request: Request): Promise<Principal | null>;
-  /** Refused where another history is followed. */
+  /** The error, if the reader follows another history. */
   check(query: CompleteQuery): Refused | undefined;
   find(query: CompleteQuery, reach: Reach): FoundEvents;
   toPage(found: FoundEvents): string;
@@ -39,34 +40,33 @@ export interface LiveLog {
 
 /** Bytes that the platform keeps for each socket: https://developers.cloudflare.com/durable-objects/api/websockets/ */
 const ATTACHMENT_BYTES = 16_384;
-/** Of one store; the platform's own limit is 32,768. */
+/** Sockets of one store; the platform's own limit is 32,768. */
 const SOCKETS = 20_000;
 const SOCKETS_OF_AN_ACTOR = 100;
-/** Credentials that were known so many milliseconds ago are asked about again before anything is sent, at the latest. */
+/** Milliseconds, at most. If the last check of the credentials is longer ago, they are checked again before anything is sent. */
 export const CHECK_EVERY = 60_000;
-/** Positions that a reader is let fall behind where nothing matches, so that it isn't woken for each. */
+/** How many positions a reader may fall behind if nothing matches, so that it does not wake for each of them. */
 const PASSED_OVER = 1_000;
-/** Characters of a message, and messages of a socket in so many milliseconds. */
+/** Characters of a message, at most. */
 const MESSAGE_SIZE = 64 * 1024;
-const MESSAGES = 200;
-const MESSAGES_IN = 10_000;
+/** Where a fault happened, for the log lines. */
+const PLACE = "feed-socket";
 
-/** Codes that close a socket: RFC 6455, section 7.4. */
+/** Codes for closing a socket: RFC 6455, section 7.4. */
 const POLICY = 1008;
 const TOO_BIG = 1009;
 const INTERNAL = 1011;
 
 export class FeedSockets {
   readonly #state: DurableObjectState;
-  readonly #log: LiveLog;
+  readonly #log: SocketsLog;
   readonly #alarm: SharedAlarm;
-  /** Of every socket, as its attachment has it; filled after a wake. */
+  /** The session of every socket, as its attachment has it; filled after a wake. */
   #sessions: Map<WebSocket, FeedSession> | undefined;
-  /** Messages of the time since then. */
-  readonly #counts = new WeakMap<WebSocket, { since: number; messages: number }>();
+  readonly #rate = new MessageRate();
   #isDelivering = false;
 
-  constructor(state: DurableObjectState, alarm: SharedAlarm, log: LiveLog) {
+  constructor(state: DurableObjectState, alarm: SharedAlarm, log: SocketsLog) {
     this.#state = state;
     this.#alarm = alarm;
     this.#log = log;
@@ -74,23 +74,25 @@ export class FeedSockets {
   }
 
   /**
-   * Takes a socket in.
+   * Accepts a socket.
    *
-   * @throws TooManyRequestsError where its actor, or the store, has enough of them; PayloadTooLargeError where its filters and grants are more
-   * than can be kept for it
+   * @throws TooManyRequestsError if its actor, or the store, has too many
+   * @throws PayloadTooLargeError if its filters, headers and grants are too large to store
    */
   async accept(session: FeedSession): Promise<Response> {
     const tag = `actor:${session.actor}`.slice(0, 256);
-    if (this.#all().size >= SOCKETS) throw new TooManyRequestsError("The store has no room for another live connection.");
+    if (this.#all().size >= SOCKETS)
+      throw new TooManyRequestsError(`The store has ${SOCKETS} open feed sockets, the most it may have: try again later.`);
     if (session.actor !== null && this.#state.getWebSockets(tag).length >= SOCKETS_OF_AN_ACTOR) {
-      throw new TooManyRequestsError(`${SOCKETS_OF_AN_ACTOR} live connections of one actor are open already.`);
+      throw new TooManyRequestsError(
+        `This actor has ${SOCKETS_OF_AN_ACTOR} open feed sockets to the store, the most it may have: close one first.`,
+      );
     }
     const { 0: client, 1: server } = new WebSocketPair();
-    // An open pull comes on top.
+    // An open pull is stored besides.
     if (JSON.stringify(session).length > ATTACHMENT_BYTES / 2) {
-      throw new PayloadTooLargeError("A live connection's filters, headers and grants are too large to be kept; ask for less.", {
-        field: "headers",
-      });
+      const detail = "The filters, headers and grants of the feed socket are too large to store: send fewer filters or shorter headers.";
+      throw new PayloadTooLargeError(detail, { field: "headers" });
     }
     this.#state.acceptWebSocket(server, [tag]);
     this.#keep(server, session);
@@ -98,20 +100,20 @@ export class FeedSockets {
     return new Response(null, { status: 101, webSocket: client, headers: { "sec-websocket-protocol": FEED_PROTOCOL } });
   }
 
-  /** Answers whoever waits for what the log has by now. Not in this turn: whoever published does not wait for it. */
+  /** Answers the open pulls for which the log has news. Not in this turn, so that a publication does not wait for it. */
   deliver(): void {
     if (this.#isDelivering || this.#all().size === 0) return;
     this.#isDelivering = true;
     const work = async () => {
       await Promise.resolve();
       this.#isDelivering = false;
-      // Readers of the same kind stand at the same place, and are sent the same page.
+      // Readers with the same pull and the same grants get the same page.
       const found = new Map<string, FoundEvents>();
       const isStale = ([, session]: [WebSocket, FeedSession]) => this.#isStale(session);
       const sessions = [...this.#all()];
-      // Whoever has to be asked about again does not hold up the others.
+      // Sessions that need another check don't delay the others.
       const fresh = sessions.filter((one) => !isStale(one));
-      // One that fails is closed by itself, and the others are answered.
+      // If one fails, its socket is closed, and the others get their answers.
       const offer = ([socket, session]: [WebSocket, FeedSession]) =>
         this.#offer(socket, session, found).catch((error: unknown) => this.#close(socket, INTERNAL, error));
       for (const one of fresh) await offer(one);
@@ -123,17 +125,17 @@ export class FeedSockets {
   async onMessage(socket: WebSocket, message: string | ArrayBuffer): Promise<void> {
     const session = this.#all().get(socket);
     if (session === undefined) return;
-    if (this.#isFlood(socket)) return this.#close(socket, POLICY, new TooManyRequestsError("Too many messages; ask for a page at a time."));
+    if (this.#rate.isExceeded(socket)) return this.#close(socket, POLICY, new TooManyRequestsError(FLOODED));
     if (typeof message !== "string" || message.length > MESSAGE_SIZE) {
-      return this.#close(socket, TOO_BIG, new PayloadTooLargeError(`A message is text of at most ${MESSAGE_SIZE} characters.`));
+      return this.#close(socket, TOO_BIG, new PayloadTooLargeError(`A message must be text of at most ${MESSAGE_SIZE} characters.`));
     }
     try {
       const { pull, auth } = parseMessage(socketMessage, parseJson(message));
       if (auth !== undefined) await this.#renew(socket, session, parseMessage(socketAuth, auth).token);
       else if (pull !== undefined) await this.#pull(socket, session, pull);
-      else throw new InvalidRequestError('A message is {"pull":{"after":0}} or {"auth":{"token":"…"}}.', { field: "message" });
+      else throw new InvalidRequestError('A message must be {"pull":{"after":0}} or {"auth":{"token":"…"}}.', { field: "message" });
     } catch (error) {
-      send(socket, { problem: problemOfError("live", error) });
+      send(socket, { problem: problemOfError(PLACE, error) });
       if (error instanceof UnauthenticatedError) this.#close(socket, POLICY);
     }
   }
@@ -142,42 +144,47 @@ export class FeedSockets {
     this.#sessions?.delete(socket);
   }
 
-  /** Closes what has expired, and has the next one looked at in its time. */
+  /** Closes the sockets whose credentials have expired, and sets the alarm for the next ones. */
   onAlarm(): void {
     const now = Date.now();
     let next = Number.POSITIVE_INFINITY;
     for (const [socket, { expiresAt }] of this.#all()) {
       if (expiresAt === null) continue;
       if (expiresAt > now) next = Math.min(next, expiresAt);
-      else this.#close(socket, POLICY, new UnauthenticatedError("The token has expired."));
+      else this.#close(socket, POLICY, new UnauthenticatedError("The token has expired: get a new one."));
     }
     this.#armExpiry(Number.isFinite(next) ? next : null);
   }
 
   async #pull(socket: WebSocket, session: FeedSession, given: unknown): Promise<void> {
     const { pageEvents } = this.#log.limits;
-    const { within, ...asked } = parseMessage(socketPull, given);
-    if (asked.limit === 0) throw new InvalidRequestError("limit is a whole number from 1.", { field: "limit" });
+    const { within, ...request } = parseMessage(socketPull, given);
+    if (request.limit === 0) throw new InvalidRequestError("limit must be a whole number from 1.", { field: "limit" });
     const pull: CompleteQuery = {
       ...session.filter,
-      ...asked,
+      ...request,
       // `feedFilter` checks it.
       ...(within === undefined ? {} : { within: within as string[] }),
-      after: asked.after ?? 0,
-      limit: Math.min(asked.limit ?? pageEvents, pageEvents),
+      after: request.after ?? 0,
+      limit: Math.min(request.limit ?? pageEvents, pageEvents),
     };
     feedFilter(pull);
     const refusal = this.#log.check(pull);
     if (refusal !== undefined) unwrap(refusal);
     const next = { ...session, pull };
     if (JSON.stringify(next).length > ATTACHMENT_BYTES - 1024) {
-      throw new PayloadTooLargeError("What the pull filters by is too large to be kept; ask for less.", { field: "pull" });
+      throw new PayloadTooLargeError("The filters of the pull are too large to store: filter by fewer values.", { field: "pull" });
     }
     this.#keep(socket, next);
     await this.#offer(socket, next);
   }
 
-  /** @param found what others of the same kind are sent; left out: the reader has just asked, and is told how far the log is */
+  /**
+   * Sends a page if there is news for the open pull.
+   *
+   * @param found pages of readers with the same pull and grants. Left out if the pull has just arrived: then a page without events is sent
+   * too, since it shows how far the log is
+   */
   async #offer(socket: WebSocket, session: FeedSession, found?: Map<string, FoundEvents>): Promise<void> {
     const { pull } = session;
     if (pull === null || pull.after >= this.#log.head()) return;
@@ -198,7 +205,7 @@ export class FeedSockets {
     return Date.now() - checkedAt > this.#log.checkEvery;
   }
 
-  /** Asks who it is, once more. Undefined where they are known no longer, or the socket was closed or given another session meanwhile. */
+  /** Checks the credentials again. Undefined if they are not valid any more, or if the socket was closed or got another session meanwhile. */
   async #check(socket: WebSocket, session: FeedSession): Promise<FeedSession | undefined> {
     try {
       const checked = await this.#authenticate(session);
@@ -215,7 +222,8 @@ export class FeedSockets {
     const { store, address, actor } = session;
     const headers = new Headers(session.headers.map(([name, value]): [string, string] => [name, value]));
     const principal = assertKnown(await this.#log.authenticate(new Request(address, { headers })));
-    if (principal.actor !== actor) throw new UnauthenticatedError("These are another actor's credentials; open a connection of their own.");
+    if (principal.actor !== actor)
+      throw new UnauthenticatedError("These credentials are of another actor: open another feed socket with them.");
     const { expiresAt = null } = principal;
     return { ...session, reach: readable(principal, store), expiresAt, checkedAt: Date.now() };
   }
@@ -225,7 +233,7 @@ export class FeedSockets {
     const renewed = await this.#authenticate({ ...session, headers: [...others, ["authorization", `Bearer ${token}`]] });
     const now = this.#all().get(socket);
     if (now === undefined) return;
-    // A pull that came in meanwhile stays open.
+    // A pull that arrived meanwhile stays open.
     const { pull } = now;
     this.#keep(socket, { ...renewed, pull });
     this.#armExpiry(renewed.expiresAt);
@@ -249,7 +257,7 @@ export class FeedSockets {
   }
 
   #close(socket: WebSocket, code: number, error?: unknown): void {
-    if (error !== undefined) send(socket, { problem: problemOfError("live", error) });
+    if (error !== undefined) send(socket, { problem: problemOfError(PLACE, error) });
     this.forget(socket);
     try {
       socket.close(code);
@@ -258,29 +266,18 @@ export class FeedSockets {
     }
   }
 
-  #isFlood(socket: WebSocket): boolean {
-    const now = Date.now();
-    let count = this.#counts.get(socket);
-    if (count === undefined || now - count.since > MESSAGES_IN) {
-      count = { since: now, messages: 0 };
-      this.#counts.set(socket, count);
-    }
-    count.messages++;
-    return count.messages > MESSAGES;
-  }
-
-  /** One alarm, for whoever expires first. */
+  /** One alarm for all sockets, at the time when the first credentials expire. */
   #armExpiry(expiresAt: number | null): void {
     if (expiresAt !== null) this.#alarm.arm(expiresAt);
   }
 }
 
-/** What is sent to a socket that is closed is lost, as what is on its way when it closes is. */
+/** A message to a closed socket is lost, like one that is on its way when the socket closes. */
 function send(socket: WebSocket, message: string | object): void {
   try {
     socket.send(typeof message === "string" ? message : JSON.stringify(message));
   } catch (error) {
-    if (socket.readyState === WebSocket.OPEN) logFault("live", error);
+    if (socket.readyState === WebSocket.OPEN) logFault(PLACE, error);
   }
 }
 
@@ -288,6 +285,6 @@ function parseJson(message: string): unknown {
   try {
     return JSON.parse(message);
   } catch (error) {
-    throw new InvalidRequestError("The message is not JSON.", { field: "message" }, { cause: error });
+    throw new InvalidRequestError("The message is not valid JSON.", { field: "message" }, { cause: error });
   }
 }

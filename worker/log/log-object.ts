@@ -1,7 +1,8 @@
 /**
- * The log of one store: gives positions at the moment of insertion and serves the feed. One row for each published run;
- * the index on it is at once the streams' heads, the way back from a version to its position, the list of streams, and the
- * feed of a few of them. A row's mark is the one behind its last event (`shared/mark.ts`).
+ * The log of one store: assigns positions when it inserts runs, and serves the feed. `log-runs.ts` stores the runs.
+ *
+ *     stream, push ── publish ──► decide ──► insert runs, arm alarm  (one transaction) ──► feed sockets ──► pages
+ *                                                                           └──► subscriptions are notified (`notifier.ts`)
  */
 import { DurableObject } from "cloudflare:workers";
 import { unreachable } from "../../shared/assert.ts";
@@ -23,18 +24,18 @@ import { CHECK_EVERY, FeedSockets } from "./feed-sockets.ts";
 import { LogRuns, type Span } from "./log-runs.ts";
 import { type Origin, Subscribers } from "./notifier.ts";
 
-/** Contiguous versions of one stream, on their way into the log. */
+/** Versions of one stream without gaps, on their way into the log. */
 export interface PublishedRun {
   readonly streamId: string;
   readonly firstVersion: number;
   /** As `run-text.ts` makes them. */
   readonly events: string;
-  /** The stream's version: what it holds beyond this run is still to come. */
+  /** The stream's version. The versions after this run are still to be published. */
   readonly streamVersion: number;
 }
 
 export type PublicationAnswer =
-  /** All of the run stands in the log, here. */
+  /** The log has the whole run, here. */
   | { readonly kind: "published"; readonly spans: readonly Span[] }
   /** The log has the stream only up to `head`: send again from there. */
   | { readonly kind: "gap"; readonly head: number };
@@ -45,16 +46,16 @@ export interface Published {
   readonly answers: readonly PublicationAnswer[];
 }
 
-/** What somebody who follows the log believes of it. */
+/** What a device or a reader knows of the log that it follows. */
 export interface Followed {
   readonly log?: string | undefined;
-  /** How far they have come. */
+  /** How far it has followed the log. */
   readonly position?: number | undefined;
-  /** The log's mark there. */
+  /** The log's mark at that position. */
   readonly mark?: string | undefined;
 }
 
-/** What of an edge's settings its logs need. */
+/** The settings of an edge that its logs need. */
 export interface LogSettings<E extends EdgeEnv> {
   readonly authenticate: Authenticate<E>;
   readonly limits: Limits;
@@ -66,14 +67,14 @@ export interface LogSettings<E extends EdgeEnv> {
 export class LogObject<E extends EdgeEnv = EdgeEnv> extends DurableObject<E> {
   readonly #runs: LogRuns;
   /**
-   * Streams that hold more than the log, as far as they have told since the log woke: refused for a gap or for want of
-   * room, or sent in parts. A stream that could not reach the log tells as soon as it can, by its alarm.
+   * Streams that have more than the log, as far as they have reported since the log woke: their run came after a gap or found no room,
+   * or they send their runs in parts. A stream that could not reach the log reports as soon as it can, by its alarm.
    */
   readonly #waiting = new Map<string, { readonly version: number; readonly since: number }>();
 
   readonly #alarm: SharedAlarm;
-  readonly #live: FeedSockets;
-  /** Undefined at an edge without subscriptions. */
+  readonly #sockets: FeedSockets;
+  /** Undefined if the edge has no subscriptions. */
   readonly #subscribers: Subscribers | undefined;
 
   constructor(state: DurableObjectState, env: E) {
@@ -81,7 +82,7 @@ export class LogObject<E extends EdgeEnv = EdgeEnv> extends DurableObject<E> {
     this.#runs = new LogRuns(state.storage);
     this.#alarm = new SharedAlarm(state.storage);
     const { limits, checkEvery, subscriptions: names } = this.settings();
-    this.#live = new FeedSockets(state, this.#alarm, {
+    this.#sockets = new FeedSockets(state, this.#alarm, {
       authenticate: async (request) => this.settings().authenticate(request, env),
       check: (query) => this.#checkQuery(query),
       find: (query, reach) => readFeed(this.#runs, query, reach),
@@ -96,46 +97,46 @@ export class LogObject<E extends EdgeEnv = EdgeEnv> extends DurableObject<E> {
       await this.#alarm.load();
       this.#subscribers?.woke(state.id.name);
     });
-    // Whoever waited when the object went away may have missed something.
-    this.#live.deliver();
+    // Readers whose pull was open when the object went away may have missed news.
+    this.#sockets.deliver();
   }
 
-  /** Of the edge that this is the log of; `createEdge` makes a class that has its own. */
+  /** The settings of the log's edge; `createEdge` makes a class that returns its own. */
   protected settings(): LogSettings<E> {
     return { authenticate: authenticateBySettings, limits: DEFAULT_LIMITS, checkEvery: CHECK_EVERY, subscriptions: [] };
   }
 
-  /** The live feed. The Worker has let the request in, and says for whom. */
+  /** Opens a feed socket. The Worker has authenticated the caller, and sends the session. */
   override async fetch(request: Request): Promise<Response> {
     try {
-      return await this.#live.accept(sessionOf(request));
+      return await this.#sockets.accept(sessionOf(request));
     } catch (error) {
       return problemResponse(error);
     }
   }
 
   override async webSocketMessage(socket: WebSocket, message: string | ArrayBuffer): Promise<void> {
-    await this.#live.onMessage(socket, message);
+    await this.#sockets.onMessage(socket, message);
   }
 
   override async webSocketClose(socket: WebSocket): Promise<void> {
-    this.#live.forget(socket);
+    this.#sockets.forget(socket);
   }
 
   override async webSocketError(socket: WebSocket): Promise<void> {
-    this.#live.forget(socket);
+    this.#sockets.forget(socket);
   }
 
   override async alarm(): Promise<void> {
     this.#alarm.wentOff();
-    this.#live.onAlarm();
+    this.#sockets.onAlarm();
     await this.#subscribers?.onAlarm();
   }
 
   /**
    * Takes runs of any number of streams in one transaction. Sending a run again is always safe.
    *
-   * @param store of the log; left out, the object's own name
+   * @param store the log's. Default: the object's own name
    */
   publish(runs: readonly PublishedRun[], store = this.ctx.id.name): Published {
     const before = this.#runs.head;
@@ -146,8 +147,8 @@ export class LogObject<E extends EdgeEnv = EdgeEnv> extends DurableObject<E> {
       });
       for (const [i, run] of runs.entries()) this.#note(run, answers[i]);
       if (this.#runs.head > before) {
-        this.#live.deliver();
-        // Without an await between, the alarm is part of the same write as the runs.
+        this.#sockets.deliver();
+        // There is no await in between, so the alarm is part of the same write as the runs.
         this.#subscribers?.published();
       }
       return { log: this.#runs.log, answers };
@@ -158,7 +159,7 @@ export class LogObject<E extends EdgeEnv = EdgeEnv> extends DurableObject<E> {
     }
   }
 
-  /** @param answer left out where the run could not be written */
+  /** Notes whether the stream has more than the log. @param answer left out if the run could not be written */
   #note({ streamId, streamVersion, events }: PublishedRun, answer?: PublicationAnswer): void {
     if (answer?.kind === "published" && (answer.spans.at(-1)?.lastVersion ?? 0) >= streamVersion) {
       this.#waiting.delete(streamId);
@@ -191,18 +192,18 @@ export class LogObject<E extends EdgeEnv = EdgeEnv> extends DurableObject<E> {
     }
   }
 
-  /** What a subscription is told of the store, once it is known to the log; null for one that is not configured. */
+  /** What a subscription needs to know of the store, once the log has enrolled it; null if it is not configured. */
   originOf(store: string, name: string): Origin | null {
     this.#subscribers?.enroll(store);
     return this.#subscribers?.originOf(name) ?? null;
   }
 
-  /** Where a stream's events from version `from` on stand, as far as the log has them. */
+  /** The positions of a stream's events from version `from` on, as far as the log has them. */
   positionsOf(streamId: string, from: number): readonly Span[] {
     return this.#runs.spansOf(streamId, from, Number.MAX_SAFE_INTEGER);
   }
 
-  /** The log's id, where it is the one that is followed, with the history that it had. */
+  /** The log's id, if it is the log that is followed, with the same history. */
   follow(followed: Followed): { readonly log: string } | Refused {
     return this.#refusal(followed) ?? { log: this.#runs.log };
   }
@@ -212,16 +213,16 @@ export class LogObject<E extends EdgeEnv = EdgeEnv> extends DurableObject<E> {
     if (log !== this.#runs.log) return toRefused(new LogMismatchError(undefined, facts));
     if (position > this.#runs.head) return toRefused(new PositionAheadError(undefined, facts));
     if (mark === undefined || mark === this.#runs.markAt(position)) return undefined;
-    const detail = `The log has another history up to position ${position} than the one that is followed: an older copy of it was restored.`;
+    const detail = `The log has another history up to position ${position} than yours: an older copy was restored. Follow it again from 0.`;
     return toRefused(new LogMismatchError(detail, facts));
   }
 
-  /** A page of the feed as JSON: of what is in reach, and moving on past the rest. */
+  /** A page of the feed as JSON. It has the events in reach, and skips the rest. */
   readPage(query: CompleteQuery, reach: Reach): { readonly page: string } | Refused {
     return this.#checkQuery(query) ?? { page: this.#toPage(readFeed(this.#runs, query, reach)) };
   }
 
-  /** For a Worker of before there were grants of streams, see docs/decisions/0014-version-skew.md: it has checked access by itself. */
+  /** For a Worker of a version without grants of streams, which checks access itself: docs/decisions/0014-version-skew.md. */
   read(query: CompleteQuery, reach = EVERYTHING): { readonly page: string } | Refused {
     return this.readPage(query, reach);
   }
@@ -235,7 +236,7 @@ export class LogObject<E extends EdgeEnv = EdgeEnv> extends DurableObject<E> {
     return `{"log":"${this.#runs.log}","events":[${events.join(",")}],${ends}}`;
   }
 
-  /** Streams in the order of their ids, of what is in reach. */
+  /** The streams in reach, in the order of their ids. */
   listStreams(
     query: { readonly category?: string; readonly after: string; readonly limit: number },
     reach: Reach,
@@ -259,7 +260,7 @@ export class LogObject<E extends EdgeEnv = EdgeEnv> extends DurableObject<E> {
     return { streams, next: streams.at(-1)?.streamId ?? null };
   }
 
-  /** As `read`. */
+  /** For the same Workers as `read`. */
   streams(query: Parameters<LogObject["listStreams"]>[0], reach = EVERYTHING): ReturnType<LogObject["listStreams"]> {
     return this.listStreams(query, reach);
   }

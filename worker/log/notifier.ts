@@ -1,12 +1,12 @@
 /**
- * Tells a log's subscriptions that it has grown, and sees to it that none is left untold.
+ * Notifies a log's subscriptions that the log has grown, until all of them know.
  *
- *     published ──► told?  one call of each in flight; what is published meanwhile is told by the next
- *         │           ▲
- *         └── alarm ──┘    armed in the publication's own transaction, once per burst; tells again until all know
+ *     published ──► notified?  one call of each subscription in flight; the next call covers what is published meanwhile
+ *         │             ▲
+ *         └── alarm ────┘      armed in the publication's own transaction, once per burst; notifies again until all know
  *
- * Who was told how far is kept in memory only: after a wake all are told once more, which costs a call and no row. A subscription
- * that was told sees to the rest by an alarm of its own.
+ * Only memory has how far each of them was notified: after a wake all are notified once more, which costs a call and no row. A
+ * subscription that was notified continues by an alarm of its own.
  */
 import type { LogEnd } from "../../shared/edge/subscription.ts";
 import type { EdgeEnv } from "../env.ts";
@@ -16,7 +16,7 @@ import type { SharedAlarm } from "../objects/shared-alarm.ts";
 import { logFault } from "../report/journal.ts";
 import type { SubscriptionObject } from "../subscription/subscription-object.ts";
 
-/** What each call of a subscription says of its store. */
+/** What the log sends with each call of a subscription. */
 export interface Origin extends LogEnd {
   readonly store: string;
   readonly name: string;
@@ -25,8 +25,9 @@ export interface Origin extends LogEnd {
 }
 
 interface Known {
-  /** The log's name: an alarm may not know it otherwise. */
+  /** The log's store: an alarm may not know it otherwise. */
   readonly store: string;
+  /** By the subscription's name. */
   readonly since: Readonly<Record<string, number>>;
 }
 
@@ -34,11 +35,11 @@ export interface SubscribersHost {
   readonly state: DurableObjectState;
   readonly env: EdgeEnv;
   readonly alarm: SharedAlarm;
-  /** Of the subscriptions. */
+  /** Names of the subscriptions. */
   readonly names: readonly string[];
   readonly log: string;
   head(): number;
-  /** The log's mark there. */
+  /** The log's mark at the head. */
   mark(): string;
 }
 
@@ -47,8 +48,8 @@ const KEY = "subscribers";
 export class Subscribers {
   readonly #host: SubscribersHost;
   #known: Known | undefined;
-  readonly #told = new Map<string, number>();
-  readonly #telling = new Map<string, Promise<void>>();
+  readonly #notified = new Map<string, number>();
+  readonly #calls = new Map<string, Promise<void>>();
   #failures = 0;
 
   constructor(host: SubscribersHost) {
@@ -56,15 +57,15 @@ export class Subscribers {
     this.reload();
   }
 
-  /** After a transaction that was rolled back. */
+  /** To be called after a transaction that was rolled back. */
   reload(): void {
     this.#known = this.#host.state.storage.kv.get<Known>(KEY);
   }
 
   /**
-   * Remembers those that are new, and where the log was before them: to be called before it grows, in the same transaction.
+   * Stores which subscriptions are new, and the head of the log before them. To be called before the log grows, in the same transaction.
    *
-   * @returns whether there were any
+   * @returns whether any are new
    */
   enroll(store = this.#known?.store): boolean {
     const { names, state } = this.#host;
@@ -75,12 +76,12 @@ export class Subscribers {
     return true;
   }
 
-  /** Has those begin that came with a deployment, also where nothing more is published. */
+  /** Starts the subscriptions that came with a deployment, even if nothing more is published. */
   woke(store: string | undefined): void {
     if (this.#host.head() > 0 && this.enroll(store)) this.published();
   }
 
-  /** By name; undefined for one that is not configured. */
+  /** Undefined if no subscription of this name is configured. */
   originOf(name: string): Origin | undefined {
     const since = this.#known?.since[name];
     if (this.#known === undefined || since === undefined) return undefined;
@@ -88,62 +89,62 @@ export class Subscribers {
     return { store: this.#known.store, name, log, head: this.#host.head(), mark: this.#host.mark(), since };
   }
 
-  /** To be called in the same turn as the write of what was published. Nobody waits for it. */
+  /** To be called in the same turn as the write of what was published. It does not wait for the calls. */
   published(): void {
-    if (this.#isAllTold()) return;
+    if (this.#allKnow()) return;
     this.#host.alarm.arm(Date.now() + alarmDelay(0));
-    this.#host.state.waitUntil(this.#tellAll());
+    this.#host.state.waitUntil(this.#notifyAll());
   }
 
   async onAlarm(): Promise<void> {
-    if (this.#isAllTold()) return;
-    await this.#tellAll();
-    if (this.#isAllTold()) return;
+    if (this.#allKnow()) return;
+    await this.#notifyAll();
+    if (this.#allKnow()) return;
     this.#host.alarm.arm(Date.now() + alarmDelay(++this.#failures));
   }
 
-  #isAllTold(): boolean {
+  #allKnow(): boolean {
     const head = this.#host.head();
-    return this.#host.names.every((name) => (this.#told.get(name) ?? 0) >= head);
+    return this.#host.names.every((name) => (this.#notified.get(name) ?? 0) >= head);
   }
 
-  async #tellAll(): Promise<void> {
+  async #notifyAll(): Promise<void> {
     await Promise.all(
-      this.#host.names.map((name) => this.#tell(name).catch((error: unknown) => logFault("subscriptions", error, { name }))),
+      this.#host.names.map((name) => this.#notify(name).catch((error: unknown) => logFault("subscriptions", error, { name }))),
     );
-    if (this.#isAllTold()) this.#failures = 0;
+    if (this.#allKnow()) this.#failures = 0;
   }
 
-  /** Until it knows of all; joins a call under way. @throws where it can't be reached */
-  #tell(name: string): Promise<void> {
-    let telling = this.#telling.get(name);
-    if (telling === undefined) {
-      // Not in this turn: whoever published does not wait for it, and what else comes in this turn is told along.
-      telling = Promise.resolve().then(() => this.#tellUntilKnown(name));
-      this.#telling.set(name, telling);
+  /** Notifies a subscription until it knows the head; joins a call under way. @throws if it can't be reached */
+  #notify(name: string): Promise<void> {
+    let call = this.#calls.get(name);
+    if (call === undefined) {
+      // Not in this turn: the publication does not wait for it, and the call covers what else is published in this turn.
+      call = Promise.resolve().then(() => this.#notifyUntilKnown(name));
+      this.#calls.set(name, call);
     }
-    return telling;
+    return call;
   }
 
-  async #tellUntilKnown(name: string): Promise<void> {
+  async #notifyUntilKnown(name: string): Promise<void> {
     try {
-      for (let origin = this.#untold(name); origin !== undefined; origin = this.#untold(name)) {
-        const told = origin;
+      for (let origin = this.#dueFor(name); origin !== undefined; origin = this.#dueFor(name)) {
+        const sent = origin;
         await callObject(
-          () => this.#objectOf(told),
-          async (subscription) => subscription.wake(told),
+          () => this.#objectOf(sent),
+          async (subscription) => subscription.wake(sent),
         );
-        this.#told.set(name, told.head);
+        this.#notified.set(name, sent.head);
       }
     } finally {
-      // In the same turn as the last look: what is published from now on is told anew.
-      this.#telling.delete(name);
+      // In the same turn as the last check: a later publication starts a new call.
+      this.#calls.delete(name);
     }
   }
 
-  #untold(name: string): Origin | undefined {
+  #dueFor(name: string): Origin | undefined {
     const origin = this.originOf(name);
-    return origin !== undefined && (this.#told.get(name) ?? 0) < origin.head ? origin : undefined;
+    return origin !== undefined && (this.#notified.get(name) ?? 0) < origin.head ? origin : undefined;
   }
 
   #objectOf({ store, name }: Origin): DurableObjectStub<SubscriptionObject> {
@@ -151,10 +152,11 @@ export class Subscribers {
   }
 }
 
-/** @throws where the deployment does not bind them */
+/** @throws Error if the deployment does not bind them */
 export function subscriptionsOf({ SUBSCRIPTIONS }: EdgeEnv): DurableObjectNamespace<SubscriptionObject> {
   if (SUBSCRIPTIONS === undefined) throw new Error(UNBOUND);
   return SUBSCRIPTIONS;
 }
 
-export const UNBOUND = "createEdge has subscriptions: export its SubscriptionObject, and bind that class as SUBSCRIPTIONS.";
+export const UNBOUND =
+  "The edge has subscriptions, but no binding SUBSCRIPTIONS: export the edge's SubscriptionObject, and bind that class.";
