@@ -1,13 +1,13 @@
 /**
- * Brings a stream's events into its store's log, whatever happens to either of them.
+ * Publishes a stream's events to the log of its store, even if the stream or the log fails meanwhile.
  *
- *     committed ──► published?  one publication in flight; what is committed meanwhile goes together in the next
+ *     committed ──► published?  one publication in flight; what is committed meanwhile goes together in the next one
  *         │              ▲
- *         └── alarm ─────┘      armed in the commit's own transaction, once per burst; asks again until the log has all
+ *         └── alarm ─────┘      armed in the commit's own transaction, once per burst; publishes again until the log has all
  *
- * How far the log has the stream is not stored: it costs a row for each commit, and the log knows. After a wake it is
- * guessed, and the log's answer corrects the guess: a run too far on is refused with the head (`shared/edge/publication.ts`), an older
- * one is a duplicate. Positions are asked for once after a wake, when somebody reads.
+ * How far the log has the stream is not stored: that would cost a row for each commit, and the log knows it. After a wake it is a guess,
+ * which the log's answer corrects: if a run leaves a gap, the answer has the log's head of the stream (`shared/edge/publication.ts`), and
+ * an older run is a duplicate. Positions are queried once after a wake, when a reader needs them.
  */
 
 import type { EdgeEnv } from "../env.ts";
@@ -23,17 +23,17 @@ export class Publisher {
   readonly #state: DurableObjectState;
   readonly #env: EdgeEnv;
   readonly #runs: StreamRuns;
-  /** The log has the stream up to this version, as far as is known. */
+  /** The log has the stream up to this version, as far as this object knows. */
   #published = 0;
-  /** Whether the log has said so since the wake. */
+  /** Whether the log has confirmed this since the wake. */
   #certain = false;
   #armed = false;
   #failures = 0;
   #running: Promise<void> | undefined;
-  /** Where events stand in the log, in version order. */
+  /** Where the stream's events are in the log, in version order. */
   #spans: Span[] = [];
-  /** Versions up to this one were published before the wake, at places that are not known yet. */
-  #unasked = 0;
+  /** Versions up to this one were published before the wake, and their positions are not known yet. */
+  #unlocated = 0;
 
   constructor(state: DurableObjectState, env: EdgeEnv, runs: StreamRuns) {
     this.#state = state;
@@ -43,7 +43,7 @@ export class Publisher {
 
   async wake(): Promise<void> {
     const { version } = this.#runs;
-    this.#unasked = version;
+    this.#unlocated = version;
     this.#published = version;
     if (version === 0) return;
     this.#armed = (await this.#state.storage.getAlarm()) !== null;
@@ -52,7 +52,7 @@ export class Publisher {
     this.#state.waitUntil(this.#attempt());
   }
 
-  /** Makes sure that somebody will look. To be called in the same turn as the write of the runs. */
+  /** Makes sure that the alarm will check the backlog. To be called in the same turn as the write of the runs. */
   arm(delay = alarmDelay(0)): void {
     if (this.#armed) return;
     this.#armed = true;
@@ -63,7 +63,10 @@ export class Publisher {
     });
   }
 
-  /** Publishes, waiting at most so many milliseconds, and learns positions from `version` on where they are wanted. */
+  /**
+   * Publishes up to `version`, and queries the log for positions if the one of the version `wanted` is not known. Waits for at most so many
+   * milliseconds; the work continues after that.
+   */
   async within(milliseconds: number, version: number, wanted?: number): Promise<void> {
     let timer: ReturnType<typeof setTimeout> | null = null;
     const timeout = new Promise<void>((resolve) => {
@@ -77,9 +80,9 @@ export class Publisher {
     clearTimeout(timer);
   }
 
-  /** Publishes until the log has everything; joins a publication under way. @throws where the log can't be reached */
+  /** Publishes until the log has everything; joins a publication under way. @throws if the log can't be reached */
   publish(): Promise<void> {
-    // Not in this turn: with nothing to do it would be over before it is remembered as running.
+    // Not in this turn: with nothing to do it would end before `#running` is assigned.
     this.#running ??= Promise.resolve().then(() => this.#run());
     return this.#running;
   }
@@ -93,12 +96,12 @@ export class Publisher {
           (log) => log.publish([run], store),
         );
         const answer: PublicationAnswer | undefined = answers[0];
-        if (answer === undefined) throw new Error("the log left a run unanswered");
+        if (answer === undefined) throw new Error("The log returned no answer for a run.");
         this.#learn(run, answer);
       }
       this.#failures = 0;
     } finally {
-      // In the same turn as the last look at the backlog: what is committed from now on starts anew.
+      // In the same turn as the last check of the backlog: a later commit starts a new publication.
       this.#running = undefined;
     }
   }
@@ -127,7 +130,7 @@ export class Publisher {
     }
   }
 
-  /** The next rows that the log lacks; null where it has all. */
+  /** The next rows that the log lacks; null if it has all. */
   #backlog(): { readonly store: string; readonly run: PublishedRun } | null {
     const streamVersion = this.#runs.version;
     if (this.#published >= streamVersion) return null;
@@ -150,12 +153,12 @@ export class Publisher {
     return this.#env.LOGS.getByName(store);
   }
 
-  /** Supposes that the last run may be missing: publishing it again is how the log is asked. */
+  /** Assumes that the log may lack the last run: publishing it again shows how far the log has the stream. */
   #doubt(): void {
     this.#published = Math.min(this.#published, this.#runs.beforeLast());
   }
 
-  /** What a caller is to publish along with other streams' runs; null where the stream does so itself. */
+  /** The run that the caller is to publish together with other streams' runs; null if the stream publishes it itself. */
   handOver(): PublishedRun | null {
     if (this.#running !== undefined) return null;
     const backlog = this.#backlog();
@@ -163,13 +166,13 @@ export class Publisher {
     return whole ? backlog.run : null;
   }
 
-  /** What became of it; null where the caller's publication failed. */
+  /** Takes the log's answer to that run; null if the caller's publication failed. */
   handedOver(run: PublishedRun, answer: PublicationAnswer | null): void {
     if (answer !== null) this.#learn(run, answer);
     if (answer?.kind !== "published") this.#state.waitUntil(this.#attempt());
   }
 
-  /** Null where the log has not told it yet. */
+  /** Null if the log has not returned it yet. */
   positionOf(version: number): number | null {
     let low = 0;
     let high = this.#spans.length - 1;
@@ -183,9 +186,9 @@ export class Publisher {
     return null;
   }
 
-  /** Asks the log where the events stand that were published before the wake. @throws where it can't be reached */
+  /** Queries the log for the positions of events that were published before the wake. @throws if it can't be reached */
   async learnPositions(): Promise<void> {
-    if (this.#unasked === 0) return;
+    if (this.#unlocated === 0) return;
     const { store, streamId } = this.#name();
     const spans = await callObject(
       () => this.#logObject(store),
@@ -193,18 +196,18 @@ export class Publisher {
     );
     this.#keep(spans);
     const head = spans.at(-1)?.lastVersion ?? 0;
-    if (head >= this.#unasked) {
-      this.#unasked = 0;
+    if (head >= this.#unlocated) {
+      this.#unlocated = 0;
       return;
     }
     // The alarm that should have published the rest was lost, or is yet to come.
     this.#published = Math.min(this.#published, head);
     this.arm();
-    this.#unasked = 0;
+    this.#unlocated = 0;
     this.#state.waitUntil(this.#attempt());
   }
 
-  /** Never throws for the log's sake: the platform gives up an alarm that threw six times. */
+  /** Does not throw if the log fails: the platform gives up an alarm that threw six times. */
   async onAlarm(): Promise<void> {
     this.#armed = false;
     if (!this.#certain) this.#doubt();

@@ -3,10 +3,10 @@
  *
  *     commit ──► decide ──► write run, arm alarm  (one transaction) ──► publish to the log ──► receipt with position
  *                                                                           │ log unreachable
- *                                                                           └──► receipt without; the alarm publishes
+ *                                                                           └──► receipt without position; the alarm publishes
  *
- * Memory holds nothing that cannot be rebuilt: ids and version from the runs, positions from the log, and how far the
- * log has the stream from the log's own answers (`publisher.ts`).
+ * Everything in memory can be rebuilt: ids and version from the runs, positions from the log, and how far the log has the stream from
+ * the log's own answers (`publisher.ts`).
  */
 import { DurableObject } from "cloudflare:workers";
 import { decideAppend, type RecordedBody, type Refusal, refusalMessage } from "../../shared/append.ts";
@@ -23,15 +23,15 @@ import { fitting, idOf, linesOf, parseLine, toLines, toWire } from "../objects/r
 import { Publisher } from "./publisher.ts";
 import { type StoredRun, StreamRuns } from "./stream-runs.ts";
 
-/** A result whose position may be yet to be filled in. */
+/** A result whose position may be null until it is known. */
 export type CommitResult = PushResult;
 
 export interface AppendOutcome {
   /** One for each commit, in order. */
   readonly results: readonly CommitResult[];
-  /** What the caller is to publish; null where the stream publishes by itself. */
+  /** What the caller is to publish; null if the stream publishes itself. */
   readonly run: PublishedRun | null;
-  /** Tells the stream what became of `run`, null where the publication failed, so that its alarm need not ask the log. */
+  /** Reports the log's answer to `run` to the stream, so that its alarm need not query the log; null if the publication failed. */
   readonly published: (answer: PublicationAnswer | null) => Promise<void>;
 }
 
@@ -43,7 +43,7 @@ export interface StreamQuery {
 
 /** How long an append waits for its position, in milliseconds. */
 const POSITION_WAIT = 500;
-/** Characters of a page; answers of objects hold 32 MiB at most. */
+/** Characters of a page. An answer of an object has at most 32 MiB. */
 const PAGE_SIZE = 4 * 1024 * 1024;
 
 export class StreamObject extends DurableObject<EdgeEnv> {
@@ -64,7 +64,7 @@ export class StreamObject extends DurableObject<EdgeEnv> {
   }
 
   /**
-   * Appends commits in order. The ones behind a refused one are skipped.
+   * Appends commits in order. The ones after a rejected one are skipped.
    *
    * @param name `store/streamId`
    */
@@ -78,7 +78,7 @@ export class StreamObject extends DurableObject<EdgeEnv> {
     try {
       results = this.#commit(name, commits, actor);
     } catch (error) {
-      // Whatever was written is rolled back; the ids may be ahead of it.
+      // All writes are rolled back; the ids in memory may be ahead of them.
       this.#ids = undefined;
       if (isFull(error)) return toRefused(new StoreFullError());
       throw error;
@@ -109,7 +109,7 @@ export class StreamObject extends DurableObject<EdgeEnv> {
       }
       const decision = decideAppend({ version: toVersion(version), recorded: this.#recorded(commit, ids, appended) }, commit);
       if (decision.kind === "refused") {
-        results.push(refusedResult(streamId, decision));
+        results.push(rejectedResult(streamId, decision));
         continue;
       }
       if (decision.kind === "append") {
@@ -128,7 +128,7 @@ export class StreamObject extends DurableObject<EdgeEnv> {
     }
     if (appended.length > 0) {
       this.#runs.add(name, joined(texts));
-      // Without an await between, the alarm is part of the same write as the runs.
+      // There is no await in between, so the alarm is part of the same write as the runs.
       this.#publisher.arm();
     }
     return results;
@@ -139,12 +139,12 @@ export class StreamObject extends DurableObject<EdgeEnv> {
     const ids = new Map<string, number>();
     let version = 0;
     for (const { events } of this.#runs.from()) for (const line of linesOf(events)) ids.set(idOf(line), ++version);
-    assert(version === this.#version, "the runs of a stream hold its versions without gap");
+    assert(version === this.#version, "the runs of a stream have its versions without a gap");
     this.#ids = ids;
     return ids;
   }
 
-  /** The recorded events that have ids of the commit, those of earlier commits of the same call included. */
+  /** The recorded events that have ids of the commit, including those of earlier commits of the same call. */
   #recorded(commit: Commit, ids: ReadonlyMap<string, number>, appended: readonly EventBody[]): Map<string, RecordedBody> {
     const recorded = new Map<string, RecordedBody>();
     for (const { id } of commit.events) {
@@ -179,7 +179,7 @@ export class StreamObject extends DurableObject<EdgeEnv> {
     const from = Math.min(query.from ?? (backwards ? upTo : 1), backwards ? upTo : Number.MAX_SAFE_INTEGER);
     const lowest = backwards ? Math.max(1, from - query.limit + 1) : from;
     const highest = backwards ? from : Math.min(upTo, from + query.limit - 1);
-    // Positions are worth a moment's wait, and reading must not depend on the log.
+    // Waits a moment for positions, but not longer: a read must not depend on the log.
     await this.#publisher.within(POSITION_WAIT, 0, lowest);
     const events: string[] = [];
     let size = 0;
@@ -204,7 +204,7 @@ export class StreamObject extends DurableObject<EdgeEnv> {
   }
 }
 
-/** What is appended together shares runs, as far as it fits. */
+/** Commits that are appended together share runs, if they fit. */
 function joined(texts: readonly StoredRun[]): StoredRun[] {
   const runs: StoredRun[] = [];
   for (let left = texts; left.length > 0; ) {
@@ -215,7 +215,7 @@ function joined(texts: readonly StoredRun[]): StoredRun[] {
   return runs;
 }
 
-function refusedResult(streamId: string, refusal: Refusal): CommitResult {
+function rejectedResult(streamId: string, refusal: Refusal): CommitResult {
   const detail = refusalMessage(refusal);
   switch (refusal.code) {
     case "version-conflict": {
@@ -231,7 +231,7 @@ function refusedResult(streamId: string, refusal: Refusal): CommitResult {
   }
 }
 
-/** The first version whose position the results want. */
+/** The first version whose position the results need. */
 function oldestTaken(results: readonly CommitResult[]): number | undefined {
   const versions = results.flatMap((result) => ("firstVersion" in result ? [result.firstVersion] : []));
   return versions.length === 0 ? undefined : Math.min(...versions);

@@ -1,11 +1,11 @@
 /**
- * What a stream's object has stored: its events as runs, in the order of their versions.
+ * What a stream's object stores: its events as runs, in the order of their versions.
  *
  *     key: the run's last version, padded     value: { events: lines as UTF-8, name: of the object, in the first run }
  *
- * The object's key-value store is there from the start; a table of one's own is two rows more for each stream
- * (docs/decisions/0015-runs-of-a-stream.md). UTF-8, because a value counts as it is serialised, and a text that is not Latin-1
- * would take two bytes for each of its characters.
+ * An object has its key-value store from the start; a table of its own would cost two more rows for each stream
+ * (docs/decisions/0015-runs-of-a-stream.md). Events are stored as UTF-8, because a value counts with its serialised size: a text that is
+ * not Latin-1 would take two bytes for each of its characters.
  */
 import { assert } from "../../shared/assert.ts";
 import { ordinalKey } from "../objects/ordinal-key.ts";
@@ -31,16 +31,16 @@ export class StreamRuns {
     this.#version = this.#readVersion();
   }
 
-  /** The stream's: 0 where nothing was written yet. */
+  /** The stream's version; 0 if nothing was written yet. */
   get version(): number {
     return this.#version;
   }
 
   /**
-   * Adds runs behind what there is, all of them or none.
+   * Adds runs after the ones that are stored, all of them or none.
    *
    * @param name the object's: an alarm may not know it otherwise
-   * @throws what the storage throws, a full database among it
+   * @throws what the storage throws, for example if the database is full
    */
   add(name: string, runs: readonly StoredRun[]): void {
     try {
@@ -57,35 +57,35 @@ export class StreamRuns {
     }
   }
 
-  /** The runs from the one that holds `version` on, or of all that there are; each is read when it is its turn. */
+  /** The runs from the one that has `version` on, by default all runs. Each is read when it is its turn. */
   *from(version = 1): Generator<StoredRun> {
     for (const entry of this.#storage.kv.list<Value>({ start: ordinalKey(version) })) yield toRun(entry);
   }
 
-  /** The same the other way round: from the run that holds `version` down. */
+  /** The same in the other direction: from the run that has `version` down. */
   *downFrom(version: number): Generator<StoredRun> {
     yield this.holding(version);
     for (const entry of this.#storage.kv.list<Value>({ end: ordinalKey(version), reverse: true })) yield toRun(entry);
   }
 
-  /** The run that holds a version that the stream has. */
+  /** The run that has a version of the stream. */
   holding(version: number): StoredRun {
     const [run] = this.#storage.kv.list<Value>({ start: ordinalKey(version), limit: 1 });
-    assert(run !== undefined, "a version that the stream has stands in a run");
+    assert(run !== undefined, "each version of the stream is in a run");
     return toRun(run);
   }
 
-  /** The last version before the last run; 0 where that is the first. */
+  /** The last version before the last run; 0 if that is the first run. */
   beforeLast(): number {
     const [, run] = this.#storage.kv.list<Value>({ reverse: true, limit: 2 });
     return run === undefined ? 0 : Number(run[0]);
   }
 
-  /** The object's, of a stream that is there. */
+  /** The object's name, of a stream that has events. */
   name(): string {
     const [first] = this.#storage.kv.list<Value>({ limit: 1 });
     const name = first?.[1].name;
-    assert(name !== undefined, "the first run carries the object's name");
+    assert(name !== undefined, "the first run has the object's name");
     return name;
   }
 
@@ -98,7 +98,7 @@ export class StreamRuns {
     return last === undefined ? 0 : Number(last[0]);
   }
 
-  /** Runs were rows of a table once. */
+  /** Moves the runs of an earlier version, in which they were rows of a table. */
   #takeOverTable(): void {
     const { sql } = this.#storage;
     if (sql.exec("SELECT 1 FROM sqlite_master WHERE name = 'runs'").toArray().length === 0) return;
