@@ -1,25 +1,26 @@
-/** Reading a request's body: counted as it comes in, whatever its headers claim. */
+/** Reads a request's body. Its bytes are counted as they arrive, whatever its headers claim. */
 import { InvalidRequestError, PayloadTooLargeError } from "../../shared/errors.ts";
 
 /**
- * @param most bytes
- * @throws PayloadTooLargeError as soon as there are more, InvalidRequestError for what is not UTF-8 or not JSON
+ * @param most bytes, at most
+ * @throws PayloadTooLargeError as soon as there are more
+ * @throws InvalidRequestError if the body has a content encoding, is not UTF-8 or is not JSON
  */
 export async function readJson(request: Request, most: number): Promise<unknown> {
   const encoding = request.headers.get("content-encoding");
   if (encoding !== null && encoding !== "identity") {
-    throw new InvalidRequestError("Send the body as it is, without a content encoding.", { field: "content-encoding" });
+    throw new InvalidRequestError("The body has a content encoding: send it without one.", { field: "content-encoding" });
   }
   const text = await readText(request, most);
   try {
     return JSON.parse(text);
   } catch (error) {
-    throw new InvalidRequestError("The body is not JSON.", { field: "body" }, { cause: error });
+    throw new InvalidRequestError("The body is not valid JSON.", { field: "body" }, { cause: error });
   }
 }
 
 async function readText(request: Request, most: number): Promise<string> {
-  const tooLarge = () => new PayloadTooLargeError(`A request's body has at most ${most} bytes.`, { field: "body" });
+  const tooLarge = () => new PayloadTooLargeError(`The body has more than ${most} bytes: send less at once.`, { field: "body" });
   if (Number(request.headers.get("content-length") ?? 0) > most) throw tooLarge();
   if (request.body === null) return "";
   const chunks: Uint8Array<ArrayBuffer>[] = [];
@@ -29,10 +30,10 @@ async function readText(request: Request, most: number): Promise<string> {
     if (bytes > most) throw tooLarge();
     chunks.push(new Uint8Array(chunk));
   }
-  // Not before the body has come to its end: a runtime that is still handing it over may lose the answer.
+  // Only after the body has ended: a runtime that is still passing it on may lose the response.
   try {
     return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(await new Blob(chunks).arrayBuffer());
   } catch (error) {
-    throw new InvalidRequestError("The body is not UTF-8.", { field: "body" }, { cause: error });
+    throw new InvalidRequestError("The body is not valid UTF-8.", { field: "body" }, { cause: error });
   }
 }

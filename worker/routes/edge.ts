@@ -1,4 +1,4 @@
-/** The HTTP interface: routes, and what happens on the way to an object. */
+/** The HTTP interface: the routes, and what the Worker checks before it calls an object. */
 import { Hono } from "hono";
 import { errorOf, HeadwaterError, InvalidRequestError, UnavailableError } from "../../shared/errors.ts";
 import type { Commit, EventDefaults } from "../../shared/event/commit.ts";
@@ -37,21 +37,24 @@ import { feedQuery, headerNumber, pageLimit, single, wholeNumber } from "./query
 import { subscriptionRoutes } from "./subscription-routes.ts";
 
 export interface EdgeSettings<E extends EdgeEnv = EdgeEnv> {
-  /** Who is asking. Default: by the settings of the deployment, see `AUTH`. */
+  /** Returns who the caller is. Default: by the settings of the deployment, see `AUTH`. */
   readonly authenticate?: Authenticate<E>;
   readonly limits?: Partial<Limits>;
   /**
-   * Which events are taken: of these types, accepted by their schemas, or of an older version, which is taken as it is. What is read is
-   * what was recorded; handlers of subscriptions are given it in the current versions. Default: every event.
+   * Which events the edge accepts: events of these types that their schemas accept, or of an older version, which is stored as it is.
+   * Readers get events as they were recorded; handlers of subscriptions get them in the current versions. Default: every event.
    */
   readonly eventTypes?: EventTypes;
-  /** Milliseconds after which a live connection's credentials are asked about again before anything is sent to it. Default, and at most: 60,000. */
+  /**
+   * Milliseconds. If the last check of a feed socket's credentials is longer ago, they are checked again before anything is sent on it.
+   * Default, and at most: 60,000.
+   */
   readonly checkEvery?: number;
-  /** Handlers that each store's events are handed to, by the subscription's name. */
+  /** Handlers that get each store's events, by the subscription's name. */
   readonly subscriptions?: Readonly<Record<string, Subscription<E>>>;
 }
 
-/** A Worker's handler, and the classes that it exports: what they know of this edge is in them. */
+/** A Worker's handler, and the classes that it exports. The classes have the settings of this edge. */
 export interface Edge<E extends EdgeEnv = EdgeEnv> {
   fetch(request: Request, env: E, context?: ExecutionContext): Response | Promise<Response>;
   readonly LogObject: typeof LogObject<E>;
@@ -65,10 +68,10 @@ export type Bindings<E> = {
 };
 
 /**
- * The edge. A Worker exports it as its default, exports its `StreamObject` and `LogObject` too, and binds them as STREAMS and LOGS; where it
- * has subscriptions, its `SubscriptionObject` as SUBSCRIPTIONS.
+ * Makes an edge. A Worker exports it as its default, exports its `StreamObject` and `LogObject` too, and binds them as STREAMS and LOGS. If
+ * the edge has subscriptions, the Worker also exports its `SubscriptionObject` and binds it as SUBSCRIPTIONS.
  *
- * @throws InvalidRequestError for settings that are not of their form; `field` says which
+ * @throws InvalidRequestError for settings that are not valid; `field` names the setting
  */
 export function createEdge<E extends EdgeEnv = EdgeEnv>({
   authenticate = authenticateBySettings,
@@ -78,7 +81,7 @@ export function createEdge<E extends EdgeEnv = EdgeEnv>({
   subscriptions: givenSubscriptions,
 }: EdgeSettings<E> = {}): Edge<E> {
   if (!(checkEvery >= 0 && checkEvery <= CHECK_EVERY)) {
-    throw new InvalidRequestError(`checkEvery is a number of milliseconds up to ${CHECK_EVERY}.`, { field: "checkEvery" });
+    throw new InvalidRequestError(`checkEvery must be a number of milliseconds from 0 to ${CHECK_EVERY}.`, { field: "checkEvery" });
   }
   const limits = completeLimits(given);
   assertCommitFitsRow(limits);
@@ -92,14 +95,14 @@ export function createEdge<E extends EdgeEnv = EdgeEnv>({
     return problemResponse(error, { method, path, store: context.var.store, request: context.var.requestId });
   });
   app.notFound((context) => {
-    const error = new InvalidRequestError("There is nothing at this path for this method; see /openapi.json.", { field: "path" });
+    const error = new InvalidRequestError("No route has this path and method: see /openapi.json.", { field: "path" });
     context.set("code", error.code);
     return problemResponse(error, {}, 404);
   });
 
   app.use("*", async (context, next) => {
     const began = Date.now();
-    // What Cloudflare calls the request; on a machine of one's own it has no name.
+    // Cloudflare's id of the request; a local edge has none.
     const request = context.req.header("cf-ray") ?? crypto.randomUUID();
     context.set("requestId", request);
     await next();
@@ -124,7 +127,7 @@ export function createEdge<E extends EdgeEnv = EdgeEnv>({
   app.get("/openapi.json", (context) => context.json(openApi(names.length > 0)));
 
   app.use("/v1/:store/*", async (context, next) => {
-    // What is appended would be handed to nobody, and nobody would notice.
+    // Otherwise no handler would get the appended events, and nobody would notice.
     if (names.length > 0 && context.env.SUBSCRIPTIONS === undefined) {
       logFault("settings", new Error(UNBOUND));
       throw new UnavailableError(UNBOUND);
@@ -158,7 +161,7 @@ export function createEdge<E extends EdgeEnv = EdgeEnv>({
     const parameters = new URL(context.req.url).searchParams;
     const direction = single(parameters, "direction") ?? "forwards";
     if (direction !== "forwards" && direction !== "backwards") {
-      throw new InvalidRequestError('A direction is "forwards" or "backwards".', { field: "direction" });
+      throw new InvalidRequestError('direction must be "forwards" or "backwards".', { field: "direction" });
     }
     const query = { from: wholeNumber(parameters, "from", 1), limit: pageLimit(parameters, limits.pageEvents, limits), direction } as const;
     const name = `${store}/${streamId}`;
@@ -196,11 +199,11 @@ export function createEdge<E extends EdgeEnv = EdgeEnv>({
     const reach = readable(principal, store);
     const { request } = context.var;
     const query = feedQuery(new URL(context.req.url).searchParams, limits);
-    const live = { env: context.env, store, principal, request, query };
-    if (isUpgrade(request)) return openSocket(live, context.req.raw);
+    const connection = { env: context.env, store, principal, request, query };
+    if (isUpgrade(request)) return openSocket(connection, context.req.raw);
     if (wantsEventStream(request)) {
       const after = headerNumber(request, "last-event-id");
-      return eventStream(after === undefined ? live : { ...live, query: { ...query, after } });
+      return eventStream(after === undefined ? connection : { ...connection, query: { ...query, after } });
     }
     const { page } = await callObject(
       () => context.env.LOGS.getByName(store),
@@ -260,7 +263,7 @@ async function appendOne(env: EdgeEnv, store: string, commit: Commit, actor: str
     case "rejected":
       throw errorOf(result.code, result.detail, result);
     default:
-      throw new Error("a stream left a commit unanswered");
+      throw new Error("The stream returned no result for a commit.");
   }
 }
 

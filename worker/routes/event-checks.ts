@@ -1,4 +1,4 @@
-/** Commits as requests bring them: of the edge's event types, where it has some, and checked before any object wakes. */
+/** Reads the commits of a request, and checks them against the edge's event types, if it has some, before any object wakes. */
 import { type Commit, type EventDefaults, parseCommit } from "../../shared/event/commit.ts";
 import { assertAccepted, completeVersions, questionsOf } from "../../shared/event/event-checks.ts";
 import type { EventTypes } from "../../shared/event/event-types.ts";
@@ -10,7 +10,7 @@ export interface CommitRules {
   readonly defaults: EventDefaults;
 }
 
-/** @param field see `parseCommit`, as for what is thrown */
+/** @param field as of `parseCommit`, which also says what is thrown */
 export function readCommit(
   { events, ...rest }: Parameters<typeof parseCommit>[0],
   { eventTypes, limits, defaults }: CommitRules,
@@ -20,7 +20,7 @@ export function readCommit(
   return parseCommit({ ...rest, events: given }, defaults, limits, field);
 }
 
-/** @throws InvalidRequestError for an event of a type, or of a version, that the edge does not know, and for one that its schema refuses */
+/** @throws InvalidRequestError for an event of a type or version that the edge does not know, and for one that its schema rejects */
 export async function checkEvents({ events }: Commit, { eventTypes }: Pick<CommitRules, "eventTypes">, field?: string): Promise<void> {
   if (eventTypes === undefined) return;
   const questions = questionsOf(eventTypes, events, "known", field);

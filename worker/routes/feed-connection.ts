@@ -1,4 +1,4 @@
-/** The Worker's side of the live feed: who is let in, and server-sent events for whoever has no WebSocket. */
+/** The Worker's side of the feed socket: opens it at the log, or reads it itself for a reader of server-sent events. */
 import { InvalidRequestError } from "../../shared/errors.ts";
 import { BEARER_PROTOCOL, FEED_PROTOCOL } from "../../shared/wire/feed-socket.ts";
 import { type Principal, readable } from "../access/access.ts";
@@ -15,7 +15,7 @@ export function wantsEventStream(request: Request): boolean {
   return (request.headers.get("accept") ?? "").split(",").some((type) => type.split(";", 1)[0]?.trim() === "text/event-stream");
 }
 
-/** A browser's WebSocket can't have headers, so it brings its token as a subprotocol: here it stands where every other token does. */
+/** A browser's WebSocket can't have headers, so it offers its token as a subprotocol. This moves it to `authorization`, like any token. */
 export function withToken(request: Request): Request {
   if (!isUpgrade(request)) return request;
   const token = protocolsOf(request).find((protocol) => protocol.startsWith(BEARER_PROTOCOL));
@@ -34,24 +34,24 @@ export interface FeedConnection {
   readonly env: EdgeEnv;
   readonly store: string;
   readonly principal: Principal;
-  /** With its token in `authorization`, as `withToken` leaves it. */
+  /** With its token in `authorization`, as `withToken` returns it. */
   readonly request: Request;
   readonly query: CompleteQuery;
 }
 
-/** @throws InvalidRequestError for a WebSocket that speaks something else */
-export async function openSocket(live: FeedConnection, offered: Request): Promise<Response> {
+/** @throws InvalidRequestError for a WebSocket that offers other subprotocols only */
+export async function openSocket(connection: FeedConnection, offered: Request): Promise<Response> {
   const protocols = protocolsOf(offered);
   if (protocols.length > 0 && !protocols.includes(FEED_PROTOCOL)) {
-    throw new InvalidRequestError(`The live feed speaks the subprotocol ${FEED_PROTOCOL}.`, { field: "sec-websocket-protocol" });
+    throw new InvalidRequestError(`A feed socket has the subprotocol ${FEED_PROTOCOL}: offer it.`, { field: "sec-websocket-protocol" });
   }
-  const response = await connect(live);
+  const response = await connect(connection);
   if (response.webSocket === null || protocols.length > 0) return response;
-  // Who offered no protocol must not be answered one: RFC 6455, section 4.1.
+  // The response must not name a protocol if the client offered none: RFC 6455, section 4.1.
   return new Response(null, { status: 101, webSocket: response.webSocket });
 }
 
-/** Headers that say nothing of who asks. */
+/** Headers that say nothing about the caller. */
 const OF_THE_CONNECTION = /^(sec-websocket-|upgrade$|connection$|accept|host$|cache-control$|pragma$|user-agent$|content-)/;
 
 async function connect({ env, store, principal, request, query }: FeedConnection): Promise<Response> {
@@ -74,7 +74,7 @@ async function connect({ env, store, principal, request, query }: FeedConnection
   );
 }
 
-/** A sign of life for whoever stands between, in milliseconds. */
+/** How often a comment is sent, so that proxies keep the connection open, in milliseconds. */
 const HEARTBEAT = 20_000;
 /** How soon a reader connects again, in milliseconds. */
 const RECONNECT = 2_000;
@@ -87,13 +87,13 @@ interface Page {
 }
 
 /**
- * The live feed as server-sent events: https://html.spec.whatwg.org/multipage/server-sent-events.html. `id` is the position, so that a reader that
- * connects again goes on where it stood; an event without data only moves that on. The log hibernates meanwhile: this holds
- * a socket of the live feed, and asks for a page when the one before was taken.
+ * The feed as server-sent events: https://html.spec.whatwg.org/multipage/server-sent-events.html. `id` is the position, so that a reader
+ * that connects again continues from there. An event without data only moves the position. The log hibernates meanwhile: the Worker has a
+ * feed socket, and sends a pull once the page before was written.
  */
-export async function eventStream(live: FeedConnection): Promise<Response> {
-  const { query } = live;
-  const response = await connect(live);
+export async function eventStream(connection: FeedConnection): Promise<Response> {
+  const { query } = connection;
+  const response = await connect(connection);
   const socket = response.webSocket;
   if (socket === null) return response;
   const { readable: body, writable } = new TransformStream<Uint8Array, Uint8Array>();
@@ -105,7 +105,7 @@ export async function eventStream(live: FeedConnection): Promise<Response> {
   const end = () => {
     clearInterval(heartbeat);
     socket.close(1000);
-    writer.close().catch(() => undefined); // whoever read it has gone
+    writer.close().catch(() => undefined); // the reader has gone
   };
   const heartbeat = setInterval(() => void write(": alive\n\n").catch(end), HEARTBEAT);
   socket.accept();
@@ -125,7 +125,7 @@ export async function eventStream(live: FeedConnection): Promise<Response> {
       await write(`${events.join("")}${last === message.position ? "" : `id: ${message.position}\n\n`}`);
       pull(message.position);
     };
-    // A page is asked for when the one before was taken, so a slow reader is waited for here.
+    // The next pull is sent once this page is written, so this waits for a slow reader.
     forward().catch(end);
   });
   void write(`retry: ${RECONNECT}\n\n`).catch(end);

@@ -1,4 +1,4 @@
-/** `GET /openapi.json`, made from the schemas that check the messages, so that it can't say anything else. */
+/** `GET /openapi.json`, generated from the schemas that check the messages, so that the two can't differ. */
 import { type ErrorCode, titleOf } from "../../shared/errors.ts";
 import { DEFAULT_LIMITS, NAME_LENGTH } from "../../shared/limits.ts";
 import { BEARER_PROTOCOL, FEED_PROTOCOL } from "../../shared/wire/feed-socket.ts";
@@ -38,9 +38,9 @@ const NO_SUBSCRIPTION = {
   description: "invalid-request: The edge has no subscription of this name.",
   content: { "application/problem+json": { schema: jsonSchema(wire.problemDocument) } },
 };
-const ADMINISTRATORS = "For who has the action `admin` for all of the store.";
+const ADMINISTRATORS = "Requires the action `admin` on the whole store.";
 
-/** What no schema of the wire says: `parseCommit` checks it. */
+/** What no schema of the wire describes: `parseCommit` checks it. */
 const EVENTS = {
   type: "array",
   minItems: 1,
@@ -48,12 +48,12 @@ const EVENTS = {
   items: {
     type: "object",
     properties: {
-      id: { type: "string", format: "uuid", description: "The idempotency key. Default: a new one, so that sending again appends anew." },
+      id: { type: "string", format: "uuid", description: "The idempotency key. Default: a new one; then sending again appends again." },
       type: { type: "string", minLength: 1, maxLength: NAME_LENGTH, description: "Printable characters." },
       schemaVersion: {
         type: "integer",
         minimum: 1,
-        description: "Default: the type's current version where the edge knows event types, else 1.",
+        description: "Default: the type's current version if the edge knows event types, else 1.",
       },
       data: { description: `Any JSON of at most ${DEFAULT_LIMITS.eventBytes} bytes, metadata included.` },
       metadata: { type: "object", properties: { correlationId: { type: "string" }, causationId: { type: "string" } } },
@@ -64,13 +64,13 @@ const EVENTS = {
 };
 const COMMIT = { expectedVersion: { ...jsonSchema(expectedVersion), default: "any" }, events: EVENTS };
 
-const LIVE = `As a WebSocket, of the subprotocol \`${FEED_PROTOCOL}\` with the token beside it as \`${BEARER_PROTOCOL}<token>\`: each
-\`{"pull":{"after":17}}\` is answered by one page, and \`{"auth":{"token":"…"}}\` by \`{"renewed":{"expiresAt":…}}\`; what goes wrong is sent as
-\`{"problem":{…}}\`. As server-sent events, \`id\` is the position.`;
+const FORMS = `A feed socket is a WebSocket of the subprotocol \`${FEED_PROTOCOL}\`, with the token offered beside it as
+\`${BEARER_PROTOCOL}<token>\`. Each \`{"pull":{"after":17}}\` is answered by one page, and \`{"auth":{"token":"…"}}\` by
+\`{"renewed":{"expiresAt":…}}\`; errors are sent as \`{"problem":{…}}\`. With server-sent events, \`id\` is the position.`;
 
 let document: ReturnType<typeof describe> | undefined;
 
-/** @param hasSubscriptions what tells of them is left out where there are none; which there are is for administrators to know */
+/** @param hasSubscriptions if false, their routes are left out. Their names are left out in any case: they are for administrators only */
 export function openApi(hasSubscriptions: boolean): object {
   document ??= describe();
   return hasSubscriptions ? { ...document, paths: { ...document.paths, ...subscriptionPaths() } } : document;
@@ -82,13 +82,13 @@ function describe() {
     info: {
       title: "Headwater",
       version: String(wire.PROTOCOL_VERSION),
-      description: "Append to streams with version conflict detection; read them, and the store's log in order.",
+      description: "Append to streams, with detection of version conflicts. Read streams, and the store's log in order.",
     },
     components: { securitySchemes: { bearer: { type: "http", scheme: "bearer" } } },
     security: [{ bearer: [] }, {}],
     paths: {
-      "/health": { get: { summary: "Whether the edge answers.", responses: { 200: { description: "It does." } } } },
-      "/openapi.json": { get: { summary: "This document.", responses: { 200: { description: "OpenAPI 3.1." } } } },
+      "/health": { get: { summary: "Check that the edge answers.", responses: { 200: { description: "It answers." } } } },
+      "/openapi.json": { get: { summary: "Read this document.", responses: { 200: { description: "OpenAPI 3.1." } } } },
       "/v1/{store}/streams/{streamId}": {
         parameters: [STORE, STREAM],
         post: {
@@ -96,15 +96,15 @@ function describe() {
           requestBody: body(describing(jsonSchema(wire.appendRequest), COMMIT)),
           responses: {
             201: answer("Appended.", wire.appendAnswer),
-            200: answer("They were there already.", wire.appendAnswer),
+            200: answer("A duplicate: the events are already stored.", wire.appendAnswer),
             ...problems("invalid-request", "version-conflict", "event-id-reused", "payload-too-large", "store-full"),
           },
         },
         get: {
           summary: "Read a stream.",
           parameters: [
-            whole("from", "First version; backwards the last one."),
-            whole("limit", "Events at most.", 1000),
+            whole("from", "The first version; backwards, the last one."),
+            whole("limit", "Events, at most.", 1000),
             text("direction", "`forwards` or `backwards`."),
           ],
           responses: { 200: answer("A page of the stream.", wire.streamPage), ...problems("invalid-request", "stream-not-found") },
@@ -116,8 +116,8 @@ function describe() {
           summary: "List streams by id.",
           parameters: [
             text("category", "Only this category."),
-            text("after", "The id after which to go on."),
-            whole("limit", "Streams at most.", 1000),
+            text("after", "The stream id to continue after."),
+            whole("limit", "Streams, at most.", 1000),
           ],
           responses: { 200: answer("A page of the list.", wire.streamList), ...problems("invalid-request") },
         },
@@ -125,7 +125,7 @@ function describe() {
       "/v1/{store}/commits": {
         parameters: [STORE],
         post: {
-          summary: "Push commits of many streams: each taken or refused on its own.",
+          summary: "Push commits of many streams: each is accepted or rejected on its own.",
           requestBody: body(
             describing(jsonSchema(wire.pushRequest), {
               commits: {
@@ -143,32 +143,35 @@ function describe() {
       "/v1/{store}/feed": {
         parameters: [STORE],
         get: {
-          summary: "Read the log in position order: a page; or live, by WebSocket or as server-sent events.",
-          description: LIVE,
+          summary: "Read the log in position order: one page, or as events come, on a feed socket or as server-sent events.",
+          description: FORMS,
           parameters: [
-            { ...whole("after", "The position after which to go on."), schema: { type: "integer", minimum: 0 } },
-            whole("limit", "Events at most.", 1000),
-            text("log", "The log that is followed; another one is refused."),
-            text("mark", "The log's mark at `seen`, as a page told it; a log with another history up to there is refused."),
-            { ...whole("seen", "How far the log was followed. Default: `after`."), schema: { type: "integer", minimum: 0 } },
+            { ...whole("after", "The position to continue after."), schema: { type: "integer", minimum: 0 } },
+            whole("limit", "Events, at most.", 1000),
+            text("log", "The id of the log that you follow. If the store has another log, the request is rejected."),
+            text(
+              "mark",
+              "The log's mark at `seen`, as a page had it. If the log has another history up to there, the request is rejected.",
+            ),
+            { ...whole("seen", "How far you have followed the log. Default: `after`."), schema: { type: "integer", minimum: 0 } },
             several("within", "Only these streams and categories; may repeat."),
             several("category"),
             several("stream"),
             several("type"),
-            text("correlation", "Only events of this correlation id, and the one whose id it is."),
+            text("correlation", "Only events of this correlation id, and the event that has this id."),
             text("since", "Recorded at this time or later, ISO 8601 UTC."),
             text("until", "Recorded at this time or earlier, ISO 8601 UTC."),
             {
               name: "Last-Event-ID",
               in: "header",
-              description: "With server-sent events, in the place of `after`.",
+              description: "With server-sent events, instead of `after`.",
               schema: { type: "integer", minimum: 0 },
             },
           ],
           responses: {
-            101: { description: "The live feed, where the request has `Upgrade: websocket`." },
+            101: { description: "A feed socket, if the request has `Upgrade: websocket`." },
             200: {
-              description: "A page of the feed; the live feed where the request has `Accept: text/event-stream`.",
+              description: "A page of the feed; server-sent events if the request has `Accept: text/event-stream`.",
               content: { "application/json": { schema: jsonSchema(wire.feedPage) }, "text/event-stream": { schema: { type: "string" } } },
             },
             ...problems("invalid-request", "log-mismatch", "position-ahead", "payload-too-large"),
@@ -178,8 +181,8 @@ function describe() {
       "/v1/{store}/health": {
         parameters: [STORE],
         get: {
-          summary: "The log's id and size, and what it lacks.",
-          responses: { 200: answer("As counted.", wire.storeHealth), ...problems("invalid-request") },
+          summary: "Read the log's id, its size, and how many events it lacks.",
+          responses: { 200: answer("The counts.", wire.storeHealth), ...problems("invalid-request") },
         },
       },
     },
@@ -191,7 +194,7 @@ function subscriptionPaths(): object {
     "/v1/{store}/subscriptions": {
       parameters: [STORE],
       get: {
-        summary: "Where the edge's subscriptions stand in this store.",
+        summary: "List the states of the edge's subscriptions in this store.",
         description: ADMINISTRATORS,
         responses: {
           200: answerOf(
@@ -207,27 +210,30 @@ function subscriptionPaths(): object {
     "/v1/{store}/subscriptions/{name}": {
       parameters: [STORE, SUBSCRIPTION],
       get: {
-        summary: "Where a subscription stands, and what is set aside.",
+        summary: "Read the state of a subscription, and its dead letters.",
         description: ADMINISTRATORS,
         parameters: [
-          { ...whole("after", "The position after which to go on."), schema: { type: "integer", minimum: 0 } },
-          whole("limit", "Events at most.", 1000),
+          { ...whole("after", "The position to continue after."), schema: { type: "integer", minimum: 0 } },
+          whole("limit", "Events, at most.", 1000),
         ],
         responses: {
-          200: answerOf("With a page of the list.", describing(jsonSchema(wire.subscriptionDetail), { subscription: STATUS_SCHEMA })),
+          200: answerOf(
+            "With a page of the dead letters.",
+            describing(jsonSchema(wire.subscriptionDetail), { subscription: STATUS_SCHEMA }),
+          ),
           ...problems("invalid-request"),
           404: NO_SUBSCRIPTION,
         },
       },
     },
-    "/v1/{store}/subscriptions/{name}/resume": subscriptionAction("Go on, where it stopped; where it waits, at once."),
+    "/v1/{store}/subscriptions/{name}/resume": subscriptionAction("Resume a subscription that stopped; one that waits retries at once."),
     "/v1/{store}/subscriptions/{name}/reset": subscriptionAction(
-      "Hand over again what stands behind a position, of the log that is there now.",
+      "Continue after a position of the log that the store has now: the handler gets the events after it again.",
       wire.resetRequest,
       "position-ahead",
     ),
     "/v1/{store}/subscriptions/{name}/replay": subscriptionAction(
-      "Try events again that are set aside: the one at a position, or all.",
+      "Replay dead letters: the one at a position, or all.",
       wire.replayRequest,
     ),
   };
@@ -240,7 +246,7 @@ function subscriptionAction(summary: string, request?: Schema<unknown>, ...codes
       summary,
       description: ADMINISTRATORS,
       ...(request === undefined ? {} : { requestBody: body(jsonSchema(request)) }),
-      responses: { 200: answerOf("Where it stands now.", STATUS_SCHEMA), ...problems("invalid-request", ...codes), 404: NO_SUBSCRIPTION },
+      responses: { 200: answerOf("Its state now.", STATUS_SCHEMA), ...problems("invalid-request", ...codes), 404: NO_SUBSCRIPTION },
     },
   };
 }
@@ -249,7 +255,7 @@ function body(schema: object): object {
   return { required: true, content: { "application/json": { schema } } };
 }
 
-/** The schema of an object with more said of some of its properties. */
+/** The schema of an object, with more detail on some of its properties. */
 function describing(schema: { properties?: object }, properties: object): object {
   return { ...schema, properties: { ...schema.properties, ...properties } };
 }

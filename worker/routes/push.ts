@@ -1,6 +1,6 @@
 /**
- * A push: commits of many streams at once. Streams go side by side, each stream's commits in order; what they took then
- * reaches the log as one publication, since the log is what all streams of a store share.
+ * A push: commits of many streams at once. The streams work side by side, and each takes its commits in order. Then the log takes all of
+ * it as one publication, since all streams of a store share the log.
  */
 import { assert } from "../../shared/assert.ts";
 import { HeadwaterError, InvalidRequestError, PayloadTooLargeError } from "../../shared/errors.ts";
@@ -18,9 +18,9 @@ import type { AppendOutcome } from "../stream/stream-object.ts";
 import { type CommitRules, checkEvents, readCommit } from "./event-checks.ts";
 
 /**
- * Calls that are tried again: https://developers.cloudflare.com/workers/platform/limits/. With `pushStreams` at its default a push makes 46 of the 50
- * subrequests of the free plan, where each call counts: two for each stream, two of the log, and these. The others are left
- * to whoever authenticates.
+ * Retries of a push, all calls together: https://developers.cloudflare.com/workers/platform/limits/. With the default `pushStreams` a push
+ * makes 46 of the 50 subrequests of the free plan, if each call counts: two for each stream, two of the log, and these. The others are
+ * left for authentication.
  */
 const RETRIES = 4;
 
@@ -33,7 +33,7 @@ export interface PushContext extends CommitRules {
 interface StreamPart {
   readonly streamId: string;
   readonly commits: Commit[];
-  /** Where in the push each commit stands. */
+  /** The index of each commit in the push. */
   readonly places: number[];
 }
 
@@ -42,12 +42,14 @@ type Outcome = Disposable & AppendOutcome;
 export async function push(request: PushRequest, context: PushContext): Promise<PushAnswer> {
   const { env, store, limits } = context;
   if (request.commits.length > limits.pushCommits) {
-    throw new PayloadTooLargeError(`A push has at most ${limits.pushCommits} commits.`, { field: "commits" });
+    throw new PayloadTooLargeError(`A push may have at most ${limits.pushCommits} commits; this one has ${request.commits.length}.`, {
+      field: "commits",
+    });
   }
   const results = new Array<PushResult | undefined>(request.commits.length);
   const parts = await divide(request, context, results);
   if (parts.length > limits.pushStreams) {
-    throw new PayloadTooLargeError(`A push names at most ${limits.pushStreams} streams; this one names ${parts.length}.`, {
+    throw new PayloadTooLargeError(`A push may have commits of at most ${limits.pushStreams} streams; this one has ${parts.length}.`, {
       field: "commits",
     });
   }
@@ -72,18 +74,18 @@ export async function push(request: PushRequest, context: PushContext): Promise<
       const taken = outcomes[i]?.value?.results.map((result) => withPosition(result, answer)) ?? [];
       for (const [at, place] of part.places.entries()) results[place] = taken[at];
     }
-    if (published.isTold) await eachInFlight(outcomes, ({ value }) => tell(value, published.answers));
+    if (published.isReported) await eachInFlight(outcomes, ({ value }) => report(value, published.answers));
   } finally {
     for (const { value } of outcomes) value?.[Symbol.dispose]();
   }
-  // What the others took stays taken: the same push sent again finds it as duplicates.
+  // The other streams keep what they took: if the same push is sent again, those commits are duplicates.
   const failed = outcomes.find((outcome) => outcome.error !== undefined);
   if (failed !== undefined) throw failed.error;
   return { log: id, results: results.map((result) => result ?? missing()) };
 }
 
-/** A stream that hears nothing asks the log by its alarm. */
-async function tell(outcome: Outcome | undefined, answers: Published["answers"]): Promise<void> {
+/** Reports the log's answer to a stream. A stream that gets no report queries the log by its alarm. */
+async function report(outcome: Outcome | undefined, answers: Published["answers"]): Promise<void> {
   const run = outcome?.run ?? null;
   if (run === null) return;
   try {
@@ -100,11 +102,11 @@ function withPosition(result: PushResult, answer: PublicationAnswer | undefined)
   return span === undefined ? result : { ...result, position: span.firstPosition + (firstVersion - span.firstVersion) };
 }
 
-/** The commits by stream; those that no stream need look at are answered at once. */
+/** Groups the commits by stream. Commits that no stream needs to see get their results at once. */
 async function divide({ commits }: PushRequest, context: PushContext, results: (PushResult | undefined)[]): Promise<StreamPart[]> {
   const parts = new Map<string, StreamPart>();
   const refused = new Set<string>();
-  // Side by side: a schema may wait for something.
+  // In parallel: a schema may wait for something.
   const readings = await Promise.allSettled(commits.map((given, place) => readAllowed(given, context, `commits[${place}].`)));
   for (const [place, reading] of readings.entries()) {
     const given = commits[place]?.streamId;
@@ -131,7 +133,7 @@ async function divide({ commits }: PushRequest, context: PushContext, results: (
   return [...parts.values()];
 }
 
-/** Who may not append to a stream learns nothing of what its events have to be. */
+/** Checks the access first: a caller that may not append to a stream learns nothing about the events that it accepts. */
 async function readAllowed(given: PushRequest["commits"][number], context: PushContext, field: string): Promise<Commit> {
   const commit = readCommit(given, context, field);
   assertMay(context.principal, "append", context.store, commit.streamId);
@@ -139,14 +141,14 @@ async function readAllowed(given: PushRequest["commits"][number], context: PushC
   return commit;
 }
 
-/** A device that follows a log must not have its commits taken into another one. Null where it says nothing of what it follows. */
+/** Checks that the store has the log that the device follows: no other log may take its commits. Null if the push names no log. */
 async function followedLog(
   log: () => DurableObjectStub<LogObject>,
   { log: id, position, mark }: Followed,
   retries: Retries,
 ): Promise<string | null> {
   if (mark !== undefined && position === undefined) {
-    throw new InvalidRequestError("A mark stands beside the position that it is of.", { field: "position" });
+    throw new InvalidRequestError("mark needs position: send the position that the mark is of.", { field: "position" });
   }
   if (id === undefined && position === undefined) return null;
   const followed = await callObject(log, async (stub) => unwrap(await stub.follow({ log: id, position, mark })), retries);
@@ -154,15 +156,15 @@ async function followedLog(
 }
 
 interface Published {
-  /** Null where nobody named the log, and it can't be reached either: the streams took the commits all the same. */
+  /** Null if the push did not name the log, and the log can't be reached either: the streams took the commits all the same. */
   readonly log: string | null;
   /** By stream. */
   readonly answers: ReadonlyMap<string, PublicationAnswer>;
-  /** Whether the streams are told: without an answer each publishes by itself. */
-  readonly isTold: boolean;
+  /** Whether the streams get a report. If it has no answer for a stream's run, the stream publishes the run itself. */
+  readonly isReported: boolean;
 }
 
-/** One publication for all; without runs the log is asked for its id alone, where that is not `known` yet. */
+/** One publication for all runs. Without runs the log is only queried for its id, if that is not `known` yet. */
 async function publish(
   log: () => DurableObjectStub<LogObject>,
   store: string,
@@ -170,15 +172,15 @@ async function publish(
   known: string | null,
   retries: Retries,
 ): Promise<Published> {
-  if (runs.length === 0 && known !== null) return { log: known, answers: new Map(), isTold: false };
+  if (runs.length === 0 && known !== null) return { log: known, answers: new Map(), isReported: false };
   try {
     const published = await callObject(log, (stub) => stub.publish(runs, store), retries);
     const answers = new Map(runs.map(({ streamId }, i) => [streamId, published.answers[i] ?? missing()]));
-    return { log: published.log, answers, isTold: true };
+    return { log: published.log, answers, isReported: true };
   } catch (error) {
     logFault("publish", error);
-    // The streams have committed. They would all come at once to a log that is overloaded: they are left to their alarms.
-    return { log: known, answers: new Map(), isTold: !isOverloaded(error) };
+    // The streams have committed. They would all call an overloaded log at once, so they are left to their alarms.
+    return { log: known, answers: new Map(), isReported: !isOverloaded(error) };
   }
 }
 

@@ -1,4 +1,4 @@
-/** Query parameters: whole numbers that are really whole, and nothing silently understood otherwise. */
+/** Reads query parameters. Numbers must be whole, and nothing is silently taken for something else. */
 import { InvalidRequestError } from "../../shared/errors.ts";
 import { feedFilter } from "../../shared/feed-filter.ts";
 import type { Limits } from "../../shared/limits.ts";
@@ -9,7 +9,7 @@ export function wholeNumber(parameters: URLSearchParams, name: string, least: nu
   return parseWhole(single(parameters, name), name, least);
 }
 
-/** A header's whole number from 0; undefined where it is not there. @throws InvalidRequestError for anything else */
+/** A header's whole number from 0; undefined if the header is missing. @throws InvalidRequestError for anything else */
 export function headerNumber(request: Request, name: string): number | undefined {
   return parseWhole(request.headers.get(name) ?? undefined, name, 0);
 }
@@ -18,19 +18,19 @@ function parseWhole(text: string | undefined, name: string, least: number): numb
   if (text === undefined) return undefined;
   const value = /^\d{1,16}$/.test(text) ? Number(text) : Number.NaN;
   if (!Number.isSafeInteger(value) || value < least)
-    throw new InvalidRequestError(`${name} is a whole number from ${least}.`, { field: name });
+    throw new InvalidRequestError(`${name} must be a whole number from ${least}.`, { field: name });
   return value;
 }
 
-/** More than a page holds is asked for with the best intentions: the page is as full as it may be. */
+/** A limit above that of a page is not an error: the page is as full as it may be. */
 export function pageLimit(parameters: URLSearchParams, preset: number, limits: Limits): number {
   return Math.min(wholeNumber(parameters, "limit", 1) ?? preset, limits.pageEvents);
 }
 
-/** @throws InvalidRequestError where it stands there twice: which one did the caller mean? */
+/** @throws InvalidRequestError if the parameter appears twice: which one does the caller mean? */
 export function single(parameters: URLSearchParams, name: string): string | undefined {
   const values = parameters.getAll(name);
-  if (values.length > 1) throw new InvalidRequestError(`${name} stands in the address more than once.`, { field: name });
+  if (values.length > 1) throw new InvalidRequestError(`${name} appears in the URL more than once: send it once.`, { field: name });
   return values[0] === "" ? undefined : values[0];
 }
 
