@@ -1,2 +1,2 @@
-/** What ends a command: a sentence for the person at the terminal. */
+/** An error that ends a command. Its message is a sentence for the person at the terminal. */
 export class CommandError extends Error {}

@@ -5,9 +5,9 @@ import type { EdgeStore } from "../client/http.ts";
 import { CommandError } from "./command-error.ts";
 import { eventsIn, Progress } from "./progress.ts";
 
-/** @param out a path; standard output where it is left out */
+/** @param out a path. Default: standard output */
 export async function exportStore(store: EdgeStore, out: string | undefined): Promise<void> {
-  const progress = new Progress("export", await eventsIn(store));
+  const progress = new Progress("events exported", await eventsIn(store));
   async function* lines(): AsyncGenerator<string> {
     let count = 0;
     for await (const event of store.readAll()) {
@@ -19,7 +19,7 @@ export async function exportStore(store: EdgeStore, out: string | undefined): Pr
     await pipeline(lines, out === undefined ? process.stdout : createWriteStream(out), { end: out !== undefined });
   } catch (error) {
     if (!isSystemError(error)) throw error;
-    // Whoever reads has seen enough, as in `headwater export | head`.
+    // The reader has closed the pipe, as in `headwater export | head`.
     if (out === undefined && error.code === "EPIPE") return;
     throw new CommandError(`${out ?? "standard output"} can't be written: ${error.message}`);
   } finally {

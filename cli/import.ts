@@ -1,6 +1,6 @@
 /**
- * `headwater import`: consecutive lines of one stream are one commit, on the version that the file gives the stream. Ids
- * are made from place and content, so an import that broke off is simply run again: what is there is a duplicate.
+ * `headwater import`: consecutive lines of one stream are one commit, which expects the version that the file gives the stream. Ids are
+ * made from place and content, so an import that broke off can be run again: events that are already stored are duplicates.
  */
 import { statSync } from "node:fs";
 import type { EdgeStore } from "../client/http.ts";
@@ -19,12 +19,12 @@ interface NumberedCommit {
 }
 
 const { pushStreams, pushCommits, commitEvents, bodyBytes, commitBytes } = DEFAULT_LIMITS;
-/** Characters of a push: the body's limit counts UTF-8. */
+/** Characters of a push: the limit of the body counts bytes of UTF-8, and a character has up to four. */
 const PUSH_SIZE = bodyBytes / 4;
 
 export async function importFile(store: EdgeStore, file: string): Promise<void> {
   const source = openLines(file);
-  const progress = new Progress("import", file === "-" ? undefined : sizeOf(file));
+  const progress = new Progress("events imported", file === "-" ? undefined : sizeOf(file));
   let appended = 0;
   let repeated = 0;
   try {
@@ -34,14 +34,14 @@ export async function importFile(store: EdgeStore, file: string): Promise<void> 
         const result = results[i];
         if (result?.status === "committed") appended += commit.events.length;
         else if (result?.status === "duplicate") repeated += commit.events.length;
-        else throw refusal(commit, firstLine, result);
+        else throw rejection(commit, firstLine, result);
       }
       progress.at(source.bytesRead(), appended + repeated);
     }
   } finally {
     progress.end();
   }
-  console.log(`${appended} events appended, ${repeated} were there already.`);
+  console.log(`${appended} events appended, ${repeated} already stored.`);
 }
 
 function sizeOf(file: string): number {
@@ -52,7 +52,7 @@ function sizeOf(file: string): number {
   }
 }
 
-/** Memory holds a version for each stream of the file, and one commit. */
+/** Memory has a version for each stream of the file, and one commit. */
 async function* commits(store: EdgeStore, lines: AsyncIterable<string>): AsyncGenerator<NumberedCommit> {
   const versions = new Map<string, number>();
   let streamId = "";
@@ -76,7 +76,7 @@ async function* commits(store: EdgeStore, lines: AsyncIterable<string>): AsyncGe
     number++;
     if (text.trim() === "") continue;
     const line = parseLine(text, number);
-    // A line is longer than its event's JSON by at most what names the stream: the limit is kept by a wide margin.
+    // Only the name of the stream makes a line longer than its event's JSON, so a commit stays far below the limit.
     if (events.length > 0 && (line.streamId !== streamId || events.length === commitEvents || size + text.length > commitBytes / 4)) {
       yield cut();
       events = [];
@@ -90,7 +90,7 @@ async function* commits(store: EdgeStore, lines: AsyncIterable<string>): AsyncGe
   if (events.length > 0) yield cut();
 }
 
-/** The event that an error names, as a line of the file; blank lines between may shift it. */
+/** The line of the event that an error names. Blank lines in between may shift it. */
 function lineOf(error: HeadwaterError, firstLine: number): string {
   const index = /^events\[(\d+)\]/.exec(error.details.field ?? "")?.[1];
   return `line ${firstLine + Number(index ?? 0)}`;
@@ -126,8 +126,8 @@ async function pushAll(store: EdgeStore, batch: readonly NumberedCommit[]): Retu
   }
 }
 
-function refusal(commit: Commit, firstLine: number, result: Awaited<ReturnType<EdgeStore["push"]>>[number] | undefined): CommandError {
-  const detail = result !== undefined && "detail" in result ? result.detail : "it was left unanswered";
-  const also = result?.status === "conflict" ? " The store holds other events of this stream; the file can't be laid over them." : "";
-  return new CommandError(`line ${firstLine}: the commit to ${commit.streamId} was refused: ${detail}${also}`);
+function rejection(commit: Commit, firstLine: number, result: Awaited<ReturnType<EdgeStore["push"]>>[number] | undefined): CommandError {
+  const detail = result !== undefined && "detail" in result ? result.detail : "the edge returned no result for it";
+  const also = result?.status === "conflict" ? " The store has other events in this stream: import the file into a new store." : "";
+  return new CommandError(`line ${firstLine}: the commit to ${commit.streamId} was rejected: ${detail}${also}`);
 }

@@ -1,4 +1,4 @@
-/** The lines of a file, one at a time, however large it is. */
+/** Reads the lines of a file one at a time, however large it is. */
 import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
 import { pipeline, Readable } from "node:stream";
@@ -6,11 +6,11 @@ import { createGunzip } from "node:zlib";
 import type { NewEvent } from "../client/index.ts";
 import { CommandError } from "./command-error.ts";
 
-/** An event of the file and the stream that it belongs to. */
+/** An event of the file, and its stream. */
 export interface Line {
   readonly number: number;
   readonly streamId: string;
-  /** Without an id where the file has none. */
+  /** Without an id if the file has none. */
   readonly event: NewEvent;
 }
 
@@ -20,11 +20,11 @@ export interface Source {
   readonly bytesRead: () => number;
 }
 
-/** @param file a path, or `-` for standard input; gzip is known by its first two bytes */
+/** @param file a path, or `-` for standard input; gzip is recognized by its first two bytes */
 export function openLines(file: string): Source {
   let bytes = 0;
   async function* counted(): AsyncGenerator<Buffer> {
-    // Small pieces, so that a zipped file is told in more than a few steps.
+    // Small pieces, so that the progress of a zipped file has more than a few steps.
     const raw: Readable = file === "-" ? process.stdin : createReadStream(file, { highWaterMark: 16 * 1024 });
     for await (const chunk of raw as AsyncIterable<Buffer>) {
       bytes += chunk.length;
@@ -49,7 +49,7 @@ async function unzipped(chunks: AsyncGenerator<Buffer>): Promise<AsyncIterable<B
   }
   if (first.done === true || first.value[0] !== 0x1f || first.value[1] !== 0x8b) return all();
   const gunzip = createGunzip();
-  pipeline(Readable.from(all()), gunzip, () => undefined); // an error destroys `gunzip`, whose reader is told
+  pipeline(Readable.from(all()), gunzip, () => undefined); // an error destroys `gunzip`, and so its reader gets it
   return gunzip;
 }
 
@@ -67,8 +67,8 @@ async function* split(chunks: AsyncIterable<Buffer>): AsyncGenerator<string> {
 type Given = Readonly<Record<string, unknown>>;
 
 /**
- * A line as other systems write it, `{"stream","type","time","actor","data"}`, or as `headwater export` does. The actor of
- * the former is kept in the metadata, since Headwater's own is who the edge authenticated.
+ * Parses a line as other systems write it, `{"stream","type","time","actor","data"}`, or as `headwater export` writes it. The actor of the
+ * former goes into the metadata, since an event's own `actor` is who the edge authenticated.
  *
  * @throws CommandError with the number of the line
  */
@@ -77,13 +77,14 @@ export function parseLine(text: string, number: number): Line {
   try {
     given = JSON.parse(text);
   } catch (error) {
-    throw new CommandError(`line ${number} is not JSON: ${(error as Error).message}`);
+    throw new CommandError(`line ${number} is not valid JSON: ${(error as Error).message}`);
   }
-  if (typeof given !== "object" || given === null || Array.isArray(given)) throw new CommandError(`line ${number} is not a JSON object.`);
+  if (typeof given !== "object" || given === null || Array.isArray(given))
+    throw new CommandError(`line ${number} is not a JSON object: write one event a line.`);
   const streamId = given["streamId"] ?? given["stream"];
-  if (typeof streamId !== "string") throw new CommandError(`line ${number} names no stream: it needs "stream" or "streamId".`);
+  if (typeof streamId !== "string") throw new CommandError(`line ${number} has no stream: add "stream" or "streamId".`);
   const { type, data } = given;
-  if (typeof type !== "string") throw new CommandError(`line ${number} has no "type".`);
+  if (typeof type !== "string") throw new CommandError(`line ${number} has no "type": add the type of the event.`);
   const metadata = metadataOf(given);
   const occurredAt = timeOf(given, number);
   return {
@@ -114,11 +115,12 @@ function timeOf(given: Given, number: number): string | undefined {
   const time = given["occurredAt"] ?? given["time"];
   if (time === undefined) return undefined;
   const milliseconds = typeof time === "string" ? Date.parse(time) : Number.NaN;
-  if (Number.isNaN(milliseconds)) throw new CommandError(`line ${number} has a time that is none: ${JSON.stringify(time)}`);
+  if (Number.isNaN(milliseconds))
+    throw new CommandError(`line ${number} has an invalid time, ${JSON.stringify(time)}: write it in ISO 8601.`);
   return new Date(milliseconds).toISOString();
 }
 
-/** RFC 9562 section 5.5: the same place and content always have the same id, so that an import run again repeats nothing. */
+/** RFC 9562 section 5.5: the same place and content always get the same id, so that an import that is run again appends nothing twice. */
 export function eventIdFor(streamId: string, version: number, event: NewEvent): string {
   const hash = createHash("sha1")
     .update(NAMESPACE)

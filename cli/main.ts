@@ -22,57 +22,59 @@ function connect({ url, token = process.env["HEADWATER_TOKEN"] }: Access): EdgeS
 function parseUrl(value: string): string {
   const url = URL.parse(value);
   if (url === null || !/^https?:$/.test(url.protocol) || !/\/v1\/[^/]+\/?$/.test(url.pathname)) {
-    throw new InvalidArgumentError("It is the address of a store, e.g. http://127.0.0.1:8787/v1/permits");
+    throw new InvalidArgumentError("It must be the URL of a store, e.g. http://127.0.0.1:8787/v1/permits");
   }
   return value;
 }
 
 function parsePosition(value: string): number {
   const position = /^\d+$/.test(value) ? Number(value) : Number.NaN;
-  if (!Number.isSafeInteger(position)) throw new InvalidArgumentError("A position is a whole number from 0.");
+  if (!Number.isSafeInteger(position)) throw new InvalidArgumentError("A position must be a whole number from 0.");
   return position;
 }
 
 function withAccess(command: Command): Command {
   return command
-    .requiredOption("--url <url>", "the store, e.g. http://127.0.0.1:8787/v1/permits", parseUrl)
-    .option("--token <token>", "bearer token; better in the environment, as HEADWATER_TOKEN");
+    .requiredOption("--url <url>", "the URL of the store, e.g. http://127.0.0.1:8787/v1/permits", parseUrl)
+    .option("--token <token>", "bearer token; better set HEADWATER_TOKEN in the environment");
 }
 
 const program = new Command("headwater").description("Work with a Headwater store from a terminal.").showHelpAfterError();
 
 withAccess(program.command("import"))
-  .description("append the events of a file, one JSON object a line; run again, it changes nothing")
+  .description("append the events of a file, one JSON object a line; importing it again changes nothing")
   .argument("<file>", "FILE.ndjson or FILE.ndjson.gz; - reads standard input")
   .action(async (file: string, access: Access) => importFile(connect(access), file));
 
 withAccess(program.command("export"))
   .description("write every event in position order, one JSON object a line")
-  .option("--out <file>", "a file instead of standard output")
+  .option("--out <file>", "write to a file instead of standard output")
   .action(async ({ out, ...access }: Access & { out?: string }) => exportStore(connect(access), out));
 
 withAccess(program.command("verify"))
-  .description("read the whole store; check positions, versions and ids, and each stream against the feed")
+  .description("read the whole store; check positions, versions and ids, and compare each stream with the feed")
   .action(async (access: Access) => verifyStore(connect(access)));
 
 withAccess(program.command("tail"))
-  .description("write events as they come, one JSON object a line, until it is ended")
-  .option("--after <position>", "begin behind this position; default: what comes from now on", parsePosition)
-  .option("--category <category...>", "only of these categories")
-  .option("--stream <stream...>", "only of these streams")
-  .option("--type <type...>", "only of these types")
+  .description("write events as they come, one JSON object a line, until you stop it with Ctrl-C")
+  .option("--after <position>", "start after this position; default: only new events", parsePosition)
+  .option("--category <category...>", "only events of these categories")
+  .option("--stream <stream...>", "only events of these streams")
+  .option("--type <type...>", "only events of these types")
   .action(async ({ after, category, stream, type, ...access }: Access & TailChoice) =>
     tailStore(connect(access), { after, category, stream, type }),
   );
 
 program
   .command("token")
-  .description("sign a token for development, with JWT_SECRET of the environment as the edge has it")
-  .option("--sub <actor>", "who it is for", "developer")
-  .option("--grant <store:streams:actions...>", "e.g. permits:Permit-*:read,append; streams are separated by commas", ["*:*:read,append"])
-  .option("--expires <time>", "how long it is good for, e.g. 15m or 8h", "8h")
-  .option("--issuer <iss>", "as JWT_ISSUER has it")
-  .option("--audience <aud>", "as JWT_AUDIENCE has it")
+  .description("sign a token for development with JWT_SECRET of the environment, which must be the secret of the edge")
+  .option("--sub <actor>", "the actor", "developer")
+  .option("--grant <store:streams:actions...>", "e.g. permits:Permit-*:read,append; separate streams and actions by commas", [
+    "*:*:read,append",
+  ])
+  .option("--expires <time>", "how long the token is valid, e.g. 15m or 8h", "8h")
+  .option("--issuer <iss>", "the same as JWT_ISSUER of the edge")
+  .option("--audience <aud>", "the same as JWT_AUDIENCE of the edge")
   .action(async (choice: TokenChoice) => console.log(await signToken(choice, process.env["JWT_SECRET"])));
 
 try {

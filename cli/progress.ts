@@ -1,4 +1,4 @@
-/** A bar on a terminal, plain lines elsewhere; both on standard error, so that standard output stays for the result. */
+/** Shows a bar on a terminal, plain lines elsewhere. Both go to standard error, so that standard output has only the result. */
 import cliProgress from "cli-progress";
 import type { EdgeStore } from "../client/http.ts";
 import { ForbiddenError } from "../client/index.ts";
@@ -8,10 +8,13 @@ const PLAIN_EVERY = 10_000;
 export class Progress {
   readonly #bar: cliProgress.SingleBar | undefined;
   readonly #what: string;
-  #said = 0;
+  #printed = 0;
   #count = 0;
 
-  /** @param total in whatever unit `at` is told; left out where nobody knows */
+  /**
+   * @param what is counted, e.g. "events exported"
+   * @param total in the unit of `done` in `at`; undefined if it is not known
+   */
   constructor(what: string, total: number | undefined) {
     this.#what = what;
     if (!process.stderr.isTTY || total === undefined) return;
@@ -22,26 +25,26 @@ export class Progress {
 
   /**
    * @param done of the total, in its unit
-   * @param count of what the person thinks in
+   * @param count of `what`
    */
   at(done: number, count: number): void {
     this.#count = count;
     if (this.#bar !== undefined) this.#bar.update(done, { count });
-    else if (count - this.#said >= PLAIN_EVERY) this.#say();
+    else if (count - this.#printed >= PLAIN_EVERY) this.#print();
   }
 
   end(): void {
     if (this.#bar !== undefined) this.#bar.stop();
-    else if (this.#count > this.#said) this.#say();
+    else if (this.#count > this.#printed) this.#print();
   }
 
-  #say(): void {
-    this.#said = this.#count;
+  #print(): void {
+    this.#printed = this.#count;
     console.error(`${this.#what}: ${this.#count}`);
   }
 }
 
-/** How many events there are to read; undefined for who may not read all of the store. */
+/** How many events there are to read; undefined if the caller may not read the whole store. */
 export async function eventsIn(store: EdgeStore): Promise<number | undefined> {
   try {
     return (await store.health()).events;

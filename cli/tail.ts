@@ -1,4 +1,4 @@
-/** `headwater tail`: events as they come, one JSON object a line. */
+/** `headwater tail`: writes events as they come, one JSON object a line. */
 import type { EdgeStore } from "../client/http.ts";
 
 export interface TailChoice {
@@ -8,7 +8,7 @@ export interface TailChoice {
   readonly type: readonly string[] | undefined;
 }
 
-/** Ends when it is told to (Ctrl-C), or when nobody reads any more (`headwater tail | head`). */
+/** Ends on SIGINT (Ctrl-C) or SIGTERM, or when nobody reads any more (`headwater tail | head`). */
 export async function tailStore(store: EdgeStore, { after, ...filter }: TailChoice): Promise<void> {
   const ending = new AbortController();
   const end = () => ending.abort();

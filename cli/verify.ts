@@ -1,17 +1,18 @@
-/** `headwater verify`: reads a whole store twice, by its feed and stream by stream, and says where the two disagree. */
+/** `headwater verify`: reads a whole store twice, by its feed and stream by stream, and reports how the two differ. */
 import { hash } from "node:crypto";
 import type { EdgeStore } from "../client/http.ts";
 import { type RecordedEvent, StreamNotFoundError } from "../client/index.ts";
 import { CommandError } from "./command-error.ts";
 import { eventsIn, Progress } from "./progress.ts";
 
-/** What the feed says of a stream: enough to compare, and little enough to hold one for each stream. */
+/** What to keep of a stream in the feed: enough to compare, and small enough to keep one for each stream. */
 interface Digest {
   readonly version: number;
   /** Chained over the stream's events. */
   readonly hash: string;
 }
 
+/** Findings that are printed, at most. */
 const MOST_FINDINGS = 20;
 /** Streams read at once. */
 const IN_FLIGHT = 6;
@@ -27,13 +28,13 @@ export async function verifyStore(store: EdgeStore): Promise<void> {
     throw new CommandError(`${findings.length} findings:\n  ${shown}${more}`);
   }
   console.log(
-    `clean: ${position} events in ${streams.size} streams; positions, versions and ids are as they must be, and each stream equals the feed.`,
+    `clean: ${position} events in ${streams.size} streams; positions, versions and ids are correct, and each stream matches the feed.`,
   );
-  if (ahead > 0) console.log(`${ahead} streams hold events that the feed did not have yet when it was read.`);
+  if (ahead > 0) console.log(`${ahead} streams have events that the feed did not have yet when it was read.`);
 }
 
 async function readFeed(store: EdgeStore, findings: string[]): Promise<{ streams: Map<string, Digest>; position: number }> {
-  const progress = new Progress("feed", await eventsIn(store));
+  const progress = new Progress("events read from the feed", await eventsIn(store));
   const streams = new Map<string, Digest>();
   let position = 0;
   for await (const event of store.readAll()) {
@@ -48,16 +49,16 @@ async function readFeed(store: EdgeStore, findings: string[]): Promise<{ streams
   return { streams, position };
 }
 
-/** Fields in one order, whoever wrote them: the feed and the stream need not agree on that. */
+/** Takes the fields in a fixed order: the feed and the stream may send them in different ones. */
 function chained(before: string, event: RecordedEvent): string {
   const { id, streamId, version, position, type, schemaVersion, data, metadata, occurredAt, recordedAt, actor } = event;
   const fields = [id, streamId, version, position, type, schemaVersion, data, metadata, occurredAt, recordedAt, actor];
   return hash("sha256", before + JSON.stringify(fields), "base64");
 }
 
-/** @returns how many streams hold more than the feed had */
+/** @returns how many streams have more events than the feed had */
 async function checkStreams(store: EdgeStore, streams: ReadonlyMap<string, Digest>, findings: string[]): Promise<number> {
-  const progress = new Progress("streams", streams.size);
+  const progress = new Progress("streams compared", streams.size);
   const left = streams.entries();
   let ahead = 0;
   let checked = 0;
@@ -74,7 +75,7 @@ async function checkStreams(store: EdgeStore, streams: ReadonlyMap<string, Diges
 
 async function checkStream(store: EdgeStore, streamId: string, expected: Digest, findings: string[]): Promise<boolean> {
   try {
-    // Events that came after the feed was read are of no concern.
+    // Events that were appended after the feed was read are not compared.
     const { events, version } = await store.readStream(streamId, { limit: expected.version });
     const ids = new Set<string>();
     let found = "";
@@ -83,11 +84,11 @@ async function checkStream(store: EdgeStore, streamId: string, expected: Digest,
       ids.add(event.id);
       found = chained(found, event);
     }
-    if (found !== expected.hash) findings.push(`${streamId}: the stream and the feed disagree.`);
+    if (found !== expected.hash) findings.push(`${streamId}: the stream and the feed differ.`);
     return version > expected.version;
   } catch (error) {
     if (!(error instanceof StreamNotFoundError)) throw error;
-    findings.push(`${streamId} stands in the feed, but there is no such stream.`);
+    findings.push(`${streamId} is in the feed, but the stream does not exist.`);
     return false;
   }
 }

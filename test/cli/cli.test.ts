@@ -64,8 +64,8 @@ test("a file is imported once, however often it is imported; verify is clean, an
   const url = newUrl();
   const lines = permits.slice(0, 600);
   for (const [name, answer] of [
-    ["a.ndjson", "600 events appended, 0 were there already.\n"],
-    ["a.ndjson.gz", "0 events appended, 600 were there already.\n"],
+    ["a.ndjson", "600 events appended, 0 already stored.\n"],
+    ["a.ndjson.gz", "0 events appended, 600 already stored.\n"],
   ] as const) {
     expect(await headwater(["import", await fileOf(lines, name), "--url", url])).toMatchObject({ exitCode: 0, stdout: answer });
   }
@@ -86,7 +86,7 @@ test("a file is imported once, however often it is imported; verify is clean, an
   const copy = newUrl();
   expect(await headwater(["import", "-", "--url", copy], exported.stdout)).toMatchObject({
     exitCode: 0,
-    stdout: "600 events appended, 0 were there already.\n",
+    stdout: "600 events appended, 0 already stored.\n",
   });
   const ids = async (store: string) => {
     const found: string[] = [];
@@ -119,10 +119,10 @@ test("crash between stream commit and publish: the edge killed at any time of an
 });
 
 test.each([
-  ["not JSON", ['{"stream":"A-1","type":"A","data":1}', "{"], "line 2 is not JSON"],
-  ["no stream", ['{"type":"A","data":1}'], "line 1 names no stream"],
+  ["not JSON", ['{"stream":"A-1","type":"A","data":1}', "{"], "line 2 is not valid JSON"],
+  ["no stream", ['{"type":"A","data":1}'], 'line 1 has no stream: add "stream"'],
   ["no type", ['{"stream":"A-1","data":1}'], 'line 1 has no "type"'],
-  ["a time that is none", ['{"stream":"A-1","type":"A","data":1,"time":"soon"}'], "line 1 has a time that is none"],
+  ["a time that is none", ['{"stream":"A-1","type":"A","data":1,"time":"soon"}'], 'line 1 has an invalid time, "soon"'],
   [
     "a stream id of another alphabet",
     ['{"stream":"A-1","type":"A","data":1}', '{"stream":"Ä","type":"A","data":1}'],
@@ -146,7 +146,7 @@ test("a file that the store contradicts is refused, and nothing is overwritten",
   const result = await headwater(["import", await fileOf(permits.slice(0, 5)), "--url", url]);
   expect(result).toMatchObject({ exitCode: 1 });
   expect(result.stderr).toContain(
-    "line 1: the commit to Permit-891 was refused: Expected version no-stream, but the stream is at version 1.",
+    "line 1: the commit to Permit-891 was rejected: Expected version no-stream, but the stream is at version 1.",
   );
   expect((await connectStore({ url }).readStream("Permit-891")).events.map(({ type }) => type)).toEqual(["Mine"]);
 });
@@ -172,7 +172,7 @@ test("what can't be reached, read or understood is said in one sentence", async 
       "can't be read: ",
     ],
     [["export", "--url", newUrl(), "--out", join(folder, "no/such/folder")], "can't be written: ENOENT"],
-    [["export", "--url", "permits"], "It is the address of a store"],
+    [["export", "--url", "permits"], "It must be the URL of a store"],
     [["import", "x.ndjson"], "required option '--url <url>' not specified"],
   ] as const) {
     const result = await headwater(args);
@@ -208,7 +208,7 @@ test.each<[string, (events: Event[], path: string) => Event[], string]>([
   [
     "an event that changed",
     (events, path) => events.map((event) => (inFeed(path) && event.position === 2 ? { ...event, data: "other" } : event)),
-    "A-1: the stream and the feed disagree.",
+    "A-1: the stream and the feed differ.",
   ],
   [
     "a version twice",
@@ -216,7 +216,7 @@ test.each<[string, (events: Event[], path: string) => Event[], string]>([
     "A-1@2 follows @2 in the feed.",
   ],
   ["an id twice", (events) => events.map((event) => ({ ...event, id: events[0]?.id ?? "" })), "A-1@2 repeats the id"],
-  ["a stream that lost its end", (events, path) => (inFeed(path) ? events : events.slice(0, -1)), "A-1: the stream and the feed disagree."],
+  ["a stream that lost its end", (events, path) => (inFeed(path) ? events : events.slice(0, -1)), "A-1: the stream and the feed differ."],
 ])("verify finds %s, and says where", async (_, change, finding) => {
   const url = newUrl();
   for (let i = 0; i < 4; i++) await connectStore({ url }).appendToStream("A-1", [{ type: "A", data: i }]);
