@@ -281,7 +281,7 @@ export class SubscriptionObject<E extends EdgeEnv = EdgeEnv> extends DurableObje
     if (step.kind !== "dead-letter") return this.#stored.write(next);
     for (const event of page.events) {
       logFault("subscription", new Error("An event was set aside: its handler keeps refusing it."), { store, name, id: event.id });
-      this.#stored.addDeadLetter(toSetAside(event, record.error), next);
+      this.#stored.addDeadLetter(toDeadLetter(event, record.error), next);
     }
   }
 
@@ -355,6 +355,6 @@ export class SubscriptionObject<E extends EdgeEnv = EdgeEnv> extends DurableObje
   }
 }
 
-function toSetAside({ id, streamId, version, position, type }: ConfirmedEvent, error: string | null): DeadLetter {
+function toDeadLetter({ id, streamId, version, position, type }: ConfirmedEvent, error: string | null): DeadLetter {
   return { id, streamId, version, position, type, error: error ?? KILLED, at: new Date().toISOString() };
 }
