@@ -50,6 +50,14 @@ export function blocksOf(path: string): Block[] {
   return blocks;
 }
 
+/** The rows of a text's tables, without their heads, as cells. */
+export function rowsOf(text: string): string[][] {
+  const rows = text.split("\n").filter((line) => line.startsWith("|"));
+  const cells = rows.map((row) => row.split("|").map((cell) => cell.trim())).map((row) => row.slice(1, -1));
+  const isRule = (row: readonly string[] | undefined) => row?.every((cell) => /^-+$/.test(cell)) ?? false;
+  return cells.filter((row, i) => !isRule(row) && !isRule(cells[i + 1]));
+}
+
 export class Page {
   /** From the root of the project. */
   readonly folder: string;

@@ -1,4 +1,4 @@
-/** All checkers of a world, one for each invariant of the design's section 9. */
+/** All checkers of a world, one for each invariant of docs/architecture.md. */
 import { AcknowledgedChecker } from "./acknowledged.ts";
 import type { Checker } from "./checker.ts";
 import { ConservationChecker } from "./conservation.ts";
