@@ -1,4 +1,8 @@
-/** The house rules. Each is checked on a bad sample too: a rule that finds nothing must be able to find something. */
+/**
+ * The house rules. Each is checked on a bad sample too: a rule that finds nothing must be able to find something. Which room may import which,
+ * that each file is in a room, and where the border of the first chunk is: `docs/architecture.md` says it, and `docs/architecture.test.ts`
+ * holds the code to the page.
+ */
 import { readdirSync, readFileSync } from "node:fs";
 import { dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -15,51 +19,8 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   cli: ["client", "shared"],
   demo: ["client"],
 };
-/**
- * Room → rooms of the same side that it may import values of, besides itself. A type may come from any room of the side: it is gone when the
- * code runs. `docs/architecture.md` says what each room is for.
- */
-const ROOMS: Readonly<Record<string, readonly string[]>> = {
-  shared: ["shared/event"],
-  "shared/event": ["shared"],
-  "shared/wire": ["shared", "shared/event"],
-  "shared/device": ["shared", "shared/event", "shared/wire"],
-  "shared/edge": ["shared", "shared/event", "shared/wire"],
-  "client/tools": [],
-  "client/edge": ["client/tools"],
-  "client/storage": ["client/tools"],
-  "client/streams": ["client/storage", "client/tools"],
-  "client/conflicts": ["client/storage", "client/tools"],
-  "client/sync": ["client/edge", "client/storage", "client/tools"],
-  "client/rows": ["client/storage", "client/streams", "client/sync", "client/tools"],
-  "client/subscription": ["client/storage", "client/sync", "client/tools"],
-  "client/testing": ["client"],
-  client: [
-    "client/conflicts",
-    "client/edge",
-    "client/rows",
-    "client/storage",
-    "client/streams",
-    "client/subscription",
-    "client/sync",
-    "client/tools",
-  ],
-  "worker/report": [],
-  "worker/objects": ["worker/report"],
-  "worker/access": ["worker/objects", "worker/report"],
-  "worker/stream": ["worker/objects", "worker/report"],
-  "worker/log": ["worker/access", "worker/objects", "worker/report"],
-  "worker/subscription": ["worker/log", "worker/objects", "worker/report"],
-  "worker/routes": ["worker/access", "worker/log", "worker/objects", "worker/report", "worker/stream", "worker/subscription"],
-  worker: ["worker/routes"],
-};
 /** Rooms of `shared/` that one side alone has a use for. */
 const ONE_SIDED: Readonly<Record<string, readonly string[]>> = { "shared/device": ["client"], "shared/edge": ["worker", "cli"] };
-/** The border of the first chunk, and who may load what is behind it. */
-const BORDER = "client/later.ts";
-const LOADS_LATER = ["client/store-parts.ts"];
-/** Files of the first chunk: what they import at once is in it. */
-const FIRST_CHUNK = "client/store.ts";
 /** Folders below `shared`, `client`, `worker`, `test` and the like. */
 const DEEPEST = 2;
 /** Lines of a file at most. */
@@ -98,29 +59,8 @@ function wrongImports(files: ReadonlyMap<string, string>): string[] {
   });
 }
 
-/** Imports whose values are there when the code runs. */
-function valueImportsOf(path: string, text: string): string[] {
-  const found = [...text.matchAll(/^(?:import|export)\s+(?!type\b)([^;]*?from\s+)?"(\.[^"]+)"/gm)];
-  const values = found.filter(([, names = ""]) => !/^\{[^}]*\}/.test(names) || /[{,]\s*(?!type\b)\w/.test(names));
-  return values.map(([, , target]) => relative(ROOT, join(ROOT, dirname(path), target ?? "")));
-}
-
 function roomOf(path: string): string {
   return dirname(path);
-}
-
-function wrongRooms(files: ReadonlyMap<string, string>): string[] {
-  return [...files].flatMap(([path, text]) => {
-    const room = roomOf(path);
-    const side = room.split("/")[0] ?? "";
-    if (!["shared", "client", "worker"].includes(side)) return [];
-    const allowed = ROOMS[room];
-    if (allowed === undefined) return [`${path} lies in no room`];
-    const between = valueImportsOf(path, text)
-      .map(roomOf)
-      .filter((target) => target.split("/")[0] === side && target !== room && !allowed.includes(target));
-    return between.map((target) => `${path} imports from ${target}`);
-  });
 }
 
 function wrongSides(files: ReadonlyMap<string, string>): string[] {
@@ -130,20 +70,6 @@ function wrongSides(files: ReadonlyMap<string, string>): string[] {
     const foreign = importsOf(path, text).filter((target) => ONE_SIDED[roomOf(target)]?.includes(side) === false);
     return foreign.map((target) => `${path} imports ${target}`);
   });
-}
-
-/** What is behind the border and in the first chunk nevertheless, and who else loads it. */
-function brokenBorder(files: ReadonlyMap<string, string>): string[] {
-  const others = [...files].filter(([path]) => path.startsWith("client/") && path !== BORDER && !LOADS_LATER.includes(path));
-  const loads = others.filter(([, text]) => /import\("[./]+\/later\.ts"\)/.test(text));
-  const first = new Set<string>();
-  const visit = (path: string) => {
-    if (first.has(path)) return;
-    first.add(path);
-    for (const target of valueImportsOf(path, files.get(path) ?? "")) visit(target);
-  };
-  visit(FIRST_CHUNK);
-  return [...loads.map(([path]) => `${path} loads ${BORDER}`), ...[...first].filter((path) => path === BORDER)];
 }
 
 function tooDeep(paths: Iterable<string>): string[] {
@@ -183,24 +109,6 @@ test("imports run one way: client → shared ← worker", () => {
   expect(wrongImports(bad)).toHaveLength(3);
 });
 
-test("each file lies in a room, and rooms import one way", () => {
-  expect(wrongRooms(sources())).toEqual([]);
-  const bad = new Map([
-    ["client/tools/x.ts", 'import { y } from "../storage/y.ts";'],
-    ["client/edge/x.ts", 'import { type A, b } from "../sync/y.ts";'],
-    ["worker/report/x.ts", 'export { y } from "../routes/y.ts";'],
-    ["shared/x.ts", 'import "./device/y.ts";'],
-    ["client/attic/x.ts", ""],
-  ]);
-  expect(wrongRooms(bad)).toHaveLength(5);
-  const good = new Map([
-    ["client/tools/x.ts", 'import type { Y } from "../storage/y.ts";'],
-    ["client/edge/x.ts", 'import { type A, type B } from "../sync/y.ts";'],
-    ["client/sync/x.ts", 'import { y } from "../storage/y.ts";'],
-  ]);
-  expect(wrongRooms(good)).toEqual([]);
-});
-
 test("the client has no use for the edge's room of shared/, nor the worker for the device's", () => {
   expect(wrongSides(sources())).toEqual([]);
   const bad = new Map([
@@ -208,15 +116,6 @@ test("the client has no use for the edge's room of shared/, nor the worker for t
     ["worker/log/x.ts", 'import { y } from "../../shared/device/y.ts";'],
   ]);
   expect(wrongSides(bad)).toHaveLength(2);
-});
-
-test("what is loaded later is loaded in one place, and is not in the first chunk", () => {
-  expect(brokenBorder(sources())).toEqual([]);
-  const bad = new Map([
-    ["client/store.ts", 'import { a } from "./tools/a.ts";'],
-    ["client/tools/a.ts", 'import { b } from "../later.ts";\nvoid import("./later.ts");'],
-  ]);
-  expect(brokenBorder(bad)).toEqual(["client/tools/a.ts loads client/later.ts", "client/later.ts"]);
 });
 
 test("no folder is deeper than two, and no file longer than 400 lines but for a reason", () => {
