@@ -38,6 +38,8 @@ export function surface() {
   });
   const namesOf = new Map(exported.map(([name, symbols]) => [name, new Set(symbols.map(([, symbol]) => symbol))]));
   const missing = new Set();
+  /** By symbol: the entry that lists its form. */
+  const listed = new Map();
   const lines = exported.flatMap(([name, symbols]) => {
     const isPublic = BESIDE.includes(name) ? namesOf.get(name).union(namesOf.get("headwater")) : namesOf.get(name);
     const sorted = symbols.toSorted(([a], [b]) => (a < b ? -1 : 1));
@@ -47,6 +49,8 @@ export function surface() {
       ...sorted.flatMap(([own, symbol]) => {
         for (const declaration of symbol.declarations ?? [])
           collectMissing(declaration, `${name} ${own}`, missing, isPublic, checker, resolved);
+        if (listed.has(symbol)) return [`${own}: as in ${listed.get(symbol)}`, ""];
+        listed.set(symbol, name);
         return (symbol.declarations ?? []).flatMap((declaration) => [...formOf(declaration).split("\n"), ""]);
       }),
     ];

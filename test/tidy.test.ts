@@ -1,6 +1,6 @@
 /**
  * The house rules. Each is checked on a bad sample too: a rule that finds nothing must be able to find something. Which room may import which,
- * that each file is in a room, and where the border of the first chunk is: `docs/architecture.md` says it, and `docs/architecture.test.ts`
+ * that each file is in a room, and where the border of the first chunk is: `docs/architecture.md` says it, and `test/docs/architecture.test.ts`
  * holds the code to the page.
  */
 import { readdirSync, readFileSync } from "node:fs";

@@ -101,7 +101,7 @@ export class LogObject<E extends EdgeEnv = EdgeEnv> extends DurableObject<E> {
     this.#sockets.deliver();
   }
 
-  /** The settings of the log's edge; `createEdge` makes a class that returns its own. */
+  /** @internal The settings of the log's edge; `createEdge` makes a class that returns its own. */
   protected settings(): LogSettings<E> {
     return { authenticate: authenticateBySettings, limits: DEFAULT_LIMITS, checkEvery: CHECK_EVERY, subscriptions: [] };
   }
@@ -134,6 +134,7 @@ export class LogObject<E extends EdgeEnv = EdgeEnv> extends DurableObject<E> {
   }
 
   /**
+   * @internal
    * Takes runs of any number of streams in one transaction. Sending a run again is always safe.
    *
    * @param store the log's. Default: the object's own name
@@ -192,18 +193,18 @@ export class LogObject<E extends EdgeEnv = EdgeEnv> extends DurableObject<E> {
     }
   }
 
-  /** What a subscription needs to know of the store, once the log has enrolled it; null if it is not configured. */
+  /** @internal What a subscription needs to know of the store, once the log has enrolled it; null if it is not configured. */
   originOf(store: string, name: string): Origin | null {
     this.#subscribers?.enroll(store);
     return this.#subscribers?.originOf(name) ?? null;
   }
 
-  /** The positions of a stream's events from version `from` on, as far as the log has them. */
+  /** @internal The positions of a stream's events from version `from` on, as far as the log has them. */
   positionsOf(streamId: string, from: number): readonly Span[] {
     return this.#runs.spansOf(streamId, from, Number.MAX_SAFE_INTEGER);
   }
 
-  /** The log's id, if it is the log that is followed, with the same history. */
+  /** @internal The log's id, if it is the log that is followed, with the same history. */
   follow(followed: Followed): { readonly log: string } | Refused {
     return this.#refusal(followed) ?? { log: this.#runs.log };
   }
@@ -217,12 +218,12 @@ export class LogObject<E extends EdgeEnv = EdgeEnv> extends DurableObject<E> {
     return toRefused(new LogMismatchError(detail, facts));
   }
 
-  /** A page of the feed as JSON. It has the events in reach, and skips the rest. */
+  /** @internal A page of the feed as JSON. It has the events in reach, and skips the rest. */
   readPage(query: CompleteQuery, reach: Reach): { readonly page: string } | Refused {
     return this.#checkQuery(query) ?? { page: this.#toPage(readFeed(this.#runs, query, reach)) };
   }
 
-  /** For a Worker of a version without grants of streams, which checks access itself: docs/decisions/0014-version-skew.md. */
+  /** @internal For a Worker of a version without grants of streams, which checks access itself: docs/decisions/0014-version-skew.md. */
   read(query: CompleteQuery, reach = EVERYTHING): { readonly page: string } | Refused {
     return this.readPage(query, reach);
   }
@@ -236,7 +237,7 @@ export class LogObject<E extends EdgeEnv = EdgeEnv> extends DurableObject<E> {
     return `{"log":"${this.#runs.log}","events":[${events.join(",")}],${ends}}`;
   }
 
-  /** The streams in reach, in the order of their ids. */
+  /** @internal The streams in reach, in the order of their ids. */
   listStreams(
     query: { readonly category?: string; readonly after: string; readonly limit: number },
     reach: Reach,
@@ -260,11 +261,12 @@ export class LogObject<E extends EdgeEnv = EdgeEnv> extends DurableObject<E> {
     return { streams, next: streams.at(-1)?.streamId ?? null };
   }
 
-  /** For the same Workers as `read`. */
+  /** @internal For the same Workers as `read`. */
   streams(query: Parameters<LogObject["listStreams"]>[0], reach = EVERYTHING): ReturnType<LogObject["listStreams"]> {
     return this.listStreams(query, reach);
   }
 
+  /** @internal */
   health(): StoreHealth {
     const streams = this.#runs.countStreams();
     let unpublished = 0;

@@ -64,6 +64,7 @@ export class StreamObject extends DurableObject<EdgeEnv> {
   }
 
   /**
+   * @internal
    * Appends commits in order. The ones after a rejected one are skipped.
    *
    * @param name `store/streamId`
@@ -171,7 +172,7 @@ export class StreamObject extends DurableObject<EdgeEnv> {
     );
   }
 
-  /** A page of the stream as JSON. */
+  /** @internal A page of the stream as JSON. */
   async read(name: string, query: StreamQuery): Promise<{ readonly page: string } | Refused> {
     if (this.#version === 0) return toRefused(new StreamNotFoundError());
     const upTo = this.#version;

@@ -82,12 +82,12 @@ export class SubscriptionObject<E extends EdgeEnv = EdgeEnv> extends DurableObje
     state.blockConcurrencyWhile(() => this.#alarm.load());
   }
 
-  /** Those of the edge that this belongs to; `createEdge` makes a class that has its own. */
+  /** @internal Those of the edge that this belongs to; `createEdge` makes a class that has its own. */
   protected settings(): Subscriptions<E> {
     return new Map();
   }
 
-  /** The log has grown. Once this is answered, the subscription sees to it by itself. */
+  /** @internal The log has grown. Once this is answered, the subscription sees to it by itself. */
   async wake(origin: Origin): Promise<void> {
     const record = this.#begin(origin);
     this.#heard = Math.max(this.#heard, origin.head);
@@ -121,6 +121,7 @@ export class SubscriptionObject<E extends EdgeEnv = EdgeEnv> extends DurableObje
     }
   }
 
+  /** @internal */
   async status(origin: Origin): Promise<SubscriptionStatus> {
     const record = this.#begin(origin);
     const isIdle = !this.#isRunning && !record.progress.isStopped && this.#alarm.at === null;
@@ -128,7 +129,7 @@ export class SubscriptionObject<E extends EdgeEnv = EdgeEnv> extends DurableObje
     return this.#statusOf(origin);
   }
 
-  /** With a page of what was set aside, in the order of its positions. */
+  /** @internal With a page of what was set aside, in the order of its positions. */
   async detail(origin: Origin, after: number, limit: number): Promise<SubscriptionDetail> {
     const subscription = await this.status(origin);
     const events = this.#stored.list(after, limit + 1);
@@ -137,7 +138,7 @@ export class SubscriptionObject<E extends EdgeEnv = EdgeEnv> extends DurableObje
     return { subscription, deadLetters: events, next: hasMore ? (events.at(-1)?.position ?? null) : null };
   }
 
-  /** Has it go on where it stopped, or at once where it waits. */
+  /** @internal Has it go on where it stopped, or at once where it waits. */
   async resume(origin: Origin): Promise<SubscriptionStatus> {
     const record = this.#begin(origin);
     this.#stored.write(afterResume(record));
@@ -145,7 +146,7 @@ export class SubscriptionObject<E extends EdgeEnv = EdgeEnv> extends DurableObje
     return this.#statusOf(origin);
   }
 
-  /** Has it follow the log that is there now, from behind a position. */
+  /** @internal Has it follow the log that is there now, from behind a position. */
   async reset(origin: Origin, position: number): Promise<SubscriptionStatus | Refused> {
     const { log, head } = origin;
     if (position > head) return toRefused(new PositionAheadError(undefined, { log, head }));
@@ -156,7 +157,7 @@ export class SubscriptionObject<E extends EdgeEnv = EdgeEnv> extends DurableObje
     return this.#statusOf(origin);
   }
 
-  /** Has the handler try events again that were set aside: one, or all. */
+  /** @internal Has the handler try events again that were set aside: one, or all. */
   async replay(origin: Origin, position: number | undefined): Promise<SubscriptionStatus | Refused> {
     this.#begin(origin);
     if (this.#stored.replay(position) === 0 && position !== undefined) {
