@@ -4,7 +4,7 @@ import { NEW_REPLICA, type Replica } from "../../shared/device/replica.ts";
 import { type ErrorCode, errorOf, type HeadwaterError, UnavailableError } from "../../shared/errors.ts";
 import type { Commit } from "../../shared/event/commit.ts";
 import { match, type Schema } from "../../shared/wire/schema.ts";
-import { errorFromProblem, type FeedPage, type FeedQuery, feedPage, type PushAnswer, pushAnswer } from "../../shared/wire/wire.ts";
+import { errorFromProblem, explain, type FeedPage, type FeedQuery, feedPage, type PushAnswer, pushAnswer } from "../../shared/wire/wire.ts";
 
 export interface EdgeOptions {
   /** The store at the edge, e.g. `https://events.example.com/v1/permits`. */
@@ -89,7 +89,7 @@ export function createEdgeCall({
     const message = match(schema, answer);
     if (!message.success) {
       throw new UnavailableError(
-        "This version of Headwater does not understand the edge's answer. Check the URL of the store, or update the app.",
+        `This version of Headwater does not understand the edge's answer: ${explain(message.issues)} Check the URL of the store, or update the app.`,
       );
     }
     return message.output;

@@ -4,7 +4,7 @@ import { backoff } from "../../shared/backoff.ts";
 import { HeadwaterError, LogMismatchError, remedyOf, UnavailableError } from "../../shared/errors.ts";
 import type { ConfirmedEvent } from "../../shared/event/event.ts";
 import { match } from "../../shared/wire/schema.ts";
-import { confirmedEvent, errorFromProblem, type FeedQuery } from "../../shared/wire/wire.ts";
+import { confirmedEvent, errorFromProblem, explain, type FeedQuery } from "../../shared/wire/wire.ts";
 import { pause } from "../tools/pause.ts";
 import { type EdgeOptions, errorFromResponse, queryOf } from "./edge-call.ts";
 
@@ -95,7 +95,9 @@ async function* connection(
         default: {
           const event = match(confirmedEvent, JSON.parse(data));
           if (!event.success) {
-            throw new UnavailableError("This version of Headwater does not understand an event that the edge sent. Update the app.");
+            throw new UnavailableError(
+              `This version of Headwater does not understand an event that the edge sent: ${explain(event.issues)} Update the app.`,
+            );
           }
           place.position = Number(id);
           yield event.output;

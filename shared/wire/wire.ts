@@ -235,9 +235,18 @@ export interface FeedQuery {
 export function parseMessage<T>(schema: Schema<T>, value: unknown): T {
   const result = match(schema, value);
   if (result.success) return result.output;
-  const [issue] = result.issues;
-  const field = v.getDotPath(issue) ?? "body";
-  throw new InvalidRequestError(`${field} ${complaint(issue)}.`, { field });
+  throw new InvalidRequestError(explain(result.issues), { field: fieldOf(result.issues[0]) });
+}
+
+/** Why a message does not match its schema, e.g. `position must be a whole number from 0, not -1.` */
+export function explain([issue]: Issues): string {
+  return `${fieldOf(issue)} ${complaint(issue)}.`;
+}
+
+type Issues = readonly [v.BaseIssue<unknown>, ...unknown[]];
+
+function fieldOf(issue: v.BaseIssue<unknown>): string {
+  return v.getDotPath(issue) ?? "body";
 }
 
 function complaint({ type, message, expected, received }: v.BaseIssue<unknown>): string {
