@@ -1,22 +1,23 @@
 /**
- * What a subscription does next. An app's handler is given the events of a filter in the order of their positions; a checkpoint says
- * how far it has come.
+ * What a subscription does next. An app's handler gets the events of a filter in the order of their positions. The checkpoint is the
+ * position up to which they are handled.
  *
- *     read behind the checkpoint ──► handed over ──► handled ──────────────────────────────► checkpoint behind them
- *          ▲                              └── refused ──► again, after a wait
- *          │                                     └── too often: several ──► one at a time, to find which it is
- *          └─────────────────────────────────────┘              one ──────► set aside, checkpoint behind it
+ *     read after the checkpoint ──► handed to the handler ──► handled ────────────────────► checkpoint after them
+ *          ▲                              └── failed ──► retried, after a wait
+ *          │                                     └── too often: several ──► one at a time, to find the failing one
+ *          └─────────────────────────────────────┘              one ──────► dead letter, checkpoint after it
  *                                                                  └──────► or stopped, checkpoint before it
  *
- * Invariants it upholds (numbers of the design's section 9):
- *  7. the checkpoint never passes an event that was neither handled nor set aside, and nothing is handed over that stands before it:
- *     so each event is handled at least once, in order. Whoever keeps the list of what was set aside writes it together with the
- *     checkpoint behind it;
- *  7a. an event is set aside, or stops its subscription, only after it was refused by itself, so that no innocent neighbour is;
- *  7b. what was refused is handed over again after a wait and not before, whoever wakes the subscription meanwhile.
+ * Invariants (numbers of docs/architecture.md; those with letters are parts of 7):
+ *  7. the checkpoint never passes an event that was neither handled nor made a dead letter, and no event before the checkpoint is handed
+ *     to the handler. So each event is handled at least once, in order. The storage writes a dead letter in one transaction with the
+ *     checkpoint after it;
+ *  7a. an event becomes a dead letter, or stops its subscription, only after the handler failed on it alone. So no innocent neighbour does;
+ *  7b. after a failure the events are handed to the handler again after a wait and not before, even if something wakes the
+ *     subscription meanwhile.
  *
- * What it does not do: tell a handler that refuses one event from one that can do nothing at the moment. Many events in a row that
- * are refused are taken for the latter, and stop the subscription instead of being set aside one after the other.
+ * What it does not do: distinguish a handler that fails on one event from a handler that can do nothing at the moment. If the handler
+ * fails on many events in a row, the second is assumed: the subscription stops, and these events do not become dead letters one by one.
  */
 import { assert } from "./assert.ts";
 import { type Backoff, backoff } from "./backoff.ts";
@@ -25,14 +26,18 @@ import { parseCount } from "./limits.ts";
 import { isOrdinal } from "./order.ts";
 
 export interface SubscriptionPolicy {
-  /** Events that are handed over together, at most. */
+  /** The greatest number of events in one call of the handler: 1 to 1,000. */
   readonly batchSize: number;
-  /** How often an event that was refused by itself is handed over again. */
+  /** How many more times an event is handed to the handler after the handler failed on it alone. A whole number from 0. */
   readonly retries: number;
-  /** What becomes of an event that was refused once more: it is set aside and the others go on, or all wait behind it. */
+  /**
+   * What happens if the last retry fails too. `dead-letter`: the event becomes a dead letter, and the subscription continues. `stop`: the
+   * subscription stops, and all later events wait.
+   */
   readonly onFailure: "dead-letter" | "stop";
-  /** After so many events in a row that were set aside the next one stops the subscription. */
+  /** After so many dead letters in a row, the next failing event stops the subscription. A whole number from 0. */
   readonly maxConsecutiveDeadLetters: number;
+  /** The waits before the retries, in milliseconds. */
   readonly backoff: Backoff;
 }
 
@@ -64,7 +69,7 @@ export interface DeadLetter {
   readonly id: string;
   readonly streamId: string;
   readonly version: number;
-  /** As it was then: on a device, a reset may give the event another position. */
+  /** The position when it became a dead letter: on a device, a reset may give the event another position. */
   readonly position: number;
   readonly type: string;
   /** Why the handler failed on it last. */
@@ -73,7 +78,7 @@ export interface DeadLetter {
   readonly at: string;
 }
 
-/** With these an event is tried for about half an hour before it is given up. */
+/** With these defaults an event is retried for about half an hour. */
 export const DEFAULT_POLICY: SubscriptionPolicy = {
   batchSize: 100,
   retries: 30,
@@ -84,48 +89,54 @@ export const DEFAULT_POLICY: SubscriptionPolicy = {
 
 const LARGEST_BATCH = 1000;
 
-/** Several events are handed over again so often before they are taken apart: most of them are innocent. */
+/** How often a batch of several events is retried before its events are handed over one at a time: most of them are innocent. */
 const RETRIES_TOGETHER = 2;
 
-/** Where a subscription stands. All of it is durable: it is read before each step and written after it. */
+/** The progress of a subscription. All of it is durable: it is read before each step and written after it. */
 export interface Progress {
-  /** Every event of the filter up to this position was handled, or set aside. */
+  /** Every event of the filter up to this position was handled, or is a dead letter. */
   readonly checkpoint: number;
-  /** How often what stands behind the checkpoint was refused, in a row. */
+  /** How often in a row the handler has failed on the events after the checkpoint. */
   readonly failures: number;
-  /** Up to this position events are handed over one at a time; none are, where the checkpoint has passed it. */
+  /** Up to this position events are handed over one at a time. If the checkpoint has passed it, none are. */
   readonly alone: number;
-  /** Events that were set aside in a row. */
+  /** How many events in a row have become dead letters. */
   readonly inARow: number;
   readonly isStopped: boolean;
 }
 
-/** Events that stand behind the checkpoint without another one of the filter between. */
+/** The next events of the filter after the checkpoint, without a gap. */
 export interface Batch {
-  /** One or more. */
+  /** How many events: one or more. */
   readonly count: number;
-  /** There is no event of the filter from the last one's position up to here. */
+  /** The position of the last event, or a later one up to which no other event matches the filter. */
   readonly upTo: number;
 }
 
 export type SubscriptionStep =
   | { readonly kind: "hand-over" }
-  /** Read again: one event at a time now. */
+  /** Read again, one event at a time from now on. */
   | { readonly kind: "take-apart"; readonly progress: Progress }
-  /** The batch's one event. To be written in one transaction with the event's place in the list. */
+  /** The batch's only event becomes a dead letter. The progress is written in one transaction with the dead letter. */
   | { readonly kind: "dead-letter"; readonly progress: Progress }
   | { readonly kind: "stop"; readonly progress: Progress };
 
-/** Where a subscription begins: `now` is behind what there was when it was first known. */
+/**
+ * Where a subscription begins: with the first event, with the events that come after it was first known (`now`), or after a position.
+ */
 export type Beginning = "beginning" | "now" | number;
 
-/** @throws InvalidRequestError for what is none */
+/** @throws InvalidRequestError if `from` is not one of these */
 export function parseBeginning(from: unknown, field: string): Beginning {
   if (from === "beginning" || from === "now" || isOrdinal(from)) return from;
-  throw new InvalidRequestError(`${field} is "beginning", "now" or a position.`, { field });
+  throw new InvalidRequestError(`${field} must be "beginning", "now" or a position.`, { field });
 }
 
-/** @param facts the position where it was first known, and the log's head; a position beyond that is the head */
+/**
+ * The position after which a subscription begins. A position past the log's head becomes the head.
+ *
+ * @param facts the log's position when the subscription was first known, and the log's head
+ */
 export function beginningOf(from: Beginning, { since, head }: { readonly since: number; readonly head: number }): number {
   if (from === "now") return since;
   return from === "beginning" ? 0 : Math.min(from, head);
@@ -136,18 +147,18 @@ export function startAt(position: number): Progress {
   return { checkpoint: position, failures: 0, alone: 0, inARow: 0, isStopped: false };
 }
 
-/** How many events are to be read. */
+/** How many events to read. */
 export function sizeOfBatch({ checkpoint, alone }: Progress, { batchSize }: SubscriptionPolicy): number {
   return checkpoint < alone ? 1 : batchSize;
 }
 
-/** What is to be done with the events that were read. */
+/** What to do with the events that were read. */
 export function nextStep(progress: Progress, policy: SubscriptionPolicy, { count, upTo }: Batch): SubscriptionStep {
-  assert(!progress.isStopped, "a subscription that is stopped is handed nothing");
-  assert(count >= 1 && upTo > progress.checkpoint, "a batch has an event behind the checkpoint");
-  assert(count <= sizeOfBatch(progress, policy), "a batch is no larger than asked for");
+  assert(!progress.isStopped, "a stopped subscription gets no events");
+  assert(count >= 1 && upTo > progress.checkpoint, "a batch has an event after the checkpoint");
+  assert(count <= sizeOfBatch(progress, policy), "a batch is no larger than requested");
   const { failures, inARow, alone } = progress;
-  // One that comes by itself may have been refused, or killed with, together with others: a page need not have the same end twice.
+  // Even if the batch has one event now, the failures may be those of a batch of several: a page that is read again can end elsewhere.
   const isAlone = count === 1 && upTo <= alone;
   if (failures <= (isAlone ? policy.retries : Math.min(RETRIES_TOGETHER, policy.retries))) return { kind: "hand-over" };
   if (!isAlone) return { kind: "take-apart", progress: { ...progress, failures: 0, alone: upTo } };
@@ -161,77 +172,82 @@ export function afterHandled(progress: Progress, { upTo }: Batch): Progress {
   return { ...progress, checkpoint: upTo, failures: 0, inARow: 0 };
 }
 
-/** @param batch left out where it is not known any more: whoever held it was killed */
-export function afterRefused(progress: Progress, batch?: Batch): Progress {
-  // One that was refused by itself is tried by itself, whatever comes behind it meanwhile.
+/** @param batch undefined if it is not known any more, because the handler was killed together with its object */
+export function afterFailed(progress: Progress, batch?: Batch): Progress {
+  // If the handler failed on one event alone, the event is retried alone, even if others have come after it meanwhile.
   const alone = batch?.count === 1 ? batch.upTo : progress.alone;
   return { ...progress, failures: progress.failures + 1, alone };
 }
 
-/** Nothing of the filter stands up to here. */
+/** No event of the filter was found up to `upTo`. */
 export function afterPassed(progress: Progress, upTo: number): Progress {
   assert(upTo >= progress.checkpoint, "a checkpoint moves forwards");
   return { ...progress, checkpoint: upTo };
 }
 
-/** What is followed is not what it was: nothing is handed over until somebody has looked at it. */
+/** The log is not the one that the subscription followed: nothing is handed over until an operator has checked it. */
 export function stopped(progress: Progress): Progress {
   return { ...progress, isStopped: true };
 }
 
-/** Goes on where it stopped, as if nothing had been refused. */
+/** Continues after the checkpoint, as if the handler had never failed. */
 export function resumed(progress: Progress): Progress {
   return { ...progress, failures: 0, inARow: 0, isStopped: false };
 }
 
-/** @param random from 0 to below 1 @returns milliseconds until what was refused is handed over again */
+/** @param random from 0 to below 1 @returns milliseconds until the failed events are handed over again */
 export function waitAfter({ failures }: Progress, policy: SubscriptionPolicy, random: number): number {
-  assert(failures >= 1, "nothing waits that was not refused");
+  assert(failures >= 1, "a subscription waits only after a failure");
   return backoff(policy.backoff, failures, random);
 }
 
 /**
- * Milliseconds that are left of a wait. No wait is longer than the longest: where more is left, the clock was set back since, and nobody
- * knows how long ago it began.
+ * How many milliseconds of a wait are left. No wait is longer than `backoff.longest`. If more is left, the clock was set back during the
+ * wait, and it is not known when the wait began: then the wait is over.
  */
 export function waitLeft(notBefore: number, now: number, { backoff: { longest } }: SubscriptionPolicy): number {
   const left = notBefore - now;
   return left > longest ? 0 : Math.max(0, left);
 }
 
-/** Thrown by a handler to say why it refuses, in a sentence that is shown to whoever looks after the subscription. */
+/**
+ * An error for a handler to throw. Its message is stored as the reason of the failure, up to 300 characters, and operators of the
+ * subscription see it.
+ */
 export class HandlerError extends Error {
   override readonly name = "HandlerError";
 }
 
-const LONGEST_SENTENCE = 300;
+/** Characters. */
+const LONGEST_MESSAGE = 300;
 
 /**
- * Why a handler refused, to be kept and shown. What an error says that was not meant for that may hold an event's data, as that of
- * `JSON.parse` does: of such a one only the kind is told.
+ * Why a handler failed, as it is stored and shown. The message of a `HandlerError` or a `HeadwaterError` is shown. The message of any other
+ * error may contain an event's data, as that of `JSON.parse` does. So only the name of such an error is shown.
  */
-export function sentenceOfRefusal(error: unknown): string {
+export function messageOfFailure(error: unknown): string {
   if (error instanceof HandlerError || error instanceof HeadwaterError) {
-    return error.message.replaceAll(/[\p{Cc}\p{Zl}\p{Zp}]+/gu, " ").slice(0, LONGEST_SENTENCE);
+    return error.message.replaceAll(/[\p{Cc}\p{Zl}\p{Zp}]+/gu, " ").slice(0, LONGEST_MESSAGE);
   }
-  const name = error instanceof Error && /^\w{1,60}$/.test(error.name) ? error.name : "something that is no error";
-  return `The handler threw ${name}.`;
+  if (!(error instanceof Error)) return "The handler threw a value that is not an error.";
+  return `The handler threw ${/^\w{1,60}$/.test(error.name) ? error.name : "an error"}.`;
 }
 
-/** The policy with defaults for what is left out. @throws InvalidRequestError naming the part that is not of its form */
+/** The policy, with defaults for fields that are not given. @throws InvalidRequestError that names the field with an invalid value */
 export function completePolicy(given: Partial<SubscriptionPolicy>, field: string): SubscriptionPolicy {
   const policy = { ...DEFAULT_POLICY, ...given };
   const { batchSize, retries, onFailure, maxConsecutiveDeadLetters } = policy;
   parseCount(batchSize, `${field}.batchSize`);
   if (batchSize > LARGEST_BATCH) {
-    throw new InvalidRequestError(`${field}.batchSize is at most ${LARGEST_BATCH}.`, { field: `${field}.batchSize` });
+    throw new InvalidRequestError(`${field}.batchSize must be at most ${LARGEST_BATCH}.`, { field: `${field}.batchSize` });
   }
-  if (!isOrdinal(retries)) throw new InvalidRequestError(`${field}.retries is a whole number from 0.`, { field: `${field}.retries` });
+  if (!isOrdinal(retries)) throw new InvalidRequestError(`${field}.retries must be a whole number from 0.`, { field: `${field}.retries` });
   if (onFailure !== "dead-letter" && onFailure !== "stop") {
-    throw new InvalidRequestError(`${field}.onFailure is "set-aside" or "stop".`, { field: `${field}.onFailure` });
+    throw new InvalidRequestError(`${field}.onFailure must be "dead-letter" or "stop".`, { field: `${field}.onFailure` });
   }
   if (!isOrdinal(maxConsecutiveDeadLetters)) {
-    throw new InvalidRequestError(`${field}.setAsideInARow is a whole number from 0.`, { field: `${field}.setAsideInARow` });
+    const name = `${field}.maxConsecutiveDeadLetters`;
+    throw new InvalidRequestError(`${name} must be a whole number from 0.`, { field: name });
   }
   return policy;
 }

@@ -20,7 +20,7 @@ import {
   dueOf,
   type Resumption,
   resumptionIn,
-  stoppedByHistory,
+  stoppedByOtherHistory,
   unlessOvertaken,
 } from "../../shared/device/subscription.ts";
 import { HeadwaterError, InvalidRequestError } from "../../shared/errors.ts";
@@ -28,7 +28,7 @@ import { type Cause, correlationOf } from "../../shared/event/causation.ts";
 import type { ConfirmedEvent } from "../../shared/event/event.ts";
 import { type FeedFilter, readerFilter } from "../../shared/feed-filter.ts";
 import { NO_EVENTS, withEvent } from "../../shared/mark.ts";
-import { type Beginning, completePolicy, parseBeginning, type SubscriptionPolicy, sentenceOfRefusal } from "../../shared/subscription.ts";
+import { type Beginning, completePolicy, messageOfFailure, parseBeginning, type SubscriptionPolicy } from "../../shared/subscription.ts";
 import type { ReadAllOptions } from "../event-store.ts";
 import type { StoreInternals } from "../internals.ts";
 import { EVERY_EVENT, followed, stretches } from "../storage/confirmed.ts";
@@ -203,7 +203,7 @@ export class Subscriber {
       return null;
     } catch (error) {
       uncaught(() => this.#options.onError?.(error, event));
-      return sentenceOfRefusal(error);
+      return messageOfFailure(error);
     }
   }
 
@@ -215,7 +215,7 @@ export class Subscriber {
     switch (standing.kind) {
       case "begins":
         return this.#write(begun(replica, await this.#beginning(replica)));
-      case "goes-on":
+      case "continues":
         return standing.subscription;
       case "fetching":
         return undefined;
@@ -240,7 +240,7 @@ export class Subscriber {
     if (continued !== undefined) return this.#write(continued);
     // Nobody can look after one without a name: it goes on from where it is.
     if (this.#options.name === undefined) return begun(replica, range.upTo);
-    const stopped = stoppedByHistory(kept);
+    const stopped = stoppedByOtherHistory(kept);
     if (stopped !== kept) await this.#write(stopped);
     return undefined;
   }

@@ -1,28 +1,28 @@
 /**
- * A subscription on a device: what is kept of it, and what it does next. Beside the progress of `subscription.ts` it follows what becomes
- * of the device's copy of the log: more of the store may come to be followed, and a reset has all of it fetched again.
+ * A subscription on a device: its record, and what it does next. It uses the rules of `subscription.ts`. In addition it reacts to changes
+ * of the replica: the scope may get wider, and after a reset the device fetches the whole log again.
  *
- *     standingIn ──► goes on ──► dueOf ──► look ───► afterLook ───► handed over ──► afterHandOver
- *         │                        ├──► replay ─────────────────► handed over ──► afterReplay
- *         │                        └──► wait, or nothing
- *         └── another copy ──► compared by digest ──► continuedIn: goes on there
- *                                                └──► stoppedByHistory
+ *     resumptionIn ──► continues ──► dueOf ──► look ───► afterLook ───► handler ──► afterHandOver
+ *         │                            ├──► replay ─────────────────► handler ──► afterReplay
+ *         │                            └──► wait, or nothing
+ *         └── another copy of the log ──► compared by digest ──► continuedIn: continues there
+ *                                                           └──► stoppedByOtherHistory
  *
- * Invariants it upholds (numbers of the design's section 9):
- *  7. what came to the device later is handed over before the feed goes on, by a checkpoint of its own; no checkpoint means positions
- *     of another history;
- *  7c. a step that began on what is not there any more is not taken, and what it was about comes again (`unlessOvertaken`): so neither is
- *      whoever asks something meanwhile overruled, nor does a handler that was ended, and answers late, take the checkpoint back. What
- *      came of a replay stands nevertheless.
+ * Invariants (numbers of docs/architecture.md; those with letters are parts of 7):
+ *  7. events that a wider scope added are handed over before the feed continues, with a checkpoint of their own. No checkpoint is used as
+ *     a position of another history;
+ *  7c. a step is not written if the record has changed since the step began, and its event comes again (`unlessOvertaken`). So a request
+ *      that an operator makes meanwhile is not overwritten. And if a handler of a tab that has ended finishes late, the checkpoint does not
+ *      move back. The result of a replay is written in any case.
  */
 import { assert } from "../assert.ts";
 import type { ConfirmedEvent } from "../event/event.ts";
 import { sameJson } from "../json.ts";
 import { NO_EVENTS, withEvent } from "../mark.ts";
 import {
+  afterFailed,
   afterHandled,
   afterPassed,
-  afterRefused,
   type Beginning,
   beginningOf,
   type DeadLetter,
@@ -40,33 +40,41 @@ import { NEW_REPLICA, type Replica, type Scope } from "./replica.ts";
 import { isSameCopy } from "./same-copy.ts";
 import { withScope } from "./scope.ts";
 
+/** The record of a subscription. */
 export interface DeviceSubscription {
-  /** The device's copy of the log whose positions these are. */
+  /** The device's copy of the log that these positions belong to (`same-copy.ts`). */
   readonly resets: number;
-  /** What the device followed when it was written. */
+  /** The device's scope when the record was written. */
   readonly scope: Scope;
-  /** The position behind which it began. */
+  /** The position after which it began. */
   readonly since: number;
-  /** A digest of the events that were dealt with since: by it another copy of the log is seen to hold the same (`withEvent`). */
+  /**
+   * A digest of the events since then that were handled or became dead letters (`withEvent`). It shows whether another copy of the log has
+   * the same events.
+   */
   readonly dealtWith: string;
-  /** Parts of the store in the order in which they are handed over: those that came later, up to where the feed stood, then the feed. */
+  /**
+   * Parts of the store in the order in which they are handed over: first the parts that a wider scope added, each up to the feed's
+   * checkpoint of that time, then the feed.
+   */
   readonly parts: readonly Part[];
   /** Why the handler failed last, or why the subscription stopped; null if neither. */
   readonly error: string | null;
-  /** The device's clock, before which nothing is handed over. */
+  /** Nothing is handed over before this time: milliseconds of the device's clock. */
   readonly notBefore: number;
   readonly deadLetters: readonly DeadLetter[];
-  /** Ids of events that were set aside and are to be handed over again. */
+  /** Ids of dead letters that are to be replayed. */
   readonly replay: readonly string[];
-  /** How often it was written. */
+  /** How often the record was written. */
   readonly writes: number;
 }
 
+/** A part of the store with a checkpoint of its own. */
 export interface Part {
   readonly within: Scope;
-  /** What of it was handed over before. */
+  /** The scope that was handed over before: its events are not in this part. */
   readonly without?: Scope;
-  /** Null: the feed, which goes on. */
+  /** The last position of the part. Null: the part is the feed and has no end. */
   readonly upTo: number | null;
   readonly progress: Progress;
 }
@@ -87,32 +95,33 @@ export function begun({ resets, scope, position }: Replica, from: Beginning): De
   };
 }
 
-// The copy of the log.
+// The device's copy of the log.
 
+/** How a subscription continues in the replica as it is now. */
 export type Resumption =
-  /** It is not known yet. */
+  /** It has no record yet. */
   | { readonly kind: "begins" }
-  | { readonly kind: "goes-on"; readonly subscription: DeviceSubscription }
-  /** The device is still filling in what it follows besides, or fetching its new copy: it holds less than was dealt with, and the edge more. */
+  | { readonly kind: "continues"; readonly subscription: DeviceSubscription }
+  /** It waits: a backfill is not complete, or the new copy does not reach the checkpoint yet and the edge has more. */
   | { readonly kind: "fetching" }
-  /** The copy is another one: its events of this range, within the subscription's scope, are compared with what was dealt with. */
+  /** The copy is another one. Its events in this range, within the subscription's scope, are compared with the digest `dealtWith`. */
   | { readonly kind: "compare"; readonly subscription: DeviceSubscription; readonly after: number; readonly upTo: number };
 
-/** @param subscription as it is kept; undefined before the first time */
+/** @param subscription its record; undefined before the first time */
 export function resumptionIn(subscription: DeviceSubscription | undefined, replica: Replica): Resumption {
   if (replica.backfills.length > 0) return { kind: "fetching" };
   if (subscription === undefined) return { kind: "begins" };
-  if (isSameCopy(subscription, replica)) return { kind: "goes-on", subscription: partsWithin(subscription, replica) };
+  if (isSameCopy(subscription, replica)) return { kind: "continues", subscription: partsWithin(subscription, replica) };
   const { checkpoint } = feedOf(subscription).progress;
   const isFetching = replica.log === null || replica.position < Math.min(checkpoint, replica.head);
   return isFetching ? { kind: "fetching" } : { kind: "compare", subscription, after: subscription.since, upTo: checkpoint };
 }
 
 /**
- * A subscription in a copy of the log that was fetched after a reset: it goes on where that holds what was dealt with, and nothing else that
- * was due; undefined where it can't.
+ * The subscription in a copy of the log that was fetched after a reset. It continues if the copy has, up to the checkpoint, exactly the
+ * events that were handled or became dead letters. Otherwise it can't continue, and the result is undefined.
  *
- * @param held the digest of the events that were to be compared
+ * @param held the digest of the copy's events that `compare` names
  */
 export function continuedIn(subscription: DeviceSubscription, { position, resets }: Replica, held: string): DeviceSubscription | undefined {
   if (held !== subscription.dealtWith) return undefined;
@@ -121,15 +130,15 @@ export function continuedIn(subscription: DeviceSubscription, { position, resets
   return { ...subscription, resets, parts: [...subscription.parts.slice(0, -1), { ...feed, progress }] };
 }
 
-/** What is at its positions now it was not given. */
-export function stoppedByHistory(subscription: DeviceSubscription): DeviceSubscription {
+/** Its positions have other events now, which the handler was not given. */
+export function stoppedByOtherHistory(subscription: DeviceSubscription): DeviceSubscription {
   const { part, rest } = firstOf(subscription);
   if (part.progress.isStopped) return subscription;
-  const error = "The device follows another history; begin anew with reset().";
+  const error = "The device follows another history. Call reset() to restart the subscription.";
   return { ...subscription, error, parts: [{ ...part, progress: stopped(part.progress) }, ...rest] };
 }
 
-/** What the device follows besides since then is handed over first, up to where the feed was handed over. */
+/** If the scope got wider since the record was written, the events that it added are handed over first, up to the feed's checkpoint. */
 export function partsWithin(subscription: DeviceSubscription, replica: Replica): DeviceSubscription {
   if (sameJson(subscription.scope, replica.scope)) return subscription;
   const feed = feedOf(subscription);
@@ -154,15 +163,15 @@ export function statusOf(name: string, subscription: DeviceSubscription, { posit
   };
 }
 
-// What is next.
+// What to do next.
 
 export type Due =
-  /** Until the device holds more, or somebody asks. */
+  /** Nothing to do until the device holds more events, or an operator requests something. */
   | { readonly kind: "nothing" }
   | { readonly kind: "wait"; readonly milliseconds: number }
-  /** Hand over one that was set aside; its stream is not known where it stands in the list no more. */
+  /** Hand a dead letter over again. Its stream is undefined if it is not in the list any more. */
   | { readonly kind: "replay"; readonly id: string; readonly streamId: string | undefined }
-  /** Look for the first event of the filter, and of the part, behind `after`, exclusive, and up to `upTo`, inclusive. */
+  /** Find the first event of the filter and of the part, after the position `after` (exclusive) and up to `upTo` (inclusive). */
   | { readonly kind: "look"; readonly part: Part; readonly after: number; readonly upTo: number };
 
 /** @param now the device's clock, milliseconds */
@@ -177,10 +186,10 @@ export function dueOf(subscription: DeviceSubscription, replica: Replica, now: n
   return { kind: "look", part, after: part.progress.checkpoint, upTo };
 }
 
-/** What a look has found. */
+/** The result of a look. */
 export interface Found {
   readonly event?: Handed;
-  /** Nothing of the filter stands before here; with an event, its position. */
+  /** The position of the event. Without an event: no event of the filter was found up to this position. */
   readonly end: number;
 }
 
@@ -218,59 +227,67 @@ export function afterLook(subscription: DeviceSubscription, { event, end }: Foun
 }
 
 /**
- * @param refusal why the handler refused it; null where it took it
+ * @param failure why the handler failed on the event; null if it handled it
  * @param random from 0 to below 1
  */
 export function afterHandOver(
   subscription: DeviceSubscription,
   event: Handed,
-  refusal: string | null,
+  failure: string | null,
   { now, random }: { readonly now: number; readonly random: number },
   policy: SubscriptionPolicy,
 ): DeviceSubscription {
   const { progress } = firstOf(subscription).part;
-  if (refusal === null) {
+  if (failure === null) {
     const dealtWith = withEvent(subscription.dealtWith, event.id);
-    // It may be in the list from before the subscription was begun anew.
+    // It may be a dead letter from before the subscription was reset.
     const deadLetters = withoutOne(subscription.deadLetters, event.id);
     return { ...proceeded(subscription, afterHandled(progress, batchOf(event))), error: null, deadLetters, dealtWith };
   }
-  const refused = afterRefused(progress, batchOf(event));
-  return { ...proceeded(subscription, refused), error: refusal, notBefore: now + waitAfter(refused, policy, random) };
-}
-
-/** One that is refused once more stays in the list. @param subscription as it is now, whatever has become of it meanwhile */
-export function afterReplay(subscription: DeviceSubscription, id: string, refusal: string | null): DeviceSubscription {
-  const replay = subscription.replay.filter((wanted) => wanted !== id);
-  const told = subscription.deadLetters.map((item) => (item.id === id ? { ...item, error: refusal ?? item.error } : item));
-  return written({ ...subscription, deadLetters: refusal === null ? withoutOne(told, id) : told, replay });
+  const failed = afterFailed(progress, batchOf(event));
+  return { ...proceeded(subscription, failed), error: failure, notBefore: now + waitAfter(failed, policy, random) };
 }
 
 /**
- * What is written of a step.
+ * If the handler fails again, the event stays a dead letter, with the new reason.
  *
- * @param next made of what was read before
- * @param now as it stands in the transaction that writes; undefined before the first
+ * @param subscription the record as it is now, even if it has changed since the replay began
+ * @param failure why the handler failed on the event; null if it handled it
+ */
+export function afterReplay(subscription: DeviceSubscription, id: string, failure: string | null): DeviceSubscription {
+  const replay = subscription.replay.filter((wanted) => wanted !== id);
+  const deadLetters =
+    failure === null
+      ? withoutOne(subscription.deadLetters, id)
+      : subscription.deadLetters.map((item) => (item.id === id ? { ...item, error: failure } : item));
+  return written({ ...subscription, deadLetters, replay });
+}
+
+/**
+ * What is written after a step: its result, unless the record has changed since it was read.
+ *
+ * @param next the result of the step
+ * @param now the record in the transaction that writes; undefined before the first
  */
 export function unlessOvertaken(next: DeviceSubscription, now: DeviceSubscription | undefined): DeviceSubscription {
   return now === undefined || now.writes === next.writes ? written(next) : now;
 }
 
-// What somebody asks of it.
+// What an operator can request.
 
-/** Has what was set aside handed over again: all of it, or the events of these ids. */
+/** Replays dead letters: all of them, or the events of these ids. */
 export function afterReplayRequest(subscription: DeviceSubscription, ids?: readonly string[]): DeviceSubscription {
   const replay = subscription.deadLetters.map(({ id }) => id).filter((id) => ids?.includes(id) ?? true);
   return written({ ...subscription, replay });
 }
 
-/** Has it go on where it stopped, or at once where it waits. */
+/** Continues a subscription that has stopped. One that waits continues at once. */
 export function afterResume(subscription: DeviceSubscription): DeviceSubscription {
   const parts = subscription.parts.map((part) => ({ ...part, progress: resumed(part.progress) }));
   return written({ ...subscription, notBefore: 0, parts });
 }
 
-/** Has it begin anew in the history that the device follows now; what was set aside stays in the list. */
+/** Restarts the subscription in the history that the device follows now. The dead letters stay. */
 export function afterReset({ deadLetters, writes }: DeviceSubscription, replica: Replica, from: Beginning): DeviceSubscription {
   return written({ ...begun(replica, from), deadLetters, writes });
 }
@@ -279,17 +296,17 @@ function written(subscription: DeviceSubscription): DeviceSubscription {
   return { ...subscription, writes: subscription.writes + 1 };
 }
 
-/** The part that goes on for ever. */
+/** The last part, which has no end. */
 function feedOf({ parts }: DeviceSubscription): Part {
   const feed = parts.at(-1);
-  assert(feed !== undefined, "a subscription has a part that goes on for ever");
+  assert(feed !== undefined, "the feed is a part of every subscription");
   return feed;
 }
 
-/** The part whose turn it is. */
+/** The part that is handed over now. */
 function firstOf({ parts }: DeviceSubscription): { part: Part; rest: readonly Part[] } {
   const [part, ...rest] = parts;
-  assert(part !== undefined, "a subscription has a part that goes on for ever");
+  assert(part !== undefined, "the feed is a part of every subscription");
   return { part, rest };
 }
 

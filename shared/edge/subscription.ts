@@ -1,23 +1,24 @@
 /**
- * Where a subscription stands in the log that it follows, and where it stands after each thing that happens to it.
+ * The state of a subscription at the edge: its log, its progress, and the next state after each thing that happens to it.
  *
- *     told of news ──► read behind what was looked at ──► nothing of its filter: looked further
- *                            │        │                └► events: handled, or refused and to wait, or set aside
- *                            │        └── not the log that was followed: stopped, until somebody resets it
+ *     notified of news ──► read on after what was read ──► no event of its filter: skipped
+ *                            │        │                └─► events: handled, or failed and to wait, or dead letters
+ *                            │        └── not the log that it followed: stopped, until an operator resets it
  *                            └── not before a wait is over
  *
- * What becomes of events that are refused, the rules of `subscription.ts` say.
+ * The rules of `subscription.ts` decide what happens after a failure.
  *
- * Invariants it upholds (numbers of the design's section 9):
- *  7.  what stands behind the checkpoint is read with the log's id and mark there: another history stops the subscription;
+ * Invariants (numbers of docs/architecture.md; those with letters are parts of 7):
+ *  7.  the events after the checkpoint are read with the log's id and with its mark at the checkpoint: another history stops the
+ *      subscription;
  *  7b. news does not shorten a wait.
  */
 import { unreachable } from "../assert.ts";
 import { START_MARK } from "../mark.ts";
 import {
+  afterFailed,
   afterHandled,
   afterPassed,
-  afterRefused,
   type Batch,
   type Progress,
   resumed,
@@ -30,101 +31,121 @@ import {
 } from "../subscription.ts";
 
 export interface EdgeSubscription {
-  /** The log that it follows, and its mark at the checkpoint; null where that is not known yet. */
+  /** The id of the log that it follows. */
   readonly log: string;
+  /** The log's mark at the checkpoint; null if it is not known yet. */
   readonly mark: string | null;
   readonly progress: Progress;
-  /** Milliseconds since 1970: what was refused is not handed over again before. */
+  /** Milliseconds since 1970 before which failed events are not handed over again; null if nothing waits. */
   readonly retryAt: number | null;
-  /** Why it was refused, or why it stopped. */
+  /** Why the handler failed last, or why the subscription stopped; null if neither. */
   readonly error: string | null;
 }
 
-/** A place of the log, and its mark there. */
-export interface Looked {
+/** A position of the log, and the log's mark at this position; the mark is null if it is not known. */
+export interface LogPlace {
   readonly position: number;
   readonly mark: string | null;
 }
 
-/** What the log says of itself. */
+/** What the log sends about itself. */
 export interface LogEnd {
   readonly log: string;
   readonly head: number;
-  /** Its mark there; left out by logs of before it was told. */
+  /** The log's mark at the head; undefined from a log of a version that did not send it. */
   readonly mark?: string | undefined;
 }
 
-/** Positions that are passed over where nothing matches before that is written down: reading them again costs less than a row for each. */
-const PASSED_OVER = 1_000;
+/** How many positions are skipped before the new checkpoint is written: reading them again costs less than writing a row for each. */
+const SKIPPED_AT_LEAST = 1_000;
 
 export function subscriptionAt(log: string, position: number): EdgeSubscription {
   return { log, mark: position === 0 ? START_MARK : null, progress: startAt(position), retryAt: null, error: null };
 }
 
-/** Somebody has it follow the log that is there now, from behind a position. */
+/** An operator resets it: it follows the current log, after a position. */
 export function movedTo<S extends EdgeSubscription>(subscription: S, log: string, position: number): S {
   return { ...subscription, ...subscriptionAt(log, position) };
 }
 
-/** Up to which position the list of what was set aside is kept then: what stands behind it comes again, and another log has none of it. */
-export function listKept(subscription: EdgeSubscription, log: string, position: number): number {
+/**
+ * Up to which position a reset keeps dead letters. Later events are delivered again. Another log does not have the events of any dead
+ * letter, so none is kept.
+ */
+export function deadLettersKeptUpTo(subscription: EdgeSubscription, log: string, position: number): number {
   return subscription.log === log ? position : 0;
 }
 
-/** @param looked nothing of the filter stands between the checkpoint and there, as far as that is remembered */
-export function lookedOf({ progress: { checkpoint }, mark }: EdgeSubscription, looked: Looked | undefined): Looked {
-  return looked !== undefined && looked.position > checkpoint ? looked : { position: checkpoint, mark };
+/**
+ * The place up to which the log was read: the checkpoint, or `skipped` if it is further.
+ *
+ * @param skipped the place, in memory, up to which no event after the checkpoint matches the filter; undefined if it is not known
+ */
+export function readUpTo({ progress: { checkpoint }, mark }: EdgeSubscription, skipped: LogPlace | undefined): LogPlace {
+  return skipped !== undefined && skipped.position > checkpoint ? skipped : { position: checkpoint, mark };
 }
 
 /**
- * When it has to look at the log, which has told of itself; null where it need not. Milliseconds since 1970. A log that was put back and
- * has grown up to the same position has another mark there.
+ * When to read the log after it has sent its end, in milliseconds since 1970; null if there is nothing to read. If a log was restored and
+ * has grown to the same position since, it has another mark there.
+ *
+ * @param read the place up to which the log was read
  */
-export function wakeTime(subscription: EdgeSubscription, looked: Looked, { log, head, mark }: LogEnd, now: number): number | null {
-  if (subscription.progress.isStopped || (log === subscription.log && head === looked.position && mark === looked.mark)) return null;
+export function wakeTime(subscription: EdgeSubscription, read: LogPlace, { log, head, mark }: LogEnd, now: number): number | null {
+  if (subscription.progress.isStopped || (log === subscription.log && head === read.position && mark === read.mark)) return null;
   return Math.max(now, subscription.retryAt ?? 0);
 }
 
-/** Until when nothing is handed over; null where it need not wait. */
+/** Until when nothing is handed over; null if there is no wait. */
 export function waitsUntil({ retryAt }: EdgeSubscription, now: number): number | null {
   return retryAt !== null && retryAt > now ? retryAt : null;
 }
 
-/** What is asked of the log: it refuses where it is another one, or has another history. */
-export function readBehind({ log }: EdgeSubscription, { position, mark }: Looked): { after: number; log?: string; mark?: string } {
+/** The query for the events after a place. The log rejects it if it is another log, or has another history. */
+export function readBehind({ log }: EdgeSubscription, { position, mark }: LogPlace): { after: number; log?: string; mark?: string } {
   return { after: position, log, ...(mark === null ? {} : { mark }) };
 }
 
-/** @param heard the furthest head that was told since the log was asked */
-export function hasMore({ position }: Looked, head: number, heard: number): boolean {
+/**
+ * Whether there may be more events to read.
+ *
+ * @param head the log's head in its last page
+ * @param heard the furthest head of which the log has notified since that page was requested
+ */
+export function hasMore({ position }: LogPlace, head: number, heard: number): boolean {
   return heard > head || position < head;
 }
 
-/** The log is not the one that was followed. */
+/** The log is not the one that it followed: it stops. */
 export function afterOtherLog<S extends EdgeSubscription>(subscription: S, error: string): S {
   return { ...subscription, progress: stopped(subscription.progress), retryAt: null, error };
 }
 
-/** Whether it is written down that nothing of the filter stands up to here. */
+/** Whether to write that no event of the filter was found up to `position`: only after 1,000 positions. */
 export function isWorthWriting({ progress: { checkpoint } }: EdgeSubscription, position: number): boolean {
-  return position - checkpoint >= PASSED_OVER;
+  return position - checkpoint >= SKIPPED_AT_LEAST;
 }
 
-export function afterLooked<S extends EdgeSubscription>(subscription: S, { position, mark }: Looked): S {
+export function afterSkipped<S extends EdgeSubscription>(subscription: S, { position, mark }: LogPlace): S {
   return { ...subscription, mark, progress: afterPassed(subscription.progress, position) };
 }
 
-/** @param mark the log's, behind the batch */
+/** @param mark the log's mark after the batch */
 export function afterBatch<S extends EdgeSubscription>(subscription: S, batch: Batch, mark: string | null): S {
   return { ...subscription, mark, progress: afterHandled(subscription.progress, batch), retryAt: null, error: null };
 }
 
-/** What is next, `settled` says. */
-export function afterRefusal<S extends EdgeSubscription>(subscription: S, batch: Batch, error: string): S {
-  return { ...subscription, progress: afterRefused(subscription.progress, batch), error };
+/** Must be followed by `settled`, which decides what happens next. */
+export function afterFailure<S extends EdgeSubscription>(subscription: S, batch: Batch, error: string): S {
+  return { ...subscription, progress: afterFailed(subscription.progress, batch), error };
 }
 
-/** Its alarm was ended in the middle. What came of it is not known. @param random from 0 to below 1 */
+/**
+ * The platform killed its alarm. It is not known what the handler did, so this counts as a failure.
+ *
+ * @param now milliseconds since 1970
+ * @param random from 0 to below 1
+ */
 export function afterKill<S extends EdgeSubscription>(
   subscription: S,
   policy: SubscriptionPolicy,
@@ -133,14 +154,15 @@ export function afterKill<S extends EdgeSubscription>(
   random: number,
 ): S {
   if (subscription.progress.isStopped) return subscription;
-  const progress = afterRefused(subscription.progress);
+  const progress = afterFailed(subscription.progress);
   return { ...subscription, progress, retryAt: now + waitAfter(progress, policy, random), error };
 }
 
 /**
- * What becomes of events that were refused. Where they are set aside, to be written in one transaction with their place in the list.
+ * What happens to events that the handler failed on. If they become dead letters, the result is written in one transaction with them.
  *
- * @param mark the log's, behind them
+ * @param mark the log's mark after these events
+ * @param now milliseconds since 1970
  * @param random from 0 to below 1
  */
 export function settled<S extends EdgeSubscription>(
@@ -162,12 +184,12 @@ export function settled<S extends EdgeSubscription>(
   }
 }
 
-/** Somebody has it go on where it stopped, or at once where it waits. */
+/** Continues a subscription that has stopped. One that waits continues at once. */
 export function afterResume<S extends EdgeSubscription>(subscription: S): S {
   return { ...subscription, progress: resumed(subscription.progress), retryAt: null, error: null };
 }
 
-/** What the list has of an event that was handed over once more; null where it was handled. @param at ISO 8601 UTC */
+/** The dead letter after it was replayed, with the new reason; null if the event was handled. @param at ISO 8601 UTC */
 export function afterReplay<E>(event: E, error: string | null, at: string): (E & { readonly error: string; readonly at: string }) | null {
   return error === null ? null : { ...event, error, at };
 }

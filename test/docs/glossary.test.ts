@@ -25,7 +25,7 @@ const RULED_OUT: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   queue: { queueMicrotask: "a function of the platform" },
   bundle: {},
   "set aside": { setAside: OLD_RECORDS },
-  history: { stoppedByHistory: "a log that was restored or replaced, as the glossary says" },
+  history: { stoppedByOtherHistory: "a log that was restored or replaced, as the glossary says" },
   "live connection": {},
   "live feed": {},
   fill: { fills: OLD_RECORDS },
@@ -110,7 +110,7 @@ test("no identifier has a word that the glossary rules out", () => {
 test("a word that is ruled out is found, however it is written, and in code alone", () => {
   const bad = [
     'class EntityStore { #revision = "offset"; setAsideEvents(isOptimistic: boolean) { return this.queues; } }',
-    "const LOG_OFFSETS = 1; interface Old { readonly history: string; readonly stoppedByHistory: string }",
+    "const LOG_OFFSETS = 1; interface Old { readonly history: string; readonly stoppedByOtherHistory: string }",
     'type Tenants = { liveFeeds: "sequence" }; // a bundle',
     "const liveness = review + entities + queueMicrotask + prehistory;",
   ].join("\n");

@@ -2,19 +2,19 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { InvalidRequestError, UnavailableError } from "../../shared/errors.ts";
 import {
+  afterFailed,
   afterHandled,
   afterPassed,
-  afterRefused,
   type Batch,
   beginningOf,
   completePolicy,
   DEFAULT_POLICY,
   HandlerError,
+  messageOfFailure,
   nextStep,
   type Progress,
   resumed,
   type SubscriptionPolicy,
-  sentenceOfRefusal,
   sizeOfBatch,
   startAt,
   stopped,
@@ -26,7 +26,7 @@ import { SEED } from "../support/seed.ts";
 const POLICY: SubscriptionPolicy = { ...DEFAULT_POLICY, batchSize: 10, retries: 4, onFailure: "dead-letter", maxConsecutiveDeadLetters: 3 };
 
 function refusedTimes(progress: Progress, times: number, batch?: Batch): Progress {
-  return Array.from({ length: times }).reduce<Progress>((last) => afterRefused(last, batch), progress);
+  return Array.from({ length: times }).reduce<Progress>((last) => afterFailed(last, batch), progress);
 }
 
 describe("what becomes of events that are refused", () => {
@@ -35,7 +35,7 @@ describe("what becomes of events that are refused", () => {
     let progress = startAt(4);
     for (let i = 0; i < 3; i++) {
       expect(nextStep(progress, POLICY, batch)).toEqual({ kind: "hand-over" });
-      progress = afterRefused(progress, batch);
+      progress = afterFailed(progress, batch);
     }
     const step = nextStep(progress, POLICY, batch);
     expect(step).toMatchObject({ kind: "take-apart", progress: { checkpoint: 4, failures: 0, alone: 7 } });
@@ -46,7 +46,7 @@ describe("what becomes of events that are refused", () => {
   });
 
   test("one that was refused by itself stays by itself, though others come behind it", () => {
-    const progress = afterRefused(startAt(0), { count: 1, upTo: 1 });
+    const progress = afterFailed(startAt(0), { count: 1, upTo: 1 });
     expect(sizeOfBatch(progress, POLICY)).toBe(1);
   });
 
@@ -96,15 +96,15 @@ describe("what becomes of events that are refused", () => {
 
   test("one that was refused with others alone is not given up where it comes by itself the next time", () => {
     const policy = { ...POLICY, retries: 1 };
-    const together = afterRefused(afterRefused(startAt(0), { count: 3, upTo: 6 }));
+    const together = afterFailed(afterFailed(startAt(0), { count: 3, upTo: 6 }));
     expect(nextStep(together, policy, { count: 1, upTo: 4 })).toMatchObject({ kind: "take-apart", progress: { failures: 0, alone: 4 } });
   });
 
   test("without retries a batch is taken apart at once, and one is given up at once", () => {
     const policy = { ...POLICY, retries: 0 };
-    expect(nextStep(afterRefused(startAt(0)), policy, { count: 2, upTo: 2 }).kind).toBe("take-apart");
+    expect(nextStep(afterFailed(startAt(0)), policy, { count: 2, upTo: 2 }).kind).toBe("take-apart");
     const one = { count: 1, upTo: 1 };
-    expect(nextStep(afterRefused(startAt(0), one), policy, one).kind).toBe("dead-letter");
+    expect(nextStep(afterFailed(startAt(0), one), policy, one).kind).toBe("dead-letter");
   });
 
   test("waits grow up to a bound, and are spread", () => {
@@ -185,12 +185,12 @@ function run({ events, kills, policy, resumes }: World): Told {
       if (culprit === undefined) {
         told.handled.push(...positions);
         if (!kills.has(step)) write(afterHandled(progress, batch));
-        else write(afterRefused(progress));
+        else write(afterFailed(progress));
         continue;
       }
       left[culprit - 1] = (left[culprit - 1] ?? 0) - 1;
       if (batch.count === 1) alone.set(culprit, (alone.get(culprit) ?? 0) + 1);
-      after = afterRefused(progress, kills.has(step) ? undefined : batch);
+      after = afterFailed(progress, kills.has(step) ? undefined : batch);
       decided = nextStep(after, policy, batch);
       expect(waitAfter(after, policy, 0.5)).toBeGreaterThan(0);
     }
@@ -252,12 +252,12 @@ test("what is kept of an error tells nothing of the data, unless its sentence wa
   } catch (error) {
     parseError = error;
   }
-  expect(sentenceOfRefusal(parseError)).toBe("The handler threw SyntaxError.");
-  expect(sentenceOfRefusal(secret)).toBe("The handler threw something that is no error.");
-  expect(sentenceOfRefusal(Object.assign(new Error("x"), { name: secret }))).toBe("The handler threw something that is no error.");
-  expect(sentenceOfRefusal(new HandlerError("The receiver\nanswered 503."))).toBe("The receiver answered 503.");
-  expect(sentenceOfRefusal(new UnavailableError("Not now."))).toBe("Not now.");
-  expect(sentenceOfRefusal(new HandlerError("x".repeat(1000)))).toHaveLength(300);
+  expect(messageOfFailure(parseError)).toBe("The handler threw SyntaxError.");
+  expect(messageOfFailure(secret)).toBe("The handler threw a value that is not an error.");
+  expect(messageOfFailure(Object.assign(new Error("x"), { name: secret }))).toBe("The handler threw an error.");
+  expect(messageOfFailure(new HandlerError("The receiver\nanswered 503."))).toBe("The receiver answered 503.");
+  expect(messageOfFailure(new UnavailableError("Not now."))).toBe("Not now.");
+  expect(messageOfFailure(new HandlerError("x".repeat(1000)))).toHaveLength(300);
 });
 
 test.each([
@@ -265,7 +265,7 @@ test.each([
   [{ batchSize: 1001 }, "mailer.batchSize"],
   [{ retries: -1 }, "mailer.retries"],
   [{ onFailure: "skip" }, "mailer.onFailure"],
-  [{ maxConsecutiveDeadLetters: 0.5 }, "mailer.setAsideInARow"],
+  [{ maxConsecutiveDeadLetters: 0.5 }, "mailer.maxConsecutiveDeadLetters"],
 ])("a policy that is none is refused by its part: %j", (given, field) => {
   const refusal = expect.objectContaining({ field });
   expect(() => completePolicy(given as object, "mailer")).toThrow(refusal);

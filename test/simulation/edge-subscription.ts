@@ -1,6 +1,6 @@
 /** A subscription of one store at the edge, as `worker/subscription/subscription-object.ts` has it: all work is done by its alarm. */
 import { backoff } from "../../shared/backoff.ts";
-import { type EdgeSubscription, type LogEnd, type Looked, lookedOf, subscriptionAt } from "../../shared/edge/subscription.ts";
+import { type EdgeSubscription, type LogEnd, type LogPlace, readUpTo, subscriptionAt } from "../../shared/edge/subscription.ts";
 import { LogMismatchError, PositionAheadError } from "../../shared/errors.ts";
 import type { ConfirmedEvent } from "../../shared/event/event.ts";
 import { beginningOf, type SubscriptionPolicy } from "../../shared/subscription.ts";
@@ -56,7 +56,7 @@ const LOG_BACKOFF = { first: 1_000, longest: 300_000 };
 
 export class SubscriptionInstance {
   readonly #parts: SubscriptionParts;
-  #looked: Looked | undefined;
+  #skipped: LogPlace | undefined;
   #heard = 0;
   #isRunning = false;
   #failures = 0;
@@ -76,7 +76,7 @@ export class SubscriptionInstance {
     const standing = this.#begin(end);
     this.#heard = Math.max(this.#heard, end.head);
     if (this.#isRunning) return;
-    const at = this.#rules().wakeTime(standing, this.#lookedOf(standing), end, this.#now());
+    const at = this.#rules().wakeTime(standing, this.#readUpTo(standing), end, this.#now());
     if (at !== null) this.#parts.arm(at);
   }
 
@@ -103,7 +103,7 @@ export class SubscriptionInstance {
     this.#read(standing, 1, (read) => {
       if (this.#isRunning || this.#parts.data.standing !== standing || read === undefined) return;
       if (read.page instanceof Error || read.page.events.length > 0) return this.#parts.arm(this.#now());
-      this.#looked = { position: read.page.position, mark: read.page.mark ?? null };
+      this.#skipped = { position: read.page.position, mark: read.page.mark ?? null };
       if (read.page.position < read.page.head) this.look(end);
     });
   }
@@ -119,8 +119,8 @@ export class SubscriptionInstance {
     if (position > end.head) return;
     const standing = this.#begin(end);
     const { data } = this.#parts;
-    this.#looked = undefined;
-    const kept = this.#rules().listKept(standing, end.log, position);
+    this.#skipped = undefined;
+    const kept = this.#rules().deadLettersKeptUpTo(standing, end.log, position);
     for (const at of [...data.list.keys()]) {
       if (at <= kept) continue;
       data.list.delete(at);
@@ -146,8 +146,8 @@ export class SubscriptionInstance {
     return standing;
   }
 
-  #lookedOf(standing: EdgeSubscription): Looked {
-    return lookedOf(standing, this.#looked);
+  #readUpTo(standing: EdgeSubscription): LogPlace {
+    return readUpTo(standing, this.#skipped);
   }
 
   #replays(): void {
@@ -210,12 +210,12 @@ export class SubscriptionInstance {
       }
       const goOn = () => {
         const { standing: now } = this.#parts.data;
-        if (now !== undefined && this.#rules().hasMore(this.#lookedOf(now), page.head, this.#heard)) return this.#advances();
+        if (now !== undefined && this.#rules().hasMore(this.#readUpTo(now), page.head, this.#heard)) return this.#advances();
         this.#rest();
       };
       if (page.events.length > 0) return this.#handOver(standing, page, events, goOn);
-      this.#looked = { position: page.position, mark: page.mark ?? null };
-      if (this.#rules().isWorthWriting(standing, page.position)) this.#write(this.#rules().afterLooked(standing, this.#looked), events);
+      this.#skipped = { position: page.position, mark: page.mark ?? null };
+      if (this.#rules().isWorthWriting(standing, page.position)) this.#write(this.#rules().afterSkipped(standing, this.#skipped), events);
       goOn();
     });
   }
@@ -243,7 +243,7 @@ export class SubscriptionInstance {
     if (!isFirst) this.#write(handled, events);
     this.#call(page.events, events, false, (refusal) => {
       if (data.standing !== standing) return goOn();
-      if (refusal !== null) return settle(rules.afterRefusal(standing, batch, refusal));
+      if (refusal !== null) return settle(rules.afterFailure(standing, batch, refusal));
       this.#write(handled, events);
       goOn();
     });
@@ -272,7 +272,7 @@ export class SubscriptionInstance {
 
   /** A page behind what was looked at. */
   #read(standing: EdgeSubscription, limit: number, done: (read: Asked) => void): void {
-    this.#readLog({ within: SUBSCRIBED, limit, ...this.#rules().readBehind(standing, this.#lookedOf(standing)) }, done);
+    this.#readLog({ within: SUBSCRIBED, limit, ...this.#rules().readBehind(standing, this.#readUpTo(standing)) }, done);
   }
 
   #readLog(query: FeedQuery, done: (read: Asked) => void): void {

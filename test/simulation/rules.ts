@@ -17,16 +17,16 @@ import { advance, type Unsent } from "../../shared/device/sync.ts";
 import { decidePublication } from "../../shared/edge/publication.ts";
 import {
   afterBatch,
+  afterFailure,
   afterKill,
-  afterLooked,
   afterOtherLog,
-  afterRefusal,
   afterReplay,
   afterResume,
+  afterSkipped,
+  deadLettersKeptUpTo,
   type EdgeSubscription,
   hasMore,
   isWorthWriting,
-  listKept,
   movedTo,
   readBehind,
   settled,
@@ -128,15 +128,15 @@ export const RULES = {
   /** Worlds are small: a position stands for many. */
   isWorthWriting: (standing: EdgeSubscription, position: number): boolean =>
     isWorthWriting(standing, standing.progress.checkpoint + (position - standing.progress.checkpoint) * 100),
-  afterLooked: afterLooked<EdgeSubscription>,
+  afterSkipped: afterSkipped<EdgeSubscription>,
   afterBatch: afterBatch<EdgeSubscription>,
-  afterRefusal: afterRefusal<EdgeSubscription>,
+  afterFailure: afterFailure<EdgeSubscription>,
   afterKill: afterKill<EdgeSubscription>,
   afterOtherLog: afterOtherLog<EdgeSubscription>,
   afterResume: afterResume<EdgeSubscription>,
   settled: settled<EdgeSubscription>,
   movedTo: movedTo<EdgeSubscription>,
-  listKept,
+  deadLettersKeptUpTo,
   afterReplay: afterReplay<EdgeDeadLetter>,
   /** Whether the handler was given one of these again, and has never answered. */
   isReplaying: (due: readonly (string | undefined)[]) => due.includes("handed-over"),

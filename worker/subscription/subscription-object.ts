@@ -15,18 +15,18 @@ import { backoff } from "../../shared/backoff.ts";
 import { EVERYTHING } from "../../shared/edge/grants.ts";
 import {
   afterBatch,
+  afterFailure,
   afterKill,
-  afterLooked,
   afterOtherLog,
-  afterRefusal,
   afterResume,
+  afterSkipped,
+  deadLettersKeptUpTo,
   hasMore,
   isWorthWriting,
-  type Looked,
-  listKept,
-  lookedOf,
+  type LogPlace,
   movedTo,
   readBehind,
+  readUpTo,
   settled,
   stateOf,
   subscriptionAt,
@@ -39,11 +39,11 @@ import {
   beginningOf,
   type DeadLetter,
   HandlerError,
+  messageOfFailure,
   nextStep,
   type SubscriptionPolicy,
   type SubscriptionStatus,
   type SubscriptionStep,
-  sentenceOfRefusal,
   sizeOfBatch,
 } from "../../shared/subscription.ts";
 import { type FeedPage, parseFeedPage, type SubscriptionDetail } from "../../shared/wire/wire.ts";
@@ -68,7 +68,7 @@ export class SubscriptionObject<E extends EdgeEnv = EdgeEnv> extends DurableObje
   readonly #stored: SubscriptionStorage;
   readonly #alarm: SharedAlarm;
   /** Nothing of the filter stands between the checkpoint and here. */
-  #looked: Looked | undefined;
+  #skipped: LogPlace | undefined;
   /** The furthest head that was told since the log was last asked. */
   #heard = 0;
   #isRunning = false;
@@ -92,7 +92,7 @@ export class SubscriptionObject<E extends EdgeEnv = EdgeEnv> extends DurableObje
     const record = this.#begin(origin);
     this.#heard = Math.max(this.#heard, origin.head);
     if (this.#isRunning) return;
-    const at = wakeTime(record, this.#lookedOf(record), origin, Date.now());
+    const at = wakeTime(record, this.#readUpTo(record), origin, Date.now());
     if (at !== null) this.#alarm.arm(at);
   }
 
@@ -151,8 +151,8 @@ export class SubscriptionObject<E extends EdgeEnv = EdgeEnv> extends DurableObje
     const { log, head } = origin;
     if (position > head) return toRefused(new PositionAheadError(undefined, { log, head }));
     const record = this.#begin(origin);
-    this.#looked = undefined;
-    this.#stored.reset(movedTo(record, log, position), listKept(record, log, position));
+    this.#skipped = undefined;
+    this.#stored.reset(movedTo(record, log, position), deadLettersKeptUpTo(record, log, position));
     this.#alarm.arm(Date.now());
     return this.#statusOf(origin);
   }
@@ -182,7 +182,7 @@ export class SubscriptionObject<E extends EdgeEnv = EdgeEnv> extends DurableObje
     const record = this.#stored.now;
     if (record === undefined) throw new Error("a subscription that was asked has begun");
     const { progress, retryAt, error, deadLetters } = record;
-    const { position } = this.#lookedOf(record);
+    const { position } = this.#readUpTo(record);
     return {
       name,
       position,
@@ -196,8 +196,8 @@ export class SubscriptionObject<E extends EdgeEnv = EdgeEnv> extends DurableObje
     };
   }
 
-  #lookedOf(record: SubscriptionRecord): Looked {
-    return lookedOf(record, this.#looked);
+  #readUpTo(record: SubscriptionRecord): LogPlace {
+    return readUpTo(record, this.#skipped);
   }
 
   async #work(subscription: CompleteSubscription<E>): Promise<void> {
@@ -224,13 +224,13 @@ export class SubscriptionObject<E extends EdgeEnv = EdgeEnv> extends DurableObje
     // Somebody has put it elsewhere meanwhile.
     if (this.#stored.now !== record) return true;
     if (page instanceof Error) {
-      this.#stored.write(afterOtherLog(record, sentenceOfRefusal(page)));
+      this.#stored.write(afterOtherLog(record, messageOfFailure(page)));
       logFault("subscription", page, { store: record.store, name: record.name });
       return false;
     }
     if (page.events.length === 0) this.#pass(record, page);
     else await this.#handOver(record, page, subscription);
-    return hasMore(this.#lookedOf(this.#stored.now), page.head, this.#heard);
+    return hasMore(this.#readUpTo(this.#stored.now), page.head, this.#heard);
   }
 
   /** A page behind what was looked at; the error where the log is not the one that was followed. */
@@ -239,7 +239,7 @@ export class SubscriptionObject<E extends EdgeEnv = EdgeEnv> extends DurableObje
     { filter }: CompleteSubscription<E>,
     limit: number,
   ): Promise<FeedPage | LogMismatchError | PositionAheadError> {
-    const query = { ...filter, limit, ...readBehind(record, this.#lookedOf(record)) };
+    const query = { ...filter, limit, ...readBehind(record, this.#readUpTo(record)) };
     try {
       return await this.#readLog(record.store, query);
     } catch (error) {
@@ -257,8 +257,8 @@ export class SubscriptionObject<E extends EdgeEnv = EdgeEnv> extends DurableObje
   }
 
   #pass(record: SubscriptionRecord, page: FeedPage): void {
-    this.#looked = { position: page.position, mark: page.mark ?? null };
-    if (isWorthWriting(record, page.position)) this.#stored.write(afterLooked(record, this.#looked));
+    this.#skipped = { position: page.position, mark: page.mark ?? null };
+    if (isWorthWriting(record, page.position)) this.#stored.write(afterSkipped(record, this.#skipped));
   }
 
   async #handOver(record: SubscriptionRecord, page: FeedPage, subscription: CompleteSubscription<E>): Promise<void> {
@@ -270,7 +270,7 @@ export class SubscriptionObject<E extends EdgeEnv = EdgeEnv> extends DurableObje
     const refusal = await this.#call(record, events, subscription, { failures: record.progress.failures, isReplay: false });
     if (this.#stored.now !== record) return;
     if (refusal === null) return this.#stored.write(afterBatch(record, batch, page.mark ?? null));
-    const refused = afterRefusal(record, batch, refusal);
+    const refused = afterFailure(record, batch, refusal);
     this.#settle(nextStep(refused.progress, policy, batch), refused, page, policy);
   }
 
@@ -308,7 +308,7 @@ export class SubscriptionObject<E extends EdgeEnv = EdgeEnv> extends DurableObje
       return null;
     } catch (error) {
       logFault("handler", error, { store, name, position: events[0]?.position });
-      return sentenceOfRefusal(error);
+      return messageOfFailure(error);
     } finally {
       clearTimeout(timer);
     }
@@ -329,7 +329,7 @@ export class SubscriptionObject<E extends EdgeEnv = EdgeEnv> extends DurableObje
     try {
       page = await this.#readLog(record.store, { after: position - 1, limit: 1, log: record.log });
     } catch (error) {
-      if (error instanceof LogMismatchError || error instanceof PositionAheadError) return sentenceOfRefusal(error);
+      if (error instanceof LogMismatchError || error instanceof PositionAheadError) return messageOfFailure(error);
       throw error;
     }
     if (page.events[0]?.id !== id) return "The log does not have this event any more.";
@@ -350,7 +350,7 @@ export class SubscriptionObject<E extends EdgeEnv = EdgeEnv> extends DurableObje
       const page = await this.#read(record, subscription, 1);
       if (this.#isRunning || this.#stored.now !== record) return;
       if (page instanceof Error || page.events.length > 0) return this.#alarm.arm(Date.now());
-      this.#looked = { position: page.position, mark: page.mark ?? null };
+      this.#skipped = { position: page.position, mark: page.mark ?? null };
       if (page.position >= page.head) return;
     }
   }

@@ -13,7 +13,7 @@ import {
   type DeviceSubscription,
   dueOf,
   resumptionIn,
-  stoppedByHistory,
+  stoppedByOtherHistory,
   unlessOvertaken,
 } from "../../../shared/device/subscription.ts";
 import { NO_EVENTS, withEvent } from "../../../shared/mark.ts";
@@ -114,7 +114,7 @@ describe("what the device follows", () => {
   const following = (scope: Scope) => historyAt(5, { scope });
   const standing = (subscription: DeviceSubscription, replica: Replica) => {
     const found = resumptionIn(subscription, replica);
-    if (found.kind !== "goes-on") throw new Error(`goes on, and is not to ${found.kind}`);
+    if (found.kind !== "continues") throw new Error(`goes on, and is not to ${found.kind}`);
     return found.subscription;
   };
 
@@ -145,10 +145,10 @@ describe("what the device follows", () => {
   });
 
   test("in another history it stops, and says how to go on", () => {
-    const stopped = stoppedByHistory(BEGUN);
+    const stopped = stoppedByOtherHistory(BEGUN);
     expect(stopped.error).toMatch(/reset\(\)/);
     expect(dueOf(stopped, historyAt(5), 0, POLICY)).toEqual({ kind: "nothing" });
-    expect(stoppedByHistory(stopped)).toBe(stopped);
+    expect(stoppedByOtherHistory(stopped)).toBe(stopped);
     expect(dueOf(afterReset(stopped, historyAt(5), 0), historyAt(5), 0, POLICY)).toMatchObject({ kind: "look", after: 0 });
   });
 });

@@ -1,17 +1,17 @@
 import { describe, expect, test } from "vitest";
 import {
   afterBatch,
+  afterFailure,
   afterKill,
   afterOtherLog,
-  afterRefusal,
   afterReplay,
   afterResume,
+  deadLettersKeptUpTo,
   hasMore,
   isWorthWriting,
-  listKept,
-  lookedOf,
   movedTo,
   readBehind,
+  readUpTo,
   settled,
   stateOf,
   subscriptionAt,
@@ -19,7 +19,7 @@ import {
   wakeTime,
 } from "../../../shared/edge/subscription.ts";
 import { START_MARK } from "../../../shared/mark.ts";
-import { afterRefused, DEFAULT_POLICY, nextStep, type SubscriptionPolicy } from "../../../shared/subscription.ts";
+import { afterFailed, DEFAULT_POLICY, nextStep, type SubscriptionPolicy } from "../../../shared/subscription.ts";
 
 const POLICY: SubscriptionPolicy = { ...DEFAULT_POLICY, retries: 1, onFailure: "dead-letter" };
 const MARKS = ["0123456789abcdef", "fedcba9876543210"] as const;
@@ -28,8 +28,8 @@ const AT_4 = { ...subscriptionAt("log", 4), mark: MARKS[0] };
 
 describe("the log that is followed", () => {
   test("is asked for by its id and its mark, where that is known", () => {
-    expect(readBehind(AT_4, lookedOf(AT_4, undefined))).toEqual({ after: 4, log: "log", mark: MARKS[0] });
-    expect(readBehind(AT_4, lookedOf(AT_4, { position: 6, mark: MARKS[1] }))).toEqual({ after: 6, log: "log", mark: MARKS[1] });
+    expect(readBehind(AT_4, readUpTo(AT_4, undefined))).toEqual({ after: 4, log: "log", mark: MARKS[0] });
+    expect(readBehind(AT_4, readUpTo(AT_4, { position: 6, mark: MARKS[1] }))).toEqual({ after: 6, log: "log", mark: MARKS[1] });
     expect(readBehind(subscriptionAt("log", 4), { position: 4, mark: null })).toEqual({ after: 4, log: "log" });
     expect(subscriptionAt("log", 0).mark).toBe(START_MARK);
   });
@@ -58,7 +58,7 @@ describe("the log that is followed", () => {
 
   test("is followed from another place, without what is known of the old one", () => {
     expect(movedTo({ ...AT_4, more: 1 }, "another", 2)).toEqual({ ...subscriptionAt("another", 2), more: 1 });
-    expect([listKept(AT_4, "log", 2), listKept(AT_4, "another", 2)]).toEqual([2, 0]);
+    expect([deadLettersKeptUpTo(AT_4, "log", 2), deadLettersKeptUpTo(AT_4, "another", 2)]).toEqual([2, 0]);
   });
 
   test("is not written down for each position where nothing matches", () => {
@@ -70,7 +70,7 @@ describe("what is refused", () => {
   const facts = { mark: MARKS[1], now: 100, random: 0.999 };
 
   test("waits, whatever is told meanwhile, until the time is over or somebody resumes it", () => {
-    const refused = afterRefusal(AT_4, ONE, "No.");
+    const refused = afterFailure(AT_4, ONE, "No.");
     const waiting = settled(refused, nextStep(refused.progress, POLICY, ONE), POLICY, facts);
     const until = waiting.retryAt ?? 0;
     expect([stateOf(waiting), waiting.error, until > 100]).toEqual(["waiting", "No.", true]);
@@ -81,7 +81,7 @@ describe("what is refused", () => {
   });
 
   test("too often is set aside, and the mark is the one behind it", () => {
-    const refused = afterRefusal({ ...AT_4, progress: afterRefused(AT_4.progress, ONE) }, ONE, "No.");
+    const refused = afterFailure({ ...AT_4, progress: afterFailed(AT_4.progress, ONE) }, ONE, "No.");
     const next = settled(refused, nextStep(refused.progress, POLICY, ONE), POLICY, facts);
     expect(next).toMatchObject({ mark: MARKS[1], retryAt: null, error: null, progress: { checkpoint: 5 } });
   });

@@ -10,7 +10,7 @@ import {
   type DeviceSubscription,
   type Due,
   type Resumption,
-  stoppedByHistory,
+  stoppedByOtherHistory,
 } from "../../../shared/device/subscription.ts";
 import type { ConfirmedEvent } from "../../../shared/event/event.ts";
 import { NO_EVENTS, withEvent } from "../../../shared/mark.ts";
@@ -169,7 +169,7 @@ export class Subscriber {
     switch (standing.kind) {
       case "begins":
         return begun(replica, 0);
-      case "goes-on":
+      case "continues":
         return standing.subscription;
       case "fetching":
         return undefined;
@@ -192,7 +192,7 @@ export class Subscriber {
       ground.count("subscriptions that went on after a reset");
       return this.#put(continued) ? device.content.get("subscription").kept : undefined;
     }
-    const stopped = stoppedByHistory(kept);
+    const stopped = stoppedByOtherHistory(kept);
     if (stopped !== kept && this.#put(stopped)) ground.count("subscriptions stopped by another history");
     return undefined;
   }
