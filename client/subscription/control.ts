@@ -70,7 +70,7 @@ export class SubscriptionControl {
   }
 
   /**
-   * Restarts the subscription behind a position of the history that the device holds now. The dead letters stay.
+   * Restarts the subscription after a position of the history that the device holds now. The dead letters stay.
    *
    * @param position exclusive; 0 is the beginning
    * @throws InvalidRequestError if no subscription of this name has begun on this device
@@ -85,7 +85,9 @@ export class SubscriptionControl {
     await this.#internals.database.run((db) =>
       changeSubscription(db, this.#name, (now) => {
         if (now === undefined) {
-          throw new InvalidRequestError(`No subscription ${this.#name} has begun on this device.`, { field: "name" });
+          throw new InvalidRequestError(`No subscription named ${this.#name} has begun on this device. Call subscribe() with this name.`, {
+            field: "name",
+          });
         }
         return change(now);
       }),

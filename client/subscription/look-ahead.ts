@@ -1,4 +1,4 @@
-/** The events that a subscription is handed one after the other, read some pages at a time. */
+/** Reads the events of a subscription some pages at a time, and returns them one by one. */
 
 import { isWithin, type Replica } from "../../shared/device/replica.ts";
 import type { Due, Found } from "../../shared/device/subscription.ts";
@@ -11,7 +11,7 @@ type Look = Pick<Due & { kind: "look" }, "part" | "after" | "upTo">;
 
 interface Read extends Stretch {
   readonly after: number;
-  /** The copy of the log and the part that it is of. */
+  /** Identifies the copy of the log and the part of the store that were read. */
   readonly of: string;
 }
 
@@ -25,11 +25,11 @@ export class LookAhead {
     this.#filter = filter;
   }
 
-  /** The first event of the filter, and of the part; where there is none, how far was looked. */
+  /** The first event of the filter and of the part. If there is none, `end` is the position up to which it was searched for. */
   async first(replica: Replica, look: Look): Promise<Found & { readonly event?: ConfirmedEvent }> {
     const { after, upTo } = look;
     const read = await this.#readAfter(replica, look);
-    // The device has let go of this history meanwhile.
+    // The device has discarded this copy of the log meanwhile.
     if (read === undefined) return { end: after };
     const event = read.events.find(({ position }) => position > after && position <= upTo);
     return event === undefined ? { end: Math.min(read.end, upTo) } : { event, end: event.position };

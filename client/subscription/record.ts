@@ -8,8 +8,8 @@ import { whole } from "../storage/device-log.ts";
 import { openChannel } from "../sync/tabs.ts";
 
 /**
- * A channel of all tabs, on which each tells the others that it has written the record: the tab that runs the handler, and those that show
- * the status. A hint: what is not heard is seen at the next change of the store.
+ * A channel between all tabs. A tab that has written the record notifies the others: the tab that runs the handler, and the tabs that show
+ * the status. It is only a hint: a tab that misses a message reads the record at the next change of the store.
  */
 export function recordChannel(internals: StoreInternals, name: string): BroadcastChannel | undefined {
   return openChannel(lockOf(internals, name));
@@ -37,7 +37,7 @@ export async function changeSubscription(
   });
 }
 
-/** A record as databases before version 4 have it. */
+/** A record as it is stored in databases before version 4. */
 type OldRecord = Omit<DeviceSubscription, "deadLetters" | "error"> & {
   readonly reason: string | null;
   readonly setAside: readonly (Omit<DeadLetter, "error" | "type"> & { readonly reason: string })[];

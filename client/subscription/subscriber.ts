@@ -1,11 +1,11 @@
 /**
- * A subscription on the device: an app's handler, given one event of a filter after the other, by one tab of the device at a time.
+ * A subscription on the device: it calls an app's handler with the events of a filter, one at a time, in one tab of the device at a time.
  *
  *     elected ──► read what is due ──► handler ──► checkpoint written ──► the next … nothing due ──► waits for a change
- *                                        └── refuses: after a wait again, in the end set aside or stopped (`shared/subscription.ts`)
+ *                                        └── fails: retried after a wait, at last a dead letter or stopped (`shared/subscription.ts`)
  *
- * What the device comes to hold later, because its filter was widened, is handed over before the feed goes on: each such part has a
- * checkpoint of its own. Another history stops a subscription that began on one: its positions mean something else there.
+ * If the device's scope gets wider, the events that it added are handed over before the feed continues. Each such part has a checkpoint of
+ * its own. Another history stops the subscription, because its positions mean other events there.
  */
 import { assert } from "../../shared/assert.ts";
 import type { Replica } from "../../shared/device/replica.ts";
@@ -44,13 +44,22 @@ import { changeSubscription, lockOf, readSubscription, recordChannel } from "./r
 export interface SubscribeOptions
   extends Pick<ReadAllOptions, "category" | "stream" | "type">,
     Partial<Omit<SubscriptionPolicy, "batchSize">> {
-  /** Its checkpoint is kept under this name, and one tab at a time handles. Without one it is this tab's, and begins anew each time. */
+  /**
+   * The checkpoint is stored under this name, and one tab at a time calls the handler. Without a name the subscription belongs to this tab,
+   * and begins again each time.
+   */
   readonly name?: string;
   /** Only events of this correlation. */
   readonly correlation?: string;
-  /** Where it begins the first time. Default: `beginning` with a name, `now` without. A time is one of recording, ISO 8601. */
+  /**
+   * Where it begins the first time. Default: `beginning` with a name, `now` without one. A number is the position before the first event. A
+   * time is the time of recording of the first event, ISO 8601.
+   */
   readonly from?: Beginning | { readonly time: string };
-  /** Told of each refusal, with the event, and the subscription goes on by its policy; without an event: of why it can't begin. */
+  /**
+   * Called for each failure of the handler, with the event; the subscription continues by its policy. Called without an event if the
+   * subscription can't begin, with the reason.
+   */
   readonly onError?: (error: unknown, event?: ConfirmedEvent) => void;
 }
 
@@ -67,21 +76,21 @@ export class Subscriber {
   readonly #filter: FeedFilter;
   readonly #ahead: LookAhead;
   readonly #ended = new AbortController();
-  /** Of one without a name. */
+  /** The record of a subscription without a name. */
   #own: DeviceSubscription | undefined;
-  /** While this tab is elected. */
+  /** Defined while this tab is elected. */
   #channel: BroadcastChannel | undefined;
-  /** Aborted where something has changed, or somebody has asked, since what is under way was begun. */
+  /** Aborted if the store or the record has changed since the current step began. */
   #woken = new AbortController();
 
-  /** @param now where the device was when it was asked to hand over what comes from now on */
+  /** @param now the device's position when `subscribe` was called: a subscription from `now` begins after it */
   constructor(internals: StoreInternals, handler: Handler, options: SubscribeOptions, now: number) {
     this.#internals = internals;
     this.#now = now;
     this.#handler = handler;
     this.#options = options;
     const { category, stream, type, correlation, name, from, onError, ...policy } = options;
-    if (name === "") throw new InvalidRequestError("Name the subscription.", { field: "name" });
+    if (name === "") throw new InvalidRequestError("The name of a subscription must not be empty.", { field: "name" });
     if (typeof from === "object") momentOf(from.time, "from.time");
     else if (from !== undefined) parseBeginning(from, "from");
     this.#policy = { ...completePolicy(policy, "subscribe"), batchSize: 1 };
@@ -121,7 +130,7 @@ export class Subscriber {
     });
   }
 
-  /** Until nothing is due. Storage that fails is tried again at the next change, or when the wait is over. */
+  /** Works until nothing is due. If the storage fails, it retries at the next change, or after the first wait of the policy. */
   async #work(isWanted: () => boolean): Promise<void> {
     while (isWanted()) {
       const isMore = await this.#next().catch(async (error: unknown) => {
@@ -138,7 +147,7 @@ export class Subscriber {
   async #next(): Promise<boolean> {
     this.#woken = new AbortController();
     const replica = await this.#internals.database.run(readReplica);
-    const subscription = await this.#standing(replica);
+    const subscription = await this.#current(replica);
     if (subscription === undefined) return false;
     const due = dueOf(subscription, replica, Date.now(), this.#policy);
     switch (due.kind) {
@@ -156,7 +165,7 @@ export class Subscriber {
     }
   }
 
-  /** What was refused is not handed over before its time: whoever is woken looks, and waits for the rest. */
+  /** A change of the store ends the wait early. Then the next step finds that time is left, and waits for the rest. */
   async #wait(milliseconds: number): Promise<void> {
     const { signal } = this.#woken;
     if (!signal.aborted) await pause(milliseconds, signal);
@@ -171,21 +180,21 @@ export class Subscriber {
       return true;
     }
     const { event } = found;
-    assert(event !== undefined, "what is handed over was found");
-    const refusal = await this.#handOver(event);
-    // Who is ended while it handles may have been refused for that.
-    if (refusal !== null && this.#ended.signal.aborted) return false;
+    assert(event !== undefined, "an event to hand over was found");
+    const failure = await this.#handOver(event);
+    // If the subscription was ended meanwhile, the handler may have failed because of that: this failure does not count.
+    if (failure !== null && this.#ended.signal.aborted) return false;
     const at = { now: Date.now(), random: Math.random() };
-    await this.#write(afterHandOver(subscription, event, refusal, at, this.#policy));
+    await this.#write(afterHandOver(subscription, event, failure, at, this.#policy));
     return true;
   }
 
-  /** Hands an event that was set aside over again. */
+  /** Hands a dead letter over again. */
   async #replay(subscription: DeviceSubscription, { id, streamId }: Due & { kind: "replay" }): Promise<boolean> {
     const event = streamId === undefined ? undefined : await this.#confirmed(id, streamId);
-    const refusal = event === undefined ? "The device holds it no more." : await this.#handOver(event);
-    if (refusal !== null && this.#ended.signal.aborted) return false;
-    await this.#change((now = subscription) => afterReplay(now, id, refusal));
+    const failure = event === undefined ? "The device no longer holds this event." : await this.#handOver(event);
+    if (failure !== null && this.#ended.signal.aborted) return false;
+    await this.#change((now = subscription) => afterReplay(now, id, failure));
     return true;
   }
 
@@ -196,7 +205,7 @@ export class Subscriber {
     });
   }
 
-  /** @returns why the handler refused it; null where it took it */
+  /** @returns why the handler failed on the event; null if it handled it */
   async #handOver(event: ConfirmedEvent): Promise<string | null> {
     try {
       await this.#handler(this.#internals.read(event));
@@ -207,22 +216,22 @@ export class Subscriber {
     }
   }
 
-  /** As it is now, or as it begins; undefined where it has to wait for what is fetched, or has to stop. */
-  async #standing(replica: Replica): Promise<DeviceSubscription | undefined> {
+  /** The record as it is now, or the first one. Undefined if the subscription has to wait until the device has fetched, or has to stop. */
+  async #current(replica: Replica): Promise<DeviceSubscription | undefined> {
     const { name } = this.#options;
-    const kept = name === undefined ? this.#own : await this.#internals.database.run((db) => readSubscription(db, name));
-    const standing = resumptionIn(kept, replica);
-    switch (standing.kind) {
+    const stored = name === undefined ? this.#own : await this.#internals.database.run((db) => readSubscription(db, name));
+    const resumption = resumptionIn(stored, replica);
+    switch (resumption.kind) {
       case "begins":
         return this.#write(begun(replica, await this.#beginning(replica)));
       case "continues":
-        return standing.subscription;
+        return resumption.subscription;
       case "fetching":
         return undefined;
       case "compare":
-        return this.#inOtherCopy(standing, replica);
+        return this.#inOtherCopy(resumption, replica);
       default:
-        return standing satisfies never;
+        return resumption satisfies never;
     }
   }
 
@@ -232,20 +241,20 @@ export class Subscriber {
     return typeof from === "object" ? this.#positionBefore(from.time, replica) : from;
   }
 
-  async #inOtherCopy({ subscription: kept, ...range }: Compare, replica: Replica): Promise<DeviceSubscription | undefined> {
+  async #inOtherCopy({ subscription: stored, ...range }: Compare, replica: Replica): Promise<DeviceSubscription | undefined> {
     let held = NO_EVENTS;
-    for await (const events of stretches(this.#internals.database, replica, range, followed(this.#filter, kept)))
+    for await (const events of stretches(this.#internals.database, replica, range, followed(this.#filter, stored)))
       for (const { id } of events) held = withEvent(held, id);
-    const continued = continuedIn(kept, replica, held);
+    const continued = continuedIn(stored, replica, held);
     if (continued !== undefined) return this.#write(continued);
-    // Nobody can look after one without a name: it goes on from where it is.
+    // A subscription without a name has no control with which it could be reset: it continues after its position.
     if (this.#options.name === undefined) return begun(replica, range.upTo);
-    const stopped = stoppedByOtherHistory(kept);
-    if (stopped !== kept) await this.#write(stopped);
+    const stopped = stoppedByOtherHistory(stored);
+    if (stopped !== stored) await this.#write(stopped);
     return undefined;
   }
 
-  /** The position before the first event that was recorded at a time or later. */
+  /** The position before the first event that was recorded at this time or later. */
   async #positionBefore(time: string, replica: Replica): Promise<number> {
     const first = momentOf(time, "from.time");
     for await (const events of stretches(this.#internals.database, replica, { after: 0 }, EVERY_EVENT)) {
