@@ -1,12 +1,12 @@
-/** What every store of streams offers, whatever lies below it: IndexedDB, the edge over HTTP, or memory. */
+/** The interface of every event store: on IndexedDB, on the edge over HTTP, or in memory. */
 import type { Cause } from "../shared/event/causation.ts";
 import type { ConfirmedEvent, NewEvent, RecordedEvent } from "../shared/event/event.ts";
 import type { ExpectedVersion } from "../shared/expected-version.ts";
 
 export interface AppendOptions {
-  /** What the writer believes of the stream. Default: `"any"`. */
+  /** The version that the writer expects the stream to have. Default: `"any"`. */
   readonly expectedVersion?: ExpectedVersion;
-  /** The event that led to these: they continue its correlation. What their own metadata says stands. */
+  /** The event that led to these: they continue its correlation. Values in their own metadata take precedence. */
   readonly causedBy?: Cause;
 }
 
@@ -14,22 +14,22 @@ export interface AppendResult {
   readonly streamId: string;
   /** The version of the commit's first event. */
   readonly firstVersion: number;
-  /** The version of its last one, and so the stream's. */
+  /** The version of the commit's last event, and so the stream's version. */
   readonly version: number;
-  /** The position of the first event; null where it is not known yet. */
+  /** The position of the first event; null if it is not known yet. */
   readonly position: number | null;
-  /** Recorded on this device only; the version may still move. */
+  /** Recorded on this device only. The versions may still change. */
   readonly pending: boolean;
-  /** The same events were there already; the versions are the original ones. */
+  /** The same events were recorded before. The versions are the original ones. */
   readonly duplicate: boolean;
 }
 
 export interface ReadStreamOptions {
-  /** A version, inclusive. Default: the first forwards, the last backwards. */
+  /** A version, inclusive. Default: the first version if forwards, the last if backwards. */
   readonly from?: number;
   /** Default: `"forwards"`. */
   readonly direction?: "forwards" | "backwards";
-  /** Events at most. Default: all there are. */
+  /** The greatest number of events. Default: all. */
   readonly limit?: number;
 }
 
@@ -51,7 +51,7 @@ export interface ReadAllOptions {
   readonly category?: string | readonly string[];
   readonly stream?: string | readonly string[];
   readonly type?: string | readonly string[];
-  /** Events at most. Default: all up to the head at the time of reading. */
+  /** The greatest number of events. Default: all up to the head at the time of reading. */
   readonly limit?: number;
 }
 
@@ -59,12 +59,12 @@ export interface EventStore {
   /**
    * Appends events to one stream: all of them or none.
    *
-   * @throws VersionConflictError when the stream is not where `expectedVersion` says
-   * @throws EventIdReusedError when one of the ids stands for another event
+   * @throws VersionConflictError if the stream's version is not `expectedVersion`
+   * @throws EventIdReusedError if another event has one of the ids already
    * @throws InvalidRequestError, PayloadTooLargeError before anything is written
    */
   appendToStream(streamId: string, events: readonly NewEvent[], options?: AppendOptions): Promise<AppendResult>;
-  /** @throws StreamNotFoundError when nothing was ever appended to it */
+  /** @throws StreamNotFoundError if nothing was ever appended to the stream */
   readStream(streamId: string, options?: ReadStreamOptions): Promise<StreamSlice>;
   /** Confirmed events in position order. */
   readAll(options?: ReadAllOptions): AsyncIterable<ConfirmedEvent>;

@@ -1,7 +1,7 @@
 /**
- * The border of the first chunk: what of a store is loaded when it is first needed. An app that only appends, reads and syncs loads
- * nothing of it. `import("./later.ts")` is called in `store-parts.ts` alone, and no file of the first chunk imports a value of it or of
- * what is behind it.
+ * The border between the first chunk and the second. The second chunk, this file and what it imports, is loaded when it is first needed: an
+ * app that only appends, reads and syncs never loads it. Only `store-parts.ts` calls `import("./later.ts")`. No file of the first chunk
+ * imports a value from this file or from a file that only the second chunk has.
  */
 
 import type { DecidedEvent, Decider, Folding } from "../shared/device/decider.ts";
@@ -31,7 +31,7 @@ import { SubscriptionControl } from "./subscription/control.ts";
 import { type Handler, type SubscribeOptions, Subscriber } from "./subscription/subscriber.ts";
 import { Turns } from "./tools/turns.ts";
 
-/** What checks the events of an app that has event types, and reads them in their current version. */
+/** Checks appended events, and reads events in the current version of their type. For an app that has event types. */
 export function createEventCodec(eventTypes: EventTypes, { onUnknownEvent }: EventTypeOptions, limits: Limits): EventCodec {
   return { read: createReader(eventTypes, onUnknownEvent), check: (events) => checkEvents(eventTypes, events, { limits }) };
 }
@@ -42,7 +42,7 @@ export class LaterParts {
   readonly #turns = new Turns();
   readonly #projectors = new Map<string, { readonly projection: AnyProjection; readonly projector: Promise<Projector> }>();
   readonly #subscriptions = new Map<string, Promise<SubscriptionControl>>();
-  /** What happens to a commit whose expected version does not hold any more. */
+  /** Decides what happens to a commit whose expected version no longer holds. */
   readonly resolve: Resolve<ConfirmedEvent>;
 
   constructor(internals: StoreInternals) {
@@ -69,27 +69,30 @@ export class LaterParts {
     const known = this.#projectors.get(name);
     const isSame = known?.projection === projection;
     if (known?.projection.version === version && !isSame) {
-      throw new InvalidRequestError(`Two projections are named ${name}.`, { field: "projection.name" });
+      throw new InvalidRequestError(
+        `Two different projections are named ${name} and have version ${version}. Rename one; if it was changed, raise its version.`,
+        { field: "projection.name" },
+      );
     }
     checkProjection(projection);
     const projector = isSame ? known.projector : this.#openProjector(projection, known?.projector);
     this.#projectors.set(name, { projection, projector });
-    // If it can't be opened, the next call tries again.
+    // If the projector can't be opened, the next call tries again.
     await projector.catch(() => {
       if (this.#projectors.get(name)?.projector === projector) this.#projectors.delete(name);
     });
     return new Table<Row, Index>(this.#internals, projection, await projector);
   }
 
-  /** Another version, e.g. of a module that was reloaded, replaces the one before. */
+  /** Another version replaces the previous one, e.g. after a module was reloaded. */
   async #openProjector(projection: AnyProjection, before: Promise<Projector> | undefined): Promise<Projector> {
-    // If the one before could not be opened, its own callers got the error.
+    // If the previous one could not be opened, its own callers got the error.
     const opened = await before?.catch(() => undefined);
     opened?.close();
     return Projector.open(this.#internals, projection);
   }
 
-  /** @param now where the device was when it was asked to */
+  /** @param now the device's position when the app called `subscribe` */
   subscribe(handler: Handler, options: SubscribeOptions, now: number): () => void {
     const subscriber = new Subscriber(this.#internals, handler, options, now);
     return () => subscriber.end();
@@ -121,7 +124,7 @@ export class LaterParts {
     return this.#internals.database.run((db) => resetReplica(db, keepPending));
   }
 
-  /** The store was opened with another filter, or with `sync` for the first time. @returns the replica as it is then */
+  /** For a store that is opened with another filter, or with `sync` for the first time. @returns the replica afterwards */
   async followFilter(filter: Scope): Promise<Replica> {
     const { database } = this.#internals;
     await database.run(takeOverLocalStore);

@@ -1,10 +1,11 @@
 /**
- * `headwater/react`: what a store shows, as hooks.
+ * `headwater/react`: a store's live values as hooks.
  *
- *     store.live, table.live ──► a LiveValue, kept as long as what it is asked for stays the same ──► useSyncExternalStore
+ *     store.live, table.live ──► a LiveValue, the same one while the arguments stay the same ──► useSyncExternalStore
  *
- * - A value is of what the component asks for now: with another stream or query it is `loading`, never what the one before showed.
- * - What is asked for is compared by what it says, so it may be written where it is used, as a new object in each render.
+ * - A hook returns the value for the arguments of this render. With another stream or query it is `loading` first, and never the value of
+ *   the stream or query before.
+ * - A query is compared by its fields, and a decider by its name and version. So both may be written inline, as new objects in each render.
  */
 import { useMemo, useSyncExternalStore } from "react";
 import type { Folding } from "../shared/device/decider.ts";
@@ -14,19 +15,19 @@ import type { Store } from "./store.ts";
 import type { LiveState } from "./streams/live-state.ts";
 import type { LiveValue } from "./tools/live-value.ts";
 
-/** The value as it is, and again after each change. Hand over the same `LiveValue` in each render. */
+/** Returns the current value, and renders again after each change. Pass the same `LiveValue` in each render. */
 export function useLive<T>(live: Pick<LiveValue<T>, "subscribe" | "getSnapshot">): T {
   return useSyncExternalStore(live.subscribe, live.getSnapshot, live.getSnapshot);
 }
 
-/** The stream's state as the decider folds it, pending events included. A decider is known by its name and version. */
+/** The stream's state as the decider folds it, pending events included. Deciders with the same name and version count as the same. */
 export function useStreamState<State>(store: Pick<Store, "live">, streamId: string, decider: Folding<State>): LiveState<State> {
   const { name, version } = decider;
   // biome-ignore lint/correctness/useExhaustiveDependencies: a decider of the same name and version folds the same
   return useLive(useMemo(() => store.live(streamId, decider), [store, streamId, name, version]));
 }
 
-/** The rows that a query finds, pending events included. */
+/** The rows that a query returns, pending events included. */
 export function useRows<Row, Index extends IndexField<Row>>(
   table: Pick<Table<Row, Index>, "live">,
   query: RowQuery<NoInfer<Index>> = {},

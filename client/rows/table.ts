@@ -1,4 +1,4 @@
-/** A projection as an app uses it. */
+/** What an app uses of a projection: queries of its rows, live rows, and its status. */
 
 import { dequal } from "dequal";
 import {
@@ -21,7 +21,7 @@ import type { ProjectionStatus, Projector } from "./projector.ts";
 export interface LiveRows<Row> {
   readonly rows: readonly FoundRow<Row>[];
   readonly status: "loading" | "ready" | "failed";
-  /** Why they can't be read; the rows are the last that were. */
+  /** Why the rows can't be read, if `failed`; else undefined. The rows are then the last ones that were read. */
   readonly error: unknown;
 }
 
@@ -53,16 +53,16 @@ export class Table<Row, Index extends IndexField<Row> = IndexField<Row>> {
   }
 
   /**
-   * Rows in the order of an index, or of their keys, pending events included.
+   * Rows in the order of an index, or of their keys if the query names no index. Pending events are included.
    *
-   * @throws InvalidRequestError where the projection has no such index
+   * @throws InvalidRequestError if the projection has no such index
    */
   async query(query: RowQuery<Index> = {}): Promise<readonly FoundRow<Row>[]> {
-    // The rows of a projection are what its `evolve` answers.
+    // The rows of a projection are what its `evolve` returns.
     return (await this.#projector.query(query)) as FoundRow<Row>[];
   }
 
-  /** The same as it changes, for user interfaces: told once for many changes at once. */
+  /** The result of a query as it changes, for user interfaces. Many changes at once are one notification. */
   live(query: RowQuery<Index> = {}): LiveValue<LiveRows<Row>> {
     let shown: LiveRows<Row> = { rows: [], status: "loading", error: undefined };
     return new LiveValue<LiveRows<Row>>(shown, (set) => {
@@ -84,12 +84,12 @@ export class Table<Row, Index extends IndexField<Row> = IndexField<Row>> {
     });
   }
 
-  /** The rows as they were up to a position or a time of recording, inclusive: folded anew, in memory. */
+  /** The rows as they were up to a position or a time of recording (ISO 8601), inclusive: folded from the first event, in memory. */
   upTo(end: { readonly position: number } | { readonly time: string }): Promise<ReadonlyMap<string, Row>> {
     return rowsUpTo(this.#internals, this.#projection, end);
   }
 
-  /** Resolves when all that the device holds is folded in. @throws why it can't be */
+  /** Resolves when all events that the device holds are folded into the rows. @throws the reason if they can't be folded */
   caughtUp(): Promise<void> {
     return this.#projector.caughtUp();
   }

@@ -1,6 +1,7 @@
 /**
- * A command on a stream: the decision, and the append of what was decided. Where another tab was faster, it is decided again on what that
- * one left; where another device was, the same happens when its events arrive (`shared/device/decider.ts`).
+ * Handles a command on a stream: decides, and appends the events that were decided. If another tab was faster, the command is decided again
+ * on the stream with that tab's events. If another device was faster, it is decided again when that device's events arrive
+ * (`shared/device/decider.ts`).
  */
 
 import { type DecidedEvent, type Decider, decideCommand, fold } from "../../shared/device/decider.ts";
@@ -12,24 +13,25 @@ import type { Turns } from "../tools/turns.ts";
 import type { Aggregates } from "./aggregates.ts";
 
 export interface HandleOptions {
-  /** The event that led to the command: what is decided continues its correlation. */
+  /** The event that led to the command: the events that are decided continue its correlation. */
   readonly causedBy?: Pick<RecordedEvent, "id" | "metadata">;
-  /** How often it is decided again where another tab, or an append without a command, was faster. Default: 10. */
+  /** How often the command is decided again if another tab, or an append without a command, was faster. Default: 10. */
   readonly retries?: number;
 }
 
 export interface HandleResult<State, Event> {
   readonly streamId: string;
-  /** What was decided; nothing where the command changes nothing. */
+  /** The events that were decided. Empty if the command changes nothing. */
   readonly events: readonly Event[];
-  /** The stream's state with them. */
+  /** The stream's state with these events. */
   readonly state: State;
+  /** The stream's version with these events. */
   readonly version: number;
-  /** Recorded on this device only: where others' events come first, the command is decided again. */
+  /** Recorded on this device only. If others' events come first, the command is decided again. */
   readonly pending: boolean;
 }
 
-/** @param turns of the tab: its own commands on a stream don't get in each other's way */
+/** @param turns of this tab: its own commands on a stream run one after the other and do not conflict */
 export async function handleCommand<State, Command, Event extends DecidedEvent>(
   internals: StoreInternals,
   aggregates: Aggregates,
@@ -42,21 +44,23 @@ export async function handleCommand<State, Command, Event extends DecidedEvent>(
   const { append, deciders, fetched, limits } = internals;
   const known = deciders.get(decider.name);
   if (known !== undefined && known !== decider) {
-    throw new InvalidRequestError(`Two deciders are named ${decider.name}; reload the page where one was changed.`, {
-      field: "decider.name",
-    });
+    throw new InvalidRequestError(
+      `Two different deciders are named ${decider.name}. Rename one of them; if one was changed while the app ran, reload the web page.`,
+      { field: "decider.name" },
+    );
   }
   deciders.set(decider.name, decider);
-  // Decided on what will be kept, so that it is the same command whenever it is decided.
+  // It is decided on the copy that is stored, so that the command is the same when it is decided again.
   const kept = copyJson(command, "command", limits.jsonDepth).value;
-  const folding = decider as Decider<State, Command, Event, unknown>; // it is given what a stream holds, and answers its state for what it does not know
+  // It gets all events of the stream, and returns the state unchanged for events that it does not know.
+  const folding = decider as Decider<State, Command, Event, unknown>;
   await fetched(streamId);
   return turns.take(streamId, async () => {
     for (let attempt = 0; ; attempt++) {
       const { state, version, pending } = await aggregates.read(streamId, folding, {});
       const events = decideCommand(decider, kept as Command, state);
       if (events.length === 0) return { streamId, events, state, version, pending: pending > 0 };
-      // Before it is recorded: what `evolve` throws then refuses the command.
+      // Before the events are recorded: if `evolve` throws on them, the command is refused.
       const decided = fold(folding, state, events);
       try {
         const options = { expectedVersion: version, ...(causedBy && { causedBy }) };

@@ -1,13 +1,13 @@
-/** A stream's state as it changes. Of many changes at once one is told: a page of the feed is one, not one for each event. */
+/** A stream's state as it changes. Many changes at once are one notification: one for a page of the feed, and not one for each event. */
 import type { Folding } from "../../shared/device/decider.ts";
 import type { StoreInternals } from "../internals.ts";
 import { rerunOnChange } from "../tools/rerun-on-change.ts";
 import type { Aggregate, Aggregates, Base } from "./aggregates.ts";
 
 export interface LiveState<State> extends Aggregate<State> {
-  /** `loading` until it was read the first time. */
+  /** `loading` until the state was read the first time. */
   readonly status: "loading" | "ready" | "failed";
-  /** Why it can't be read, where it can't; the state is the last that was. */
+  /** Why the state can't be read, if `failed`. The state is then the last one that was read. */
   readonly error?: unknown;
 }
 
@@ -26,7 +26,7 @@ export function watchStream<State>(
     try {
       const read = await aggregates.readFrom(initial.streamId, decider, base);
       base = read.base;
-      // Confirmed events stay as they are, and events of other streams change nothing here.
+      // Confirmed events never change. So the same version and the same pending events mean the same state: another stream has changed.
       const isSame = shown.status === "ready" && shown.version === read.aggregate.version && unconfirmed === read.unconfirmed;
       unconfirmed = read.unconfirmed;
       if (isSame) return;

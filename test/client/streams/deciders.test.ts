@@ -68,7 +68,9 @@ test("a command that JSON can't carry is refused before it is decided, and so ar
   const store = await openLocal();
   await expect(store.handle("Stock-1", stock, { type: "Fill", units: Number.NaN })).rejects.toMatchObject({ code: "invalid-request" });
   await store.handle("Stock-1", stock, { type: "Fill", units: 1 });
-  await expect(store.handle("Stock-1", { ...stock }, { type: "Fill", units: 1 })).rejects.toThrow("Two deciders are named stock;");
+  await expect(store.handle("Stock-1", { ...stock }, { type: "Fill", units: 1 })).rejects.toThrow(
+    "Two different deciders are named stock.",
+  );
   await expect(store.readStream("Stock-1")).resolves.toMatchObject({ version: 1 });
   await store.close();
 });
