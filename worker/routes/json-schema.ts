@@ -1,11 +1,11 @@
-/** A schema of the wire as JSON Schema: for `/openapi.json`, so that it can't say anything but what is checked. */
+/** A schema of the wire as JSON Schema, for `/openapi.json`. So the description can't differ from what is checked. */
 import { type OverrideSchemaContext, toJsonSchema } from "@valibot/to-json-schema";
 import { ERROR_CODES } from "../../shared/errors.ts";
 import { code, expectedVersion, json, metadata, position, type Schema, version, wholeNumber } from "../../shared/wire/schema.ts";
 
 const WHOLE_NUMBER = { type: "integer", minimum: 0 } as const;
 
-/** What checks by a function of ours says nothing of itself. */
+/** JSON Schemas of the schemas that check by a function of our own: valibot can't describe these. */
 const OURS = new Map<unknown, OverrideSchemaContext["jsonSchema"]>([
   [wholeNumber, WHOLE_NUMBER],
   [version, WHOLE_NUMBER],
@@ -16,7 +16,7 @@ const OURS = new Map<unknown, OverrideSchemaContext["jsonSchema"]>([
   [metadata, { type: "object" }],
 ]);
 
-/** Without `$schema`: OpenAPI 3.1 has a dialect of its own. */
+/** Without `$schema`, because OpenAPI 3.1 has its own dialect of JSON Schema. */
 export function jsonSchema(schema: Schema<unknown>): object {
   const { $schema, ...described } = toJsonSchema(schema, { overrideSchema });
   return described;
@@ -25,6 +25,6 @@ export function jsonSchema(schema: Schema<unknown>): object {
 function overrideSchema({ valibotSchema, jsonSchema: { oneOf, ...rest } }: OverrideSchemaContext): OverrideSchemaContext["jsonSchema"] {
   const ours = OURS.get(valibotSchema);
   if (ours !== undefined) return ours;
-  // The tag already says that only one of the objects can match.
+  // `anyOf` is enough: by its tag, an object can match only one of them.
   return oneOf === undefined ? rest : { ...rest, anyOf: oneOf };
 }

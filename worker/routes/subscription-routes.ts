@@ -1,4 +1,4 @@
-/** For administrators: where a store's subscriptions stand, and what to do about one. */
+/** The routes for operators of subscriptions: status, dead letters, resume, reset and replay. They require `admin` on the whole store. */
 import type { Hono } from "hono";
 import { InvalidRequestError } from "../../shared/errors.ts";
 import type { Limits } from "../../shared/limits.ts";
@@ -21,7 +21,7 @@ interface Settings {
 }
 
 export function subscriptionRoutes<E extends EdgeEnv>(app: Hono<Bindings<E>>, { names, limits }: Settings): void {
-  // Before anything else is looked at: nobody else learns which subscriptions there are.
+  // First of all, so that other callers cannot find out which subscriptions there are.
   app.use("/v1/:store/subscriptions/*", async (context, next) => {
     assertMayAdminister(context.var.principal, context.var.store);
     await next();
@@ -75,7 +75,7 @@ export function subscriptionRoutes<E extends EdgeEnv>(app: Hono<Bindings<E>>, { 
   });
 }
 
-/** The log is asked first: it knows since when it has the subscription, and how far there is to go. */
+/** Calls the subscription's object. The log is called first: it knows its position when the subscription was new, and its head. */
 async function call<T>(
   env: EdgeEnv,
   store: string,
@@ -86,7 +86,9 @@ async function call<T>(
     () => env.LOGS.getByName(store),
     async (log) => log.originOf(store, name),
   );
-  if (origin === null) throw new Error("The LogObject that is bound is not the one of this edge.");
+  if (origin === null) {
+    throw new Error("LOGS is bound to another LogObject: bind the class that createEdge returned together with these subscriptions.");
+  }
   return callObject(
     () => subscriptionsOf(env).getByName(`${store}/${name}`),
     (object) => work(object, origin),

@@ -1,4 +1,4 @@
-/** What an app says of a subscription, complete and checked. */
+/** The settings of an app's subscriptions, with defaults, checked. */
 import { InvalidRequestError } from "../../shared/errors.ts";
 import type { ConfirmedEvent } from "../../shared/event/event.ts";
 import { type EventTypes, upcastEvents } from "../../shared/event/event-types.ts";
@@ -8,39 +8,49 @@ import { type Beginning, completePolicy, parseBeginning, type SubscriptionPolicy
 import type { FeedQuery } from "../../shared/wire/wire.ts";
 import type { EdgeEnv } from "../env.ts";
 
-/** What a handler is told besides the events. */
+/** The context of a call of the handler. */
 export interface HandlerContext {
   readonly store: string;
   /** The subscription's name. */
   readonly subscription: string;
-  /** How often in a row these events were refused before; 0 at first. */
+  /** How often in a row the handler has failed on these events before; 0 at first. */
   readonly failures: number;
-  /** Whether this is an event that was set aside, tried again out of order. */
+  /** Whether this is a dead letter that is replayed, out of order. */
   readonly isReplay: boolean;
-  /** Aborted when the handler's time is over: pass it to `fetch`. */
+  /** Aborted when the handler's time is over. Pass it to `fetch`. */
   readonly signal: AbortSignal;
 }
 
-/** What is left out lets every event of the store pass. */
+/**
+ * A subscription at the edge. An event must match all of `category`, `stream` and `type` that are given; without them, every event of the
+ * store matches.
+ */
 export interface Subscription<E extends EdgeEnv = EdgeEnv> {
   readonly category?: string | readonly string[];
   readonly stream?: string | readonly string[];
   readonly type?: string | readonly string[];
-  /** Where it begins in a store: a position stands before the first event that it is handed. Default: `beginning`. */
+  /** Where it begins in a store. A number is the position before the first event that it delivers. Default: `beginning`. */
   readonly from?: Beginning;
-  /** Events that the handler is given at once, at most: 1 to 1,000. Default: 100. */
+  /** The greatest number of events in one call of the handler: 1 to 1,000. Default: 100. */
   readonly batchSize?: number;
-  /** How often an event that was refused by itself is tried again. Default: 30, which takes about half an hour. */
+  /**
+   * How many more times the handler gets an event after it failed on that event alone. A whole number from 0. Default: 30, which takes
+   * about half an hour.
+   */
   readonly retries?: number;
-  /** What becomes of it then. Default: `stop`, so that nothing is passed over unseen. */
+  /** What happens after the last retry. Default: `stop`, so that no event is skipped without anybody noticing. */
   readonly onFailure?: "dead-letter" | "stop";
-  /** After so many events in a row that were set aside the next one stops the subscription: it is the handler, not they. Default: 10. */
+  /**
+   * After so many dead letters in a row, the next failing event stops the subscription: the handler is broken, not the events. A whole
+   * number from 0. Default: 10.
+   */
   readonly maxConsecutiveDeadLetters?: number;
-  /** Milliseconds after which a handler that has not answered is taken to have refused, up to 600,000. Default: 120,000. */
+  /** Milliseconds after which a call of the handler counts as failed, up to 600,000. Default: 120,000. */
   readonly timeout?: number;
   /**
-   * Is given events in the order of their positions, each at least once: the same ones again where it threw, where its answer was lost, or
-   * when somebody goes back. Returning says that all of them are dealt with; throwing, that none is, and a `HandlerError` says why.
+   * Gets events in the order of their positions, each at least once. The same events come again if it threw, if its result was lost, or
+   * after a reset to an earlier position. If it returns, all events of the call are handled. If it throws, none of them is; the message of
+   * a `HandlerError` is stored as the reason.
    */
   handle(events: readonly ConfirmedEvent[], env: E, context: HandlerContext): unknown;
 }
@@ -53,7 +63,7 @@ export interface CompleteSubscription<E extends EdgeEnv = EdgeEnv> {
   readonly handle: Subscription<E>["handle"];
 }
 
-/** By their names. */
+/** Subscriptions by name. */
 export type Subscriptions<E extends EdgeEnv = EdgeEnv> = ReadonlyMap<string, CompleteSubscription<E>>;
 
 const NAME = /^[A-Za-z][A-Za-z0-9._-]{0,62}$/;
@@ -62,8 +72,8 @@ const LONGEST_TIMEOUT = 600_000;
 const TIMEOUT = 120_000;
 
 /**
- * @param eventTypes what handlers are given is brought to its current versions
- * @throws InvalidRequestError naming the part that is not of its form
+ * @param eventTypes handlers get events in the current versions of these types
+ * @throws InvalidRequestError that names the field with an invalid value
  */
 export function completeSubscriptions<E extends EdgeEnv>(
   given: Readonly<Record<string, Subscription<E>>> = {},
@@ -75,14 +85,17 @@ export function completeSubscriptions<E extends EdgeEnv>(
 function complete<E extends EdgeEnv>(name: string, given: Subscription<E>, eventTypes: EventTypes | undefined): CompleteSubscription<E> {
   const field = `subscriptions.${name}`;
   if (!NAME.test(name)) {
-    throw new InvalidRequestError("A subscription's name is 1 to 63 characters of A-Z a-z 0-9 . _ - and starts with a letter.", { field });
+    throw new InvalidRequestError(
+      `${field}: the name of a subscription must have 1 to 63 characters of A-Z a-z 0-9 . _ - and start with a letter.`,
+      { field },
+    );
   }
   const { category, stream, type, batchSize, retries, onFailure, maxConsecutiveDeadLetters, from = "beginning", timeout = TIMEOUT } = given;
   const filter = { category, stream, type };
   feedFilter(filter);
   parseCount(timeout, `${field}.timeout`);
   if (timeout > LONGEST_TIMEOUT) {
-    throw new InvalidRequestError(`${field}.timeout is at most ${LONGEST_TIMEOUT} milliseconds.`, { field: `${field}.timeout` });
+    throw new InvalidRequestError(`${field}.timeout must be at most ${LONGEST_TIMEOUT} milliseconds.`, { field: `${field}.timeout` });
   }
   const read = (events: readonly ConfirmedEvent[]) => (eventTypes === undefined ? events : upcastEvents(eventTypes, events).events);
   const policy = completePolicy(definedOf({ batchSize, retries, onFailure, maxConsecutiveDeadLetters }), field);
@@ -98,5 +111,5 @@ function complete<E extends EdgeEnv>(name: string, given: Subscription<E>, event
 type Defined<T> = { [N in keyof T]?: Exclude<T[N], undefined> };
 
 function definedOf<T extends object>(given: T): Defined<T> {
-  return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)) as Defined<T>; // the others are left out
+  return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)) as Defined<T>; // without the undefined
 }

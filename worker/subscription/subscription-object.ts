@@ -1,16 +1,19 @@
 /**
- * A subscription of one store: reads the log behind its checkpoint and hands the events of its filter to the app's handler.
+ * The Durable Object of one subscription of one store. It reads the log after its checkpoint and hands the events of its filter to the
+ * app's handler.
  *
  *     log ── wake ──► alarm, now ──► read a page ──► handler ──► checkpoint written ──► next page …
  *                        ▲                              │                                  │
- *                        └── when it is time to try again: refused                        enough for one time
+ *                        └──────── after a wait ────── failed                    enough for one alarm
  *
- * What is next, the rules of `shared/subscription.ts` and `shared/edge/subscription.ts` say. All work is done by the alarm, which the
- * platform runs again where it was killed: so whoever woke the subscription has nothing more to see to. The handler of the alarm never
- * throws for a handler's sake, since the platform gives up an alarm that threw six times; one that was killed counts as a refusal, so
- * that an event which kills is given up as one that is refused. A log that is not the one that was followed stops the subscription.
+ * The rules of `shared/subscription.ts` and `shared/edge/subscription.ts` decide what is next. The alarm does all work, and the platform
+ * runs it again if it was killed. So the log has nothing more to do after it woke the subscription. The alarm does not throw if the app's
+ * handler fails, because the platform gives up an alarm that threw six times. If an alarm is killed, this counts as a failure of the
+ * handler. So an event on which the handler is killed becomes a dead letter, or stops the subscription, like one on which it throws. A log
+ * that is not the one that the subscription followed stops it.
  */
 import { DurableObject } from "cloudflare:workers";
+import { assert } from "../../shared/assert.ts";
 import { backoff } from "../../shared/backoff.ts";
 import { EVERYTHING } from "../../shared/edge/grants.ts";
 import {
@@ -54,22 +57,24 @@ import { callObject } from "../objects/calls.ts";
 import { type Refused, toRefused, unwrap } from "../objects/refused.ts";
 import { SharedAlarm } from "../objects/shared-alarm.ts";
 import { logFault } from "../report/journal.ts";
-import type { CompleteSubscription, Subscriptions } from "./settings.ts";
+import type { CompleteSubscription, HandlerContext, Subscriptions } from "./settings.ts";
 import { type SubscriptionRecord, SubscriptionStorage } from "./subscription-record.ts";
 
-/** What one alarm does at most; the next one has the platform's limits for itself. Milliseconds are looked at between two batches. */
+/** The most work of one alarm: the next alarm has the platform's limits for itself. Milliseconds are checked between two batches. */
 const WORK_BATCHES = 20;
 const WORK_TIME = 30_000;
-/** While the log can't be reached. */
+/** Waits while the log can't be reached, in milliseconds. */
 const LOG_BACKOFF = { first: 1_000, longest: 300_000 };
-const KILLED = "The handler was ended before it answered: it takes too long, or too much memory.";
+const KILLED = "The handler was killed before it finished: it takes too long or uses too much memory.";
+const WRONG_OBJECT =
+  "SUBSCRIPTIONS is bound to another SubscriptionObject: bind the class that createEdge returned together with these subscriptions.";
 
 export class SubscriptionObject<E extends EdgeEnv = EdgeEnv> extends DurableObject<E> {
   readonly #stored: SubscriptionStorage;
   readonly #alarm: SharedAlarm;
-  /** Nothing of the filter stands between the checkpoint and here. */
+  /** The place up to which no event after the checkpoint matches the filter. Only in memory. */
   #skipped: LogPlace | undefined;
-  /** The furthest head that was told since the log was last asked. */
+  /** The furthest head of which the log has notified since its last page was requested. */
   #heard = 0;
   #isRunning = false;
   /** How often in a row the log could not be reached. */
@@ -82,12 +87,12 @@ export class SubscriptionObject<E extends EdgeEnv = EdgeEnv> extends DurableObje
     state.blockConcurrencyWhile(() => this.#alarm.load());
   }
 
-  /** @internal Those of the edge that this belongs to; `createEdge` makes a class that has its own. */
+  /** @internal The subscriptions of the edge that this object belongs to. `createEdge` makes a class that returns its own. */
   protected settings(): Subscriptions<E> {
     return new Map();
   }
 
-  /** @internal The log has grown. Once this is answered, the subscription sees to it by itself. */
+  /** @internal The log calls this when it has grown. When this call has returned, the subscription continues by its own alarm. */
   async wake(origin: Origin): Promise<void> {
     const record = this.#begin(origin);
     this.#heard = Math.max(this.#heard, origin.head);
@@ -103,12 +108,15 @@ export class SubscriptionObject<E extends EdgeEnv = EdgeEnv> extends DurableObje
     const { store, name } = record;
     const subscription = this.settings().get(name);
     if (subscription === undefined) {
-      logFault("subscription", new Error("It is not configured any more; it waits where it is."), { store, name });
+      logFault("subscription", new Error("The subscription is no longer configured. It keeps its checkpoint and does nothing."), {
+        store,
+        name,
+      });
       return;
     }
     this.#isRunning = true;
     try {
-      // Where it was the handler of a replay, what stands behind the checkpoint has nothing to do with it.
+      // If the kill happened in a replay, it is not a failure of the events after the checkpoint.
       if (info?.isRetry && !this.#stored.isReplaying()) this.#onKilled(record, subscription);
       await this.#work(subscription);
       this.#failures = 0;
@@ -129,7 +137,7 @@ export class SubscriptionObject<E extends EdgeEnv = EdgeEnv> extends DurableObje
     return this.#statusOf(origin);
   }
 
-  /** @internal With a page of what was set aside, in the order of its positions. */
+  /** @internal The status with some of the dead letters, in the order of their positions. */
   async detail(origin: Origin, after: number, limit: number): Promise<SubscriptionDetail> {
     const subscription = await this.status(origin);
     const events = this.#stored.list(after, limit + 1);
@@ -138,7 +146,7 @@ export class SubscriptionObject<E extends EdgeEnv = EdgeEnv> extends DurableObje
     return { subscription, deadLetters: events, next: hasMore ? (events.at(-1)?.position ?? null) : null };
   }
 
-  /** @internal Has it go on where it stopped, or at once where it waits. */
+  /** @internal Continues a subscription that has stopped. One that waits continues at once. */
   async resume(origin: Origin): Promise<SubscriptionStatus> {
     const record = this.#begin(origin);
     this.#stored.write(afterResume(record));
@@ -146,7 +154,7 @@ export class SubscriptionObject<E extends EdgeEnv = EdgeEnv> extends DurableObje
     return this.#statusOf(origin);
   }
 
-  /** @internal Has it follow the log that is there now, from behind a position. */
+  /** @internal Restarts the subscription in the current log, after a position. */
   async reset(origin: Origin, position: number): Promise<SubscriptionStatus | Refused> {
     const { log, head } = origin;
     if (position > head) return toRefused(new PositionAheadError(undefined, { log, head }));
@@ -157,11 +165,11 @@ export class SubscriptionObject<E extends EdgeEnv = EdgeEnv> extends DurableObje
     return this.#statusOf(origin);
   }
 
-  /** @internal Has the handler try events again that were set aside: one, or all. */
+  /** @internal Hands dead letters to the handler again: the one at a position, or all. */
   async replay(origin: Origin, position: number | undefined): Promise<SubscriptionStatus | Refused> {
     this.#begin(origin);
     if (this.#stored.replay(position) === 0 && position !== undefined) {
-      return toRefused(new InvalidRequestError("No event at this position is set aside.", { field: "position" }));
+      return toRefused(new InvalidRequestError("There is no dead letter at this position.", { field: "position" }));
     }
     this.#alarm.arm(Date.now());
     return this.#statusOf(origin);
@@ -172,7 +180,7 @@ export class SubscriptionObject<E extends EdgeEnv = EdgeEnv> extends DurableObje
     if (known !== undefined) return known;
     const { store, name, log } = origin;
     const subscription = this.settings().get(name);
-    if (subscription === undefined) throw new Error("The SubscriptionObject that is bound is not the one of this edge.");
+    if (subscription === undefined) throw new Error(WRONG_OBJECT);
     const record = { ...subscriptionAt(log, beginningOf(subscription.from, origin)), store, name, deadLetters: 0 };
     this.#stored.write(record);
     return record;
@@ -180,7 +188,7 @@ export class SubscriptionObject<E extends EdgeEnv = EdgeEnv> extends DurableObje
 
   #statusOf({ name, head }: Origin): SubscriptionStatus {
     const record = this.#stored.now;
-    if (record === undefined) throw new Error("a subscription that was asked has begun");
+    assert(record !== undefined, "a subscription has begun before its status is read");
     const { progress, retryAt, error, deadLetters } = record;
     const { position } = this.#readUpTo(record);
     return {
@@ -206,7 +214,7 @@ export class SubscriptionObject<E extends EdgeEnv = EdgeEnv> extends DurableObje
     const isEnough = () => left-- <= 0 || Date.now() - began > WORK_TIME;
     for (let due = this.#stored.due(); due !== undefined; due = this.#stored.due()) {
       if (isEnough()) return this.#alarm.arm(Date.now());
-      if (due.wasHanded) this.#stored.tried(due.event, KILLED, new Date().toISOString());
+      if (due.wasHanded) this.#stored.recordReplay(due.event, KILLED, new Date().toISOString());
       else await this.#replay(due.event, subscription);
     }
     for (let record = this.#stored.now; record !== undefined && !record.progress.isStopped; record = this.#stored.now) {
@@ -221,7 +229,7 @@ export class SubscriptionObject<E extends EdgeEnv = EdgeEnv> extends DurableObje
   async #advance(record: SubscriptionRecord, subscription: CompleteSubscription<E>): Promise<boolean> {
     this.#heard = 0;
     const page = await this.#read(record, subscription, sizeOfBatch(record.progress, subscription.policy));
-    // Somebody has put it elsewhere meanwhile.
+    // An operator has reset or resumed it meanwhile.
     if (this.#stored.now !== record) return true;
     if (page instanceof Error) {
       this.#stored.write(afterOtherLog(record, messageOfFailure(page)));
@@ -233,7 +241,7 @@ export class SubscriptionObject<E extends EdgeEnv = EdgeEnv> extends DurableObje
     return hasMore(this.#readUpTo(this.#stored.now), page.head, this.#heard);
   }
 
-  /** A page behind what was looked at; the error where the log is not the one that was followed. */
+  /** The next page after what was read. The error, if the log is not the one that the subscription followed. */
   async #read(
     record: SubscriptionRecord,
     { filter }: CompleteSubscription<E>,
@@ -267,42 +275,45 @@ export class SubscriptionObject<E extends EdgeEnv = EdgeEnv> extends DurableObje
     const batch = { count: events.length, upTo: page.position };
     const step = nextStep(record.progress, policy, batch);
     if (step.kind !== "hand-over") return this.#settle(step, record, page, policy);
-    const refusal = await this.#call(record, events, subscription, { failures: record.progress.failures, isReplay: false });
+    const failure = await this.#call(record, events, subscription, { failures: record.progress.failures, isReplay: false });
     if (this.#stored.now !== record) return;
-    if (refusal === null) return this.#stored.write(afterBatch(record, batch, page.mark ?? null));
-    const refused = afterFailure(record, batch, refusal);
-    this.#settle(nextStep(refused.progress, policy, batch), refused, page, policy);
+    if (failure === null) return this.#stored.write(afterBatch(record, batch, page.mark ?? null));
+    const failed = afterFailure(record, batch, failure);
+    this.#settle(nextStep(failed.progress, policy, batch), failed, page, policy);
   }
 
-  /** What becomes of events that were refused. */
+  /** Writes and logs what happens to events that the handler failed on. */
   #settle(step: SubscriptionStep, record: SubscriptionRecord, page: FeedPage, policy: SubscriptionPolicy): void {
     const { store, name } = record;
     const next = settled(record, step, policy, { mark: page.mark ?? null, now: Date.now(), random: Math.random() });
-    if (step.kind === "stop") logFault("subscription", new Error("It has stopped: its handler keeps refusing an event."), { store, name });
+    if (step.kind === "stop") {
+      logFault("subscription", new Error("The subscription has stopped, because its handler keeps failing on an event."), { store, name });
+    }
     if (step.kind !== "dead-letter") return this.#stored.write(next);
     for (const event of page.events) {
-      logFault("subscription", new Error("An event was set aside: its handler keeps refusing it."), { store, name, id: event.id });
+      const error = new Error("An event has become a dead letter, because the handler keeps failing on it.");
+      logFault("subscription", error, { store, name, id: event.id });
       this.#stored.addDeadLetter(toDeadLetter(event, record.error), next);
     }
   }
 
-  /** Null where it handled them, else why not. */
+  /** Calls the handler. @returns why it failed on the events; null if it handled them */
   async #call(
     { store, name }: SubscriptionRecord,
     events: readonly ConfirmedEvent[],
     { handle, timeout }: CompleteSubscription<E>,
-    told: { readonly failures: number; readonly isReplay: boolean },
+    context: Pick<HandlerContext, "failures" | "isReplay">,
   ): Promise<string | null> {
     const controller = new AbortController();
     let timer: ReturnType<typeof setTimeout> | null = null;
     const late = new Promise<never>((_, reject) => {
       timer = setTimeout(() => {
-        const error = new HandlerError(`The handler did not answer within ${timeout} milliseconds.`);
+        const error = new HandlerError(`The handler did not finish within ${timeout} milliseconds.`);
         controller.abort(error);
         reject(error);
       }, timeout);
     });
-    const work = async () => handle(events, this.env, { store, subscription: name, signal: controller.signal, ...told });
+    const work = async () => handle(events, this.env, { store, subscription: name, signal: controller.signal, ...context });
     try {
       await Promise.race([work(), late]);
       return null;
@@ -318,9 +329,9 @@ export class SubscriptionObject<E extends EdgeEnv = EdgeEnv> extends DurableObje
     const record = this.#stored.now;
     if (record === undefined) return;
     const error = await this.#tryAgain(record, event, subscription);
-    // It may have left the list meanwhile, and will come again by itself.
+    // A reset may have removed it from the list meanwhile. Then the subscription delivers it again.
     if (this.#stored.list(event.position - 1, 1)[0]?.id !== event.id) return;
-    this.#stored.tried(event, error, new Date().toISOString());
+    this.#stored.recordReplay(event, error, new Date().toISOString());
   }
 
   async #tryAgain(record: SubscriptionRecord, event: DeadLetter, subscription: CompleteSubscription<E>): Promise<string | null> {
@@ -332,18 +343,18 @@ export class SubscriptionObject<E extends EdgeEnv = EdgeEnv> extends DurableObje
       if (error instanceof LogMismatchError || error instanceof PositionAheadError) return messageOfFailure(error);
       throw error;
     }
-    if (page.events[0]?.id !== id) return "The log does not have this event any more.";
-    this.#stored.handing(event);
+    if (page.events[0]?.id !== id) return "The log no longer has this event.";
+    this.#stored.markHandedOver(event);
     return this.#call(record, page.events, subscription, { failures: 0, isReplay: true });
   }
 
-  /** What came of it is not known. */
+  /** The alarm before this one was killed: it is not known what the handler did. */
   #onKilled(record: SubscriptionRecord, { policy }: CompleteSubscription<E>): void {
     const next = afterKill(record, policy, KILLED, Date.now(), Math.random());
     if (next !== record) this.#stored.write(next);
   }
 
-  /** Moves on past what does not match, so that the status tells what there is to do: after a wake it is not known any more. */
+  /** Skips events that do not match, so that the status shows the real lag: after the object was evicted, memory has no skipped place. */
   async #look(record: SubscriptionRecord): Promise<void> {
     const subscription = this.settings().get(record.name);
     for (let left = WORK_BATCHES; left > 0 && subscription !== undefined; left--) {

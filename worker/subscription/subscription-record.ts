@@ -1,29 +1,29 @@
 /**
- * What a subscription's object has stored, in its key-value store.
+ * What the object of a subscription stores, by key. Each key is a row.
  *
- *     facts               where it stands: one row written for each step
- *     aside/<position>    an event that was set aside
- *     due/<position>      that it is to be tried again, or is with the handler
+ *     facts               the record of the subscription, written once for each step
+ *     aside/<position>    a dead letter
+ *     due/<position>      the dead letter is to be replayed, or was handed to the handler for a replay
  */
 import { afterReplay, type EdgeSubscription } from "../../shared/edge/subscription.ts";
 import type { DeadLetter } from "../../shared/subscription.ts";
 import { ordinalKey } from "../objects/ordinal-key.ts";
 
 export interface SubscriptionRecord extends EdgeSubscription {
-  /** The object's name in two parts: an alarm may not know it otherwise. */
+  /** The object's name in two parts: an alarm may have no other way to know it. */
   readonly store: string;
   readonly name: string;
-  /** Events in the list. */
+  /** How many dead letters are stored. */
   readonly deadLetters: number;
 }
 
 const RECORD = "facts";
 const DEAD_LETTERS = "aside/";
 const DUE = "due/";
-/** What stands there; `true` in both cases until there were these two. */
+/** `true`: to be replayed. `handed-over`: with the handler. Earlier versions store `true` in both cases. */
 type Due = true | "handed-over";
 
-/** Versions before called the count of dead letters `setAside`. */
+/** In records of earlier versions the count of dead letters is `setAside`. */
 function recordOf(stored: SubscriptionRecord | undefined): SubscriptionRecord | undefined {
   if (stored === undefined || !("setAside" in stored)) return stored;
   const { setAside, ...record } = stored as SubscriptionRecord & { readonly setAside: number };
@@ -39,7 +39,7 @@ export class SubscriptionStorage {
     this.#record = recordOf(storage.kv.get<SubscriptionRecord>(RECORD));
   }
 
-  /** Another object after each write; undefined before the first. */
+  /** The record: a new object after each write; undefined before the first write. */
   get now(): SubscriptionRecord | undefined {
     return this.#record;
   }
@@ -49,7 +49,7 @@ export class SubscriptionStorage {
     this.#record = record;
   }
 
-  /** With the facts behind it, in one transaction. */
+  /** Stores a dead letter and the record after it in one transaction. */
   addDeadLetter(event: DeadLetter, record: SubscriptionRecord): void {
     this.#transaction(() => {
       const isNew = this.#storage.kv.get(keyOf(DEAD_LETTERS, event.position)) === undefined;
@@ -58,8 +58,13 @@ export class SubscriptionStorage {
     });
   }
 
-  /** One that was tried again: out of the list where it was handled, else with why not. */
-  tried(event: DeadLetter, error: string | null, at: string): void {
+  /**
+   * Stores the result of a replay. If the event was handled, it is no longer a dead letter. Otherwise it has the new reason.
+   *
+   * @param error why the handler failed on it; null if it handled it
+   * @param at ISO 8601 UTC
+   */
+  recordReplay(event: DeadLetter, error: string | null, at: string): void {
     this.#transaction(() => {
       this.#storage.kv.delete(keyOf(DUE, event.position));
       const listed = afterReplay(event, error, at);
@@ -69,7 +74,7 @@ export class SubscriptionStorage {
     });
   }
 
-  /** Marks one that stands in the list, or all, to be tried again. @returns how many */
+  /** Marks the dead letter at a position, or all, to be replayed. @returns how many there are */
   replay(position?: number): number {
     const wanted = position === undefined ? [...this.#all()] : this.list(position - 1, 1).filter((event) => event.position === position);
     this.#transaction(() => {
@@ -82,7 +87,7 @@ export class SubscriptionStorage {
     return wanted.length;
   }
 
-  /** The first that is to be tried again, and whether the handler was given it before and never answered. */
+  /** The first dead letter that is to be replayed, and whether it was handed to the handler before and the handler did not finish. */
   due(): { readonly event: DeadLetter; readonly wasHanded: boolean } | undefined {
     for (const [key, due] of this.#storage.kv.list<Due>({ prefix: DUE })) {
       const event = this.#storage.kv.get<DeadLetter>(`${DEAD_LETTERS}${key.slice(DUE.length)}`);
@@ -92,24 +97,24 @@ export class SubscriptionStorage {
     return undefined;
   }
 
-  /** The handler is given one again. */
-  handing({ position }: DeadLetter): void {
+  /** To be called before a dead letter is handed to the handler. */
+  markHandedOver({ position }: DeadLetter): void {
     this.#storage.kv.put<Due>(keyOf(DUE, position), "handed-over");
   }
 
-  /** Whether the handler was given one again, and has not answered. */
+  /** Whether a dead letter was handed to the handler, and the handler has not finished. */
   isReplaying(): boolean {
     return [...this.#storage.kv.list<Due>({ prefix: DUE })].some(([, due]) => due === "handed-over");
   }
 
-  /** In the order of their positions, behind one. */
+  /** Dead letters after a position, in the order of their positions. */
   list(after: number, limit: number): DeadLetter[] {
     return [...this.#storage.kv.list<DeadLetter>({ start: keyOf(DEAD_LETTERS, after + 1), end: `${DEAD_LETTERS}~`, limit })].map(
       ([, event]) => event,
     );
   }
 
-  /** Puts it back to where the facts say; what is set aside behind `after` will come again, and leaves the list. */
+  /** Stores the record of a reset. Dead letters after the position `after` are deleted, because the subscription delivers them again. */
   reset(record: SubscriptionRecord, after: number): void {
     this.#transaction(() => {
       let deadLetters = 0;

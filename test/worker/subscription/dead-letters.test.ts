@@ -166,7 +166,7 @@ test("a handler that does not answer in its time is taken to have refused, and i
     return new Promise(() => {});
   });
   await store.append("Quick-1", 0, event());
-  await until(store, "quick", { state: "stopped", error: "The handler did not answer within 50 milliseconds." });
+  await until(store, "quick", { state: "stopped", error: "The handler did not finish within 50 milliseconds." });
   expect(signals.map(({ aborted }) => aborted)).toEqual([true]);
 });
 
@@ -183,7 +183,7 @@ test("an event whose handler is killed each time is given up as one that is refu
   expect(await store.status("all")).toMatchObject({
     state: "waiting",
     attempts: 1,
-    error: expect.stringContaining("ended before it answered"),
+    error: expect.stringContaining("killed before it finished"),
   });
   calls.length = 0;
   await store.append("A-1", 1, bad());
@@ -236,7 +236,7 @@ test("a replay that kills its handler is not tried again by itself, and what sta
   );
   expect((await store.get("/subscriptions/all")).body).toMatchObject({
     subscription: { state: "running", position: 2, attempts: 0 },
-    deadLetters: [{ position: 1, error: expect.stringContaining("ended before it answered") }],
+    deadLetters: [{ position: 1, error: expect.stringContaining("killed before it finished") }],
   });
   await store.append("A-1", 2, event());
   await until(store, "all", { position: 3 });
