@@ -1,8 +1,8 @@
 /**
- * A read model in D1: one row for each permit, so that a page can ask for "all that are open" in SQL.
+ * A read model in D1: one row for each permit, so that a web page can query "all that are open" in SQL.
  *
- * A subscription hands over each event at least once. Here each counts exactly once all the same: how far the model has come stands in
- * the same database, and is written in the same transaction as the rows. What comes a second time changes nothing.
+ * A subscription hands over each event at least once. Here each event counts exactly once nevertheless: the position of the last event is
+ * stored in the same database, and is written in the same transaction as the rows. An event that comes a second time changes nothing.
  */
 import { type ConfirmedEvent, createEdge, type EdgeEnv, type HandlerContext } from "headwater/edge";
 
@@ -10,7 +10,7 @@ export interface Env extends EdgeEnv {
   readonly DB: D1Database;
 }
 
-/** `npx wrangler d1 execute permits --file schema.sql` makes the tables. */
+/** `npx wrangler d1 execute permits --file schema.sql` creates the tables. */
 const UPSERT = `
   INSERT INTO permits (store, id, status, version, changed_at)
   SELECT ?1, value ->> 'streamId', value ->> 'type', value ->> 'version', value ->> 'recordedAt'
@@ -22,11 +22,11 @@ const ADVANCE = `
   INSERT INTO progress (store, position) VALUES (?1, ?2)
   ON CONFLICT (store) DO UPDATE SET position = max(position, excluded.position)`;
 
-/** Two statements for a batch, however many events it has: D1 bounds how many a Worker may run. */
+/** Runs two statements for a batch of any size, because D1 limits how many a Worker may run. */
 export async function keepPermits(events: readonly ConfirmedEvent[], { DB }: Env, { store }: HandlerContext): Promise<void> {
   const last = events.at(-1);
   if (last === undefined) return;
-  // What the model does not need need not travel.
+  // Only the fields that the model needs are sent to D1.
   const rows = events.map(({ streamId, type, version, recordedAt, position }) => ({ streamId, type, version, recordedAt, position }));
   await DB.batch([DB.prepare(UPSERT).bind(store, JSON.stringify(rows)), DB.prepare(ADVANCE).bind(store, last.position)]);
 }

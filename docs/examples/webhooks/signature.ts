@@ -1,17 +1,18 @@
 /**
- * The signature of a webhook, for both sides: HMAC by SHA-256 over id, time and body, in the form of https://www.standardwebhooks.com,
- * whose libraries verify it in many languages; they are given the secret as `whsec_` and its Base64. It needs nothing but Web Crypto.
+ * The signature of a webhook, for the sender and the receiver: HMAC with SHA-256 over id, time and body, in the form of
+ * https://www.standardwebhooks.com. The libraries of that project verify it in many languages; they take the secret as `whsec_` followed by
+ * its Base64. This file needs Web Crypto only.
  */
 
 export interface Signed {
   readonly id: string;
   /** Seconds since 1970. */
   readonly timestamp: number;
-  /** As it is sent: a body that was parsed and written anew is another one. */
+  /** The exact text that is sent. A body that was parsed and serialized again may differ, and then the signature does not match. */
   readonly body: string;
 }
 
-/** Seconds. What is older may be an old message that somebody sends again. */
+/** Seconds. An older request may be an old message that an attacker sends again. */
 const TOLERANCE = 300;
 
 export async function signatureOf(signed: Signed, secret: string): Promise<string> {
@@ -20,8 +21,8 @@ export async function signatureOf(signed: Signed, secret: string): Promise<strin
 }
 
 /**
- * For the receiver: whether the request came from who knows the secret, not long ago. Whoever answers 2xx keeps `webhook-id`, and
- * answers 2xx to the next request of the same id without doing anything.
+ * For the receiver: whether the sender of the request knows the secret, and its time is within five minutes of now. A receiver that answers
+ * 2xx stores the `webhook-id`. If a request with the same id comes again, it answers 2xx and does nothing else.
  *
  * @param now milliseconds since 1970
  */
@@ -30,7 +31,7 @@ export async function isAuthentic(headers: Headers, body: string, secret: string
   const timestamp = Number(headers.get("webhook-timestamp") ?? Number.NaN);
   if (!Number.isSafeInteger(timestamp) || Math.abs(now / 1000 - timestamp) > TOLERANCE) return false;
   const key = await keyOf(secret, "verify");
-  // Several, while the secret is changed. `verify` compares in constant time: how long it takes tells nothing of the right signature.
+  // There are several signatures while the secret is changed. `verify` compares in constant time, so its duration reveals nothing.
   for (const signature of (headers.get("webhook-signature") ?? "").split(" ")) {
     const bytes = bytesOfSignature(signature);
     if (bytes !== null && (await crypto.subtle.verify("HMAC", key, bytes, bytesOf({ id, timestamp, body })))) return true;

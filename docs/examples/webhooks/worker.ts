@@ -1,17 +1,17 @@
-/** Webhooks: each event of a store is posted to an address, signed, until the receiver has taken it. */
+/** Webhooks: posts each event of a store to an address, signed, and retries until the receiver has accepted it. */
 import { type ConfirmedEvent, createEdge, type EdgeEnv, type HandlerContext, HandlerError } from "headwater/edge";
 import { signatureOf } from "./signature.ts";
 
 export interface Env extends EdgeEnv {
-  /** Where to. */
+  /** The address of the receiver. */
   readonly WEBHOOK_URL: string;
   /** 32 bytes or more, known to the receiver too: `npx wrangler secret put WEBHOOK_SECRET`. */
   readonly WEBHOOK_SECRET: string;
 }
 
 /**
- * One after the other, so that they arrive in order. Where one is refused, those of the batch before it are posted again with it: the
- * receiver knows them by their `webhook-id`, which is the event's.
+ * Posts the events one after the other, so that they arrive in order. If the receiver rejects one, the events before it in the batch are
+ * posted again with it. The receiver recognizes them by their `webhook-id`, which is the event's id.
  */
 export async function post(events: readonly ConfirmedEvent[], env: Env, { signal }: HandlerContext): Promise<void> {
   for (const event of events) {
@@ -29,7 +29,7 @@ export async function post(events: readonly ConfirmedEvent[], env: Env, { signal
       redirect: "manual",
       signal,
     });
-    // A body that nobody reads holds its connection.
+    // An unread body would keep the connection open.
     await response.body?.cancel();
     if (!response.ok) throw new HandlerError(`The receiver answered ${response.status} to #${event.position}.`);
   }
