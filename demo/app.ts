@@ -1,4 +1,4 @@
-/** The permit desk: a page that works without a network. Everything it knows, it knows from the device's store. */
+/** The permit desk: a web page that works without a network. Everything that it shows comes from the device's store. */
 import { HeadwaterError, openStore, StreamNotFoundError } from "../client/index.ts";
 import { appendLines, readLines } from "./real-input.ts";
 import { element, showConflicts, showMessage, showStatus, showStream } from "./view.ts";
@@ -8,7 +8,7 @@ const device = parameters.get("device") ?? "A";
 const storeId = parameters.get("store") ?? "permits";
 
 const online = element("online", HTMLInputElement);
-/** Open now. A network that is gone takes them along. */
+/** The sockets that are open. If the network is switched off, they are closed. */
 const sockets = new Set<WebSocket>();
 
 function throughSwitch<T>(request: T): T {
@@ -27,14 +27,14 @@ const store = await openStore({
   sync: {
     url: `${location.origin}/v1/${storeId}`,
     pollEvery: 2_000,
-    // The switch stands for the network, so that going offline can be tried without pulling a plug.
+    // The switch on the web page replaces the network, so that you can try going offline without pulling a plug.
     fetch: async (...request) => fetch(...throughSwitch(request)),
     webSocket: (...given) => connected(new WebSocket(...throughSwitch(given))),
   },
 });
 
 const stream = element("stream", HTMLInputElement);
-/** The version that the shown stream had, which is what a step recorded now builds on. */
+/** The version of the stream that the web page shows. The next step is recorded with this expected version. */
 let seenVersion = 0;
 
 async function show(): Promise<void> {
@@ -43,7 +43,7 @@ async function show(): Promise<void> {
   if (!stream.checkValidity()) return;
   const streamId = stream.value;
   const events = await eventsOf(streamId);
-  // The person may have typed on while it was read.
+  // The user may have typed another permit while the stream was read.
   if (streamId !== stream.value) return;
   seenVersion = events.at(-1)?.version ?? 0;
   showStream(streamId, events);
@@ -62,7 +62,7 @@ async function sync(): Promise<void> {
   try {
     await store.sync();
   } catch (error) {
-    // Being offline is no fault: the status says so, and what is pending stays so.
+    // Being offline is not an error: the status shows it, and pending commits stay pending.
     if (!(error instanceof HeadwaterError)) throw error;
     if (online.checked) showMessage(error.message);
   }
@@ -121,7 +121,7 @@ online.addEventListener("change", () => {
   void (online.checked ? sync() : show());
 });
 
-// The store syncs by itself. A page is drawn at most once a frame, however much changes.
+// The store syncs by itself. The web page is drawn at most once a frame, even if more changes.
 let isDrawing = false;
 store.liveStatus().subscribe(() => {
   if (isDrawing) return;

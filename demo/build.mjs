@@ -1,4 +1,4 @@
-/** Builds the demo into `demo/dist`, from where the Worker serves it. */
+/** Builds the demo into `demo/dist`. The Worker serves it from there. */
 import { cpSync, mkdirSync } from "node:fs";
 import { basename } from "node:path";
 import { fileURLToPath } from "node:url";

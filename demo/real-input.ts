@@ -1,4 +1,4 @@
-/** The lines of `permits.ndjson.gz`, appended as they happened. */
+/** Reads the lines of `permits.ndjson.gz` and appends them in their order. */
 import type { NewEvent, Store } from "../client/index.ts";
 
 interface Line {
@@ -8,7 +8,7 @@ interface Line {
 
 export async function readLines(url: string): Promise<Line[]> {
   const response = await fetch(url);
-  if (!response.ok || response.body === null) throw new Error(`${url} could not be read: ${response.status}`);
+  if (!response.ok || response.body === null) throw new Error(`${url} could not be read: the server answered ${response.status}.`);
   const text = await new Response(response.body.pipeThrough(new DecompressionStream("gzip"))).text();
   return text
     .trimEnd()
@@ -19,13 +19,13 @@ export async function readLines(url: string): Promise<Line[]> {
     });
 }
 
-/** Lines in one go: those that are appended together share a transaction. */
+/** How many lines are appended together: they share a transaction. */
 const AT_ONCE = 500;
 
 /**
- * Each line is a commit on the version that its stream has on this device.
+ * Appends each line as a commit of its own, with the version of its stream on this device as the expected version.
  *
- * @param onProgress told how many lines are done
+ * @param onProgress called with how many lines are done
  * @returns how many were appended
  */
 export async function appendLines(store: Store, lines: readonly Line[], onProgress: (done: number) => Promise<void>): Promise<number> {

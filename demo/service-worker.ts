@@ -1,4 +1,4 @@
-/** Keeps the page and its files, so that it opens without a network. The events are none of its business. */
+/** Caches the web page and its files, so that it opens without a network. It does not touch events: the store keeps them. */
 /// <reference lib="webworker" />
 export {};
 
@@ -23,7 +23,7 @@ async function fill(): Promise<void> {
   await cache.addAll(FILES);
 }
 
-/** Fresh where there is a network, kept where there is none. */
+/** The file from the network; from the cache if there is no network. */
 async function answer(pathname: string): Promise<Response> {
   const cache = await caches.open(CACHE);
   try {
@@ -31,8 +31,8 @@ async function answer(pathname: string): Promise<Response> {
     if (response.ok) await cache.put(pathname, response.clone());
     return response;
   } catch (error) {
-    const kept = await cache.match(pathname);
-    if (kept === undefined) throw error;
-    return kept;
+    const cached = await cache.match(pathname);
+    if (cached === undefined) throw error;
+    return cached;
   }
 }

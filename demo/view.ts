@@ -1,4 +1,4 @@
-/** What the page shows. Nothing is remembered here. */
+/** Draws the web page. It keeps no state of its own. */
 import type { Conflict, Status, StreamEvent } from "../client/index.ts";
 
 export function element<T extends HTMLElement>(id: string, type: new () => T): T {
@@ -26,7 +26,7 @@ export function showStream(streamId: string, events: readonly StreamEvent[]): vo
   table.hidden = events.length === 0;
   table.tBodies[0]?.replaceChildren(...events.map(toRow));
   element("builds-on", HTMLElement).textContent =
-    version === 0 ? "It will be the first step of this permit." : `It builds on ${streamId}@${version}.`;
+    version === 0 ? "The next step will be the first of this permit." : `The next step builds on ${streamId}@${version}.`;
 }
 
 function toRow({ version, type, data, metadata, occurredAt, position, pending }: StreamEvent): HTMLTableRowElement {
@@ -43,11 +43,11 @@ function toRow({ version, type, data, metadata, occurredAt, position, pending }:
   return row;
 }
 
-/** @param onResolve told what the person has chosen */
+/** @param onResolve called with what the user has chosen */
 export function showConflicts(conflicts: readonly Conflict[], onResolve: (resolve: () => Promise<void>) => Promise<void>): void {
   element("conflicts", HTMLElement).hidden = conflicts.length === 0;
   const list = element("conflict-list", HTMLElement);
-  // Drawn anew only where it changed, so that the focus stays on a button.
+  // The list is drawn again only if the conflicts have changed, so that a button keeps the focus.
   const shown = conflicts.map((conflict) => conflict.events[0]?.id).join();
   if (list.dataset["shown"] === shown) return;
   list.dataset["shown"] = shown;
@@ -59,9 +59,9 @@ function toItem(conflict: Conflict, onResolve: (resolve: () => Promise<void>) =>
   item.className = "choice";
   const sides = node("div");
   sides.className = "sides";
-  sides.append(side("Yours", conflict.events), side("At the edge meanwhile", conflict.theirs));
-  const rebase = choice("Record mine behind theirs", () => onResolve(() => conflict.rebase()));
-  const discard = choice("Let go of mine", () => onResolve(() => conflict.discard()));
+  sides.append(side("Yours", conflict.events), side("Theirs, at the edge", conflict.theirs));
+  const rebase = choice("Record mine after theirs", () => onResolve(() => conflict.rebase()));
+  const discard = choice("Discard mine", () => onResolve(() => conflict.discard()));
   discard.className = "quiet";
   const buttons = node("div");
   buttons.className = "buttons";

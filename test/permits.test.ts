@@ -42,7 +42,7 @@ test("what the desk notes, and who did it, stand in the event", () => {
 test("a refusal is a sentence", () => {
   given(permits, { type: "Confirmation of receipt", data: {} })
     .when({ activity: "T04 Determine confirmation of receipt" })
-    .thenRefused(/^T04 Determine confirmation of receipt: The letter has not been checked as it stands\.$/);
+    .thenRefused(/^T04 Determine confirmation of receipt: The letter was not checked since its last change\.$/);
 });
 
 test("nothing precedes the request, which is made once", () => {

@@ -1,8 +1,8 @@
 /**
- * The 27 activities of the permit log, each as what it is a step of. Their names are the log's, slips of the pen included.
+ * The 27 activities of the permit log, each with the step that it does. The names are those of the log, with its spelling mistakes.
  *
- * A letter goes from its draft to the post in four stages. Three letters are written about a request: its receipt, a document which
- * says that no permit is needed, and a report which says that the request is on hold.
+ * A letter goes from its draft to the post in four stages. Three letters are written about a request: its receipt, a document that says
+ * that no permit is needed, and a report that says that the request is on hold.
  */
 
 export type Letter = "receipt" | "unlicensed" | "hold";
@@ -10,9 +10,9 @@ export type LetterStep = "draft" | "check" | "adjust" | "determine" | "send";
 
 type Step =
   | { readonly letter: Letter; readonly step: LetterStep }
-  /** Whether advice is needed, asked again with each round of advice; and what comes of the request. */
+  /** `advice`: is advice needed? It is decided again with each round of advice. `outcome`: which letter does the request get? */
   | { readonly question: "advice" | "outcome" }
-  /** Advice of one's own, a request for somebody else's, and what they answer. */
+  /** `own`: the desk's own advice. `asked`: a request for outside advice. `received`: the answer to it. */
   | { readonly advice: "own" | "asked" | "received" };
 
 export const STEPS = {

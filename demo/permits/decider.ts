@@ -1,5 +1,5 @@
 /**
- * What may be recorded about a permit request, and when. `docs/permits.md` says it in plain words.
+ * The rules for what may be recorded about a permit request, and when. `docs/permits.md` explains them.
  *
  *     receipt     drafted ──► checked ──► determined ──► sent
  *     question    unasked ──► advice (again after each round of advice) ──► settled
@@ -7,34 +7,34 @@
  *     unlicensed            drafted ──► checked ──► determined ──► sent ◄─────┤   ends the case
  *     hold                  drafted ──► checked ──► determined ──► sent ◄─────┘
  *
- * The receipt and the question run side by side. Adjusting a letter that was not sent makes it a draft again.
+ * The receipt and the question are independent of each other. If a letter that was not sent is adjusted, it is a draft again.
  *
- * 1. Nothing precedes the request.
- * 2. A letter goes out only as it was checked and determined, and once.
- * 3. A question is answered again only where something new has come in.
- * 4. What was asked is waited for, and what came in is weighed.
- * 5. One outcome, and nothing after the end of the case.
+ * 1. Nothing is recorded before the request.
+ * 2. A letter is sent only after it was checked and determined without a later change, and only once.
+ * 3. A question is answered again only if something new has come in.
+ * 4. Requested advice must come in before the next answer, and advice that came in must be weighed.
+ * 5. There is one outcome, and nothing is recorded after the end of the case.
  *
- * Who does it and how late it is are not asked: the log's people check their own work, and record what they did after a deadline.
+ * The rules check neither the person nor the time: in the log, people check their own work, and record what they did after a deadline.
  */
 import type { Decider, Json } from "../../client/index.ts";
 import { type Activity, isActivity, type Letter, type LetterStep, stepOf } from "./activities.ts";
 
-/** How far a letter is. */
+/** The stage of a letter. */
 type Stage = "drafted" | "checked" | "determined" | "sent";
 
 export interface Permit {
-  /** What was begun of each letter. */
+  /** The stage of each letter that was begun. */
   readonly letters: { readonly [letter in Letter]?: Stage };
-  /** `advice`: it was determined whether advice is needed. `settled`: what comes of the request was determined. */
+  /** `advice`: it was determined whether advice is needed. `settled`: the outcome of the request was determined. */
   readonly question: "unasked" | "advice" | "settled";
-  /** What was done about advice since it was last determined whether it is needed. */
+  /** The activities about advice since it was last determined whether advice is needed. */
   readonly round: readonly Activity[];
 }
 
 export interface RecordActivity {
   readonly activity: Activity;
-  /** What the desk notes about it. */
+  /** Notes of the desk about the activity. */
   readonly data?: { readonly [field: string]: Json };
   readonly actor?: string;
 }
@@ -45,17 +45,17 @@ export interface ActivityRecorded {
   readonly metadata?: { readonly actor: string };
 }
 
-/** Why an activity is refused. */
+/** The reasons for which the decider refuses an activity. */
 export const REASONS = {
   "not-requested": "Nothing was requested yet: a permit begins with its confirmation of receipt.",
-  "case-closed": "The case is closed: the applicant was told that no permit is needed.",
+  "case-closed": "The case is closed: the applicant was informed that no permit is needed.",
   "already-requested": "This permit was requested already: another request is another permit.",
   "already-drafted": "The letter is there already: adjust it.",
   "not-drafted": "The letter is not there yet: draft it.",
   "already-checked": "The letter was checked and not changed since.",
-  "not-checked": "The letter has not been checked as it stands.",
+  "not-checked": "The letter was not checked since its last change.",
   "already-determined": "The letter was determined and not changed since.",
-  "not-determined": "The letter has not been determined as it stands.",
+  "not-determined": "The letter was not determined since its last change.",
   "already-sent": "The letter was sent: what went out stays as it is.",
   "receipt-not-sent": "The applicant has no receipt yet: send it before the letter that ends the case.",
   "nothing-new": "It was determined whether advice is needed, and no advice has come in since.",
@@ -64,8 +64,8 @@ export const REASONS = {
   "advice-not-requested": "Nobody outside was asked for advice in this round.",
   "advice-awaited": "Advice was requested and has not come in.",
   "advice-not-weighed": "Advice has come in: determine first whether more is needed.",
-  "outcome-determined": "What comes of the request was determined: advice can't change it any more.",
-  "outcome-not-determined": "What comes of the request was not determined yet.",
+  "outcome-determined": "The outcome of the request was determined: advice can't change it any more.",
+  "outcome-not-determined": "The outcome of the request was not determined yet.",
   "other-outcome": "The other letter was begun: a request is either on hold or needs no permit.",
 } as const;
 
@@ -89,7 +89,7 @@ export const permits: Decider<Permit, RecordActivity, ActivityRecorded> = {
   initialState: { letters: {}, question: "unasked", round: [] },
 
   evolve(permit, { type }) {
-    // An older or another app may have recorded more than these rules know.
+    // Another app, or an older version of this one, may have recorded types that these rules do not know.
     if (!isActivity(type)) return permit;
     const done = stepOf(type);
     if ("letter" in done) return { ...permit, letters: { ...permit.letters, [done.letter]: STAGE_AFTER[done.step] } };
@@ -104,7 +104,7 @@ export const permits: Decider<Permit, RecordActivity, ActivityRecorded> = {
   },
 };
 
-/** Why the activity can't be recorded on what is known of the permit; undefined where it can. */
+/** Why the activity can't be recorded for a permit in this state; undefined if it can. */
 export function refusalOf(activity: Activity, permit: Permit): Reason | undefined {
   const wanted = stepOf(activity);
   const isRequest = "letter" in wanted && wanted.letter === "receipt" && wanted.step === "draft";
@@ -130,13 +130,13 @@ const STAGE_AFTER = {
 const OUT_OF_TURN: Record<LetterStep, { readonly [stage in Stage]?: Reason }> = {
   draft: { drafted: "already-drafted", checked: "already-drafted", determined: "already-drafted" },
   check: { checked: "already-checked", determined: "already-determined" },
-  // What a check or a second thought has found. What was determined may be changed until it is sent, and is determined anew.
+  // A check or a second thought may require a change. A determined letter may be changed until it is sent, and is then determined again.
   adjust: { drafted: "not-checked" },
   determine: { drafted: "not-checked", determined: "already-determined" },
   send: { drafted: "not-checked", checked: "not-determined" },
 };
 
-/** The receipt depends on nothing; the other two letters tell what was determined of the request. */
+/** The receipt depends on nothing. The other two letters state the outcome of the request. */
 function refusalOfOutcome(letter: Letter, { question, letters }: Permit): Reason | undefined {
   if (letter === "receipt") return undefined;
   if (question !== "settled") return "outcome-not-determined";

@@ -106,8 +106,8 @@ test("a page records thousands of steps offline, the edge orders them, a second 
     await shown(a, "pending").toBe("0");
     await b.check("#online");
     await shown(b, "conflict-count").toBe("1");
-    expect(await b.locator(".sides > div").allTextContents()).toEqual(["YoursPermit refused", "At the edge meanwhilePermit granted"]);
-    await b.focus("text=Record mine behind theirs");
+    expect(await b.locator(".sides > div").allTextContents()).toEqual(["YoursPermit refused", "Theirs, at the edgePermit granted"]);
+    await b.focus("text=Record mine after theirs");
     await b.keyboard.press("Enter");
     await shown(b, "conflict-count").toBe("0");
     await shown(b, "cursor").toBe(`#${PERMITS + 2} of #${PERMITS + 2}`);
