@@ -1,4 +1,4 @@
-/** Runs `page.ts` in a real Chromium, on a profile of its own on the disk: a private window's IndexedDB never touches one. */
+/** Runs `page.ts` in a real Chromium with a new profile on the disk. The IndexedDB of a private window would never write to a disk. */
 import { once } from "node:events";
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { createServer } from "node:http";
@@ -16,7 +16,7 @@ declare global {
   var bench: typeof Page;
 }
 
-/** @param filled for each file a store at the edge that holds it */
+/** @param filled for each file, the URL of a store at the edge that holds it */
 export async function measureInBrowser(filled: Readonly<Record<string, string>>): Promise<Measurement[]> {
   const lines = await linesOf("permits");
   return withPage(async (page) => {
@@ -33,7 +33,7 @@ export async function measurePagesInBrowser(): Promise<Measurement> {
   return withPage((page) => page.evaluate((given) => globalThis.bench.measurePages(given), lines));
 }
 
-/** @param url an empty store at the edge, with a bare echo beside it */
+/** @param url an empty store at the edge @param echoUrl a bare echo on a WebSocket, as the baseline */
 export function measureLiveInBrowser(url: string, echoUrl: string, count: number): Promise<Page.LiveTimes> {
   return withPage((page) =>
     page.evaluate(([store, echo, events]) => globalThis.bench.measureLive(store, echo, events), [url, echoUrl, count] as const),
@@ -46,7 +46,7 @@ export function measureModelInBrowser(): Promise<Page.ModelTimes> {
 
 async function withPage<T>(work: (page: BrowserPage) => Promise<T>): Promise<T> {
   const executablePath = findChromium();
-  if (executablePath === undefined) throw new Error("There is no Chromium here: `node scripts/chromium.mjs` brings one.");
+  if (executablePath === undefined) throw new Error("No Chromium was found: run `node scripts/chromium.mjs` to install one.");
   const { outputFiles } = await build({ entryPoints: ["bench/page.ts"], bundle: true, format: "iife", globalName: "bench", write: false });
   const server = createServer((_, response) => response.setHeader("content-type", "text/html").end("<!doctype html><title>bench</title>"));
   server.listen(0, "127.0.0.1");

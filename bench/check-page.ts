@@ -1,4 +1,4 @@
-/** `node bench/check-page.ts`: how long Node takes to check a page of 1,000 events of the feed. It needs neither an edge nor a browser. */
+/** `node bench/check-page.ts`: how long Node takes to check a feed page of 1,000 events. It needs neither an edge nor a browser. */
 import { readFileSync } from "node:fs";
 import { gunzipSync } from "node:zlib";
 import { parseFeedPage } from "../shared/wire/wire.ts";

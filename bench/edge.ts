@@ -1,4 +1,4 @@
-/** Appends at the edge over HTTP, beside an object that only inserts a row. */
+/** Measures appends at the edge over HTTP. The baseline is an object that only inserts a row. */
 import { startEdge } from "../test/support/edge.ts";
 import { compare, type Measurement, timed } from "./measure.ts";
 

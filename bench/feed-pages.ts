@@ -1,4 +1,4 @@
-/** What a device does with a page of the feed, in the browser: checking it, beside writing it. Sync does the one, then the other. */
+/** Measures what a device does with a feed page, in the browser: checking it. The baseline is writing it. Sync does one after the other. */
 
 import { Database } from "../client/storage/database.ts";
 import { applyPage } from "../client/storage/page.ts";

@@ -1,15 +1,15 @@
-/** How soon an event that one device appends can be read on another one, beside an echo. */
+/** Measures the time until an event that one device appends can be read on another one. The baseline is an echo. */
 import { openStore, type Store } from "../client/index.ts";
 
-/** Milliseconds of each, in the order in which they were measured. */
+/** Milliseconds of each event, in the order in which they were measured. */
 export interface LiveTimes {
   /** From an append on one device until another one reads it. */
   readonly seen: readonly number[];
-  /** A WebSocket's echo of as much. */
+  /** Until a WebSocket has echoed the same data. */
   readonly echoed: readonly number[];
 }
 
-/** Two devices with live connections, one event at a time; after each an echo. */
+/** Two devices with feed sockets, one event at a time, each followed by an echo. */
 export async function measureLive(url: string, echoUrl: string, count: number): Promise<LiveTimes> {
   const sync = { url, pollEvery: 600_000 };
   const [writer, reader] = await Promise.all(["writer", "reader"].map((name) => openStore({ name: `live-${name}`, sync })));
@@ -21,14 +21,14 @@ export async function measureLive(url: string, echoUrl: string, count: number): 
   });
   const times: { seen: number[]; echoed: number[] } = { seen: [], echoed: [] };
   const data = { number: 0, channel: "Internet", text: "x".repeat(100) };
-  // The first ones open connections, and are not counted.
+  // The first 20 open connections, and are not counted.
   for (let i = 1 - WARM; i <= count; i++) {
     const version = i + WARM;
     const start = performance.now();
     const seen = reads(reader, "Live-1", version);
     await writer.appendToStream("Live-1", [{ type: "Told", data: { ...data, number: version } }]);
     const took = (await seen) - start;
-    // The writer too, before the next.
+    // The writer must have received the event too before the next one.
     await confirmed(writer, version);
     const sent = performance.now();
     const answered = new Promise((resolve) => echo.addEventListener("message", resolve, { once: true }));
@@ -45,7 +45,7 @@ export async function measureLive(url: string, echoUrl: string, count: number): 
 
 const WARM = 20;
 
-/** When the store can read so much of the stream. */
+/** Resolves with the time at which the store can read the stream up to this version. */
 function reads(store: Store, streamId: string, version: number): Promise<number> {
   return new Promise((resolve) => {
     let off = () => {};
@@ -59,7 +59,7 @@ function reads(store: Store, streamId: string, version: number): Promise<number>
   });
 }
 
-/** All that the store has appended is confirmed. */
+/** Resolves when the store's cursor has reached this position, so that its appends are confirmed. */
 async function confirmed(store: Store, position: number): Promise<void> {
   const isThere = () => (store.status.cursor?.position ?? 0) >= position;
   let off = () => {};

@@ -1,4 +1,4 @@
-/** `npm run bench`: every measurement beside its baseline in the same run. It judges nothing. `npm run bench -- browser` runs a part. */
+/** `npm run bench`: runs every measurement with its baseline. No result makes it fail. `npm run bench -- browser` runs one part. */
 import { execFile } from "node:child_process";
 import { mkdir, writeFile } from "node:fs/promises";
 import { cpus } from "node:os";
@@ -15,7 +15,7 @@ type Part = (typeof PARTS)[number];
 const run = promisify(execFile);
 const given = process.argv.slice(2);
 const unknown = given.find((part) => !PARTS.some((known) => known === part));
-if (unknown !== undefined) throw new Error(`There is no part ${unknown}; there are ${PARTS.join(", ")}.`);
+if (unknown !== undefined) throw new Error(`There is no part ${unknown}. Choose from ${PARTS.join(", ")}.`);
 const wants = (part: Part) => given.length === 0 || given.includes(part);
 
 const edge = await startEdge();
@@ -44,8 +44,8 @@ try {
   }
   const rows = wants("rows") ? await countRows() : [];
   const counted = rows.map(({ events, rows: written }) => `${events} event${events === 1 ? "" : "s"}: ${written}`);
-  if (rows.length > 0) console.log(`\nRows written per commit, all in all: ${counted.join(", ")}`);
-  // A run of some parts is a look at them; the kept results are those of one whole run.
+  if (rows.length > 0) console.log(`\nRows written per commit, by all objects together: ${counted.join(", ")}`);
+  // Only a run of all parts is saved, so that the saved results are those of one run.
   if (given.length === 0) {
     await mkdir("bench/results", { recursive: true });
     const machine = { node: process.version, cpu: cpus()[0]?.model, cores: cpus().length };
@@ -67,7 +67,7 @@ function latencyOf(what: string, times: readonly number[]): Latency {
   return { what, events: times.length, p50: rounded(0.5), p99: rounded(0.99) };
 }
 
-/** An event at a time, each beside an echo on a bare WebSocket of the same runtime. */
+/** One event at a time, each followed by an echo on a bare WebSocket of the same runtime. */
 async function measureLive(): Promise<Latency[]> {
   const bare = await startEdge({}, "bench/bare/wrangler.toml");
   try {
@@ -78,7 +78,7 @@ async function measureLive(): Promise<Latency[]> {
   }
 }
 
-/** For each file a store at the edge that holds it. */
+/** Imports each file into a store at the edge. @returns the URL of the store for each file */
 async function fillStores(): Promise<Record<string, string>> {
   const filled: Record<string, string> = {};
   for (const file of ["permits", "tickets"]) {
@@ -105,7 +105,7 @@ function print(measurements: readonly Measurement[]): void {
   );
 }
 
-/** Counted where the objects run: the test of the cost prints what it counts. */
+/** The rows are counted in workerd, where the objects run: the test of the cost prints them. */
 async function countRows(): Promise<{ events: number; rows: number }[]> {
   const { stdout } = await run(
     process.execPath,

@@ -1,9 +1,9 @@
-/** A measurement beside its baseline: both in turn, several rounds, and the ratio of their medians. */
+/** A measurement and its baseline: both take turns for several rounds, and the result is the ratio of their medians. */
 export interface Measurement {
   readonly name: string;
   /** What the baseline does. */
   readonly baseline: string;
-  /** Units of work in one round; a rate is this over the time. */
+  /** Units of work in one round. A rate is this count divided by the time. */
   readonly count: number;
   readonly unit: string;
   /** Milliseconds of each round. */
@@ -11,7 +11,7 @@ export interface Measurement {
   readonly theirs: readonly number[];
 }
 
-/** One round of a side, in milliseconds. */
+/** Runs one round of a side, and returns its milliseconds. */
 export type Round = () => Promise<number>;
 
 export async function timed(work: () => Promise<unknown>): Promise<number> {
@@ -20,7 +20,7 @@ export async function timed(work: () => Promise<unknown>): Promise<number> {
   return performance.now() - start;
 }
 
-/** The two sides in turn, so that a machine that slows down slows both; the first round of each is not counted. */
+/** Runs both sides in turn, so that a machine that gets slower slows both. The first round of each side is not counted. */
 export async function compare(facts: Omit<Measurement, "ours" | "theirs">, ours: Round, theirs: Round, rounds = 5): Promise<Measurement> {
   const times: { ours: number[]; theirs: number[] } = { ours: [], theirs: [] };
   for (let round = 0; round <= rounds; round++) {
@@ -42,7 +42,7 @@ export function quantile(values: readonly number[], part: number): number {
   return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * part))] ?? Number.NaN;
 }
 
-/** Above 1: faster than the baseline. */
+/** Above 1 means faster than the baseline. */
 export function ratio({ ours, theirs }: Measurement): number {
   return median(theirs) / median(ours);
 }

@@ -1,4 +1,4 @@
-/** The peak memory of the command line, on files of different sizes. */
+/** Measures the peak memory of the command line with files of different sizes. */
 import { spawn } from "node:child_process";
 import { createWriteStream } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
@@ -15,16 +15,16 @@ export interface MemoryUse {
   readonly peak: number;
 }
 
-/** Files of very different sizes, of which the memory should say nothing; and one of many streams, of which import keeps the versions. */
+/** Files of very different sizes, on which the memory should not depend. And one with many streams, because import keeps their versions. */
 const SIZES = [
   { events: 10_000, streams: 20 },
   { events: 100_000, streams: 200 },
   { events: 400_000, streams: 800 },
   { events: 100_000, streams: 2_000 },
 ];
-/** A small heap, so that the peak is what is needed and not what the collector lets lie. */
+/** A small heap, so that the peak is the memory that is needed, without garbage that was not collected yet. */
 const HEAP = ["--max-old-space-size=48", "--max-semi-space-size=4"];
-const TELL = "data:text/javascript,process.on('exit',()=>console.error('peak '+process.resourceUsage().maxRSS))";
+const PRINT_PEAK = "data:text/javascript,process.on('exit',()=>console.error('peak '+process.resourceUsage().maxRSS))";
 
 export async function measureMemory(edgeUrl: string): Promise<MemoryUse[]> {
   const folder = await mkdtemp(join(tmpdir(), "headwater-bench-"));
@@ -52,7 +52,9 @@ function* lines(count: number, perStream: number): Generator<string> {
 
 function peakOf(args: readonly string[]): Promise<number> {
   return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, [...HEAP, "--import", TELL, "cli/main.ts", ...args], { stdio: ["ignore", "ignore", "pipe"] });
+    const child = spawn(process.execPath, [...HEAP, "--import", PRINT_PEAK, "cli/main.ts", ...args], {
+      stdio: ["ignore", "ignore", "pipe"],
+    });
     let text = "";
     child.stderr.setEncoding("utf8").on("data", (chunk: string) => {
       text += chunk;

@@ -1,9 +1,12 @@
-/** Modelling, measured in the browser: folds and projections beside plain folds of the same events in memory, and how soon a change is seen. */
+/**
+ * Measures modelling in the browser: folds and projections, with plain folds of the same events in memory as the baseline, and the time
+ * until a change is seen.
+ */
 import { type Decider, type LiveValue, openStore, type Projection, type Store } from "../client/index.ts";
 import { fold } from "../shared/device/decider.ts";
 import { compare, type Measurement, timed } from "./measure.ts";
 
-/** Milliseconds of each, by what was measured. */
+/** The milliseconds of each repetition, by what was measured. */
 export type Latencies = readonly { readonly what: string; readonly times: readonly number[] }[];
 
 export interface ModelTimes {
@@ -55,7 +58,7 @@ export async function measureModel(): Promise<ModelTimes> {
   const folds = await measureFolds();
   const name = "model-projection";
   let store = await open(name);
-  // As many at once as a page of the feed holds: what is appended at once is read at once.
+  // As many events at once as a feed page holds: events that are appended together are read together.
   for (let stream = 0; stream < STREAMS; stream += PAGE / COMMIT) {
     const appends = Array.from({ length: PAGE / COMMIT }, (_, i) => store.appendToStream(`Step-${stream + i}`, steps(COMMIT)));
     await Promise.all(appends);
@@ -74,7 +77,7 @@ async function measureFolds(): Promise<Measurement[]> {
   for (let i = 0; i < FOLDED / 100; i++) await store.appendToStream("Fold-1", steps(100));
   const { events } = await store.readStream("Fold-1");
   const inMemory = async () => {
-    // One is too short for the browser's clock.
+    // One fold is too short for the browser's clock.
     const time = await timed(async () => {
       for (let i = 0; i < 50; i++) kept = fold(deciderOf(1), deciderOf(1).initialState, events);
     });
@@ -82,7 +85,7 @@ async function measureFolds(): Promise<Measurement[]> {
   };
   let version = 0;
   const facts = { count: FOLDED, unit: "events" };
-  // A decider that has no snapshot yet, each time.
+  // Each time a decider that has no snapshot yet.
   const without = () => timed(() => store.aggregateStream("Fold-1", deciderOf(++version)));
   const name = "fold of a stream of 10,000, no snapshot";
   const plain = "a fold in memory of the same events";
@@ -103,7 +106,7 @@ async function measureFolds(): Promise<Measurement[]> {
   return results;
 }
 
-/** What was folded last: a fold whose outcome nobody has may be left out by the engine. */
+/** The last result of a fold. If nothing used the result, the JavaScript engine could skip the fold. */
 export let kept: unknown;
 
 async function snapshotTaken(store: Store, version: number): Promise<void> {
@@ -162,7 +165,7 @@ async function measureRead(store: Store, what: string): Promise<Latencies> {
   return [{ what, times }];
 }
 
-/** The next version of what was just read. */
+/** Reads while the next version of the projection is built. */
 async function measureRebuild(store: Store): Promise<Latencies> {
   const times: number[] = [];
   const table = await store.project(after);
@@ -185,16 +188,16 @@ async function measureLive(store: Store): Promise<Latencies> {
   return [times, rows, index].flat();
 }
 
-/** One append after the other, each until the listener has it. @param told the stream's version that a value is of */
-async function changes<T>(store: Store, what: string, live: LiveValue<T>, told: (value: T) => number): Promise<Latencies> {
+/** Appends one event after the other, each until the listener was called. @param versionOf the stream's version that a value is of */
+async function changes<T>(store: Store, what: string, live: LiveValue<T>, versionOf: (value: T) => number): Promise<Latencies> {
   const appended: number[] = [];
   const seen: number[] = [];
   let { version } = await store.aggregateStream("Live-1", deciderOf(1));
   let heard: () => void = () => undefined;
   const off = live.subscribe((value) => {
-    if (told(value) >= version) heard();
+    if (versionOf(value) >= version) heard();
   });
-  // The first ones are not counted.
+  // The first 20 are not counted.
   for (let i = -20; i < CHANGES; i++) {
     version++;
     const isHeard = new Promise<number>((resolve) => {

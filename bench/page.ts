@@ -1,4 +1,7 @@
-/** What is measured in the browser. Raw IndexedDB by `idb` writes at the durability that the store uses: strict for appends, relaxed for what the edge has too. */
+/**
+ * The measurements in the browser. The baseline, raw IndexedDB with `idb`, writes with the durability that the store uses: strict for
+ * appends, relaxed for events that the edge has too.
+ */
 import { type IDBPDatabase, openDB } from "idb";
 import { openStore, type Store } from "../client/index.ts";
 import { measureFeedPages } from "./feed-pages.ts";
@@ -160,7 +163,7 @@ export async function measureAppends(given: readonly Line[]): Promise<Measuremen
               "strict",
             );
         }),
-      // Rounds of a tenth of a second: one slow flush weighs heavily in a few of them.
+      // A round takes a tenth of a second, so one slow flush changes it a lot: more rounds.
       15,
     ),
   );

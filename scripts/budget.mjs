@@ -1,6 +1,6 @@
 /**
- * Fails if what an app imports from an entry, bundled for a browser with everything that it needs, is larger than its budget in package.json:
- * `bytes` of the first chunk, and `withLater` of all chunks together.
+ * Bundles an app's import from an entry for a browser, with everything that it needs. Fails if it is larger than its budget in
+ * package.json: `bytes` of the first chunk, and `withLater` of all chunks together.
  */
 import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
@@ -10,7 +10,7 @@ import { rolldown } from "rolldown";
 const { budget } = JSON.parse(readFileSync("package.json", "utf8"));
 
 for (const [entry, { imports, bytes: most, withLater }] of Object.entries(budget)) {
-  // As Vite bundles an app: what is loaded later takes from the first chunk what stands there.
+  // As Vite bundles an app: chunks that are loaded later import from the first chunk the code that it already has.
   const app = { name: "app", resolveId: (id) => (id === "app" ? id : null), load: (id) => (id === "app" ? appOf(entry, imports) : null) };
   const bundle = await rolldown({ input: "app", plugins: [app], platform: "browser", preserveEntrySignatures: "allow-extension" });
   const { output } = await bundle.generate({ format: "esm", minify: true, comments: false });
@@ -21,7 +21,7 @@ for (const [entry, { imports, bytes: most, withLater }] of Object.entries(budget
   const later = reachable(chunks, first.fileName, (chunk) => [...chunk.imports, ...chunk.dynamicImports]).difference(atOnce);
   const bytes = sizeOf(atOnce);
   const all = bytes + sizeOf(later);
-  const rest = later.size === 0 ? "" : `; ${all} of ${withLater} with what is loaded later`;
+  const rest = later.size === 0 ? "" : `; ${all} of ${withLater} bytes together with the chunks that are loaded later`;
   console.log(`${imports} of ${entry}: ${bytes} of ${most} bytes, minified and gzipped${rest}`);
   if (bytes > most || all > withLater) process.exitCode = 1;
 }
@@ -30,7 +30,7 @@ function appOf(entry, imports) {
   return `export { ${imports} } from ${JSON.stringify(resolve(entry))};`;
 }
 
-/** The names of the chunks that one leads to, itself included. */
+/** The names of the chunks that a chunk imports, directly or through others, and its own. */
 function reachable(chunks, name, next, seen = new Set()) {
   if (!chunks.has(name) || seen.has(name)) return seen;
   seen.add(name);

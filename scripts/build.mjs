@@ -1,4 +1,4 @@
-/** Makes `dist/`, as it would be published: a module for each entry, what they share in chunks, and declarations; and the demo. */
+/** Builds the demo, and `dist/` as it is published: a module for each entry, chunks with the code that entries share, and declarations. */
 import { execFileSync } from "node:child_process";
 import { chmodSync, readFileSync, rmSync } from "node:fs";
 import { fileURLToPath } from "node:url";

@@ -1,4 +1,4 @@
-/** Finds a Chromium for the tests and the bench, and brings one where there is none. */
+/** Finds a Chromium for the tests and the bench, and installs one if there is none. */
 import { execFileSync } from "node:child_process";
 import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
@@ -14,7 +14,7 @@ export const CHROMIUM_ARGS = [
   "--disable-sync",
 ];
 
-/** @returns the path of an executable; undefined where there is none */
+/** @returns the path of an executable; undefined if there is none */
 export function findChromium() {
   const candidates = [
     process.env.CHROMIUM,
@@ -26,19 +26,19 @@ export function findChromium() {
   return candidates.find((path) => path !== undefined && path !== "" && existsSync(path));
 }
 
-/** Playwright's own where it can be fetched, else Debian's package. */
-function bringChromium() {
+/** Installs Playwright's own Chromium. If it can't be downloaded, installs Debian's package. */
+function installChromium() {
   const ways = [
     [
       "Playwright's own Chromium",
       process.execPath,
       [fileURLToPath(new URL("../node_modules/playwright/cli.js", import.meta.url)), "install", "chromium"],
     ],
-    ["the package chromium: update", "apt-get", ["update", "-qq"]],
-    ["the package chromium", "apt-get", ["install", "-y", "-qq", "chromium"]],
+    ["the list of Debian's packages", "apt-get", ["update", "-qq"]],
+    ["Debian's package chromium", "apt-get", ["install", "-y", "-qq", "chromium"]],
   ];
   for (const [name, command, args] of ways) {
-    console.log(`No Chromium here: trying ${name} …`);
+    console.log(`No Chromium was found. Installing ${name} …`);
     try {
       execFileSync(command, args, {
         stdio: ["ignore", "ignore", "inherit"],
@@ -46,7 +46,7 @@ function bringChromium() {
         env: { ...process.env, DEBIAN_FRONTEND: "noninteractive" },
       });
     } catch (error) {
-      console.log(`  not to be had: ${error.message.split("\n")[0]}`);
+      console.log(`  failed: ${error.message.split("\n")[0]}`);
     }
     const found = findChromium();
     if (found !== undefined) return found;
@@ -55,10 +55,10 @@ function bringChromium() {
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  const path = findChromium() ?? bringChromium();
+  const path = findChromium() ?? installChromium();
   if (path === undefined) {
     console.error(
-      "The tests need a Chromium. Install one (`apt-get install chromium`, or `npx playwright install chromium`),\nor set CHROMIUM to the path of its executable.",
+      "The tests need Chromium, and it could not be installed. Install it (`apt-get install chromium` or `npx playwright install chromium`),\nor set CHROMIUM to the path of its executable.",
     );
     process.exit(1);
   }

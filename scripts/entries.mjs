@@ -1,4 +1,4 @@
-/** The sources that package.json makes public: a module for each export, and the command line. */
+/** The source files that package.json makes public: a module for each export, and the command line. */
 import { readFileSync } from "node:fs";
 
 const { exports, bin } = JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8"));

@@ -1,16 +1,16 @@
 /**
- * Lists what the package makes public, made from the declarations in `dist/types`: each entry with each name that it exports and its form.
- * `npm run surface` writes the list to `docs/surface.txt`, so that every change of the surface shows in a diff. A test compares the two. The
- * script also finds types that an entry uses and does not export: there are to be none.
+ * Lists the public surface of the package from the declarations in `dist/types`: each entry with each name that it exports and its form.
+ * `npm run surface` writes the list to `docs/surface.txt`, so that every change of the surface shows in a diff. A test compares the two.
+ * The script also finds types that an entry uses and does not export: there must be none.
  */
 import { readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
-// TypeScript 7 has no interface for programs.
+// TypeScript 7 has no API for programs.
 import ts from "typescript-6";
 
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
 const { exports } = JSON.parse(readFileSync(`${ROOT}package.json`, "utf8"));
-/** Entries that are used beside `headwater`, and so with its types. */
+/** Entries that are used together with `headwater`, and so with its types. */
 const BESIDE = ["headwater/correlation", "headwater/event-types", "headwater/react", "headwater/testing"];
 const PRINTER = ts.createPrinter({ removeComments: true });
 
@@ -63,7 +63,7 @@ function formOf(declaration) {
   return PRINTER.printNode(ts.EmitHint.Unspecified, node, node.getSourceFile()).replaceAll(/^export (default )?(declare )?/gm, "");
 }
 
-/** Types that a declaration names, of this package, that an app can't name. */
+/** Collects the types of this package that a declaration uses and that an app can't import. */
 function collectMissing(node, own, missing, isPublic, checker, resolved) {
   if (isHidden(node)) return;
   const name = ts.isTypeReferenceNode(node) ? node.typeName : ts.isExpressionWithTypeArguments(node) ? node.expression : undefined;
@@ -84,7 +84,7 @@ if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const { text, missing } = surface();
   writeFileSync(`${ROOT}docs/surface.txt`, text);
   if (missing.length > 0) {
-    console.error(`Used by the public surface, and not exported:\n  ${missing.join("\n  ")}`);
+    console.error(`The public surface uses these types, but they are not exported:\n  ${missing.join("\n  ")}`);
     process.exitCode = 1;
   }
 }

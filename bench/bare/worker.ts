@@ -1,4 +1,4 @@
-/** The baselines at the edge: an object that inserts what it is sent as one row, or sends it back on a WebSocket, and nothing else. */
+/** The baselines at the edge: an object that only inserts a request's body as one row, or sends a message back on a WebSocket. */
 import { DurableObject } from "cloudflare:workers";
 
 interface Env {
