@@ -1,4 +1,4 @@
-/** What would be published, used as a stranger uses it: packed, installed into an empty folder, bundled, type-checked. */
+/** The package as it would be published, used as an app uses it: packed, installed into an empty folder, bundled, type-checked. */
 import { execFile } from "node:child_process";
 import { access, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";

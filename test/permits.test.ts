@@ -1,4 +1,4 @@
-/** The rules of `demo/permits`, one by one, and against the real log. What `docs/permits.md` says of both stands here. */
+/** The rules of `demo/permits`, one by one, and against the real log. Tests every statement of `docs/permits.md` about both. */
 import { readFileSync } from "node:fs";
 import { gunzipSync } from "node:zlib";
 import { describe, expect, test } from "vitest";

@@ -1,7 +1,7 @@
 /**
- * The house rules. Each is checked on a bad sample too: a rule that finds nothing must be able to find something. Which room may import which,
- * that each file is in a room, and where the border of the first chunk is: `docs/architecture.md` says it, and `test/docs/architecture.test.ts`
- * holds the code to the page.
+ * The house rules. Each rule is also run on a bad sample, to prove that it can find something. `docs/architecture.md` says which room may
+ * import which, that each file is in a room, and what the border of the first chunk is. `test/docs/architecture.test.ts` checks the code
+ * against that page.
  */
 import { readdirSync, readFileSync } from "node:fs";
 import { dirname, join, relative } from "node:path";

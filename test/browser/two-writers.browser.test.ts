@@ -1,4 +1,4 @@
-/** Two people write one document, each offline for stretches of the time, as a trace of the real thing has it. */
+/** Two people write one document, each offline for some of the time, replayed from a trace of a real document. */
 import { expect, inject, test } from "vitest";
 import { connectStore } from "../../client/http.ts";
 import { openStore, type Store } from "../../client/index.ts";

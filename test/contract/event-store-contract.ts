@@ -1,4 +1,4 @@
-/** What every store of streams must do, whatever lies below it. Run by each storage; none skips any of it. */
+/** What every event store must do, on any storage. Every storage runs all of it and skips nothing. */
 import { afterEach, describe, expect, test } from "vitest";
 import type { EventStore } from "../../client/event-store.ts";
 import {

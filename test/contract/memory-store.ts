@@ -1,4 +1,4 @@
-/** The plainest store that keeps the contract: arrays, and the shared decisions. */
+/** The simplest store that fulfils the contract: arrays, and the decisions of `shared/`. */
 import type { AppendOptions, AppendResult, EventStore, ReadAllOptions, ReadStreamOptions, StreamSlice } from "../../client/event-store.ts";
 import { decideAppend, refusalMessage } from "../../shared/append.ts";
 import { errorOf, InvalidRequestError, StoreClosedError, StreamNotFoundError } from "../../shared/errors.ts";

@@ -1,4 +1,4 @@
-/** `npm start` and its page, as a person uses them. */
+/** `npm start` and its web page, as a user uses them. */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtemp, rm } from "node:fs/promises";

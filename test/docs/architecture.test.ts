@@ -1,4 +1,4 @@
-/** docs/architecture.md and CONTRIBUTING.md name files, functions and rooms that are there. Each check is tested on a bad sample too. */
+/** The files, functions and rooms that docs/architecture.md and CONTRIBUTING.md name exist. Each check is also run on a bad sample. */
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";

@@ -1,6 +1,6 @@
 /**
- * docs/glossary.md and the identifiers of the code agree: a word that the column "not" rules out is in no identifier. Comments and strings
- * are not checked: what is stored and what travels keeps its old words. A word with another meaning can't be checked, and is named here.
+ * No identifier of the code has a word that the column "not" of docs/glossary.md rules out. Comments and strings are not checked, because
+ * stored keys and wire fields keep their old words. A word that also has another meaning can't be checked, and is listed here.
  */
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";

@@ -1,4 +1,4 @@
-/** What the pages show as JSON is of the form that the code has. */
+/** The JSON that the pages of the documents show has the form that the code returns. */
 import { expect, test } from "vitest";
 import { parseGrants } from "../../shared/edge/grants.ts";
 import { GRANTS_CLAIM } from "../../shared/edge/token.ts";

@@ -1,6 +1,6 @@
 /**
- * The documents' code, compiled and run as it stands there, and held against what it is said to print. A block that a page gains is run from
- * then on; what can't be run so has a test elsewhere, and is named here.
+ * Compiles and runs the code of the documents exactly as it is there, and compares its output with the output block below it. Every new
+ * block is run too. Blocks that can't be run like this have a test elsewhere, and are listed here.
  */
 import { existsSync } from "node:fs";
 import { join } from "node:path";

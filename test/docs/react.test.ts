@@ -1,4 +1,4 @@
-/** The example of docs/react.md, type-checked as it stands there. What the hooks do is tested in a browser. */
+/** Type-checks the example of docs/react.md exactly as it is there. A browser test checks what the hooks do. */
 import { execFile } from "node:child_process";
 import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";

@@ -1,4 +1,7 @@
-/** What of the README a run by itself does not show: a script whose position nobody knows, a token, a Worker, commands. And all pages' links. */
+/**
+ * Tests what a plain run of the README does not cover: a script that starts without a known position, a token, a Worker and commands. Tests
+ * the links of all pages too.
+ */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { existsSync } from "node:fs";

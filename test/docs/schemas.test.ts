@@ -1,4 +1,4 @@
-/** The code of docs/schemas.md, type-checked and run as it stands there, against the edge that is a part of it. */
+/** Type-checks and runs the code of docs/schemas.md exactly as it is there, against the edge that is a part of it. */
 import { execFile } from "node:child_process";
 import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";

@@ -1,4 +1,4 @@
-/** The edge of docs/subscriptions.md, with the settings that stand beside it: who is to be written to gets a mail. */
+/** Runs the edge of docs/subscriptions.md with the settings that are shown with it: everybody who should get a mail gets one. */
 import { readFile, writeFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";

@@ -1,4 +1,4 @@
-/** A deployment as far as it goes without an account. */
+/** A deployment, up to the step that needs an account. */
 import { execFile } from "node:child_process";
 import { mkdtemp, readdir, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";

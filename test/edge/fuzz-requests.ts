@@ -1,4 +1,4 @@
-/** Requests made from the edge's own description: what it allows, and the same broken in some way. */
+/** Makes requests from the edge's own OpenAPI description: valid ones, and the same requests broken in some way. */
 import fc from "fast-check";
 
 /** As far as `/openapi.json` goes. */

@@ -1,6 +1,6 @@
 /**
- * The HTTP interface as it describes itself, asked for everything and for everything broken. `FUZZ=20000` for more than a usual run.
- * Left out is what never reaches the edge, since the platform refuses it: requests that are no HTTP.
+ * Sends every request that the HTTP interface describes, valid and broken. Set `FUZZ=20000` for more requests than usual. Requests that are
+ * not valid HTTP are left out, because the platform rejects them before they reach the edge.
  */
 import { readdirSync, readFileSync } from "node:fs";
 import { request as httpRequest, type IncomingMessage } from "node:http";

@@ -1,4 +1,4 @@
-/** Permits and tickets share a store; whoever may read the permits learns nothing of the tickets, however they ask. */
+/** Permits and tickets share a store. A caller that may read only the permits learns nothing of the tickets, by any request. */
 import { readFile } from "node:fs/promises";
 import { promisify } from "node:util";
 import { gunzip } from "node:zlib";

@@ -1,4 +1,4 @@
-/** What must hold, as far as a user can see it. A check lists everything that is wrong, so that a failure tells its extent. */
+/** What must hold, as a user can see it. A check returns everything that is wrong, so that a failure shows its full extent. */
 import { expect } from "vitest";
 import type { ConfirmedEvent, EventBody, StreamEvent } from "../../client/index.ts";
 import type { Dump, Mark, Report } from "./page.ts";

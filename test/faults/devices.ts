@@ -1,4 +1,4 @@
-/** What the tests ask of pages and of the edge. */
+/** What the tests request of web pages and of the edge. */
 import type { Page } from "playwright";
 import { expect } from "vitest";
 import { connectStore } from "../../client/http.ts";

@@ -1,4 +1,4 @@
-/** A page of many devices, each with a store of its own, that record to streams which all of them share. */
+/** A web page with many devices. Each has a store of its own, and all record to the same streams. */
 import { type Contested, openStore, type Status, type Store } from "../../client/index.ts";
 import { Random } from "../support/random.ts";
 

@@ -1,4 +1,4 @@
-/** What a file of these tests stands on: an edge, a page and a browser of its own. */
+/** What each of these test files uses: an edge, a web page and a browser of its own. */
 import type { Page } from "playwright";
 import { afterAll, beforeAll } from "vitest";
 import { type BrowserProcess, startBrowser } from "../support/browser.ts";

@@ -1,4 +1,7 @@
-/** A page that the browser does not trust, as one on a laptop is for a phone that looks at it by its address: no Web Locks, no `randomUUID`. */
+/**
+ * A web page that the browser does not trust, such as one that a phone opens by the IP address of a laptop. It has no Web Locks and no
+ * `randomUUID`.
+ */
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { type BrowserProcess, startBrowser } from "../support/browser.ts";
 import { type EdgeProcess, startEdge } from "../support/edge.ts";

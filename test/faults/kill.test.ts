@@ -1,12 +1,12 @@
 /**
- * The browser, killed without a word at any moment of appending and of applying what others appended. `KILLS=200 npx vitest
- * run --project faults test/faults/kill` kills it more often. The seed repeats what is appended and when the kill is sent, not
- * what the machine does in between.
+ * Kills the browser without warning, at any moment of appending and of applying what others appended. `KILLS=200 npx vitest run --project
+ * faults test/faults/kill` kills it more often. The seed repeats what is appended and when the kill is sent. It does not repeat what the
+ * machine does in between.
  *
- * Chromium itself does not survive every kill. One that cuts a write to LevelDB's log in two leaves half a record, and after
- * the restart Chromium writes on behind it (LevelDB's `reuse_logs`). At the restart after that, however that comes about, it
- * takes the log for corrupt and throws away all that the origin has stored, and says so (`dataLoss`). A store that is opened has it
- * begin a new log first, so no kill may end like that.
+ * Chromium itself does not survive every kill. A kill that cuts a write to LevelDB's log in two leaves half a record. After the restart
+ * Chromium continues to write after that half record (LevelDB's `reuse_logs`). At the next restart, however it happens, Chromium takes the
+ * log for corrupt, deletes everything that the origin has stored, and reports it (`dataLoss`). When a store is opened, it makes LevelDB
+ * begin a new log first. So no kill may end like that.
  */
 import type { Page } from "playwright";
 import { afterAll, beforeAll, expect, onTestFailed, test } from "vitest";

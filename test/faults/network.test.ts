@@ -1,6 +1,6 @@
 /**
- * Two tabs of a device behind a network that fails, and another device that is spared. All of them record whatever happens,
- * to the same streams; then the network heals, and all come to hold the same, by themselves and without a reload.
+ * Two tabs of a device behind a network that fails, and another device whose network works. All of them record all the time, to the same
+ * streams. Then the network heals, and all must hold the same events, by themselves and without a reload.
  */
 import { expect, test } from "vitest";
 import { TcpProxy } from "../support/proxy.ts";

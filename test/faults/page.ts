@@ -1,4 +1,4 @@
-/** The page of these tests: one device's store, and what a test asks of it from outside. */
+/** The web page of these tests: the store of one device, and the functions that a test calls from outside. */
 import {
   type ConfirmedEvent,
   type EventBody,

@@ -1,4 +1,4 @@
-/** The network of these tests does what it says, on connections that were open before. */
+/** The network of these tests does what it promises, on connections that are already open. */
 import { once } from "node:events";
 import { Agent, createServer, type IncomingMessage, request, type Server } from "node:http";
 import { connect } from "node:net";

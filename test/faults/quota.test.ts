@@ -1,4 +1,4 @@
-/** A browser that has no room left for the site. */
+/** A browser that has no space left for the site. */
 import { expect, test } from "vitest";
 import { connectStore } from "../../client/http.ts";
 import { converged, dumpOf, feedOf, open, statusOf } from "./devices.ts";

@@ -1,4 +1,4 @@
-/** An edge whose state is taken away, or put back to an older copy, under devices that had followed it. */
+/** An edge whose state is deleted, or restored from an older copy, while devices follow it. */
 import { cp, rm } from "node:fs/promises";
 import type { Page } from "playwright";
 import { expect, test } from "vitest";

@@ -1,4 +1,4 @@
-/** Many live readers and writers for a while, at an edge that is killed now and then. */
+/** Many readers and writers with feed sockets for a while, at an edge that is killed now and then. */
 import { execFile } from "node:child_process";
 import { readdir, readFile } from "node:fs/promises";
 import { promisify } from "node:util";

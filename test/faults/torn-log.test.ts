@@ -1,4 +1,4 @@
-/** A browser whose log was cut in the middle of a record, as a power cut or a kill can leave it. */
+/** A browser whose LevelDB log was cut in the middle of a record, as a power cut or a kill can do. */
 import { readdir, stat, truncate } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";

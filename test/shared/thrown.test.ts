@@ -1,4 +1,4 @@
-/** What an app throws, as people read it. */
+/** The text of a value that an app throws, as people read it. */
 import { expect, test } from "vitest";
 import { messageOf } from "../../shared/thrown.ts";
 

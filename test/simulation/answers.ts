@@ -1,4 +1,4 @@
-/** Errors are answers too: what is asked for here is answered by a call, since the world has no promises. */
+/** Answers by callback, because the world has no promises. An error is an answer too. */
 import { type ErrorCode, errorOf, type HeadwaterError } from "../../shared/errors.ts";
 
 export type Answer<T> = { readonly value: T } | { readonly error: HeadwaterError };

@@ -1,4 +1,4 @@
-/** What an app does in a tab: it reads, appends on what it read, syncs, and gives conflicts an end. */
+/** What an app does in a tab: it reads, appends based on what it read, syncs, and resolves conflicts. */
 
 import type { ParkedEntry } from "../../shared/device/outbox.ts";
 import type { Commit } from "../../shared/event/commit.ts";

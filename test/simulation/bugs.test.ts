@@ -1,4 +1,4 @@
-/** The simulation finds the bugs that it is given, and each checker finds one. */
+/** The simulation finds every deliberate bug, and each checker finds at least one. */
 import { expect, test } from "vitest";
 import { BUGS, type Bug } from "./bugs.ts";
 import { allCheckers } from "./checkers/index.ts";

@@ -1,6 +1,6 @@
 /**
- * Deliberate bugs, each of them another value of one of the world's rules. A simulation that does not find them proves nothing when
- * it finds none: `bugs.test.ts` runs each until it is caught, and holds that every checker has caught one.
+ * Deliberate bugs: each replaces one of the world's rules by a wrong one. A simulation that finds no bug proves something only if it finds
+ * these. `bugs.test.ts` runs each bug until it is caught, and requires that every checker has caught one.
  */
 
 import type { Step, SyncInput, SyncState } from "../../shared/device/sync.ts";

@@ -1,4 +1,4 @@
-/** An app's consumer of the feed on a device: it handles each event, and keeps in the same database how far it has come. */
+/** An app's consumer of the feed on a device: it handles each event, and stores its checkpoint in the same database. */
 import type { Device } from "./device.ts";
 import type { Ground } from "./ground.ts";
 import type { Tab } from "./tab.ts";

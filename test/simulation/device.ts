@@ -1,4 +1,4 @@
-/** A device: its storage, the tabs that share it, the lock that elects one of them, and what they tell each other. */
+/** A device: its storage, the tabs that share it, the lock that elects one of them, and the messages between them. */
 
 import type { ParkedEntry } from "../../shared/device/outbox.ts";
 import type { Resolve } from "../../shared/device/resolution.ts";

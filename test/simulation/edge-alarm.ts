@@ -1,7 +1,7 @@
 /**
- * The one alarm of a Durable Object, as the platform keeps it: set with what is written in the same turn, run again where it was killed,
- * given up after some tries, never two runs at once. One that is set in the middle of a run, or while another try is waited for, takes
- * the place of the tries that are left.
+ * The one alarm of a Durable Object, as the platform runs it. It is set together with what is written in the same turn, it is run again if
+ * it was killed, it is given up after some tries, and there are never two runs at once. An alarm that is set during a run, or while a retry
+ * is due, replaces the retries that are left.
  */
 import type { ObjectHost } from "./edge-objects.ts";
 import type { Ground } from "./ground.ts";

@@ -1,4 +1,6 @@
-/** The app's handler of a store's subscription at the edge: it is slow, refuses some events, is killed by others, and is down for a while. */
+/**
+ * The app's handler of a store's subscription at the edge: it is slow, fails on some events, is killed by others, and is down for a while.
+ */
 import type { ConfirmedEvent } from "../../shared/event/event.ts";
 import type { Ground } from "./ground.ts";
 

@@ -1,4 +1,4 @@
-/** The log of one store, as `worker/log/log-object.ts` and `worker/log/feed-page.ts` have it. */
+/** The log of one store, as `worker/log/log-object.ts` and `worker/log/feed-page.ts` implement it. */
 import { unreachable } from "../../shared/assert.ts";
 import { LogMismatchError, PositionAheadError } from "../../shared/errors.ts";
 import type { ConfirmedEvent, RecordedEvent } from "../../shared/event/event.ts";

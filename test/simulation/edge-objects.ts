@@ -1,6 +1,6 @@
 /**
- * A Durable Object as its callers meet it: it wakes when it is called, may lose its memory at any moment, and a call to it may be
- * lost on the way there or back. What it has written is written; no answer leaves before that (the platform's output gate).
+ * A Durable Object as its callers see it: it wakes when it is called, it may lose its memory at any moment, and a call to it may be lost on
+ * the way there or back. What it has written stays written, and no answer leaves before the write (the platform's output gate).
  */
 import { HeadwaterError, UnavailableError } from "../../shared/errors.ts";
 import type { Reply } from "./answers.ts";

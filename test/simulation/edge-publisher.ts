@@ -1,6 +1,6 @@
 /**
- * Brings a stream's events into its log, as `worker/stream/publisher.ts` does: one publication in flight, what is committed
- * meanwhile goes in the next; how far the log has the stream is guessed after a wake, and the log's answer corrects it.
+ * Publishes a stream's events to its log, as `worker/stream/publisher.ts` does. One publication is in flight; events that are committed
+ * meanwhile go into the next one. After a wake it guesses how much of the stream the log has, and the log's answer corrects the guess.
  */
 import type { Position } from "../../shared/order.ts";
 import type { Answer } from "./answers.ts";

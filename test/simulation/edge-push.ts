@@ -1,4 +1,6 @@
-/** A push of many streams' commits, as `worker/routes/push.ts` takes it: streams side by side, then one publication for all of them. */
+/**
+ * Handles a push of many streams' commits, as `worker/routes/push.ts` does: the streams in parallel, then one publication for all of them.
+ */
 import { assert } from "../../shared/assert.ts";
 import type { Commit } from "../../shared/event/commit.ts";
 import type { PushAnswer, PushResult } from "../../shared/wire/wire.ts";

@@ -1,4 +1,4 @@
-/** One stream at the edge, and its only writer: as `worker/stream/stream-object.ts` has it. */
+/** One stream at the edge, and its only writer, as `worker/stream/stream-object.ts` implements it. */
 import type { RecordedBody } from "../../shared/append.ts";
 import { unreachable } from "../../shared/assert.ts";
 import { StreamNotFoundError, UnavailableError } from "../../shared/errors.ts";

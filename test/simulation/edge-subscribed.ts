@@ -1,6 +1,6 @@
 /**
- * A store's subscription at the edge: its object with its alarm, the log's side of it, and who looks after it. All of it draws by itself,
- * so that a world goes on as it would without; what happens to the log happens to its side of it too.
+ * A store's subscription at the edge: its object with its alarm, the log's side of it, and its operator. All of it draws its own random
+ * numbers, so that a world runs as it would without it. Faults of the log happen to the log's side of the subscription too.
  */
 
 import type { LogEnd } from "../../shared/edge/subscription.ts";

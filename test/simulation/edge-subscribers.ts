@@ -1,4 +1,7 @@
-/** Tells a log's subscription that it has grown, as `worker/log/notifier.ts` has it: a call that nobody waits for, and the log's alarm. */
+/**
+ * Notifies a log's subscription that the log has grown, as `worker/log/notifier.ts` does: by a call that nobody awaits, and by the log's
+ * alarm.
+ */
 import type { LogEnd } from "../../shared/edge/subscription.ts";
 import type { ObjectHost } from "./edge-objects.ts";
 import type { SubscriptionInstance } from "./edge-subscription.ts";

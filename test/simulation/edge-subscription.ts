@@ -1,4 +1,4 @@
-/** A subscription of one store at the edge, as `worker/subscription/subscription-object.ts` has it: all work is done by its alarm. */
+/** A subscription of one store at the edge, as `worker/subscription/subscription-object.ts` implements it: its alarm does all work. */
 import { backoff } from "../../shared/backoff.ts";
 import { type EdgeSubscription, type LogEnd, type LogPlace, readUpTo, subscriptionAt } from "../../shared/edge/subscription.ts";
 import { LogMismatchError, PositionAheadError } from "../../shared/errors.ts";

@@ -1,4 +1,4 @@
-/** The edge: Workers that answer over HTTP, and the objects behind them. */
+/** The edge: Workers that answer over HTTP, and the objects that they call. */
 import type { Commit } from "../../shared/event/commit.ts";
 import type { RecordedEvent } from "../../shared/event/event.ts";
 import type { AppendAnswer, FeedPage, FeedQuery, PushAnswer } from "../../shared/wire/wire.ts";

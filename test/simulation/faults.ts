@@ -1,29 +1,30 @@
 /**
- * What may go wrong in a simulated world, part by part, and who decides when.
+ * The faults of a simulated world, part by part, and which part decides when they happen.
  *
  *     network   requests and answers are lost, doubled, late and overtaken, each by itself: work may be done whose answer
- *               nobody hears; a device is offline for a while
- *     tabs      crash (memory and transactions under way are gone), close, freeze and thaw (with everything that came meanwhile);
- *               what tabs tell each other is lost, doubled or late
- *     devices   a browser that crashes loses a suffix of the relaxed transactions behind the last strict one; transactions are
- *               aborted; nothing can be written for a while; clocks jump; a user resets what did not need it
+ *               never arrives; a device is offline for a while
+ *     tabs      crash (memory and open transactions are lost), close, freeze and thaw (with everything that came meanwhile);
+ *               messages between tabs are lost, doubled or late
+ *     devices   a browser that crashes loses a suffix of the relaxed transactions after the last strict one; transactions are
+ *               aborted; nothing can be written for a while; clocks jump; a user resets a device that did not need it
  *     edge      objects are evicted, and crash before or after each of their steps; calls between them are lost either way; Workers
- *               die between two steps; the log can't be reached for a while; alarms are late, run twice, or are never run
- *     handlers  of a subscription at the edge refuse some events, some of them for good, kill their object, take longer than they may, and
- *               are down for a while
- *     operator  a store is wiped, or restored from a copy, whole; or its log alone is, while its streams go on
- *     access    tokens expire and are renewed later; grants are taken away and given back
+ *               die between two steps; the log can't be reached for a while; alarms are late, run twice, or never run
+ *     handlers  of a subscription at the edge fail on some events, on some of them forever, kill their object, take longer than allowed,
+ *               and are down for a while
+ *     operator  a store is wiped, or restored from a copy, as a whole; or only its log is, while its streams continue
+ *     access    tokens expire and are renewed later; grants are removed and given back
  *     load      the edge answers 429 and 503, with a time to wait
- *     commits   one that the edge always fails at (5xx), refuses the whole push for (4xx), rejects, or finds too large
+ *     commits   there are commits on which the edge always fails (5xx), for which it rejects the whole push (4xx), that it rejects, or that
+ *               are too large
  *
- * What is left out, since nothing can be promised there:
- *  - a strict transaction that is lost: the platform's word is all that a device has;
- *  - one stream restored by itself: the log then holds what its stream denies, and only a person can say which of them is right;
+ * Left out, because nothing can be promised there:
+ *  - a strict transaction that is lost: a device has nothing but the platform's promise;
+ *  - one stream that is restored alone: the log then has events that its stream lacks, and only a person can decide which one is right;
  *  - bits that change on a disk or on the wire, and an edge that lies;
- *  - an alarm that is lost while its stream stays in memory for ever: an idle object is evicted within minutes. Where
- *    alarms were lost, and where a log was restored or wiped alone, the operator deploys (which evicts every object) and then reads
- *    each stream once, as `headwater verify` does; without either, a stream that nobody touches again would not learn of it. Nor
- *    would a subscription at the edge, whose status is asked for then;
+ *  - an alarm that is lost while its stream stays in memory forever: an idle object is evicted within minutes. If alarms were lost, or if a
+ *    log was restored or wiped alone, the operator deploys (which evicts every object) and then reads each stream once, as `headwater
+ *    verify` does. Without both, a stream that is never used again would not notice. The same holds for a subscription at the edge: its
+ *    status is requested then;
  *  - two operations of the operator at once.
  */
 import type { Random } from "./random.ts";

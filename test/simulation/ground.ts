@@ -1,4 +1,4 @@
-/** What every part of a world stands on. */
+/** What every part of a world uses. */
 import type { Observation } from "./checkers/observation.ts";
 import type { Faults } from "./faults.ts";
 import type { Params } from "./params.ts";

@@ -1,4 +1,4 @@
-/** The tab that syncs: performs the effects of the machine in `shared/device/sync.ts`, and tells it what came of them. */
+/** The tab that syncs: it performs the effects of the machine in `shared/device/sync.ts`, and passes the results back to it. */
 import { unreachable } from "../../shared/assert.ts";
 import type { PendingEntry } from "../../shared/device/outbox.ts";
 import type { Replica } from "../../shared/device/replica.ts";

@@ -1,10 +1,10 @@
 /**
- * `npm run simulate -- --seed 1 --runs 1000`: runs the worlds of so many seeds, tells what was injected and what was checked, and
- * exits with 1 where a promise was not kept, with the command that replays it.
+ * `npm run simulate -- --seed 1 --runs 1000`: runs one world for each of these seeds, and prints which faults were injected and what was
+ * checked. If a promise was broken, it exits with 1 and prints the command that replays the failure.
  *
- *     --trace     tells the story of one world, line by line
- *     --shrink    makes the first failure smaller, and keeps it in `regressions/`
- *     --workers   threads; default: as many as there are processors
+ *     --trace     prints the story of one world, line by line
+ *     --shrink    makes the first failure smaller, and saves it in `regressions/`
+ *     --workers   the number of threads; default: the number of processors
  */
 import { writeFileSync } from "node:fs";
 import { availableParallelism } from "node:os";

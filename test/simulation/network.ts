@@ -1,4 +1,4 @@
-/** Between whoever asks and the edge: each request and each answer goes its own way, and may be lost, doubled or late. */
+/** The network between callers and the edge. Each request and each answer is independent, and may be lost, doubled or late. */
 import { type Answer, failure, type Reply } from "./answers.ts";
 import type { Ground } from "./ground.ts";
 

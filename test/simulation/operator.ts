@@ -1,4 +1,4 @@
-/** Who runs the edge: keeps copies, and one day puts one of them back, or nothing. Each time the log is read out beforehand. */
+/** The operator of the edge: keeps copies, and restores one of them some day, or wipes the store. Each time the log is read first. */
 import type { Edge, EdgeStore, StoreCopy } from "./edge.ts";
 import type { Ground } from "./ground.ts";
 

@@ -1,4 +1,4 @@
-/** Others at the edge, over HTTP: a writer, readers of the feed and of streams, and one who has no business there. */
+/** Others at the edge, over HTTP: a writer, readers of the feed and of streams, and a caller without permission. */
 import type { Commit } from "../../shared/event/commit.ts";
 import type { RecordedEvent } from "../../shared/event/event.ts";
 import { parseStreamId } from "../../shared/stream-id.ts";

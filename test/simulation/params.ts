@@ -1,7 +1,7 @@
 /**
- * What makes one world differ from another. All of it is drawn from the seed, each fault switched on or off by itself: worlds in
- * which everything goes wrong at once find less than worlds that are each bad in another way ("swarm testing", Groce et al.,
- * 2012). A failure is kept as its parameters, which can be made smaller while it still fails (`shrink.ts`).
+ * The parameters in which worlds differ. All are drawn from the seed, and each fault is switched on or off independently: worlds in which
+ * everything goes wrong at once find less than worlds that are each bad in another way ("swarm testing", Groce et al., 2012). A failure is
+ * saved as its parameters. They can be made smaller while the world still fails (`shrink.ts`).
  */
 import type { SubscriptionPolicy } from "../../shared/subscription.ts";
 import { FAULT_NAMES, FAULTS, type Strengths } from "./faults.ts";

@@ -1,4 +1,4 @@
-/** Commits that the edge has something against, as their data says: what a real one would find by itself. */
+/** Commits that the edge does not accept. Their data says why; a real edge would find out by itself. */
 import type { EventBody } from "../../shared/event/event.ts";
 
 /** `fails`: the stream's object throws, always. `refused`: a 4xx for the whole push. `rejected`: by itself. `large`: a 413. */

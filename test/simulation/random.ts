@@ -1,6 +1,6 @@
 /**
  * The only source of chance in a simulated world: sfc32 (Doty-Humphrey, PractRand), seeded by a number and a name. Each part of
- * a world draws from a fork of its own, so that a fault that is switched off does not change what all others draw.
+ * a world draws from a fork of its own. So a fault that is switched off does not change what the others draw.
  */
 export class Random {
   readonly #seed: number;

@@ -1,4 +1,4 @@
-/** The app's own rules for commits that others were faster than, as `onConflict` and the table of commuting types give them. */
+/** The app's own rules for commits that others' events came before, as `onConflict` and the table of commuting types define them. */
 
 import { byCommutation, type CommutingPair, type Contested, type Resolution, type Resolve } from "../../shared/device/resolution.ts";
 import type { ConfirmedEvent, EventBody } from "../../shared/event/event.ts";

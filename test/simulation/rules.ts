@@ -1,6 +1,6 @@
 /**
- * Everything that the world has from `shared/`, and the few decisions that `client/` and `worker/` take around it, in one
- * object: a deliberate bug (`bugs.ts`) is another value of one of these.
+ * Everything that the world uses from `shared/`, and the few decisions that `client/` and `worker/` make around it, in one object. A
+ * deliberate bug (`bugs.ts`) replaces one of its values.
  */
 import { decideAppend } from "../../shared/append.ts";
 import { decideAgain } from "../../shared/device/decider.ts";

@@ -1,4 +1,4 @@
-/** Runs worlds, one for each seed, and tells what came of them. */
+/** Runs worlds, one for each seed, and returns their results. */
 import { type Checker, Violation } from "./checkers/checker.ts";
 import type { Params } from "./params.ts";
 import { RULES, type Rules } from "./rules.ts";

@@ -1,4 +1,4 @@
-/** Virtual time: what is to happen, in the order of its time, and of its asking where the times are the same. */
+/** Virtual time: tasks run in the order of their times. Tasks with the same time run in the order in which they were scheduled. */
 interface Task {
   readonly at: number;
   readonly order: number;

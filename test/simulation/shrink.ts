@@ -1,6 +1,6 @@
 /**
- * Makes the world of a failure smaller, as long as the same checker fails: fewer faults, fewer devices, tabs, streams and acts,
- * less time. A smaller world draws other numbers, so a few seeds of each are tried.
+ * Makes the world of a failure smaller while the same checker still fails: fewer faults, fewer devices, tabs, streams and acts, less time.
+ * A smaller world draws other numbers, so a few seeds of each are tried.
  */
 import type { Fault } from "./faults.ts";
 import type { Params } from "./params.ts";

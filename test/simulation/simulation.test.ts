@@ -1,4 +1,4 @@
-/** Worlds that failed once, and some that nobody has seen yet. `npm run simulate` runs as many as one likes. */
+/** Worlds that failed in the past, and some new ones. `npm run simulate` runs as many as you like. */
 import { readdirSync, readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import { SEED } from "../support/seed.ts";

@@ -1,14 +1,14 @@
 /**
- * A device's IndexedDB. Transactions are whole, one after the other, and written to a log that only grows: a strict one
- * flushes everything before it, and what a crash of the device takes is a suffix of the relaxed ones behind the last strict one.
+ * A device's IndexedDB. Transactions are atomic, run one after the other, and are written to a log that only grows. A strict transaction
+ * flushes everything before it. A crash of the device loses a suffix of the relaxed transactions after the last strict one.
  *
  *     strict │ relaxed │ strict │ relaxed │ relaxed │ relaxed
  *     ───────────────────────── safe ─┤    a crash may cut here or anywhere further right
  *
- * What the device derives from its events (snapshots, how far a subscription is) is written beside: between two transactions of the
- * log, each of its own, and lost by itself or with what stood before it.
+ * Data that the device derives from its events (snapshots, the checkpoint of a subscription) is written separately, between two
+ * transactions of the log. Each such write may be lost alone, or together with what was written before it.
  *
- * Each change notes how it is undone, so that a transaction that fails, and a crash, cost no copy of the whole.
+ * Each change records how to undo it, so that an aborted transaction or a crash needs no copy of everything.
  */
 
 import { type Lease, NO_LEASE } from "../../shared/device/leadership.ts";

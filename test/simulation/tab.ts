@@ -1,6 +1,6 @@
 /**
- * A tab: it opens, freezes, thaws, closes or crashes, and takes part in its device's election. What is asked of it while it is
- * frozen waits until it thaws, in order.
+ * A tab: it opens, freezes, thaws, closes or crashes, and takes part in the election of its device. Calls to a frozen tab wait until it
+ * thaws, in order.
  */
 
 import { type Lease, look, NOTHING_SEEN, nextBeat, UNHEARD } from "../../shared/device/leadership.ts";

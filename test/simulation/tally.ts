@@ -1,4 +1,4 @@
-/** What came of many worlds, added up. */
+/** The results of many worlds, added up. */
 import type { Failure, Report } from "./run.ts";
 
 export interface Failed extends Failure {

@@ -1,4 +1,4 @@
-/** What a device does in one transaction each, as `client/` has it. */
+/** What a device does in one transaction each, as `client/` implements it. */
 import type { AppendDecision, RecordedBody } from "../../shared/append.ts";
 import type { PendingCommand } from "../../shared/device/decider.ts";
 import type { OutboxEntry, ParkedEntry, PendingEntry } from "../../shared/device/outbox.ts";

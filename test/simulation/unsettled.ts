@@ -1,4 +1,4 @@
-/** What is not in step yet, and why: for the moment when a world is healed and should be. */
+/** What is not in step yet, and why, after a world has healed and everything should be. */
 
 import type { PendingEntry } from "../../shared/device/outbox.ts";
 import { isWithin } from "../../shared/device/replica.ts";

@@ -1,4 +1,4 @@
-/** Who holds a device: opens and closes tabs, and does what an app asks its user for. What befalls the device starts here too. */
+/** The user of a device: opens and closes tabs, and does what the app requires of its user. Faults of the device start here too. */
 import { App, type Budget, forget, type Memory } from "./app.ts";
 import type { HeldToken } from "./checkers/observation.ts";
 import { Consumer } from "./consumer.ts";

@@ -1,4 +1,4 @@
-/** Runs worlds beside others: asked for some seeds, it answers with what came of them. */
+/** A thread that runs worlds in parallel to others: it receives seeds, and answers with the results. */
 import { parentPort } from "node:worker_threads";
 import { paramsOf } from "./params.ts";
 import { runWorld } from "./run.ts";

@@ -1,15 +1,15 @@
 /**
- * A world: devices with their tabs and apps, an edge with its operator, others who read and write there, and between them
- * everything that may go wrong. Its parameters decide all of it, bit for bit.
+ * A world: devices with their tabs and apps, an edge with its operator, others who read and write there, and all possible faults between
+ * them. Its parameters decide all of it, bit for bit.
  *
  *     things go wrong, and every promise of safety is checked at every step
  *        └──► heal: nothing goes wrong any more, users and operators do their part
- *               └──► all must be in step within CONVERGENCE; whatever is not is named
- *                      └──► everything is read once more, and each checker draws up its account
+ *               └──► all must be in step within CONVERGENCE; everything that is not is named
+ *                      └──► everything is read once more, and each checker makes its final check
  *
- * What users and operators do when the world heals: one tab of each device at least runs, tokens are renewed, who is told that a device
- * has diverged resets it and keeps what is pending, and who syncs by hand does so now and then. A subscription at the edge that has stopped is
- * resumed, or reset where its log is another one, and what it has set aside is tried again.
+ * What users and operators do when the world heals: each device runs at least one tab; tokens are renewed; a user whose device has diverged
+ * resets it and keeps the pending commits; a user who syncs by hand does so now and then. If a subscription at the edge has stopped, it is
+ * resumed, or it is reset if its log is another one. Its dead letters are replayed.
  */
 import type { Budget, Memory } from "./app.ts";
 import type { Checker } from "./checkers/checker.ts";

@@ -1,4 +1,4 @@
-/** For all browser tests: one edge, whose address they are given. */
+/** For all browser tests: starts one edge, and provides its address. */
 import type { TestProject } from "vitest/node";
 import { startEdge } from "./edge.ts";
 

@@ -1,4 +1,4 @@
-/** A Chromium as a process of its own: to be killed without a word, and started again on the same profile. */
+/** A Chromium in a process of its own: it can be killed without warning, and started again on the same profile. */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtemp, readFile, rm } from "node:fs/promises";

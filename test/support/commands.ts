@@ -1,4 +1,4 @@
-/** What browser tests ask of the machine that they run on. */
+/** What browser tests need from the machine that they run on. */
 import { execFile } from "node:child_process";
 import { fileURLToPath } from "node:url";
 

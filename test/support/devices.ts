@@ -1,4 +1,4 @@
-/** Devices of one store at a real edge, that sync when they are told to, so that each step of a story happens where it is told. */
+/** Devices of one store at a real edge. They sync only when a test calls it, so that each step happens where the test says so. */
 import { expect } from "vitest";
 import { connectStore, type EdgeStore } from "../../client/http.ts";
 import { openStore, type Store, type StoreOptions, type SyncOptions } from "../../client/index.ts";

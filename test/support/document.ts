@@ -1,6 +1,7 @@
 /**
- * A page of the documents as files: each block of code is one, named by its first line (`// stock.ts`) or by its language and place, in a
- * folder within the package, so that `headwater` names what was built of it. What it is to print stands in a block of text below it.
+ * A page of the documents as files. Each block of code is one file, named by its first line (`// stock.ts`) or by its language and place.
+ * The files are in a folder within the package, so that `headwater` resolves to the build. A block of text below a block of code has its
+ * expected output.
  */
 import { execFile } from "node:child_process";
 import { readdirSync, readFileSync } from "node:fs";

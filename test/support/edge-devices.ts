@@ -1,4 +1,4 @@
-/** For a file of tests in Node: one real edge, and for each test devices of a store of its own. */
+/** For a test file in Node: one real edge, and devices with a store of their own for each test. */
 import { afterAll, afterEach, beforeAll, beforeEach } from "vitest";
 import { type Devices, devicesAt } from "./devices.ts";
 import { type EdgeProcess, startEdge } from "./edge.ts";

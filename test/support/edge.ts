@@ -1,4 +1,4 @@
-/** A real edge: `wrangler dev` on a loopback port of its own, with its own state, to be killed and started again. */
+/** A real edge: `wrangler dev` on its own loopback port and with its own state. It can be killed and started again. */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtemp, rm } from "node:fs/promises";

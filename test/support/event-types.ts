@@ -1,4 +1,4 @@
-/** Event types as an app might have them, by three kinds of schemas. */
+/** Event types as an app might have them, with three kinds of schemas. */
 import * as v from "valibot";
 import { z } from "zod";
 import { defineEventTypes, type StandardSchema } from "../../shared/event/event-types.ts";

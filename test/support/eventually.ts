@@ -1,4 +1,4 @@
-/** Waiting for something that happens in the background, however slow the machine is. */
+/** Waits for something that happens in the background, however slow the machine is. */
 import { vi } from "vitest";
 
 const LONGEST = 20_000;

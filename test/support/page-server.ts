@@ -1,4 +1,6 @@
-/** Serves a page with one module, bundled in memory, from one origin: what a browser keeps for it is there again next time. */
+/**
+ * Serves a web page with one module, bundled in memory, always from the same origin: data that a browser stores for it is there next time.
+ */
 import { once } from "node:events";
 import { createServer } from "node:http";
 import { fileURLToPath } from "node:url";

@@ -1,12 +1,12 @@
 /**
- * A TCP proxy between page and edge, whose fault is switched while it runs. Faults act on bytes, and so on connections that
- * are open already: a browser keeps its connections, and would rarely meet a fault that waits for new ones.
+ * A TCP proxy between a web page and the edge. Its fault can be switched while it runs. Faults act on bytes, and so on connections that are
+ * already open: a browser reuses its connections, and would rarely meet a fault that affects only new ones.
  *
- *     page ──► link ──► edge      one link for each connection of the page
+ *     page ──► link ──► edge      one link for each connection of the web page
  *          ◄──      ◄──
  *
- * What it may do to them: refuse, swallow, delay and break off. What it may not: change bytes or their order, since TCP would
- * not. A link that has swallowed something is therefore a hole for good, also after the fault is over.
+ * What it may do with bytes: refuse, swallow, delay and break off. What it may not: change bytes or their order, because TCP would not do
+ * it. So a link that has swallowed bytes stays unusable for good, also after the fault is over.
  */
 import { once } from "node:events";
 import { connect, createServer, type Socket } from "node:net";

@@ -1,4 +1,4 @@
-/** Numbers that a seed makes, in pages too: https://github.com/bryc/code/blob/master/jshash/PRNGs.md#mulberry32 */
+/** Random numbers from a seed, in web pages too: https://github.com/bryc/code/blob/master/jshash/PRNGs.md#mulberry32 */
 export class Random {
   #state: number;
 

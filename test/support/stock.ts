@@ -1,4 +1,4 @@
-/** A shelf with a stock: a decider that tests of several kinds use. */
+/** A shelf with a stock: a decider that several kinds of tests use. */
 import type { Decider } from "../../client/index.ts";
 
 export interface Stock {

@@ -1,4 +1,4 @@
-/** What a source file declares, names and imports, read from its syntax tree: comments and strings are not in it. */
+/** The names that a source file declares, uses and imports, read from its syntax tree, without comments and strings. */
 import { dirname, join } from "node:path";
 import { parseAst } from "rolldown/parseAst";
 

@@ -1,4 +1,4 @@
-/** Tokens for an edge that has the same secret. */
+/** Makes tokens for an edge that has the same secret. */
 import { SignJWT } from "jose";
 import { GRANTS_CLAIM } from "../../shared/edge/token.ts";
 

@@ -1,4 +1,4 @@
-/** What the types of event types promise: what must compile does, and what must not has its `@ts-expect-error`. Checked by `npm run types`. */
+/** What the types of event types guarantee. Code that must not compile has a `@ts-expect-error`. Checked by `npm run types`. */
 import * as v from "valibot";
 import { z } from "zod";
 import { connectStore } from "../../client/http.ts";

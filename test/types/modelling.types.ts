@@ -1,4 +1,6 @@
-/** What must and what must not compile of modelling on a device: all of it from the decider or the projection alone. Never run. */
+/**
+ * What must and what must not compile when an app uses deciders and projections: all types come from the decider or projection. Never run.
+ */
 import {
   type ConfirmedEvent,
   type Decider,

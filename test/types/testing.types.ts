@@ -1,4 +1,4 @@
-/** What must and what must not compile of `headwater/testing`. Never run. */
+/** What must and what must not compile with `headwater/testing`. Never run. */
 import type { Decider, Projection, RecordedEvent } from "../../client/index.ts";
 import { given, givenProjection } from "../../client/testing/index.ts";
 

@@ -1,6 +1,6 @@
 /**
- * What Cloudflare would bill while some work is done, over all objects: https://developers.cloudflare.com/durable-objects/platform/pricing/.
- * An object's methods are called from outside only, so each call of one is a request, and each alarm that runs, too.
+ * What Cloudflare would bill for some work, over all objects: https://developers.cloudflare.com/durable-objects/platform/pricing/.
+ * An object's methods are called only from outside. So each call of an object is a request, and so is each alarm that runs.
  */
 import { env, runInDurableObject } from "cloudflare:test";
 import { vi } from "vitest";

@@ -1,4 +1,4 @@
-/** What is written, read and asked for is what it costs; `docs/cost.md` has the figures, and makes money of them. */
+/** The cost is what is written, read and requested. `docs/cost.md` has these figures, and computes the price from them. */
 import { createExecutionContext, env, evictDurableObject, runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
 import { afterEach, expect, test, vi } from "vitest";
 import { DEFAULT_LIMITS } from "../../shared/limits.ts";

@@ -1,4 +1,4 @@
-/** Calls of the edge in tests: a store of its own for each test, and answers with their status. */
+/** Calls of the edge in tests: each test has a store of its own, and gets answers with their status. */
 import { env, SELF } from "cloudflare:test";
 import type { AppendAnswer, FeedPage, ProblemDocument, PushAnswer, StoreHealth, StreamList, StreamPage } from "../../shared/wire/wire.ts";
 import type { EdgeEnv } from "../../worker/index.ts";

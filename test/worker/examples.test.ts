@@ -1,4 +1,4 @@
-/** The worked examples of `docs/examples/`, as they stand there. */
+/** Tests the worked examples of `docs/examples/` exactly as they are there. */
 
 import { env } from "cloudflare:test";
 import { afterEach, beforeAll, expect, test, vi } from "vitest";

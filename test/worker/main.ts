@@ -1,6 +1,6 @@
 /**
- * The Worker of these tests: the edge as it is deployed, and edges that have subscriptions, each with objects of its own. An object finds
- * those of its own edge under the names that every edge has for them.
+ * The Worker of these tests: the edge as it is deployed, and edges that have subscriptions. Each has its own objects, and finds them under
+ * the names that every edge uses.
  */
 import type { Edge, EdgeEnv } from "../../worker/index.ts";
 import { readModel, subscribed, webhooks } from "./edges.ts";

@@ -1,4 +1,6 @@
-/** What an earlier version wrote, and what it calls: `skew/` is kept as it was, a later version's rows get a file beside it. */
+/**
+ * What earlier versions have stored, and which calls they make. The files in `skew/` never change: rows of a later version get a new file.
+ */
 import { createExecutionContext, env, evictDurableObject, runInDurableObject } from "cloudflare:test";
 import { expect, onTestFinished, test } from "vitest";
 import { EVERYTHING } from "../../shared/edge/grants.ts";

@@ -1,4 +1,4 @@
-/** The bindings of an edge, with each call of an object counted, and failed where a test wants it to. */
+/** The bindings of an edge. Each call of an object is counted, and fails if a test says so. */
 import { createExecutionContext, env } from "cloudflare:test";
 import { createEdge, type EdgeEnv } from "../../worker/index.ts";
 

@@ -1,4 +1,4 @@
-/** What led to what: on a device and at the edge. */
+/** Correlation and causation, on a device and at the edge. */
 import "fake-indexeddb/auto";
 import { expect, test } from "vitest";
 import { type Caused, type CorrelatedEvent, readCorrelation } from "../../../client/correlation.ts";

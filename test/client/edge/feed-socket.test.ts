@@ -1,4 +1,4 @@
-/** The live connection, against a real edge. Devices ask for news once a minute only, so that what comes sooner was told. */
+/** The feed socket, against a real edge. Devices poll only once a minute, so news that come sooner came over the socket. */
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "vitest";
 import "fake-indexeddb/auto";
 import { connectStore } from "../../../client/http.ts";

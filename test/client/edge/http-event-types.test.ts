@@ -1,4 +1,4 @@
-/** Event types on this side of the edge: what is sent, and what is read. */
+/** Event types in the HTTP store: what it sends, and what it reads. */
 import { expect, test } from "vitest";
 import { type ConnectOptions, connectStore } from "../../../client/http.ts";
 import { PayloadTooLargeError } from "../../../client/index.ts";

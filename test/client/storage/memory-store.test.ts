@@ -1,4 +1,7 @@
-/** The store that an app's own tests open. What every store does is in `test/contract`; here is what makes this one fit for tests. */
+/**
+ * The memory store that an app's own tests open. `test/contract` tests what every store does. This file tests what makes this one useful
+ * for tests.
+ */
 import { IDBFactory } from "fake-indexeddb";
 import { afterEach, expect, test, vi } from "vitest";
 import { type ConfirmedEvent, type Store, StoreClosedError, StreamNotFoundError, VersionConflictError } from "../../../client/index.ts";

@@ -1,4 +1,4 @@
-/** Devices that follow a part of a store, or whose edge holds another history. */
+/** Devices that follow a part of a store, or whose edge has another history. */
 import "fake-indexeddb/auto";
 import { expect, test } from "vitest";
 import { type ExportedCommit, LogMismatchError, type Store } from "../../../client/index.ts";

@@ -1,4 +1,4 @@
-/** IndexedDB as it really behaves: connections that are lost, room that runs out, other versions of the app. */
+/** IndexedDB as it behaves in reality: connections are lost, space runs out, and other versions of the app open the database. */
 import "fake-indexeddb/auto";
 import { afterEach, expect, test, vi } from "vitest";
 import { openStore, StorageFailedError, type Store, StoreClosedError, StoreFullError } from "../../../client/index.ts";

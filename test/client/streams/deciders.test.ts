@@ -1,4 +1,4 @@
-/** Deciders on a device: folded, decided, and decided again where another tab or another device was first. */
+/** Deciders on a device: folding, deciding, and deciding again if another tab or another device was first. */
 import "fake-indexeddb/auto";
 import { expect, test, vi } from "vitest";
 import { openStore, type Store } from "../../../client/index.ts";

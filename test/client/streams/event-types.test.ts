@@ -1,4 +1,4 @@
-/** Event types on a device: what is appended is checked, and what is read is of the current version, however it is read. */
+/** Event types on a device: appended events are checked, and every way of reading returns events of the current version. */
 import "fake-indexeddb/auto";
 import { expect, test, vi } from "vitest";
 import { type Decider, openStore, type Projection } from "../../../client/index.ts";

@@ -1,4 +1,4 @@
-/** A `LiveValue` is a store for Svelte: what Svelte's own functions make of one. */
+/** A `LiveValue` is a valid store for Svelte: Svelte's own functions accept it. */
 import "fake-indexeddb/auto";
 import { derived, get } from "svelte/store";
 import { expect, test } from "vitest";

@@ -1,4 +1,4 @@
-/** Listeners of an app that throw. */
+/** An app's listeners that throw. */
 import { execFile } from "node:child_process";
 import { promisify } from "node:util";
 import { expect, test } from "vitest";

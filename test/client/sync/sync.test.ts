@@ -1,4 +1,4 @@
-/** Sync against a real edge, over a network that fails as it is told to. */
+/** Sync against a real edge, over a network that fails when the test says so. */
 import "fake-indexeddb/auto";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { connectStore } from "../../../client/http.ts";

@@ -1,4 +1,4 @@
-/** Several tabs of one device: one syncs, whoever else leads is fenced, and each knows how things stand. */
+/** Several tabs of one device: one syncs, a former leader is fenced, and all tabs show the same status. */
 import "fake-indexeddb/auto";
 import { afterAll, afterEach, beforeAll, expect, test, vi } from "vitest";
 import { connectStore } from "../../../client/http.ts";

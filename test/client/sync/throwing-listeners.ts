@@ -1,4 +1,7 @@
-/** An app whose listeners all throw: prints what came of it. Run by `listeners.test.ts`, in a process of its own, since the errors are uncaught. */
+/**
+ * An app whose listeners all throw; it prints what happened. `listeners.test.ts` runs it in a process of its own, because the errors are
+ * uncaught.
+ */
 import "fake-indexeddb/auto";
 import { type AppendResult, openStore } from "../../../client/index.ts";
 

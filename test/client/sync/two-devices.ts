@@ -1,4 +1,4 @@
-/** Two devices of one store at an edge that fails as it is told to. */
+/** Two devices of one store at an edge that fails when the test says so. */
 import { expect } from "vitest";
 import { connectStore } from "../../../client/http.ts";
 import { openStore, type Store, type StoreOptions, type StreamEvent } from "../../../client/index.ts";

@@ -1,4 +1,4 @@
-/** Given, when, then: what passes, and what a person reads where it does not. */
+/** Given, when, then: what passes, and what a failing test prints. */
 import { expect, test } from "vitest";
 import type { Decider, Projection } from "../../../client/index.ts";
 import { given, givenProjection, givenRecorded } from "../../../client/testing/index.ts";

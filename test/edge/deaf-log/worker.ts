@@ -1,4 +1,4 @@
-/** The edge, with a log that fails its streams in a way that it is told. */
+/** The edge, with a log that fails its streams in the way that a test has set. */
 import { createEdge, type EdgeEnv } from "../../../worker/index.ts";
 import { LogObject as RealLog } from "../../../worker/log/log-object.ts";
 import { StreamObject } from "../../../worker/stream/stream-object.ts";

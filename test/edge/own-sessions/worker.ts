@@ -1,4 +1,4 @@
-/** The edge of an app that has sessions of its own: a bearer token is a user's name, until that user is locked out. */
+/** The edge of an app with its own sessions: a bearer token is a user's name, and works until that user is locked out. */
 import { createEdge, type EdgeEnv, type Principal } from "../../../worker/index.ts";
 
 /** Of this Worker's isolate, which the objects share here. */

@@ -1,6 +1,6 @@
 /**
- * What each checker is: a record of its own of what was observed, and a demand on it. Checkers never look into the machine or
- * the model, so that a mistake which both share is still seen by what it does to a user.
+ * The interface of a checker: it records what was observed, and demands something of it. Checkers never read the state of the machine or of
+ * the model. So a mistake that both have in common is still found by its effect on a user.
  */
 import type { Observation } from "./observation.ts";
 

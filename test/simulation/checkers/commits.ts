@@ -1,4 +1,4 @@
-/** The commits that each device has made, and where its user last saw each of them. */
+/** The commits that each device has made, and the state in which its user last saw each of them. */
 import type { Commit } from "../../../shared/event/commit.ts";
 import type { EventBody } from "../../../shared/event/event.ts";
 import type { Observation, SeenConflict, SeenEvent } from "./observation.ts";

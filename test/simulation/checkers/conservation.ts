@@ -1,12 +1,13 @@
 /**
- * Invariant 6: each pending commit ends as exactly one of: confirmed, a visible conflict, discarded by the app; and created =
- * confirmed + pending + parked + discarded on every device at every step. What is parked is so for a cause; what a device has
- * made stands in a stream in the order in which it was made; and what was made on a version is confirmed on that one.
+ * Invariant 6: each pending commit ends as exactly one of: confirmed, a visible conflict, discarded by the app. On every device, at every
+ * step, created = confirmed + pending + parked + discarded. Each parked commit has a reason. The commits of a device are in a stream in the
+ * order in which they were made. A commit that was made on a version is confirmed on that version.
  *
- * A commit without an exact expectation that was discarded while a copy of it was still on its way may be confirmed all the same:
- * nobody can call it back. That is counted. One with an exact expectation may not, since others' events stand where it would
- * go; unless an operator has taken them away, or a reset has parked it while it was on its way. And what the edge has may be replaced by the
- * app's rule where the app appends it again after a reset, on a device that does not know it any more.
+ * A commit without an exact expected version may be confirmed although it was discarded, if a copy of it was still on its way: nothing can
+ * call it back. These are counted. A commit with an exact expected version may not, because others' events have the versions that it needs.
+ * There are two exceptions: an operator has removed those events, or a reset has parked the commit while it was on its way. And an event
+ * that the edge has may be replaced by the app's rule, if the app appends it again after a reset on a device that does not know it any
+ * more.
  */
 
 import { isWithin, type Scope } from "../../../shared/device/replica.ts";

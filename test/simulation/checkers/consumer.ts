@@ -1,6 +1,6 @@
 /**
  * Invariant 7: a subscription handles every event of its filter at least once, in order, and its checkpoint never passes an
- * unhandled event. The consumer of the worlds wants every event, so that the order is the one of positions.
+ * unhandled event. The consumer of the worlds has no filter, so its order is the order of positions.
  */
 import type { ConfirmedEvent } from "../../../shared/event/event.ts";
 import { Checker } from "./checker.ts";

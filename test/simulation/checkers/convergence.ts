@@ -1,6 +1,6 @@
 /**
- * Invariant 5: when the network heals, all devices hold the same confirmed streams, equal to the edge's. And what `sync()` has
- * promised when it resolves: what the device had before the call is pending no more.
+ * Invariant 5: when the network heals, all devices hold the same confirmed streams, equal to the edge's. Checks the promise of `sync()`
+ * too: when it resolves, commits that the device had before the call are no longer pending.
  */
 
 import { isWithin, type Scope } from "../../../shared/device/replica.ts";

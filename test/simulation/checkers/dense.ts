@@ -1,4 +1,4 @@
-/** Invariant 2: versions of a stream are 1 … n, positions of a store are 1 … n, neither with a gap or a repeat. */
+/** Invariant 2: versions of a stream are 1 … n, and positions of a store are 1 … n. Neither has a gap or a repeat. */
 import { Checker } from "./checker.ts";
 import type { Observation } from "./observation.ts";
 

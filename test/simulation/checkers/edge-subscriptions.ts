@@ -1,12 +1,12 @@
 /**
- * Invariant 7 for a store's subscription at the edge, with those of `shared/subscription.ts`: every event of its filter behind the place
- * where somebody has put it is handled at least once, in order; the checkpoint passes none that was neither handled nor is listed as set
- * aside (7); none is set aside that was not refused by itself (7a); nothing is handed over before a wait is over (7b), unless somebody
- * resumes it; and what leaves the list was handled.
+ * Invariant 7 for a store's subscription at the edge, with its parts in `shared/subscription.ts`. Every event of its filter after the
+ * position at which it began or was reset is handled at least once, in order. The checkpoint passes no event that was neither handled nor
+ * is a dead letter (7). No event becomes a dead letter unless the handler failed on it alone (7a). Nothing is handed over before a wait is
+ * over (7b), unless an operator resumes the subscription. An event that is no longer a dead letter was handled.
  *
- * An alarm that was ended before its handler had anything in hand counts as a refusal of whatever comes next: the platform tells no more.
- * So does what was refused last, where an operator puts an older copy of the log in its place before it was tried again: another event
- * stands there then.
+ * An alarm that was killed before its handler had any event counts as a failure on the next events, because the platform reports no more
+ * than that. The same holds for a failure that was not retried before an operator restored an older copy of the log: another event is at
+ * that position then.
  */
 import type { ConfirmedEvent } from "../../../shared/event/event.ts";
 import { OF_SUBSCRIPTION } from "../models/ledger.ts";

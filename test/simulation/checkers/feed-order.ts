@@ -1,6 +1,6 @@
 /**
- * Invariant 4: the feed holds each stream's events in version order; an event whose receipt carried a position stands before
- * every event that was sent after that receipt; and a prefix of the log, once read, never changes.
+ * Invariant 4: the feed holds each stream's events in version order. An event whose receipt carried a position comes before every event
+ * that was sent after that receipt. And a prefix of the log, once read, never changes.
  */
 import type { EventBody } from "../../../shared/event/event.ts";
 import { Checker } from "./checker.ts";

@@ -1,6 +1,6 @@
 /**
- * The histories that a store had, one after the other: a new one begins wherever its operator puts something else in the log's
- * place. What is known of each comes from readers of the feed, and from the operator, who reads it out before it ends.
+ * The histories that a store had, one after the other. A new one begins whenever its operator replaces the log. What is known of each
+ * history comes from readers of the feed, and from the operator, who reads the whole log before it ends.
  */
 import type { ConfirmedEvent } from "../../../shared/event/event.ts";
 import type { Observation } from "./observation.ts";

@@ -1,4 +1,4 @@
-/** What somebody could see from outside: the apps on the devices, readers and writers at the edge, and its operator. */
+/** What is visible from outside: to the apps on the devices, to readers and writers at the edge, and to its operator. */
 
 import type { PendingCommand } from "../../../shared/device/decider.ts";
 import type { FoundRow } from "../../../shared/device/projection.ts";

@@ -1,6 +1,6 @@
 /**
- * Invariant 10: a device never merges the history of another log. What it shows as confirmed belongs to one history that its
- * store has or had, never to two of them.
+ * Invariant 10: a device never merges the history of another log. The events that it shows as confirmed belong to one history that its
+ * store has or had, and never to two.
  */
 import type { ConfirmedEvent } from "../../../shared/event/event.ts";
 import { Checker } from "./checker.ts";

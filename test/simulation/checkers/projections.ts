@@ -1,6 +1,6 @@
 /**
- * The rows of a projection that has caught up are the fold of the feed from nothing, as far as the device follows it, and of what the device
- * has pending behind it.
+ * If a projection has caught up, its rows are the fold of the feed from the first event, within the device's scope, and of the device's
+ * pending events after it.
  */
 
 import { keysOf } from "../../../shared/device/projection.ts";

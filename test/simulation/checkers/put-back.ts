@@ -1,7 +1,7 @@
 /**
- * Devices whose store was put back from an older copy. A log that was put back goes by the id that it had, so that what a device derived
- * from the events that are gone may pass for derived from those in their place, where the device was reset, or crashed, before the tab
- * that keeps it has looked. So nothing is promised of it there; events themselves are held to all promises.
+ * Devices whose store was restored from an older copy. A restored log keeps its id. So data that a device derived from the lost events may
+ * pass for data derived from the events that replaced them, if the device was reset, or crashed, before the tab that keeps this data has
+ * noticed. So nothing is promised of derived data there. Events themselves must keep all promises.
  */
 import type { Observation } from "./observation.ts";
 

@@ -1,4 +1,4 @@
-/** A stream's state is the fold of its events from nothing, whatever it was read from. */
+/** A stream's state equals the fold of its events from the first one, from whatever snapshot it was read. */
 import { fold } from "../../../shared/device/decider.ts";
 import { ledgerOf } from "../models/ledger.ts";
 import { Checker } from "./checker.ts";

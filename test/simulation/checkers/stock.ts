@@ -1,10 +1,10 @@
 /**
- * A shelf that devices take from by commands is never taken below zero, in no stream that anybody reads, however often commands were
- * overtaken; and a command that could not be carried out is shown with the conflict, and why.
+ * Commands of devices never take a shelf below zero, in any stream that anybody reads, however often other events came first. And a command
+ * that could not be carried out is shown with the conflict and its reason.
  *
- * What was made on a history that was let go of may be at the edge already, so it is not decided again: whoever puts it behind
- * everything else answers for it, and the shelf is not looked at any more. Where an older copy was put back, what was decided on the
- * events that are gone may stand behind others.
+ * A commit that was made on a discarded history may be at the edge already, so it is not decided again. An app that rebases it takes the
+ * responsibility, and the shelf is not checked any more. If an older copy was restored, a commit that was decided on lost events may come
+ * after other events.
  */
 import type { EventBody } from "../../../shared/event/event.ts";
 import { Checker } from "./checker.ts";

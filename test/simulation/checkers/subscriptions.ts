@@ -1,7 +1,7 @@
 /**
- * Invariant 7 for a subscription on a device: every event of its filter is handled at least once, in order, and the checkpoint
- * passes none that was neither handled nor is listed as set aside. Where a device follows more than it did, the rest comes between, so that
- * the order is held against devices that follow everything; that nothing was left out, against all.
+ * Invariant 7 for a subscription on a device: every event of its filter is handled at least once, in order, and the checkpoint passes no
+ * event that was neither handled nor is a dead letter. If a device's scope gets wider, the added events come in between. So the order is
+ * checked on devices that follow everything. That no event is left out is checked on all devices.
  */
 
 import { isWithin, type Scope } from "../../../shared/device/replica.ts";

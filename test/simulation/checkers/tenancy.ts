@@ -1,6 +1,6 @@
 /**
- * Invariant 9: nobody learns an event, a stream id, a type or a count that their grants do not cover: not of another store, and
- * not by a token that is valid no more.
+ * Invariant 9: nobody learns an event, a stream id, a type or a count that their grants do not cover: not of another store, and not by a
+ * token that is no longer valid.
  */
 import type { EventBody } from "../../../shared/event/event.ts";
 import { Checker } from "./checker.ts";

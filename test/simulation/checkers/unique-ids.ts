@@ -1,4 +1,4 @@
-/** Invariant 3: an event id stands at most once in a stream. */
+/** Invariant 3: an event id occurs at most once in a stream. */
 import { Checker } from "./checker.ts";
 import type { Observation } from "./observation.ts";
 

@@ -1,4 +1,4 @@
-/** Commands whose stream has moved under them, decided again, as `client/conflicts/resolver.ts` has it. */
+/** Commands that are decided again because others' events came into their stream first, as `client/conflicts/resolver.ts` implements it. */
 import type { AnyDecider, DecidedEvent } from "../../../shared/device/decider.ts";
 import type { Contested, Resolution, Resolve } from "../../../shared/device/resolution.ts";
 import type { ConfirmedEvent, EventBody } from "../../../shared/event/event.ts";

@@ -1,6 +1,6 @@
 /**
- * What a device derives from its events: snapshots, the rows of a projection, and how far a subscription has come. All of it
- * draws by itself, so that a world goes on as it would without.
+ * What a device derives from its events: snapshots, the rows of a projection, and the checkpoint of a subscription. All of it draws its own
+ * random numbers, so that a world runs as it would without it.
  */
 import type { Device } from "../device.ts";
 import type { Ground } from "../ground.ts";

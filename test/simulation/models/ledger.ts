@@ -1,4 +1,4 @@
-/** What the apps of the worlds fold: a stream's state, in two versions of the app, and the rows of a projection. */
+/** The folds of the worlds' apps: a stream's state, in two versions of the app, and the rows of a projection. */
 
 import type { Projection } from "../../../shared/device/projection.ts";
 import { readerFilter } from "../../../shared/feed-filter.ts";

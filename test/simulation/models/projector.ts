@@ -1,4 +1,4 @@
-/** The rows of a projection, kept in step with the feed, as `client/rows/projector.ts` and `row-database.ts` have it. */
+/** The rows of a projection, kept up to date with the feed, as `client/rows/projector.ts` and `row-database.ts` implement it. */
 
 import { type Folded, foldRows, keysOfAll, overlaid, UNFOLDED } from "../../../shared/device/projection.ts";
 import { isWithin, type Scope } from "../../../shared/device/replica.ts";

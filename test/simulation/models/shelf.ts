@@ -1,4 +1,4 @@
-/** A database beside the store's: it holds one value, and what a crash takes of it is decided by itself. */
+/** A database beside the store's. It holds one value, and draws by itself how much of it a crash loses. */
 import type { Random } from "../random.ts";
 
 export class Shelf<T> {

@@ -1,4 +1,4 @@
-/** A stream's state from its snapshot, as `client/streams/aggregates.ts` has it. */
+/** A stream's state from its snapshot, as `client/streams/aggregates.ts` implements it. */
 import { fold } from "../../../shared/device/decider.ts";
 import type { SnapshotFacts } from "../../../shared/device/snapshot.ts";
 import type { SeenEvent } from "../checkers/observation.ts";

@@ -1,4 +1,4 @@
-/** An app that fills a shelf and takes from it, by commands, as `client/streams/handle.ts` has it. */
+/** An app that fills a shelf and takes from it by commands, as `client/streams/handle.ts` implements it. */
 
 import { type DecidedEvent, decideCommand, fold, type PendingCommand } from "../../../shared/device/decider.ts";
 import type { Commit } from "../../../shared/event/commit.ts";

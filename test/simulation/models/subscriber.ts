@@ -1,4 +1,4 @@
-/** An app's handler under a name, run by one tab at a time, as `client/subscription/subscriber.ts` has it. */
+/** An app's handler with a name, run by one tab at a time, as `client/subscription/subscriber.ts` implements it. */
 
 import { isWithin, type Replica } from "../../../shared/device/replica.ts";
 import {

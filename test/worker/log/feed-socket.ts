@@ -1,4 +1,4 @@
-/** A reader of the live feed in tests: asks, and waits for what is answered. */
+/** A reader on a feed socket in tests: it sends requests, and waits for the answers. */
 import { SELF } from "cloudflare:test";
 import type { FeedPage, ProblemDocument } from "../../../shared/wire/wire.ts";
 

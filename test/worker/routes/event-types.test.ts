@@ -1,4 +1,4 @@
-/** An edge that knows event types: what it takes, and that it brings back what it took. */
+/** An edge that knows event types: what it accepts, and that it returns what it accepted. */
 import { createExecutionContext, env } from "cloudflare:test";
 import { expect, test } from "vitest";
 import { connectStore } from "../../../client/http.ts";

@@ -1,4 +1,4 @@
-/** Who may look after subscriptions, and what nobody else learns. */
+/** Who may operate subscriptions, and what other callers can't find out. */
 import { createExecutionContext, env } from "cloudflare:test";
 import { expect, test, vi } from "vitest";
 import { type Authenticate, createEdge } from "../../../worker/index.ts";

@@ -1,4 +1,4 @@
-/** What a subscription costs beside the appends; `docs/cost.md` has the figures. */
+/** What a subscription costs in addition to the appends. `docs/cost.md` has the figures. */
 import { env, runDurableObjectAlarm } from "cloudflare:test";
 import { beforeAll, expect, test } from "vitest";
 import schema from "../../../docs/examples/read-model/schema.sql?raw";

@@ -1,4 +1,4 @@
-/** Subscriptions at the edge whose log, deployment or object changes under them. */
+/** Subscriptions at the edge whose log is replaced, whose deployment changes, or whose object is evicted or killed. */
 import { abortAllDurableObjects, env, evictDurableObject, runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { HandlerError } from "../../../shared/subscription.ts";

@@ -1,4 +1,4 @@
-/** Subscriptions at the edge: at least once, in order, and what wakes them. */
+/** Subscriptions at the edge: at least once, in order, and when they wake. */
 import { createExecutionContext, env, evictDurableObject, runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { HandlerError } from "../../../shared/subscription.ts";

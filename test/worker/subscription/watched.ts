@@ -1,4 +1,4 @@
-/** Handlers whose calls are watched, for the tests of subscriptions at the edge. */
+/** Handlers whose calls are recorded, for the tests of subscriptions at the edge. */
 import { expect, vi } from "vitest";
 import { HandlerError } from "../../../shared/subscription.ts";
 import type { ConfirmedEvent, HandlerContext } from "../../../worker/index.ts";
