@@ -22,7 +22,8 @@ import type { AppendOptions, AppendResult } from "./event-store.ts";
 import type { StoreInternals } from "./internals.ts";
 import type { LaterParts } from "./later.ts";
 import { Appender, type AppendRequest } from "./storage/appender.ts";
-import { Database, OUTDATED } from "./storage/database.ts";
+import { OUTDATED } from "./storage/connection.ts";
+import { Database } from "./storage/database.ts";
 import { readReplica } from "./storage/device-log.ts";
 import { Reader } from "./storage/reader.ts";
 import { isFollowing } from "./storage/scope.ts";
@@ -92,7 +93,10 @@ export class StoreParts {
     this.#scope = scopeOf(sync?.filter);
     this.board = new StatusBoard(sync === undefined ? "local" : "offline");
     const begin = sync === undefined ? {} : ({ authority: "edge", scope: this.#scope } as const);
-    this.#database = new Database(name, platform, begin, () => this.#onOutdated());
+    this.#database = new Database(name, platform, begin, {
+      onOutdated: () => this.#onOutdated(),
+      onReopened: () => this.#onReopened(),
+    });
     this.reader = new Reader(this.#database, codec, () => this.assertOpen());
     this.overview = new Overview({
       database: this.#database,
@@ -218,6 +222,12 @@ export class StoreParts {
   async #readConflicts() {
     const later = await this.later().catch(() => undefined);
     return later?.readConflicts((seq, isRebase) => this.resolveParked(seq, isRebase));
+  }
+
+  /** What this tab has counted may be wrong, and commits may be pending of which no tab was notified. */
+  #onReopened(): void {
+    this.#syncer?.appended();
+    void this.overview.refreshQuietly();
   }
 
   #onOutdated(): void {

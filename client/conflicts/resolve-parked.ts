@@ -24,11 +24,13 @@ export async function resolveParked(
   isRebase: boolean,
   again: Resolve<ConfirmedEvent>,
 ): Promise<void> {
-  await database.run(async (db) => {
+  await database.run(async (db, isRepeated) => {
     const tx: WriteTx = db.transaction(["parked", "events"], "readwrite", { durability: "strict" });
     await whole(tx, async () => {
       const store = tx.objectStore("parked");
       const record = await store.get(seq);
+      // The first try was committed, though its connection was dead.
+      if (record === undefined && isRepeated) return;
       if (record === undefined) throw new InvalidRequestError("This conflict was resolved already. Read `conflicts()` again.");
       const writes: Promise<unknown>[] = [store.delete(seq)];
       if (isRebase) writes.push(...(await putBehind(tx, toParkedEntry(record), again)));

@@ -8,11 +8,13 @@
 
 import type { DBSchema, IDBPDatabase, IDBPTransaction } from "idb";
 import { type AnyProjection, type Folded, type FoldStart, type FoundRow, type RowQuery, UNFOLDED } from "../../shared/device/projection.ts";
-import { StoreClosedError, UnavailableError } from "../../shared/errors.ts";
+import { UnavailableError } from "../../shared/errors.ts";
 import { sameJson } from "../../shared/json.ts";
 import type { StoreInternals } from "../internals.ts";
+import { Connection } from "../storage/connection.ts";
+import type { Database } from "../storage/database.ts";
 import { whole } from "../storage/device-log.ts";
-import { between, openDatabase } from "../storage/idb.ts";
+import { between } from "../storage/idb.ts";
 
 interface Schema extends DBSchema {
   rows: { key: string; value: FoundRow<unknown>; indexes: Record<string, string | number> };
@@ -34,18 +36,32 @@ interface StoredRows {
 }
 
 export class RowDatabase {
-  readonly #internals: Pick<StoreInternals, "name" | "platform" | "database">;
-  readonly #projection: AnyProjection;
-  readonly #onGone: () => void;
-  #opened: Promise<IDBPDatabase<Schema>> | undefined;
+  readonly #database: Database;
+  readonly #connection: Connection<Schema>;
   #isGone = false;
-  #isClosed = false;
 
-  /** @param onGone is called if somebody deletes the database. The next request creates it again, without rows */
-  constructor(internals: Pick<StoreInternals, "name" | "platform" | "database">, projection: AnyProjection, onGone: () => void) {
-    this.#internals = internals;
-    this.#projection = projection;
-    this.#onGone = onGone;
+  /** @param onGone called when somebody deletes the database. The next use makes it anew, without rows. */
+  constructor(
+    { name, platform, database }: Pick<StoreInternals, "name" | "platform" | "database">,
+    projection: AnyProjection,
+    onGone: () => void,
+  ) {
+    this.#database = database;
+    this.#connection = new Connection<Schema>({
+      platform,
+      name: rowsName(name, projection.name, projection.version),
+      version: 1,
+      upgrade(db) {
+        const rows = db.createObjectStore("rows", { keyPath: "key" });
+        for (const index of projection.indexes ?? []) rows.createIndex(index, `row.${index}`);
+        db.createObjectStore("meta");
+      },
+      onReplaced: () => {
+        this.#isGone = true;
+        onGone();
+      },
+      onReopened: () => undefined, // nothing is remembered of it
+    });
   }
 
   /** True if somebody has deleted the database since it was opened. */
@@ -54,9 +70,9 @@ export class RowDatabase {
   }
 
   close(): void {
-    this.#isClosed = true;
-    // If it could not be opened, the request that opened it has rejected.
-    void this.#opened?.then((db) => db.close()).catch(() => undefined);
+    void this.#connection.close(
+      "The store was closed, or another version of this projection was opened. Use the table of the latest `project` call.",
+    );
   }
 
   async checkpoint(): Promise<Folded> {
@@ -120,44 +136,9 @@ export class RowDatabase {
     return this.#run((db) => readRows(db.transaction(["rows", "meta"], "readonly"), keys));
   }
 
-  /**
-   * Runs work like the store's database does. If the connection was lost, it is opened again and the work is done once more. Errors of
-   * IndexedDB become typed errors.
-   */
+  /** Only while the store itself is open, and its database is not one of a newer version. */
   #run<T>(work: (db: IDBPDatabase<Schema>) => Promise<T>): Promise<T> {
-    return this.#internals.database.run(async () => {
-      if (this.#isClosed)
-        throw new StoreClosedError(
-          "The store was closed, or another version of this projection was opened. Use the table of the latest `project` call.",
-        );
-      this.#opened ??= this.#open().catch((error: unknown) => {
-        this.#opened = undefined;
-        throw error;
-      });
-      return work(await this.#opened);
-    });
-  }
-
-  async #open(): Promise<IDBPDatabase<Schema>> {
-    const { name, platform } = this.#internals;
-    const { name: projection, version, indexes = [] } = this.#projection;
-    return openDatabase<Schema>(platform.indexedDB, platform.IDBKeyRange, rowsName(name, projection, version), 1, {
-      upgrade(database) {
-        const rows = database.createObjectStore("rows", { keyPath: "key" });
-        for (const index of indexes) rows.createIndex(index, `row.${index}`);
-        database.createObjectStore("meta");
-      },
-      blocked: () => undefined, // such a database has one version only
-      blocking: (database) => {
-        this.#isGone = true;
-        this.#opened = undefined;
-        database.close();
-        this.#onGone();
-      },
-      terminated: () => {
-        this.#opened = undefined;
-      },
-    });
+    return this.#database.run(() => this.#connection.run(work));
   }
 }
 

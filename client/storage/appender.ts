@@ -100,8 +100,7 @@ export class Appender {
   async #appendGroup(group: readonly AppendRequest[]): Promise<Appended> {
     const append = () =>
       this.#database.run((db, isRepeated) => {
-        // If the connection was lost in the first try, its transaction may have been committed all the same.
-        if (isRepeated) this.#memory.forget();
+        // The first try may have been committed, although its connection was dead: each commit is looked up by its ids.
         const requests = isRepeated ? group.map((request) => ({ ...request, mayRepeat: true })) : group;
         return appendGroup(db, requests, this.#durability, this.#memory);
       });
@@ -123,7 +122,7 @@ interface Decided {
   readonly superseded: readonly ParkedEntry[];
 }
 
-function settle({ commit, resolve, reject }: Waiting, decided: Decided | undefined): void {
+function settle({ commit, mayRepeat, resolve, reject }: Waiting, decided: Decided | undefined): void {
   assert(decided !== undefined, "every append of a group has a decision");
   const { decision, position } = decided;
   if (decision.kind === "refused") {
@@ -137,7 +136,8 @@ function settle({ commit, resolve, reject }: Waiting, decided: Decided | undefin
     version,
     position,
     pending: position === null,
-    duplicate: decision.kind === "duplicate",
+    // Ids that were made for this append are recorded only if its own first try was committed.
+    duplicate: decision.kind === "duplicate" && mayRepeat,
   });
 }
 
@@ -151,6 +151,7 @@ async function appendGroup(
   durability: IDBTransactionDurability,
   memory: VersionMemory,
 ): Promise<Appended> {
+  memory.startOn(db);
   const facts = factsOf(group, memory);
   const unread = [...facts].filter(([, stream]) => !stream.isKnown);
   // If all versions are remembered, the write is the only request. The key that it returns shows whether the memory was right.

@@ -21,11 +21,9 @@ export type WriteTx = Tx<"readwrite">;
  * writes is stored.
  */
 export async function whole<T>(tx: Pick<WriteTx, "done" | "abort">, work: () => Promise<T>): Promise<T> {
-  const { done } = tx;
-  done.catch(() => undefined); // if a request failed, its own error says more than the transaction's
   try {
     const result = await work();
-    await done;
+    await tx.done;
     return result;
   } catch (error) {
     try {

@@ -72,7 +72,12 @@ function wrapper(ranges: typeof IDBKeyRange): (value: unknown) => unknown {
 
   function wrap(value: unknown): unknown {
     if (is<IDBRequest>(value, /Request/)) return outcome(value).then(wrap);
-    if (is<IDBTransaction>(value, /Transaction/)) Object.assign(value, { done: outcome(value, "complete", "abort") });
+    if (is<IDBTransaction>(value, /Transaction/)) {
+      const done = outcome(value, "complete", "abort");
+      // A transaction that only reads fails by its requests: nobody waits for its end.
+      done.catch(() => undefined);
+      Object.assign(value, { done });
+    }
     return is<Record<PropertyKey, unknown>>(value, /IDB/) ? new Proxy(value, traps) : value;
   }
   return wrap;
@@ -92,6 +97,6 @@ interface Ending<T> extends EventTarget {
 function outcome<T>(of: Ending<T>, good = "success", bad = "error"): Promise<T> {
   return new Promise((resolve, reject) => {
     of.addEventListener(good, () => resolve(of.result as T), { once: true }); // what a transaction comes to is nothing
-    of.addEventListener(bad, () => reject(of.error ?? new DOMException("The transaction was aborted.")), { once: true });
+    of.addEventListener(bad, () => reject(of.error ?? new DOMException("The transaction was aborted.", "AbortError")), { once: true });
   });
 }

@@ -25,7 +25,7 @@ import {
 } from "./device-log.ts";
 import { eventsOfPages, SEGMENT_EVENTS, type Segment, toSegments } from "./segments.ts";
 
-/** Another tab has become the leader, so this tab's write was not done. */
+/** The term of this leader is over: another tab leads, or storage holds something else than this one knows. */
 export class Fenced extends Error {}
 
 /** Entries by their `seq`. */

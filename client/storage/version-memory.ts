@@ -15,6 +15,13 @@ export class VersionMemory {
   #lastKey: number | undefined;
   /** True if every stream of the database is remembered, because the database was empty when this tab started. */
   #isComplete = false;
+  #connection: object | undefined;
+
+  /** Forgets what was remembered on another connection: the database may have been deleted since, or hold what seemed to fail. */
+  startOn(connection: object): void {
+    if (connection !== this.#connection) this.forget();
+    this.#connection = connection;
+  }
 
   /** The remembered version; undefined if the stream is not remembered. */
   versionOf(streamId: StreamId): Version | undefined {

@@ -2,6 +2,7 @@
  * A leading tab's sync: it performs the effects of the sync machine (`shared/device/sync.ts`) on the database and the edge, and gives their
  * results back to the machine as inputs.
  */
+import type { IDBPDatabase } from "idb";
 import type { PendingEntry } from "../../shared/device/outbox.ts";
 import { isWithin, type Replica } from "../../shared/device/replica.ts";
 import type { Resolve } from "../../shared/device/resolution.ts";
@@ -18,7 +19,7 @@ import { HeadwaterError, StorageFailedError } from "../../shared/errors.ts";
 import type { ConfirmedEvent } from "../../shared/event/event.ts";
 import { createEdgeCall, type EdgeCall, type EdgeOptions, pushCommits, readFeed } from "../edge/edge-call.ts";
 import type { FeedSocket, Listen } from "../edge/feed-socket.ts";
-import type { Database } from "../storage/database.ts";
+import type { Database, Schema } from "../storage/database.ts";
 import { groupsFrom } from "../storage/device-log.ts";
 import { entriesOf, groupKeyOf } from "../storage/groups.ts";
 import { applyPage, Fenced, type OutboxChange, recordRefusals } from "../storage/page.ts";
@@ -125,7 +126,7 @@ export class Session {
 
   /** Performs an effect and returns its result as an input. An error is an input too. */
   async #input(effect: Exclude<SyncEffect, { kind: "wait" | "settled" | "failed" | "listen" }>): Promise<SyncInput> {
-    const { database, rules } = this.#context;
+    const { rules } = this.#context;
     const { request } = effect;
     try {
       switch (effect.kind) {
@@ -135,7 +136,7 @@ export class Session {
           return { kind: "push-answered", request, answer: await pushCommits(this.#edge, effect.batch, effect.replica) };
         case "apply": {
           const { resolve, durability } = await rules();
-          const applied = await database.run((db) => applyPage(db, effect.page, effect.pageRequest, this.#term, resolve, durability));
+          const applied = await this.#write((db) => applyPage(db, effect.page, effect.pageRequest, this.#term, resolve, durability));
           const { replica } = applied;
           if (applied.kind === "stale") return { kind: "page-stale", request, replica };
           this.#context.onWritten(applied, replica);
@@ -144,7 +145,7 @@ export class Session {
         case "read-outbox":
           return { kind: "outbox-read", request, ...(await this.#readOutbox(effect.after)) };
         case "record": {
-          const change = await database.run((db) => recordRefusals(db, effect.refused, this.#term));
+          const change = await this.#write((db) => recordRefusals(db, effect.refused, this.#term));
           this.#context.onWritten(change);
           return { kind: "refusals-recorded", request, left: change.left };
         }
@@ -154,6 +155,17 @@ export class Session {
       const kind = effect.kind === "pull" ? "pull-failed" : effect.kind === "push" ? "push-failed" : "storage-failed";
       return { kind, request, error: toHeadwaterError(error) };
     }
+  }
+
+  /**
+   * If a write was done once more, its first try may have been committed. The machine would wait in vain for what that one has changed: this
+   * session ends as if it were fenced, and the next one starts from what is stored.
+   */
+  async #write<T>(work: (db: IDBPDatabase<Schema>) => Promise<T>): Promise<T> {
+    const { database } = this.#context;
+    const { result, isRepeated } = await database.run(async (db, isRepeated) => ({ result: await work(db), isRepeated }));
+    if (isRepeated) throw new Fenced();
+    return result;
   }
 
   async #readOutbox(after: number): Promise<{ unsent: { entry: PendingEntry; size: number }[]; isEnd: boolean }> {

@@ -265,6 +265,36 @@ test("a projection that could not be opened is opened at the next call", async (
   await store.close();
 });
 
+test("rows whose connection is dead, and says nothing of it, are read and folded on a new one", async () => {
+  const name = crypto.randomUUID();
+  const store = await openLocal(name);
+  await record(store, [1, "Asked"]);
+  const table = await store.project(permits);
+  await table.caughtUp();
+  const dead = new Set<IDBDatabase>();
+  const transaction = IDBDatabase.prototype.transaction;
+  let isKilling = true;
+  const spy = vi.spyOn(IDBDatabase.prototype, "transaction").mockImplementation(function (this: IDBDatabase, ...given) {
+    if (isKilling && this.name.startsWith(`${name}/`)) {
+      dead.add(this);
+      isKilling = false;
+    }
+    if (dead.has(this)) throw new DOMException("The database connection is closing.", "InvalidStateError");
+    return transaction.apply(this, given);
+  });
+  const open = vi.spyOn(indexedDB, "open");
+  expect(await table.get("Permit-1")).toEqual({ status: "Asked", steps: 1 });
+  isKilling = true;
+  await record(store, [1, "Granted"]);
+  await table.caughtUp();
+  expect(await table.get("Permit-1")).toEqual({ status: "Granted", steps: 2 });
+  expect(dead.size).toBe(2);
+  expect(open.mock.calls.map(([database]) => database)).toEqual(Array(2).fill(`${name}/permits@1`));
+  spy.mockRestore();
+  open.mockRestore();
+  await store.close();
+});
+
 test("who waits for rows of a store that is closed is told", async () => {
   const store = await openLocal();
   await record(store, [1, "Asked"]);

@@ -57,7 +57,7 @@ test.each(KINDS)(
     const [, options, method] = kind;
     const store = await open(options);
     const original = IDBObjectStore.prototype[method];
-    const write = vi.spyOn(IDBObjectStore.prototype, method).mockImplementationOnce(function (this: IDBObjectStore, ...given) {
+    const write = vi.spyOn(IDBObjectStore.prototype, method).mockImplementation(function (this: IDBObjectStore, ...given) {
       const request = original.apply(this, given);
       request.addEventListener("success", () => this.transaction.abort());
       return request;

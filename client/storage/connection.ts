@@ -1,0 +1,202 @@
+/**
+ * A connection to one IndexedDB database. Browsers close connections by themselves, e.g. under memory pressure or when a person clears the
+ * site's data. What failed because of that is done once more, on a new connection:
+ *
+ *     run(work) ──► open ──────► work ──► result
+ *                    │ dead       │ dead
+ *                    └─► open     └─► open ──► work, `isRepeated` ──► result
+ *                    one more         (this open, too, is tried twice)
+ *
+ * What fails again is rejected with a typed error. Nothing is tried for ever.
+ */
+import type { DBSchema, IDBPDatabase } from "idb";
+import { StorageFailedError, StoreClosedError, StoreFullError } from "../../shared/errors.ts";
+import { openDatabase, type Platform } from "./idb.ts";
+
+/** How long an older tab may hold up an upgrade, in milliseconds. */
+const BLOCKED_WAIT = 5_000;
+
+/** The message of a tab whose database a newer version has upgraded. */
+export const OUTDATED = "A newer version of this app has upgraded the store; reload the page.";
+
+export interface ConnectionOptions {
+  readonly platform: Platform;
+  readonly name: string;
+  readonly version: number;
+  /** A new or older database is open for changes; `from` is its version, 0 for a new one. */
+  readonly upgrade: (db: IDBDatabase, from: number) => void;
+  /** Another connection upgrades the database to this version, or deletes it: null. This one is closed already. */
+  readonly onReplaced: (version: number | null) => void;
+  /**
+   * Called after the first work on a new connection in place of a dead one, and after work that was done once more: the database may hold
+   * something else than was seen of it last.
+   */
+  readonly onReopened: () => void;
+  /** Called before the first open. If it fails, the open says why. */
+  readonly prepare?: (indexedDB: IDBFactory) => Promise<void>;
+}
+
+type Opened<S extends DBSchema> = Promise<IDBPDatabase<S>>;
+
+type Work<S extends DBSchema, T> = (db: IDBPDatabase<S>, isRepeated: boolean) => Promise<T>;
+
+export class Connection<S extends DBSchema> {
+  readonly #options: ConnectionOptions;
+  #opened: Opened<S> | undefined;
+  /** The last one that work was done on. */
+  #used: Opened<S> | undefined;
+  #prepared: Promise<void> | undefined;
+  /** Set once it is closed for good. */
+  #closed: { readonly message: string | undefined } | undefined;
+
+  constructor(options: ConnectionOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * Does `work` on the open database, and once more if the connection is dead. The first try may have been committed all the same: work
+   * that is not the same when it is done twice checks `isRepeated`.
+   *
+   * @throws StoreFullError if the quota is exceeded, StoreClosedError after `close()`, StorageFailedError for any other failure of IndexedDB
+   */
+  async run<T>(work: Work<S, T>): Promise<T> {
+    try {
+      const opened = this.#open();
+      const db = await opened;
+      try {
+        return await this.#runOn(opened, work, false);
+      } catch (error) {
+        if (!isDeadConnection(error)) throw error;
+        this.#forget(opened);
+        db.close();
+        return await this.#runOn(this.#open(), work, true);
+      }
+    } catch (error) {
+      throw storageError(error);
+    }
+  }
+
+  async #runOn<T>(opened: Opened<S>, work: Work<S, T>, isRepeated: boolean): Promise<T> {
+    const db = await opened;
+    let failure: unknown;
+    try {
+      return await work(db, isRepeated);
+    } catch (error) {
+      failure = error;
+      throw error;
+    } finally {
+      // What the app has no use for is an answer of the database, too.
+      if (!isDOMException(failure)) this.#onAnswered(opened, isRepeated);
+    }
+  }
+
+  #onAnswered(opened: Opened<S>, isRepeated: boolean): void {
+    const isReopened = this.#used !== undefined && this.#used !== opened;
+    if (this.#opened === opened) this.#used = opened;
+    if (isRepeated || isReopened) this.#options.onReopened();
+  }
+
+  /** For good. @param message of the error that `run` throws from now on */
+  async close(message?: string): Promise<void> {
+    this.#closed ??= { message };
+    const opened = this.#opened;
+    this.#opened = undefined;
+    // If it could not be opened, the caller that needed it has the error.
+    await opened?.then(
+      (db) => db.close(),
+      () => undefined,
+    );
+  }
+
+  #open(): Opened<S> {
+    if (this.#closed !== undefined) throw new StoreClosedError(this.#closed.message);
+    if (this.#opened !== undefined) return this.#opened;
+    const forget = () => this.#forget(opened);
+    const opened: Opened<S> = this.#connectTwice(forget).catch((error: unknown) => {
+      forget();
+      throw error;
+    });
+    this.#opened = opened;
+    return opened;
+  }
+
+  /** What an old connection reports late does not concern the one that took its place. */
+  #forget(opened: Opened<S>): void {
+    if (this.#opened === opened) this.#opened = undefined;
+  }
+
+  async #connectTwice(forget: () => void): Opened<S> {
+    try {
+      return await this.#connect(forget);
+    } catch (error) {
+      if (!isDeadConnection(error)) throw error;
+      return this.#connect(forget);
+    }
+  }
+
+  async #connect(forget: () => void): Opened<S> {
+    const { platform, name, version, upgrade, onReplaced, prepare } = this.#options;
+    const { indexedDB, IDBKeyRange } = platform;
+    if (indexedDB === undefined) throw new StorageFailedError("There is no IndexedDB here: use headwater/http.");
+    this.#prepared ??= prepare?.(indexedDB).catch(() => undefined);
+    await this.#prepared;
+    return new Promise((resolve, reject) => {
+      let waiting: ReturnType<typeof setTimeout> | undefined;
+      let isGivenUp = false;
+      const opening = openDatabase<S>(indexedDB, IDBKeyRange, name, version, {
+        upgrade,
+        blocked() {
+          // A tab of an older version is asked to close its connection, and mostly does at once.
+          waiting = setTimeout(() => {
+            isGivenUp = true;
+            reject(new StorageFailedError("An older tab of this app holds the store."));
+          }, BLOCKED_WAIT);
+        },
+        blocking: (db, replacement) => {
+          // An old connection that stays open would block the upgrade, or the deletion, for ever.
+          db.close();
+          forget();
+          onReplaced(replacement);
+        },
+        terminated: forget,
+      });
+      // Nobody would close one that opens after all.
+      opening.then((db) => (isGivenUp ? db.close() : resolve(db)), reject).finally(() => clearTimeout(waiting));
+    });
+  }
+}
+
+/**
+ * The failures which say that the connection is dead, and nothing about the work. When Chromium deletes a site's data, it
+ *
+ * - aborts the transactions under way with UnknownError ("Force close delete origin"), and their requests with AbortError;
+ * - aborts the requests of a transaction that is begun then, which gets neither `complete` nor `abort`;
+ * - aborts the next `open` ("The connection was closed.");
+ * - throws InvalidStateError from then on when a transaction is begun.
+ *
+ * Safari's "Connection to Indexed Database server lost" is an UnknownError: https://bugs.webkit.org/show_bug.cgi?id=197050. Nothing here
+ * aborts a transaction before its work has failed for another reason, so every AbortError is the browser's.
+ */
+const DEAD: readonly string[] = ["AbortError", "InvalidStateError", "UnknownError"];
+
+function isDeadConnection(error: unknown): boolean {
+  return isDOMException(error) && DEAD.includes(error.name);
+}
+
+/** A failure of IndexedDB as a typed error; anything else as it is. */
+function storageError(error: unknown): unknown {
+  if (!isDOMException(error)) return error;
+  switch (error.name) {
+    case "QuotaExceededError":
+      return new StoreFullError("The browser has no room left; nothing was written.", {}, { cause: error });
+    case "VersionError":
+      return new StorageFailedError(OUTDATED, {}, { cause: error });
+    default:
+      return new StorageFailedError(error.message, {}, { cause: error });
+  }
+}
+
+/** By its tag: an error of another realm, e.g. an iframe's, is no instance of this realm's DOMException. */
+function isDOMException(error: unknown): error is DOMException {
+  return Object.prototype.toString.call(error) === "[object DOMException]";
+}
