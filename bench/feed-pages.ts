@@ -30,7 +30,15 @@ export function measureFeedPages(events: readonly object[]): Promise<Measurement
   };
   const write = async () => {
     const pages = texts.map((text) => parseFeedPage(JSON.parse(text)));
-    const database = new Database(`feed-pages-${++names}`, globalThis, { ...NEW_REPLICA, authority: "edge" }, () => {});
+    const database = new Database(
+      `feed-pages-${++names}`,
+      globalThis,
+      { ...NEW_REPLICA, authority: "edge" },
+      {
+        onOutdated: () => {},
+        onReopened: () => {},
+      },
+    );
     await database.run(async () => {});
     const time = await timed(() => database.run((db) => writeAll(db, pages)));
     await database.close();

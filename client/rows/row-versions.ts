@@ -20,9 +20,13 @@ export async function deleteBefore(internals: StoreInternals, projection: AnyPro
   }
 }
 
-/** The previous versions that have rows, the latest first; empty if the browser can't list databases. */
-async function versionsBefore({ name: store, platform }: StoreInternals, { name, version }: AnyProjection): Promise<number[]> {
-  const databases = (await platform.indexedDB.databases?.()) ?? [];
+/** The earlier versions that have rows, the latest first; none if the browser can't list databases. */
+async function versionsBefore(
+  { name: store, platform, database: own }: StoreInternals,
+  { name, version }: AnyProjection,
+): Promise<number[]> {
+  // A list that fails is asked for once more, and its error is typed, as with all work on the store's database.
+  const databases = (await own.run(async () => platform.indexedDB.databases?.())) ?? [];
   const names = new Set(databases.map((database) => database.name));
   const start = rowsName(store, name, 0).slice(0, -1);
   return [...names]

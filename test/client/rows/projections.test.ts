@@ -295,6 +295,25 @@ test("rows whose connection is dead, and says nothing of it, are read and folded
   await store.close();
 });
 
+test("databases that can't be listed for a moment: the version before answers all the same", async () => {
+  const name = crypto.randomUUID();
+  const before = await openLocal(name);
+  await record(before, [1, "Asked"]);
+  await (await before.project(permits)).caughtUp();
+  await before.close();
+  const store = await openLocal(name);
+  const aborted = new DOMException("The connection was closed.", "AbortError");
+  const listing = vi.spyOn(indexedDB, "databases").mockRejectedValueOnce(aborted);
+  const next = { ...permits, version: 2 };
+  const table = await store.project(next);
+  expect(await table.get("Permit-1")).toEqual({ status: "Asked", steps: 1 });
+  expect(listing.mock.calls.length).toBeGreaterThan(1);
+  listing.mockRejectedValue(aborted);
+  await expect(store.project({ ...next, version: 3 })).rejects.toMatchObject({ code: "storage-failed" });
+  listing.mockRestore();
+  await store.close();
+});
+
 test("who waits for rows of a store that is closed is told", async () => {
   const store = await openLocal();
   await record(store, [1, "Asked"]);
