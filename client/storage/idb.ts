@@ -71,16 +71,20 @@ function wrapper(ranges: typeof IDBKeyRange): (value: unknown) => unknown {
   };
 
   function wrap(value: unknown): unknown {
-    if (is<IDBRequest>(value, /Request/)) return outcome(value).then(wrap);
-    if (is<IDBTransaction>(value, /Transaction/)) {
-      const done = outcome(value, "complete", "abort");
-      // A transaction that only reads fails by its requests: nobody waits for its end.
-      done.catch(() => undefined);
-      Object.assign(value, { done });
-    }
+    if (is<IDBRequest>(value, /Request/)) return handled(outcome(value).then(wrap));
+    if (is<IDBTransaction>(value, /Transaction/)) Object.assign(value, { done: handled(outcome(value, "complete", "abort")) });
     return is<Record<PropertyKey, unknown>>(value, /IDB/) ? new Proxy(value, traps) : value;
   }
   return wrap;
+}
+
+/**
+ * A request that fails, fails its transaction, and the other way round: a caller waits for one of them, and the other is no unhandled
+ * rejection.
+ */
+function handled<T>(promise: Promise<T>): Promise<T> {
+  promise.catch(() => undefined);
+  return promise;
 }
 
 /** By its name, since an IndexedDB that is handed in brings classes of its own. */

@@ -68,7 +68,7 @@ export async function applyPage(
     const writes: Promise<unknown>[] = [tx.objectStore("meta").put(replica, "history")];
     let change = NO_CHANGE;
     if (events.length > 0) {
-      writes.push(skipNumber(tx));
+      await skipNumber(tx);
       writes.push(...(request.isBackfill ? await backfillEvents(tx, events) : await writeSegments(tx, events)));
       const streams = Map.groupBy(events, (event) => event.streamId);
       const ended = await endParked(tx, streams);

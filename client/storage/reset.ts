@@ -19,8 +19,9 @@ export async function resetReplica(db: IDBPDatabase<Schema>, keepPending: boolea
   const tx: WriteTx = db.transaction(["events", "parked", "meta", "lease", "snapshots"], "readwrite", { durability: "strict" });
   await whole(tx, async () => {
     const replica = await replicaOf(tx);
+    await skipNumber(tx);
     const events = tx.objectStore("events");
-    const writes: Promise<unknown>[] = [skipNumber(tx), events.delete(pagesAfter(0)), tx.objectStore("snapshots").clear()];
+    const writes: Promise<unknown>[] = [events.delete(pagesAfter(0)), tx.objectStore("snapshots").clear()];
     if (keepPending) {
       const outbox = await OutboxPart.readAll(tx);
       const detached = [...outbox.streamIds()].flatMap((streamId) => detach(outbox.entries(streamId)));
