@@ -109,13 +109,14 @@ export function reconcile<E extends ArrivedEvent>(
   const own = new Set(entries.flatMap(({ events }) => events.map(({ id }) => id)));
   const theirs = arrived.filter(({ id }) => !own.has(id));
   const arrivals = entries.map((entry) => ({ entry, arrival: arrivalOf(entry, byId, last.version) }));
-  // Another event took the version of the first entry that did not arrive. It may even be a later entry's event. All entries that were
-  // decided on the stream as it was before, or on one another, must be decided again, even if the version number still matches.
-  const front = arrivals.find(({ arrival }) => arrival.kind === "none")?.entry.firstVersion ?? Number.POSITIVE_INFINITY;
-  const isOvertaken = arrived.some(({ version }) => version >= front);
   // If the page ends within a commit, the rest of this commit comes before everything else that is pending: the edge has it already.
   const left = arrivals.map(({ entry, arrival }) => (arrival.kind === "begun" ? entry.events.length - arrival.confirmed : 0));
   let next = toVersion(confirmed + 1 + Math.max(0, ...left));
+  // Another event took the version of the first entry that did not arrive, or will take it: a later entry's event, or the rest of a commit.
+  // All entries that were decided on the stream as it was before, or on one another, must be decided again, even if the version number
+  // still matches.
+  const front = arrivals.find(({ arrival }) => arrival.kind === "none")?.entry.firstVersion ?? Number.POSITIVE_INFINITY;
+  const isOvertaken = front < next;
   let parked: ParkReason | undefined;
   const ahead: (EventBody & { readonly version: Version })[] = [];
   const keep = (entry: PendingEntry, before: PendingEntry) => {

@@ -98,6 +98,19 @@ test("others' events park an exact commit and all behind it, and move what says 
   ]);
 });
 
+test("what was made on a commit that a rule discards is decided again, though the rest of a page's last commit makes its number right", () => {
+  // Others took version 1. The page ends within A, whose rest will take version 3, where B was. B is discarded, and C was made on B.
+  const [a, b, c] = [pending(1, 1, ["a1", "a2"], "any"), pending(2, 3, ["b1"]), pending(3, 4, ["c1"])];
+  const asked: string[] = [];
+  const { changed, discarded } = reconcile([a, b, c], arrive(1, "x", "a1"), ({ events }) => {
+    asked.push(...events.map(({ id }) => id));
+    return { kind: "discard" };
+  });
+  expect(asked).toEqual(["b1", "c1"]);
+  expect(discarded).toEqual([b, c]);
+  expect(changed).toEqual([{ ...a, firstVersion: 2, confirmed: 1 }]);
+});
+
 test("what was made on top of a commit that turns out to stand in front is decided again, though the number of its version is the right one", () => {
   // `b` was put behind `a`, and the edge has had it all the time: `c` would be on `a` now, where it was made on `b`.
   const [a, b, c] = [pending(1, 9, ["a"]), pending(2, 10, ["b"], "any"), pending(3, 11, ["c"])];
