@@ -123,7 +123,7 @@ export class RowDatabase {
         throw new UnavailableError(`${message} Query again when its status is "ready".`);
       }
       const source = index === undefined ? rows : rows.index(index);
-      const range = rangeOf(query);
+      const range = rangeOf(tx, query);
       const most = Number.isFinite(limit) ? limit + more : undefined;
       const reading = direction === "backwards" ? readBackwards(source, range, most) : source.getAll(range, most);
       const [found, checkpoint] = await Promise.all([reading, tx.objectStore("meta").get("checkpoint")]);
@@ -155,10 +155,10 @@ export function rowsName(store: string, projection: string, version: number): st
   return `${store}/${projection}@${version}`;
 }
 
-function rangeOf({ equals, from, to }: RowQuery): IDBKeyRange | undefined {
-  if (equals !== undefined) return between(equals, equals);
+function rangeOf(tx: Tx<"readonly">, { equals, from, to }: RowQuery): IDBKeyRange | undefined {
+  if (equals !== undefined) return between(tx, equals, equals);
   // IndexedDB sorts numbers before strings, and strings before arrays.
-  return from === undefined && to === undefined ? undefined : between(from ?? Number.NEGATIVE_INFINITY, to ?? []);
+  return from === undefined && to === undefined ? undefined : between(tx, from ?? Number.NEGATIVE_INFINITY, to ?? []);
 }
 
 interface Readable {

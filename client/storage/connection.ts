@@ -136,14 +136,14 @@ export class Connection<S extends DBSchema> {
 
   async #connect(forget: () => void): Opened<S> {
     const { platform, name, version, upgrade, onReplaced, prepare } = this.#options;
-    const { indexedDB, IDBKeyRange } = platform;
+    const { indexedDB } = platform;
     if (indexedDB === undefined) throw new StorageFailedError("There is no IndexedDB here: use headwater/http.");
     this.#prepared ??= prepare?.(indexedDB).catch(() => undefined);
     await this.#prepared;
     return new Promise((resolve, reject) => {
       let waiting: ReturnType<typeof setTimeout> | undefined;
       let isGivenUp = false;
-      const opening = openDatabase<S>(indexedDB, IDBKeyRange, name, version, {
+      const opening = openDatabase<S>(platform, name, version, {
         upgrade,
         blocked() {
           // A tab of an older version is asked to close its connection, and mostly does at once.

@@ -51,23 +51,23 @@ export async function readReplica(db: IDBPDatabase<Schema>): Promise<Replica> {
 }
 
 /** Keys `[first, n]` with `n >= from`: index keys of a stream and its versions, or keys of a page and its segments. */
-export function numbersOf(first: string | number, from: number): IDBKeyRange {
-  return between([first, from], [first, LAST_NUMBER]);
+export function numbersOf(tx: ReadTx, first: string | number, from: number): IDBKeyRange {
+  return between(tx, [first, from], [first, LAST_NUMBER]);
 }
 
 /** Keys of the outbox from this group on. IndexedDB sorts numbers before arrays. */
-export function outboxFrom(key: number): IDBKeyRange {
-  return between(key, LAST_NUMBER);
+export function outboxFrom(tx: ReadTx, key: number): IDBKeyRange {
+  return between(tx, key, LAST_NUMBER);
 }
 
 /** Keys of the confirmed log, from the first page that holds an event after this position. */
-export function pagesAfter(position: number): IDBKeyRange {
-  return between([position + 1, 0], END);
+export function pagesAfter(tx: ReadTx, position: number): IDBKeyRange {
+  return between(tx, [position + 1, 0], END);
 }
 
 /** The first key of all events, confirmed or pending; undefined if the device holds no event. */
 export function firstKey(tx: ReadTx): Promise<SegmentKey | number | undefined> {
-  return tx.objectStore("events").getKey(between(Number.NEGATIVE_INFINITY, END));
+  return tx.objectStore("events").getKey(between(tx, Number.NEGATIVE_INFINITY, END));
 }
 
 export function isGroup(record: Segment | Group): record is StoredGroup {
@@ -85,13 +85,13 @@ function byStream(tx: ReadTx) {
 
 /** The stream's version as an append sees it: that of the last pending event, else of the last confirmed event, else 0. */
 export async function versionOf(tx: ReadTx, streamId: string): Promise<Version> {
-  const last = await byStream(tx).openKeyCursor(numbersOf(streamId, 0), "prev");
+  const last = await byStream(tx).openKeyCursor(numbersOf(tx, streamId, 0), "prev");
   return toVersion(last?.key[1] ?? 0);
 }
 
 /** The version of the stream's last confirmed event; 0 if there is none. */
 export async function confirmedVersionOf(tx: ReadTx, streamId: string): Promise<Version> {
-  let cursor = await byStream(tx).openKeyCursor(numbersOf(streamId, 0), "prev");
+  let cursor = await byStream(tx).openKeyCursor(numbersOf(tx, streamId, 0), "prev");
   while (cursor !== null && typeof cursor.primaryKey === "number") cursor = await cursor.continue();
   return toVersion(cursor?.key[1] ?? 0);
 }
@@ -100,7 +100,7 @@ export async function confirmedVersionOf(tx: ReadTx, streamId: string): Promise<
 export async function streamEvents(tx: ReadTx, streamId: string, from: number, to: number): Promise<StreamEvent[]> {
   // Each record of the stream holds at least one of its events, so reading as many records as events is enough.
   const most = Number.isFinite(to) ? to - from + 1 : undefined;
-  const records = await byStream(tx).getAll(numbersOf(streamId, from), most);
+  const records = await byStream(tx).getAll(numbersOf(tx, streamId, from), most);
   const isOurs = (id: string) => id === streamId;
   const events = records.flatMap((record): StreamEvent[] =>
     isGroup(record)
@@ -130,27 +130,27 @@ const SEGMENTS_AT_ONCE = 32;
 /** Some whole pages of the confirmed log, from the first page that holds an event after this position. */
 export async function pagesFrom(tx: ReadTx, position: number): Promise<Segment[]> {
   const events = tx.objectStore("events");
-  const records = await events.getAll(pagesAfter(position), SEGMENTS_AT_ONCE);
+  const records = await events.getAll(pagesAfter(tx, position), SEGMENTS_AT_ONCE);
   const last = records.at(-1);
   if (records.length === SEGMENTS_AT_ONCE && last !== undefined && isSegment(last)) {
     const [page, n] = last.key;
-    records.push(...(await events.getAll(numbersOf(page, n + 1))));
+    records.push(...(await events.getAll(numbersOf(tx, page, n + 1))));
   }
   return records.filter(isSegment);
 }
 
 /** The outbox's next groups from this key on, inclusive, in order: 32 at most. */
 export async function groupsFrom(db: IDBPDatabase<Schema>, key: number): Promise<StoredGroup[]> {
-  const events = db.transaction(["events"], "readonly").objectStore("events");
-  return (await events.getAll(outboxFrom(key), GROUPS_AT_ONCE)).filter(isGroup);
+  const tx: ReadTx = db.transaction(["events"], "readonly");
+  return (await tx.objectStore("events").getAll(outboxFrom(tx, key), GROUPS_AT_ONCE)).filter(isGroup);
 }
 
 const GROUPS_AT_ONCE = 32;
 
 /** All groups of the outbox, in order. */
 export async function allGroups(db: IDBPDatabase<Schema>): Promise<StoredGroup[]> {
-  const events = db.transaction(["events"], "readonly").objectStore("events");
-  return (await events.getAll(outboxFrom(0))).filter(isGroup);
+  const tx: ReadTx = db.transaction(["events"], "readonly");
+  return (await tx.objectStore("events").getAll(outboxFrom(tx, 0))).filter(isGroup);
 }
 
 /** The number of pending commits. */
@@ -205,16 +205,16 @@ export class OutboxPart {
   /** Reads all groups that hold pending commits of these streams. An outbox of fewer than 32 groups is read whole, in one request. */
   static async read(tx: ReadTx, streamIds: Iterable<string>): Promise<OutboxPart> {
     const events = tx.objectStore("events");
-    const first = await events.getAll(outboxFrom(0), GROUPS_AT_ONCE);
+    const first = await events.getAll(outboxFrom(tx, 0), GROUPS_AT_ONCE);
     if (first.length < GROUPS_AT_ONCE) return new OutboxPart(first);
-    const keys = await Promise.all([...streamIds].map((streamId) => byStream(tx).getAllKeys(numbersOf(streamId, 0))));
+    const keys = await Promise.all([...streamIds].map((streamId) => byStream(tx).getAllKeys(numbersOf(tx, streamId, 0))));
     const wanted = [...new Set(keys.flat())].filter((key) => typeof key === "number").sort((a, b) => a - b);
     return new OutboxPart(await Promise.all(wanted.map((key) => events.get(key))));
   }
 
   /** Reads the whole outbox. */
   static async readAll(tx: ReadTx): Promise<OutboxPart> {
-    return new OutboxPart(await tx.objectStore("events").getAll(outboxFrom(0)));
+    return new OutboxPart(await tx.objectStore("events").getAll(outboxFrom(tx, 0)));
   }
 
   streamIds(): Set<string> {

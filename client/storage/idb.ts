@@ -1,8 +1,13 @@
 /**
- * As much of the library `idb` as this store uses, behind the library's own types: promises over IndexedDB, whose transactions stay
- * alive across `await`. The library also brings iterators and shortcuts, 800 bytes that no bundler can leave out.
+ * Promises over IndexedDB, whose transactions stay alive across `await`: as much of the library `idb` as this store uses, behind the library's
+ * own types.
+ *
+ * The library recognizes what it wraps by the global classes, so it serves the browser's own IndexedDB alone. This module goes by each
+ * object's tag. It also serves an IndexedDB that is handed in (`openMemoryStore`), and that of another realm, e.g. of an iframe:
+ * `docs/decisions/0022-promises-over-indexeddb.md`. `test/client/storage/idb.test.ts` compares the two case by case.
  */
 import type { DBSchema, IDBPDatabase } from "idb";
+import { assert } from "../../shared/assert.ts";
 
 /** An IndexedDB: the browser's, or one that is handed in. */
 export interface Platform {
@@ -13,17 +18,16 @@ export interface Platform {
 export interface OpenHandlers {
   /** A new or older database is open for changes; `from` is its version, 0 for a new one. */
   readonly upgrade: (db: IDBDatabase, from: number) => void;
-  /** An older connection does not let go. */
+  /** An older connection stays open, so that this one has to wait. */
   readonly blocked: () => void;
-  /** A newer version wants this connection to; null: whoever wants to delete the database. */
+  /** This connection, as long as it stays open, blocks an upgrade to `version`, or the deletion of the database: null. */
   readonly blocking: (db: IDBDatabase, version: number | null) => void;
   /** The browser has closed the connection. */
   readonly terminated: () => void;
 }
 
 export async function openDatabase<S extends DBSchema>(
-  indexedDB: IDBFactory,
-  ranges: typeof IDBKeyRange,
+  { indexedDB, IDBKeyRange }: Platform,
   name: string,
   version: number,
   handlers: OpenHandlers,
@@ -31,76 +35,104 @@ export async function openDatabase<S extends DBSchema>(
   const request = indexedDB.open(name, version);
   request.addEventListener("upgradeneeded", ({ oldVersion }) => handlers.upgrade(request.result, oldVersion));
   request.addEventListener("blocked", handlers.blocked);
-  const db = await outcome(request);
+  const db = await resultOf(request);
   db.addEventListener("versionchange", ({ newVersion }) => handlers.blocking(db, newVersion));
   db.addEventListener("close", handlers.terminated);
-  return wrapper(ranges)(db) as IDBPDatabase<S>; // it has the library's interface, as far as it is used
+  return wrapperOf(IDBKeyRange)(db) as IDBPDatabase<S>; // it has the library's interface, as far as that is used here
 }
 
 /**
- * Has Chromium begin a new log for the site. One whose last record was cut by a crash is written on behind the half record, and the
- * start after that takes it for corrupt: it deletes all databases of the site, however durably they were written. Deleting a database
- * ends the log, so this makes one and deletes it.
+ * Has Chromium begin a new log for the site. It appends to a log whose last record was cut by a crash, behind the half record. The start
+ * after that takes the log for corrupt and deletes all databases of the site, however durably they were written. Deleting a database ends
+ * the log, so this makes one and deletes it.
  */
 export async function renewLog(indexedDB: IDBFactory, name: string): Promise<void> {
-  (await outcome(indexedDB.open(name))).close();
-  await outcome(indexedDB.deleteDatabase(name));
+  (await resultOf(indexedDB.open(name))).close();
+  await resultOf(indexedDB.deleteDatabase(name));
 }
 
-/** A range of keys, made by the IndexedDB that is asked with it: no other takes it. Inclusive. */
-export function between(lower: IDBValidKey, upper: IDBValidKey): IDBKeyRange {
-  const make = (ranges: typeof IDBKeyRange) => ranges.bound(lower, upper);
-  return make as unknown as IDBKeyRange; // which every call on a store or an index makes of it
+/** The class of key ranges that each wrapped transaction takes. */
+const keyRanges = new WeakMap<object, typeof IDBKeyRange>();
+
+/** The keys from `lower` to `upper`, both included, for a query in this transaction: another IndexedDB would not take the range. */
+export function between(tx: object, lower: IDBValidKey, upper: IDBValidKey): IDBKeyRange {
+  const ranges = keyRanges.get(tx);
+  assert(ranges !== undefined, "a range is for a transaction of a database that was opened here");
+  return ranges.bound(lower, upper);
 }
 
-/** Wraps what a database of these ranges answers. */
-function wrapper(ranges: typeof IDBKeyRange): (value: unknown) => unknown {
-  const traps: ProxyHandler<Record<PropertyKey, unknown>> = {
+const WRAPPED = ["IDBDatabase", "IDBTransaction", "IDBObjectStore", "IDBIndex", "IDBCursor", "IDBCursorWithValue"];
+/** Methods of a cursor that have the request which it came from succeed once more. */
+const ADVANCES: readonly PropertyKey[] = ["advance", "continue", "continuePrimaryKey"];
+
+type Members = Record<PropertyKey, unknown>;
+
+/** Wraps whatever is reached from one database: requests become promises, and the other objects proxies. */
+function wrapperOf(ranges: typeof IDBKeyRange): (value: unknown) => unknown {
+  const proxies = new WeakMap<object, object>();
+  /** By transaction. */
+  const ends = new WeakMap<object, Promise<void>>();
+
+  const traps: ProxyHandler<Members> = {
     get(target, key) {
-      const value: unknown = target[key];
-      if (typeof value !== "function") return value;
+      if (key === "done" && ends.has(target)) return ends.get(target);
+      const member = target[key];
+      if (typeof member !== "function") return wrap(member);
       return (...given: unknown[]) => {
-        const answer: unknown = value.apply(
-          target,
-          given.map((one) => (typeof one === "function" ? one(ranges) : one)),
-        );
-        // A cursor goes on by the request that it came from.
-        return wrap(answer ?? target["request"]);
+        const result: unknown = member.apply(target, given);
+        return wrap(ADVANCES.includes(key) ? target["request"] : result);
       };
     },
   };
 
   function wrap(value: unknown): unknown {
-    if (is<IDBRequest>(value, /Request/)) return handled(outcome(value).then(wrap));
-    if (is<IDBTransaction>(value, /Transaction/)) Object.assign(value, { done: handled(outcome(value, "complete", "abort")) });
-    return is<Record<PropertyKey, unknown>>(value, /IDB/) ? new Proxy(value, traps) : value;
+    if (isOfKind<IDBRequest>(value, "IDBRequest", "IDBOpenDBRequest")) return handled(resultOf(value).then(wrap));
+    if (!isOfKind<Members>(value, ...WRAPPED)) return value;
+    const known = proxies.get(value);
+    if (known !== undefined) return known;
+    const proxy = new Proxy(value, traps);
+    proxies.set(value, proxy);
+    if (isOfKind<IDBTransaction>(value, "IDBTransaction")) {
+      keyRanges.set(proxy, ranges);
+      ends.set(value, handled(endOf(value)));
+    }
+    return proxy;
   }
   return wrap;
 }
 
+/** By its tag: each realm, and each IndexedDB that is handed in, has classes of its own. */
+function isOfKind<T>(value: unknown, ...kinds: readonly string[]): value is T {
+  return typeof value === "object" && value !== null && kinds.includes(Reflect.get(value, Symbol.toStringTag));
+}
+
+/** As it succeeds or fails next: a cursor's request succeeds once for each step. */
+function resultOf<T>(request: IDBRequest<T>): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const settle = ({ type }: Event) => {
+      request.removeEventListener("success", settle);
+      request.removeEventListener("error", settle);
+      if (type === "success") resolve(request.result);
+      else reject(request.error);
+    };
+    request.addEventListener("success", settle);
+    request.addEventListener("error", settle);
+  });
+}
+
+/** Resolves when the transaction is complete, and rejects when it is aborted. */
+function endOf(tx: IDBTransaction): Promise<void> {
+  return new Promise((resolve, reject) => {
+    tx.addEventListener("complete", () => resolve());
+    tx.addEventListener("abort", () => reject(tx.error ?? new DOMException("The transaction was aborted.", "AbortError")));
+  });
+}
+
 /**
- * A request that fails, fails its transaction, and the other way round: a caller waits for one of them, and the other is no unhandled
+ * A request that fails, fails its transaction, and the other way round. A caller waits for one of the two, so that the other is no unhandled
  * rejection.
  */
 function handled<T>(promise: Promise<T>): Promise<T> {
   promise.catch(() => undefined);
   return promise;
-}
-
-/** By its name, since an IndexedDB that is handed in brings classes of its own. */
-function is<T>(value: unknown, kind: RegExp): value is T {
-  return kind.test(Object(value)[Symbol.toStringTag]);
-}
-
-interface Ending<T> extends EventTarget {
-  readonly result?: T;
-  readonly error: DOMException | null;
-}
-
-/** Where a request of a transaction has failed, the transaction follows. A cursor's request succeeds once for each step. */
-function outcome<T>(of: Ending<T>, good = "success", bad = "error"): Promise<T> {
-  return new Promise((resolve, reject) => {
-    of.addEventListener(good, () => resolve(of.result as T), { once: true }); // what a transaction comes to is nothing
-    of.addEventListener(bad, () => reject(of.error ?? new DOMException("The transaction was aborted.", "AbortError")), { once: true });
-  });
 }

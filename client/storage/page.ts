@@ -91,7 +91,7 @@ async function assertLeads(tx: WriteTx, term: number): Promise<void> {
  */
 async function writeSegments(tx: WriteTx, events: readonly ConfirmedEvent[]): Promise<Promise<unknown>[]> {
   const store = tx.objectStore("events");
-  const last = (await store.openCursor(pagesAfter(0), "prev"))?.value;
+  const last = (await store.openCursor(pagesAfter(tx, 0), "prev"))?.value;
   const writes: Promise<unknown>[] = [];
   let all = events;
   if (last !== undefined && isSegment(last) && last.key[1] === 0) {
@@ -109,13 +109,13 @@ async function writeSegments(tx: WriteTx, events: readonly ConfirmedEvent[]): Pr
 async function backfillEvents(tx: WriteTx, events: readonly ConfirmedEvent[]): Promise<Promise<unknown>[]> {
   const store = tx.objectStore("events");
   const first = events[0]?.position ?? 0;
-  const keys = await store.getAllKeys(pagesAfter(first - 1));
+  const keys = await store.getAllKeys(pagesAfter(tx, first - 1));
   const pages = [...new Set(keys.map((key) => (Array.isArray(key) ? key[0] : 0)))];
   const writes: Promise<unknown>[] = [];
   for (const [page, arrived] of Map.groupBy(events, ({ position }) => pages.find((end) => end >= position))) {
     let all = arrived;
     if (page !== undefined) {
-      const range = numbersOf(page, 0);
+      const range = numbersOf(tx, page, 0);
       const before: Segment[] = (await store.getAll(range)).filter(isSegment);
       const byPosition = new Map([...eventsOfPages(before), ...arrived].map((event) => [event.position, event]));
       all = [...byPosition.values()].sort((a, b) => a.position - b.position);

@@ -21,12 +21,12 @@ export async function resetReplica(db: IDBPDatabase<Schema>, keepPending: boolea
     const replica = await replicaOf(tx);
     await skipNumber(tx);
     const events = tx.objectStore("events");
-    const writes: Promise<unknown>[] = [events.delete(pagesAfter(0)), tx.objectStore("snapshots").clear()];
+    const writes: Promise<unknown>[] = [events.delete(pagesAfter(tx, 0)), tx.objectStore("snapshots").clear()];
     if (keepPending) {
       const outbox = await OutboxPart.readAll(tx);
       const detached = [...outbox.streamIds()].flatMap((streamId) => detach(outbox.entries(streamId)));
       writes.push(...changeOutbox(tx, outbox, detached).writes);
-    } else writes.push(events.delete(outboxFrom(0)), tx.objectStore("parked").clear());
+    } else writes.push(events.delete(outboxFrom(tx, 0)), tx.objectStore("parked").clear());
     writes.push(tx.objectStore("lease").put(nextTerm(await leaseOf(tx)), "leader"));
     writes.push(tx.objectStore("meta").put(emptyReplica(replica), "history"));
     await Promise.all(writes);

@@ -22,8 +22,8 @@ export async function takeOverLocalStore(db: IDBPDatabase<Schema>): Promise<void
     const replica = await replicaOf(tx);
     if (replica.authority === "edge") return; // another tab was faster
     const store = tx.objectStore("events");
-    const events = eventsOfPages((await store.getAll(pagesAfter(0))).filter(isSegment));
-    await Promise.all([store.delete(pagesAfter(0)), tx.objectStore("snapshots").clear(), ...addToOutbox(tx, entriesOfRuns(events))]);
+    const events = eventsOfPages((await store.getAll(pagesAfter(tx, 0))).filter(isSegment));
+    await Promise.all([store.delete(pagesAfter(tx, 0)), tx.objectStore("snapshots").clear(), ...addToOutbox(tx, entriesOfRuns(events))]);
     await tx.objectStore("meta").put(emptyReplica({ ...replica, authority: "edge", scope: null }), "history");
   });
 }
