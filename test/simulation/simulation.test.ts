@@ -1,6 +1,6 @@
 /** Worlds that failed in the past, and some new ones. `npm run simulate` runs as many as you like. */
 import { readdirSync, readFileSync } from "node:fs";
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
 import { SEED } from "../support/seed.ts";
 import { paramsOf } from "./params.ts";
 import { runWorld } from "./run.ts";
@@ -9,6 +9,9 @@ import { addReport, newTally } from "./tally.ts";
 
 const FOLDER = new URL("./regressions/", import.meta.url);
 const WORLDS = 500;
+
+// Milliseconds: worlds are computed, and a busy machine takes its time.
+vi.setConfig({ testTimeout: 300_000 });
 
 for (const name of readdirSync(FOLDER)) {
   const { note, params }: Regression = JSON.parse(readFileSync(new URL(name, FOLDER), "utf8"));
