@@ -1,14 +1,14 @@
 /**
- * The device's database. What reading a stream and appending to it ask for stands behind one index, so that either asks once:
+ * The device's database. One index leads to a stream's confirmed and pending events, so that a read and an append each need one request:
  *
- *     events   key: [page, n]     segments: the confirmed log
- *              key: a number      bundles: the outbox, in the order in which the commits were made
- *              index `streams`: [streamId, last version] of each stream in a record; pending events are a stream's last
- *     parked   key: seq           refused commits that wait for the app
- *     meta     key: name          `history`: which log this is, and how far it is applied
- *     lease    key: name          `leader`: which tab syncs (`shared/device/leadership.ts`)
- *     snapshots    key: [decider, streamId]   states that were folded once, of confirmed events alone
- *     checkpoints  key: name                  how far a subscription has handled the feed
+ *     events       key: [page, n]   segments: the confirmed log
+ *                  key: a number    groups: the outbox, in the order in which the commits were made
+ *                  index `streams`: [streamId, last version] of each stream in a record; a stream's pending events come last
+ *     parked       key: seq         commits that wait for the app
+ *     meta         key: name        `history`: the replica (which log, the cursor, the scope)
+ *     lease        key: name        `leader`: which tab syncs (`shared/device/leadership.ts`)
+ *     snapshots    key: [decider, streamId]   folded states, of confirmed events alone
+ *     checkpoints  key: name        the record of a named subscription
  *
  * Why records of many events: `docs/decisions/0003-storage-on-the-device.md`.
  */
@@ -69,7 +69,7 @@ export class Database {
   readonly #connection: Connection<Schema>;
 
   /**
-   * @param begin the history that a new database starts with, also one that is made anew because the one before was deleted
+   * @param begin the replica that a new database starts with, also one that is created again because it was deleted
    */
   constructor(name: string, platform: Platform, begin: Partial<Replica>, { onOutdated, onReopened }: DatabaseListeners) {
     this.#connection = new Connection<Schema>({
@@ -108,7 +108,7 @@ export class Database {
   }
 }
 
-/** Storage that fails now is tried again later; nobody waits for it here, and whoever needs it is told. */
+/** For work that nobody waits for: a failure of the storage is ignored here, since the next caller that needs the storage gets it. */
 export function unlessStorage(error: unknown): undefined {
   if (!(error instanceof HeadwaterError)) throw error;
   return undefined;

@@ -16,7 +16,7 @@ export interface Platform {
 }
 
 export interface OpenHandlers {
-  /** A new or older database is open for changes; `from` is its version, 0 for a new one. */
+  /** A new or older database is open for changes. `from` is its version: 0 for a new one. */
   readonly upgrade: (db: IDBDatabase, from: number) => void;
   /** An older connection stays open, so that this one has to wait. */
   readonly blocked: () => void;
