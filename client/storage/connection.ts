@@ -196,7 +196,13 @@ function storageError(error: unknown): unknown {
   }
 }
 
-/** By its tag: an error of another realm, e.g. an iframe's, is no instance of this realm's DOMException. */
+/**
+ * By the tag of its prototypes: an error of another realm, e.g. an iframe's, is no instance of this realm's DOMException, and one that says
+ * that the quota is exceeded has a class of its own: https://webidl.spec.whatwg.org/#quotaexceedederror
+ */
 function isDOMException(error: unknown): error is DOMException {
-  return Object.prototype.toString.call(error) === "[object DOMException]";
+  for (let prototype: unknown = error; typeof prototype === "object" && prototype !== null; prototype = Object.getPrototypeOf(prototype)) {
+    if (Object.getOwnPropertyDescriptor(prototype, Symbol.toStringTag)?.value === "DOMException") return true;
+  }
+  return false;
 }

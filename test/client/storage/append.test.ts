@@ -83,6 +83,20 @@ test.each(KINDS)("a full disk rejects the append of a %s store with its own erro
   await store.close();
 });
 
+test("a quota that is exceeded rejects with its own error, also if the browser has a class for it", async () => {
+  // https://webidl.spec.whatwg.org/#quotaexceedederror
+  class QuotaExceededError extends DOMException {
+    readonly [Symbol.toStringTag] = "QuotaExceededError";
+  }
+  const store = await open();
+  const write = vi.spyOn(IDBObjectStore.prototype, "put").mockImplementation(() => {
+    throw new QuotaExceededError("no room", "QuotaExceededError");
+  });
+  await expect(store.appendToStream("A-1", [event()])).rejects.toBeInstanceOf(StoreFullError);
+  write.mockRestore();
+  await store.close();
+});
+
 test("where one append of a group can't be written, none of the group is kept", async () => {
   const store = await open({ sync: { url: "http://127.0.0.1:9/v1/nowhere" } });
   const original = IDBObjectStore.prototype.add;
