@@ -41,7 +41,7 @@ export class LaterParts {
   readonly #aggregates: Aggregates;
   readonly #turns = new Turns();
   readonly #projectors = new Map<string, { readonly projection: AnyProjection; readonly projector: Promise<Projector> }>();
-  readonly #subscriptions = new Map<string, Promise<SubscriptionControl>>();
+  readonly #subscriptions = new Map<string, SubscriptionControl>();
   /** Decides what happens to a commit whose expected version no longer holds. */
   readonly resolve: Resolve<ConfirmedEvent>;
 
@@ -98,9 +98,11 @@ export class LaterParts {
     return () => subscriber.end();
   }
 
-  subscription(name: string): Promise<SubscriptionControl> {
-    const control = this.#subscriptions.get(name) ?? SubscriptionControl.open(this.#internals, name);
+  /** @throws StorageFailedError if its record can't be read; the next call reads it again */
+  async subscription(name: string): Promise<SubscriptionControl> {
+    const control = this.#subscriptions.get(name) ?? new SubscriptionControl(this.#internals, name);
     this.#subscriptions.set(name, control);
+    await control.refresh();
     return control;
   }
 

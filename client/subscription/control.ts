@@ -1,6 +1,7 @@
 /** The control of a named subscription of the device: its status, its dead letters, and what an operator can do. It works in any tab. */
 import { afterReplayRequest, afterReset, afterResume, type DeviceSubscription, statusOf } from "../../shared/device/subscription.ts";
 import { InvalidRequestError } from "../../shared/errors.ts";
+import { sameJson } from "../../shared/json.ts";
 import { type DeadLetter, parseBeginning, type SubscriptionStatus } from "../../shared/subscription.ts";
 import type { StoreInternals } from "../internals.ts";
 import { unlessStorage } from "../storage/database.ts";
@@ -14,9 +15,15 @@ export class SubscriptionControl {
   readonly #name: string;
   readonly #status = new LiveCell<SubscriptionStatus | undefined>(undefined);
   readonly #channel: BroadcastChannel | undefined;
-  readonly #refresh = coalesced(async () => this.#status.set(await this.#read()));
 
-  private constructor(internals: StoreInternals, name: string) {
+  /** @internal Reads the status again. */
+  readonly refresh = coalesced(async () => {
+    const status = await this.#read();
+    if (!sameJson(this.status, status)) this.#status.set(status);
+  });
+
+  /** @internal Use `store.subscription`. */
+  constructor(internals: StoreInternals, name: string) {
     this.#internals = internals;
     this.#name = name;
     const refresh = () => void this.#refreshQuietly();
@@ -27,13 +34,6 @@ export class SubscriptionControl {
       unwatch();
       this.#channel?.close();
     });
-  }
-
-  /** @internal Use `store.subscription`. */
-  static async open(internals: StoreInternals, name: string): Promise<SubscriptionControl> {
-    const control = new SubscriptionControl(internals, name);
-    await control.#refresh();
-    return control;
   }
 
   /** A new object after each change. Undefined if no subscription of this name has begun on this device. */
@@ -93,7 +93,7 @@ export class SubscriptionControl {
       }),
     );
     this.#channel?.postMessage(null);
-    await this.#refresh();
+    await this.refresh();
   }
 
   async #read(): Promise<SubscriptionStatus | undefined> {
@@ -104,6 +104,6 @@ export class SubscriptionControl {
 
   /** In the background: a failure of the storage is reported to the next caller that needs the storage. */
   async #refreshQuietly(): Promise<void> {
-    if (!this.#internals.ending.aborted) await this.#refresh().catch(unlessStorage);
+    if (!this.#internals.ending.aborted) await this.refresh().catch(unlessStorage);
   }
 }

@@ -1,33 +1,12 @@
 /** Projections on a device: rows folded from the feed, with pending events laid over them. */
 import "fake-indexeddb/auto";
 import { expect, test, vi } from "vitest";
-import { openStore, type Projection, type RecordedEvent, type Store } from "../../../client/index.ts";
+import { openStore, type Projection } from "../../../client/index.ts";
 import { edgeDevices } from "../../support/edge-devices.ts";
 import { eventually } from "../../support/eventually.ts";
+import { openLocal, type Permit, type PermitEvent, permits, record, step } from "./permits.ts";
 
 const { devices } = edgeDevices();
-
-interface Permit {
-  readonly status: string;
-  readonly steps: number;
-}
-
-type PermitEvent = Pick<RecordedEvent, "streamId"> & { readonly type: string };
-
-const permits: Projection<Permit, PermitEvent> = {
-  name: "permits",
-  version: 1,
-  category: "Permit",
-  indexes: ["status", "steps"],
-  evolve: (row, { type }) => (type === "Withdrawn" ? undefined : { status: type, steps: (row?.steps ?? 0) + 1 }),
-};
-
-const step = (type: string) => ({ type, data: null });
-const openLocal = (name: string = crypto.randomUUID()) => openStore({ name });
-
-async function record(store: Store, ...steps: [key: number, type: string][]): Promise<void> {
-  for (const [key, type] of steps) await store.appendToStream(`Permit-${key}`, [step(type)]);
-}
 
 test("rows are folded from the events of the filter, found by key and by index, and let go of where evolve answers nothing", async () => {
   const store = await openLocal();

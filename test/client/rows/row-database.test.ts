@@ -1,29 +1,7 @@
 /** The databases of rows: deleted, dead, and not to be opened for a moment. */
 import "fake-indexeddb/auto";
 import { expect, test, vi } from "vitest";
-import { openStore, type Projection, type RecordedEvent, type Store } from "../../../client/index.ts";
-
-interface Permit {
-  readonly status: string;
-  readonly steps: number;
-}
-
-type PermitEvent = Pick<RecordedEvent, "streamId"> & { readonly type: string };
-
-const permits: Projection<Permit, PermitEvent> = {
-  name: "permits",
-  version: 1,
-  category: "Permit",
-  indexes: ["status", "steps"],
-  evolve: (row, { type }) => (type === "Withdrawn" ? undefined : { status: type, steps: (row?.steps ?? 0) + 1 }),
-};
-
-const step = (type: string) => ({ type, data: null });
-const openLocal = (name: string = crypto.randomUUID()) => openStore({ name });
-
-async function record(store: Store, ...steps: [key: number, type: string][]): Promise<void> {
-  for (const [key, type] of steps) await store.appendToStream(`Permit-${key}`, [step(type)]);
-}
+import { openLocal, permits, record } from "./permits.ts";
 
 test("rows that somebody deletes are made anew", async () => {
   const name = crypto.randomUUID();

@@ -337,3 +337,21 @@ test("options that are wrong are told to onError, and nothing is handed over", a
   expect(taken).toEqual([]);
   await store.close();
 });
+
+test("a control whose record can't be read once is read at the next call, and its status changes only with the subscription", async () => {
+  const store = await openLocal();
+  const { taken, handler } = taking();
+  store.subscribe(handler, { name: "mailer", from: "beginning" });
+  await note(store, 1);
+  await eventually(() => expect(taken).toEqual([1]));
+  const read = vi.spyOn(IDBObjectStore.prototype, "get").mockImplementation(() => {
+    throw new DOMException("no answer", "DataError");
+  });
+  await expect(store.subscription("mailer")).rejects.toMatchObject({ code: "storage-failed" });
+  read.mockRestore();
+  const mailer = await store.subscription("mailer");
+  await eventually(() => expect(mailer.status).toMatchObject({ position: 1 }));
+  const { status } = mailer;
+  expect((await store.subscription("mailer")).status).toBe(status);
+  await store.close();
+});
