@@ -50,6 +50,15 @@ test("each receiver gets a copy of the message as it was when it was posted", ()
     expect(third).not.toBe(first);
   }));
 
+test("a key is copied as a key, whatever its name is", () =>
+  inTask(() => {
+    const { world, inA, inB } = twoTabs();
+    const heard = heardBy(new inB.BroadcastChannel("x"));
+    new inA.BroadcastChannel("x").postMessage(JSON.parse('{"__proto__":{"a":1},"constructor":2}'));
+    world.run();
+    expect(heard.map((each) => JSON.stringify(each))).toEqual(['{"__proto__":{"a":1},"constructor":2}']);
+  }));
+
 test("a frozen tab gets its messages when it thaws, a dead one never", () =>
   inTask(() => {
     const { world, a, b, inA, inB } = twoTabs();

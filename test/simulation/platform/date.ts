@@ -6,7 +6,7 @@
  * - Timers of a frozen tab are late. The tab's event loop does that. An interval fires once when the tab thaws.
  * - The browser is never idle, so idle work waits for its timeout; or it has no `requestIdleCallback`: `idle`.
  *
- * Left out: timers of a hidden tab that a browser fires once a minute. For the product they are late timers, as those of a frozen tab are.
+ * Left out: timers of a hidden tab that a browser fires once a minute. For the product they are late timers, as in a frozen tab.
  * `performance.now()` never runs backwards and does not follow the device's clock.
  */
 import type { EventLoop } from "./event-loop.ts";

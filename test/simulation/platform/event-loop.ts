@@ -1,4 +1,4 @@
-/** What a stand-in of the browser gets of its tab. */
+/** The event loop of a tab, as the stand-ins of the browser see it. */
 export interface EventLoop {
   /** Virtual milliseconds since the world began. */
   readonly now: number;

@@ -78,7 +78,7 @@ export class Target {
     this.#registered.set(type, [...this.#live(type), added]);
   }
 
-  /** The list is never changed in place: a dispatch goes on with the one that it began with. */
+  /** Without the listeners whose signal was aborted. A list is never changed in place, because a dispatch may be reading it. */
   #live(type: string): Registered[] {
     const all = this.#registered.get(type) ?? [];
     if (!all.some(({ signal }) => signal?.aborted)) return all;

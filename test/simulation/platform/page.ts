@@ -1,14 +1,14 @@
 /**
  * The web page of one tab: `document`, `navigator` and the events of the window, limited to what the product uses. The world calls `hide`,
- * `goOffline` and the like. The tab learns of it by a task, so a frozen tab learns of all of it when it thaws, in order.
+ * `goOffline` and the like. Each of them is a task of the tab. So a frozen tab learns of all of them when it thaws, in order.
  *
  * Faults:
  * - The tab goes to the background and comes back: `hide()`, `show()`. The product polls less in the background.
- * - The browser thinks that the device is offline, or online, whether or not that is true: `goOffline()`, `goOnline()`.
+ * - The browser thinks that the device is offline, or online, true or not: `goOffline()`, `goOnline()`.
  * - The browser refuses persistent storage, or the person takes their time to answer: `persistence`.
  *
- * Left out: `freeze`, `resume`, `pagehide` and `pageshow`, to which the product does not listen. What freezing and dying do to a tab is
- * done by its event loop. A browser without Web Locks is a page without `locks`, one without StorageManager a page without `persistence`.
+ * Left out: `freeze`, `resume`, `pagehide` and `pageshow`, to which the product does not listen. The event loop
+ * of the tab freezes and kills it. A browser without Web Locks is a page without `locks`, one without StorageManager a page without `persistence`.
  */
 import type { EventLoop } from "./event-loop.ts";
 import { Target } from "./event-target.ts";
@@ -78,7 +78,7 @@ export class Page {
   #connect(isOnline: boolean): void {
     if (this.#isOnline === isOnline) return;
     this.#isOnline = isOnline;
-    this.#window.tell(isOnline ? "online" : "offline");
+    this.#window.announce(isOnline ? "online" : "offline");
   }
 
   #navigator(): object {
@@ -95,7 +95,7 @@ export class Page {
 }
 
 class PageTarget extends Target {
-  tell(type: string): void {
+  announce(type: string): void {
     this.fire({ type });
   }
 }
@@ -110,7 +110,7 @@ class PageDocument extends PageTarget {
   turn(state: DocumentVisibilityState): void {
     if (this.visibilityState === state) return;
     this.visibilityState = state;
-    this.tell("visibilitychange");
+    this.announce("visibilitychange");
   }
 }
 

@@ -1,6 +1,6 @@
 /**
- * Web Locks (https://w3c.github.io/web-locks) of one device. The queue of a name is the browser's: it goes on while a tab is frozen. A tab
- * learns of a grant, of a theft and of an answer by a task of its own.
+ * Web Locks (https://w3c.github.io/web-locks) of one device. The browser keeps the queue of a name, and it grants locks also to a frozen tab.
+ * A tab learns of a grant, of a theft and of an answer by a task of its own.
  *
  * Faults:
  * - The browser denies Web Locks for a while, as it does when the person blocks the web page's storage: `deny()`, `allow()`.

@@ -18,7 +18,7 @@ export interface FarSide {
   /** The far side has accepted, with one of the protocols, or with "" for none. */
   opened(protocol: string): void;
   message(data: string): void;
-  /** 1006 if the connection broke, was refused or never came to be. */
+  /** 1006 if the connection broke, was refused or could not be made. */
   closed(code: number, reason: string): void;
 }
 
@@ -35,7 +35,7 @@ const CONNECTING = 0;
 const OPEN = 1;
 const CLOSING = 2;
 const CLOSED = 3;
-/** The connection broke, or was given up. No side sends this code. */
+/** The connection broke, or the tab gave it up. No side sends this code. */
 const ABNORMAL = 1006;
 /** Code of a close without a code. */
 const NO_CODE = 1005;
