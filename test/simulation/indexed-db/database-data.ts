@@ -25,7 +25,7 @@ export interface Turn {
 interface Commit {
   readonly undos: readonly Undo[];
   /** When it, and everything before it, is on the disk. */
-  readonly safeAt: number;
+  safeAt: number;
 }
 
 export class DatabaseData {
@@ -55,15 +55,21 @@ export class DatabaseData {
     this.#onCommit();
     if (kind === "schema") return this.settle();
     if (this.#unsafe.length % FORGET_EVERY === FORGET_EVERY - 1) this.forget(now);
-    this.#unsafe.push({ undos, safeAt: kind === "strict" ? safeAt : safeAt + RELAXED });
+    const unsafe = this.#unsafe;
+    unsafe.push({ undos, safeAt: kind === "strict" ? safeAt : safeAt + RELAXED });
+    // A strict transaction takes everything before it onto the disk.
+    for (let i = unsafe.length - 1; i > 0; i--) {
+      const [before, after] = [unsafe[i - 1], unsafe[i]] as [Commit, Commit];
+      if (before.safeAt <= after.safeAt) break;
+      before.safeAt = after.safeAt;
+    }
   }
 
   /** Drops what is safe at this time. */
   forget(now: number): void {
     const unsafe = this.#unsafe;
-    let place = unsafe.length - 1;
-    while (place >= 0 && (unsafe[place]?.safeAt ?? 0) > now) place--;
-    if (place >= 0) unsafe.splice(0, place + 1);
+    const left = unsafe.findIndex(({ safeAt }) => safeAt > now);
+    unsafe.splice(0, left < 0 ? unsafe.length : left);
   }
 
   /** The machine dies. Returns how many commits were lost. */

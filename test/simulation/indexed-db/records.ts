@@ -205,7 +205,10 @@ export class StoreData {
   delete(range: KeyRange, undos: Undo[]): void {
     const deleted = this.records.slice(range, Number.POSITIVE_INFINITY);
     for (const record of deleted) this.#remove(record);
-    if (deleted.length > 0) undos.push(() => deleted.forEach((record) => this.#add(record)));
+    if (deleted.length === 0) return;
+    undos.push(() => {
+      for (const record of deleted) this.#add(record);
+    });
   }
 
   clear(undos: Undo[]): void {
