@@ -2,8 +2,8 @@
  * Copies of values, as they are stored and read. `structuredClone` of Node costs 2 µs and more, so plain data is copied here: strings,
  * numbers, booleans, null, undefined, arrays, and objects without a class. Everything else is copied by `structuredClone`.
  *
- * Two things are lost that a structured clone keeps, since nothing depends on them: the identity of an object that occurs twice within one
- * value, and properties of an array besides its elements. No fault can strike here: a browser never returns another value than was stored.
+ * One thing is lost that a structured clone keeps, since nothing depends on it: the identity of an object that occurs twice within one
+ * value. No fault can strike here: a browser never returns another value than was stored.
  */
 
 /** Says that a value is no plain data. */
@@ -34,10 +34,9 @@ function plain(value: unknown, depth: number): unknown {
 }
 
 function plainArray(items: readonly unknown[], depth: number): unknown {
+  if (Object.keys(items).length !== items.length) return OTHER; // it has holes, or properties besides its elements
   const copies: unknown[] = [];
-  for (let i = 0; i < items.length; i++) {
-    const item = items[i];
-    if (item === undefined && !(i in items)) return OTHER;
+  for (const item of items) {
     const copy = plain(item, depth);
     if (copy === OTHER) return OTHER;
     copies.push(copy);

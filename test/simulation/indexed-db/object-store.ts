@@ -144,7 +144,7 @@ export class ObjectStore extends Queries {
   /** @param value a copy that nobody else has. @param source of the request */
   write(value: unknown, key: Key | undefined, isNew: boolean, source: unknown): StoreRequest {
     const { transaction } = this;
-    return transaction.enqueue(new StoreRequest(source, transaction, () => fromKey(this.#write(value, key, isNew))));
+    return transaction.enqueue(new StoreRequest(source, transaction, () => fromKey(this.#writeWhole(value, key, isNew))));
   }
 
   deleteKey(key: Key, source: unknown): StoreRequest {
@@ -176,6 +176,18 @@ export class ObjectStore extends Queries {
     const canTake = this.data.autoIncrement && typeof keyPath === "string" && canTakeKey(value, keyPath);
     must(canTake, "DataError", "The value has no key.");
     return undefined;
+  }
+
+  /** A request that fails undoes its own changes, whether or not its transaction is aborted. */
+  #writeWhole(value: unknown, given: Key | undefined, isNew: boolean): Key {
+    const { undos } = this.transaction;
+    const before = undos.length;
+    try {
+      return this.#write(value, given, isNew);
+    } catch (error) {
+      for (const undo of undos.splice(before).reverse()) undo();
+      throw error;
+    }
   }
 
   #write(value: unknown, given: Key | undefined, isNew: boolean): Key {

@@ -1,7 +1,10 @@
-/** The queries that stores and indexes share. A read returns copies, as a browser's does. No fault strikes a read of its own. */
+/**
+ * The queries that stores and indexes share. A read returns copies, as a browser's does. No fault strikes a read of its own. `getAllRecords` and
+ * the options of `getAll` are left out: the product has no use for them.
+ */
 import { cloneOf } from "./clone.ts";
 import { Cursor, CursorWithValue, type Direction, toDirection } from "./cursor.ts";
-import { fromKey, type KeyRange, toGivenRange, toRange } from "./keys.ts";
+import { fromKey, toGivenRange, toRange } from "./keys.ts";
 import type { ObjectStore } from "./object-store.ts";
 import type { Entry, SortedEntries } from "./records.ts";
 import { StoreRequest } from "./request.ts";
@@ -61,16 +64,16 @@ export abstract class Queries {
   }
 
   #all(query: unknown, count: number | undefined, toResult: (entry: Entry) => unknown): StoreRequest {
-    const entries = this.readable();
     const most = toCount(count);
+    const entries = this.readable();
     const range = toRange(query);
     return this.request(() => entries.slice(range, most).map(toResult));
   }
 
   #cursor(query: unknown, given: Direction | undefined, Class: typeof Cursor): StoreRequest {
-    const entries = this.readable();
-    const range: KeyRange = toRange(query);
     const direction = toDirection(given);
+    const entries = this.readable();
+    const range = toRange(query);
     const request = this.request(() => undefined);
     const cursor = new Class(this, entries, range, direction, request);
     request.work = () => cursor.move(1);

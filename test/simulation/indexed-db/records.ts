@@ -132,6 +132,11 @@ export class IndexData {
 /** The greatest key that a database assigns. */
 const LAST_GENERATED = 2 ** 53;
 
+/** The key that is assigned after this one. Beyond the greatest one there is none. */
+function after(key: number): number {
+  return key >= LAST_GENERATED ? Number.POSITIVE_INFINITY : key + 1;
+}
+
 /** What waits for its turn at a store. */
 export interface Waiting {
   readonly isWriting: boolean;
@@ -168,14 +173,14 @@ export class StoreData {
   generateKey(undos: Undo[]): number {
     const key = this.nextKey;
     must(key <= LAST_GENERATED, "ConstraintError", "There are no more keys to assign.");
-    this.#setNextKey(key + 1, undos);
+    this.#setNextKey(after(key), undos);
     return key;
   }
 
   /** A number that the caller gives as a key is not assigned to another record. */
   skipKey(key: Key, undos: Undo[]): void {
     if (!this.autoIncrement || typeof key !== "number" || key < this.nextKey) return;
-    this.#setNextKey(Math.min(Math.floor(key), LAST_GENERATED) + 1, undos);
+    this.#setNextKey(after(Math.floor(key)), undos);
   }
 
   #setNextKey(next: number, undos: Undo[]): void {

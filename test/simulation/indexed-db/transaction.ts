@@ -5,7 +5,8 @@
  *                  │ it waits for earlier transactions on its stores, then for the disk
  *                  └─► its requests are answered ──► its new ones are answered ──► … no new ones: committed ──► complete
  *
- * Requests that were made together are answered in one task. A transaction is active until the task after the one that answered it. A browser
+ * Requests that were made together are answered in one task, so a listener must be added to each of them before any is answered, as the
+ * product does. A transaction is active until the task after the one that answered it. A browser
  * deactivates it between the two. So code that makes a request too late, but in the same virtual millisecond, is not caught.
  *
  * Faults:

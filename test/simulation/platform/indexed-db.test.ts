@@ -213,6 +213,31 @@ describe("a machine that dies", () => {
   });
 });
 
+test("a number that is given as a key raises the next key that is assigned, unless the transaction is aborted", async () => {
+  const device = new Device();
+  const opening = device.tab().platform.indexedDB.open("counted");
+  opening.onupgradeneeded = () => opening.result.createObjectStore("all", { autoIncrement: true });
+  await device.pass();
+  const keyAfter = async (...given: number[]) => {
+    const all = opening.result.transaction(["all"], "readwrite").objectStore("all");
+    for (const key of given) all.put(1, key);
+    const add = all.add(1);
+    await device.pass();
+    return add.error?.name ?? add.result;
+  };
+  expect([await keyAfter(), await keyAfter(5.5), await keyAfter(3)]).toEqual([1, 6, 7]);
+  device.faults.set("abort-write", 0);
+  expect(await keyAfter(50)).toBe(51);
+  expect(await keyAfter()).toBe(8);
+  expect([await keyAfter(2 ** 53), await keyAfter()]).toEqual(["ConstraintError", 9]); // the first one is aborted
+  expect(() =>
+    opening.result
+      .transaction("all", "readwrite")
+      .objectStore("all")
+      .put(() => 1),
+  ).toThrow(DOMException);
+});
+
 describe("upgrades", () => {
   test("an old connection closes when it is asked, and then the upgrade runs", async () => {
     const { device } = await begun(0);
