@@ -54,5 +54,5 @@ export function measureFeedPages(events: readonly object[]): Promise<Measurement
 
 async function writeAll(db: Parameters<typeof applyPage>[0], pages: readonly FeedPage[]): Promise<void> {
   for (const [i, page] of pages.entries())
-    await applyPage(db, page, { after: i * PAGE, within: null, isBackfill: false }, NO_LEASE.term, parkUndecided, "relaxed");
+    await applyPage(db, page, { after: i * PAGE, within: null, isBackfill: false }, NO_LEASE.term, parkUndecided, "relaxed", new Map());
 }

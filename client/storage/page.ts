@@ -1,9 +1,18 @@
 /** What sync writes: pages of the feed, and commits that the edge rejected. Each is one transaction with everything that follows from it. */
 import type { IDBPDatabase } from "idb";
 import { mayWrite } from "../../shared/device/leadership.ts";
-import { arrivedAfterAll, type OutboxEntry, type PendingEntry, parkFrom, reconcile } from "../../shared/device/outbox.ts";
+import {
+  type AwaitedEntries,
+  arrivedAfterAll,
+  isHeld,
+  type Known,
+  type OutboxEntry,
+  type PendingEntry,
+  parkFrom,
+  reconcile,
+} from "../../shared/device/outbox.ts";
 import type { Refused } from "../../shared/device/push.ts";
-import { decidePage, type PageRequest, type Replica } from "../../shared/device/replica.ts";
+import { decidePage, isBehind, type PageRequest, type Replica } from "../../shared/device/replica.ts";
 import type { Resolve } from "../../shared/device/resolution.ts";
 import type { ConfirmedEvent } from "../../shared/event/event.ts";
 import type { FeedPage } from "../../shared/wire/wire.ts";
@@ -32,7 +41,7 @@ export class Fenced extends Error {}
 export interface OutboxChange {
   /** Entries that left the outbox: settled, parked or discarded. */
   readonly left: readonly number[];
-  /** Entries that are still pending, on other versions. */
+  /** Entries that are still pending, on other versions; without those that are held as they were before. */
   readonly changed: readonly number[];
   /** True if the set of parked entries changed. */
   readonly isParkedChanged: boolean;
@@ -43,12 +52,14 @@ const NO_CHANGE: OutboxChange = { left: [], changed: [], isParkedChanged: false 
 export type Applied = ({ readonly kind: "applied" } & OutboxChange) | { readonly kind: "stale" };
 
 /**
- * Writes the page's events, moves the cursor, and settles, moves, parks or discards the pending commits of the same streams.
+ * Writes the page's events, moves the cursor, and settles, moves, parks or discards the pending commits of the same streams. If the device
+ * has caught up with this page, it also resolves the contested commits of other streams.
  *
  * The edge has the page's events too, so a relaxed transaction is enough: if all of it is lost, the page is fetched again. If a conflict
  * rule or a decider can create events, which exist on this device only, pass `strict`.
  *
  * @param term the term of the leader that calls this
+ * @param awaited the entries that the edge has answered
  * @throws Fenced if another tab leads by now
  */
 export async function applyPage(
@@ -58,6 +69,7 @@ export async function applyPage(
   term: number,
   resolve: Resolve<ConfirmedEvent>,
   durability: IDBTransactionDurability,
+  awaited: AwaitedEntries,
 ): Promise<Applied & { readonly replica: Replica }> {
   const tx: WriteTx = db.transaction(["events", "parked", "meta", "lease"], "readwrite", { durability });
   return whole(tx, async () => {
@@ -67,12 +79,17 @@ export async function applyPage(
     const { replica, events } = decision;
     const writes: Promise<unknown>[] = [tx.objectStore("meta").put(replica, "history")];
     let change = NO_CHANGE;
-    if (events.length > 0) {
+    const streams = Map.groupBy(events, (event) => event.streamId);
+    const known = { isBehind: isBehind(replica), awaited };
+    // Contested commits are resolved when the device is no longer behind, whatever the last page holds.
+    if (!known.isBehind) {
+      for (const { kind, streamId } of awaited.values()) if (kind === "contested" && !streams.has(streamId)) streams.set(streamId, []);
+    }
+    if (streams.size > 0) {
       await skipNumber(tx);
-      writes.push(...(request.isBackfill ? await backfillEvents(tx, events) : await writeSegments(tx, events)));
-      const streams = Map.groupBy(events, (event) => event.streamId);
+      if (events.length > 0) writes.push(...(request.isBackfill ? await backfillEvents(tx, events) : await writeSegments(tx, events)));
       const ended = await endParked(tx, streams);
-      const settled = await settleOutbox(tx, streams, resolve, request.isBackfill);
+      const settled = await settleOutbox(tx, streams, resolve, known, request.isBackfill);
       change = { ...settled.change, isParkedChanged: settled.change.isParkedChanged || ended.length > 0 };
       writes.push(...ended, ...settled.writes);
     }
@@ -138,6 +155,7 @@ async function settleOutbox(
   tx: WriteTx,
   streams: ReadonlyMap<string, readonly ConfirmedEvent[]>,
   resolve: Resolve<ConfirmedEvent>,
+  known: Known,
   isBackfill: boolean,
 ): Promise<{ change: OutboxChange; writes: Promise<unknown>[] }> {
   const outbox = await OutboxPart.read(tx, streams.keys());
@@ -145,11 +163,11 @@ async function settleOutbox(
   const moved: OutboxEntry[] = [];
   for (const [streamId, arrived] of streams) {
     const entries = outbox.entries(streamId);
-    const last = arrived.at(-1);
-    if (entries.length === 0 || last === undefined) continue;
+    if (entries.length === 0) continue;
     // The last event in a page of the feed is the stream's last one that the device knows. In a backfilled page it may be an earlier one.
-    const confirmed = isBackfill ? await confirmedVersionOf(tx, streamId) : last.version;
-    const { settled, changed, discarded } = reconcile(entries, arrived, confirmed, resolve, await recordedFor(tx, entries));
+    const confirmed = (isBackfill ? undefined : arrived.at(-1)?.version) ?? (await confirmedVersionOf(tx, streamId));
+    const { settled, held, changed, discarded } = reconcile(entries, arrived, confirmed, resolve, await recordedFor(tx, entries), known);
+    for (const entry of held) outbox.replace(entry);
     for (const { seq } of [...settled, ...discarded]) {
       outbox.remove(seq);
       left.push(seq);
@@ -160,10 +178,10 @@ async function settleOutbox(
   return { change: { ...change, left: [...left, ...change.left] }, writes };
 }
 
-/** The stream's confirmed events, if one of the entries has a command that may be decided again on them. */
+/** The stream's confirmed events, if one of the entries has a command that may be decided again on them, or is held. */
 async function recordedFor(tx: WriteTx, entries: readonly PendingEntry[]): Promise<ConfirmedEvent[]> {
-  const decided = entries.find(({ command }) => command !== undefined);
-  return decided === undefined ? [] : confirmedEvents(tx, decided.streamId, 1);
+  const entry = entries.find((entry) => entry.command !== undefined || isHeld(entry));
+  return entry === undefined ? [] : confirmedEvents(tx, entry.streamId, 1);
 }
 
 /** Writes changed entries: parked ones to `parked`, and the groups of all of them to the outbox. */

@@ -136,7 +136,9 @@ export class Session {
           return { kind: "push-answered", request, answer: await pushCommits(this.#edge, effect.batch, effect.replica) };
         case "apply": {
           const { resolve, durability } = await rules();
-          const applied = await this.#write((db) => applyPage(db, effect.page, effect.pageRequest, this.#term, resolve, durability));
+          const applied = await this.#write((db) =>
+            applyPage(db, effect.page, effect.pageRequest, this.#term, resolve, durability, effect.awaited),
+          );
           const { replica } = applied;
           if (applied.kind === "stale") return { kind: "page-stale", request, replica };
           this.#context.onWritten(applied, replica);

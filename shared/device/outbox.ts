@@ -8,6 +8,9 @@
  *                parked ── discard() ──► deleted, by the app (or by its rule)
  *                    └── the feed delivers its events after all ──► confirmed
  *
+ * Others' events may come before a pending entry while the device is behind the log. Then it is held: it is pending, and no rule resolves it
+ * until the device has caught up.
+ *
  * Invariants (numbers of docs/architecture.md):
  *  1. an entry leaves the outbox only when the feed has delivered all its events, or when the app discards it;
  *  2. a stream's pending entries are in the order of `seq`, on consecutive versions that follow the confirmed ones. If an entry is
@@ -67,9 +70,27 @@ export function lastVersionOf(entry: Pick<PendingEntry, "firstVersion" | "events
   return toVersion(entry.firstVersion + entry.events.length - 1);
 }
 
+/** An entry that the edge has answered and whose events, or those that came before it, the feed has not delivered yet. */
+export interface Awaited {
+  readonly streamId: string;
+  readonly kind: "taken" | "contested";
+}
+
+/** By `seq`. The entries that have waited longest come first. */
+export type AwaitedEntries = ReadonlyMap<number, Awaited>;
+
+/** What the device knows about the log beyond the page that it applies. */
+export interface Known {
+  /** The log holds events that the device has not fetched yet: a stream's entries may be among them. */
+  readonly isBehind: boolean;
+  readonly awaited: AwaitedEntries;
+}
+
 export interface Reconciled {
   /** Entries with all events confirmed: they leave the outbox. */
   readonly settled: readonly PendingEntry[];
+  /** Entries that only moved, and are held: the answer to a push with them is still about them. */
+  readonly held: readonly PendingEntry[];
   /** Entries that moved, are confirmed in part, or are parked now. */
   readonly changed: readonly OutboxEntry[];
   /** Entries that the app's rule discards. */
@@ -87,28 +108,37 @@ export type ArrivedEvent = Omit<EventBody, "occurredAt"> & { readonly version: V
  * rules resolve it (`resolution.ts`). If they park it, every later entry of the stream is parked with it. An entry is also parked if
  * its ids arrive with other content, because the edge will never accept it.
  *
+ * The edge may have an entry already, and the feed may deliver others' events first. Events that a rule puts in its place would be
+ * recorded in addition to it. So the entry is held and no rule is applied while the device is behind, or knows that the edge took the
+ * entry. A held entry is resolved when the device is no longer behind, and the edge has said that others' events came before it.
+ *
  * @param entries all pending entries of the stream, in the order of `seq`
- * @param arrived the stream's events of one page, in version order
+ * @param arrived the stream's events of one page, in version order; it may have none
  * @param confirmed the stream's confirmed version, these events included; a page of a backfill may end before it
  * @param resolve applies the app's rules
- * @param recorded if an entry has a command: all confirmed events of the stream, in version order
+ * @param recorded if an entry has a command or is held: all confirmed events of the stream, in version order
  */
 export function reconcile<E extends ArrivedEvent>(
   entries: readonly PendingEntry[],
   arrived: readonly E[],
   confirmed: Version,
   resolve: Resolve<E>,
-  recorded: readonly E[] = [],
+  recorded: readonly E[],
+  { isBehind, awaited }: Known,
 ): Reconciled {
-  const last = arrived.at(-1);
-  assert(last !== undefined && last.version <= confirmed, "what arrived is confirmed");
+  const last = arrived.at(-1)?.version ?? confirmed;
+  assert(last <= confirmed, "what arrived is confirmed");
   const byId = new Map(arrived.map((event) => [event.id, event]));
   const settled: PendingEntry[] = [];
+  const held: PendingEntry[] = [];
   const changed: OutboxEntry[] = [];
   const discarded: PendingEntry[] = [];
   const own = new Set(entries.flatMap(({ events }) => events.map(({ id }) => id)));
-  const theirs = arrived.filter(({ id }) => !own.has(id));
-  const arrivals = entries.map((entry) => ({ entry, arrival: arrivalOf(entry, byId, last.version) }));
+  // If an entry is held, others' events came in earlier pages too.
+  const since = entries.find(isHeld)?.expectedVersion;
+  const others = since === undefined ? arrived : recorded.filter(({ version }) => version > (exactVersion(since) ?? 0));
+  const theirs = others.filter(({ id }) => !own.has(id));
+  const arrivals = entries.map((entry) => ({ entry, arrival: arrivalOf(entry, byId, last) }));
   // If the page ends within a commit, the rest of this commit comes before everything else that is pending: the edge has it already.
   const left = arrivals.map(({ entry, arrival }) => (arrival.kind === "begun" ? entry.events.length - arrival.confirmed : 0));
   let next = toVersion(confirmed + 1 + Math.max(0, ...left));
@@ -116,13 +146,15 @@ export function reconcile<E extends ArrivedEvent>(
   // All entries that were decided on the stream as it was before, or on one another, must be decided again, even if the version number
   // still matches.
   const front = arrivals.find(({ arrival }) => arrival.kind === "none")?.entry.firstVersion ?? Number.POSITIVE_INFINITY;
-  const isOvertaken = front < next;
+  let isOvertaken = front < next;
+  const isContested = entries.some(({ seq }) => awaited.get(seq)?.kind === "contested");
+  let isHolding = isBehind;
   let parked: ParkReason | undefined;
   const ahead: (EventBody & { readonly version: Version })[] = [];
-  const keep = (entry: PendingEntry, before: PendingEntry) => {
+  const keep = (entry: PendingEntry, before: PendingEntry, moved: OutboxEntry[] = changed) => {
     next = toVersion(lastVersionOf(entry) + 1);
     ahead.push(...numbered(entry));
-    if (entry !== before) changed.push(entry);
+    if (entry !== before) moved.push(entry);
   };
   const parkEntry = (entry: PendingEntry, reason: ParkReason) => {
     parked ??= reason;
@@ -142,11 +174,19 @@ export function reconcile<E extends ArrivedEvent>(
         break;
       case "none": {
         const believed = exactVersion(entry.expectedVersion);
+        // Entries on top of one that is held are held too.
+        isHolding ||= awaited.get(entry.seq)?.kind === "taken" || (isHeld(entry) && !isContested);
         if (parked !== undefined) parkEntry(entry, behind(parked));
         else if (believed === undefined || (believed === next - 1 && !isOvertaken)) keep(placed(entry, next, 0), entry);
-        else {
+        else if (isHolding) {
+          const moved = placed(entry, next, 0);
+          if (believed < front) keep(moved, entry, held);
+          else keep({ ...moved, expectedVersion: front - 1 }, entry);
+        } else {
           const reason = conflictReason(entry.expectedVersion, confirmed);
           const resolution = resolve({ ...entry, actualVersion: confirmed, theirs, recorded, ahead });
+          // Later entries were decided on events that are gone.
+          isOvertaken ||= resolution.kind !== "rebase" || resolution.events !== undefined;
           if (resolution.kind === "rebase") keep(rebased(entry, next, resolution.events), entry);
           else if (resolution.kind === "discard") discarded.push(entry);
           else parkEntry(entry, resolution.why === undefined ? reason : { ...reason, message: `${reason.message} ${resolution.why}` });
@@ -157,7 +197,16 @@ export function reconcile<E extends ArrivedEvent>(
         arrival satisfies never;
     }
   }
-  return { settled, changed, discarded };
+  return { settled, held, changed, discarded };
+}
+
+/**
+ * Whether others' events came before an entry and no rule has resolved it yet. Its first version has moved, and it still expects the version
+ * after which those events came. So the edge can't store it, and says whether it has it already.
+ */
+export function isHeld({ expectedVersion, firstVersion, confirmed }: PendingEntry): boolean {
+  const believed = exactVersion(expectedVersion);
+  return believed !== undefined && believed < firstVersion - 1 && confirmed === 0;
 }
 
 function numbered({ events, firstVersion }: Pick<PendingEntry, "events" | "firstVersion">): (EventBody & { readonly version: Version })[] {

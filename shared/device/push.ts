@@ -2,7 +2,8 @@
  * Which pending commits are sent in one push, and what the edge's answer means for each of them.
  *
  *     committed, duplicate ──► taken: it is not sent again, and is confirmed when the feed delivers it
- *     conflict             ──► contested: the feed delivers the events that came before it, and then it is resolved
+ *     conflict             ──► contested: the feed delivers the events that came before it, and then it is resolved. The edge does not
+ *                              have it: it looks for the commit's ids first
  *     conflict that no event of the feed explains, rejected ──► refused: it is parked, with every later commit of its stream
  *     skipped              ──► an earlier commit of its stream was contested or refused: it is treated as that one is
  *

@@ -74,6 +74,11 @@ export type PageDecision =
   | { readonly kind: "stale" }
   | { readonly kind: "apply"; readonly replica: Replica; readonly events: readonly ConfirmedEvent[] };
 
+/** Whether the log holds events that the device has not fetched yet, as of the last page. */
+export function isBehind({ position, head, backfills }: Replica): boolean {
+  return position < head || backfills.length > 0;
+}
+
 /** The request for the next page that the device needs. */
 export function nextPage({ position, scope, backfills }: Replica): PageRequest {
   const [backfill] = backfills;

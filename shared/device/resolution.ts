@@ -19,14 +19,18 @@ import type { PendingCommand } from "./decider.ts";
 export interface Contested<E> {
   readonly streamId: string;
   readonly events: readonly EventBody[];
+  /** The version that the commit was made on; if it was made on other commits that are contested, the version that the first of them was made on. */
   readonly expectedVersion: ExpectedVersion;
   /** The stream's confirmed version now. */
   readonly actualVersion: Version;
-  /** The events that others appended and that the current page contains, in version order. */
+  /**
+   * The events that others appended after the version that the commit expects, in version order. If the device was behind the log, earlier
+   * commits of this device that have been confirmed meanwhile are among them.
+   */
   readonly theirs: readonly E[];
   /** The command for which the events were decided. */
   readonly command?: PendingCommand | undefined;
-  /** With a command: all confirmed events of the stream, in version order. */
+  /** With a command, or if the commit was held: all confirmed events of the stream, in version order. */
   readonly recorded: readonly E[];
   /** The pending events of the stream before this commit. */
   readonly ahead: readonly (EventBody & { readonly version: Version })[];

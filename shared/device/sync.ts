@@ -31,7 +31,8 @@
  * Invariants (numbers of docs/architecture.md; those with letters are the machine's own):
  *  1. nothing is dropped here: an entry leaves the outbox only by a page that is applied, or by the app;
  *  5. a page is requested from the replica's position as storage has it, and storage applies it;
- *  6. an entry that the edge took is awaited, and is sent again if the feed does not deliver it;
+ *  6. an entry that the edge took is awaited, and is sent again if the feed does not deliver it. What the edge has answered goes with each
+ *     page, so that no rule replaces what the edge has;
  * 10. a page of another log is not applied, and nothing is sent after another log has been seen;
  *  A. within a stream nothing is sent before an earlier commit that is contested or deferred;
  *  B. it never gets stuck: if something is wanted and nothing is under way, a timer runs (or, for a store that syncs only when
@@ -43,9 +44,9 @@ import { assert } from "../assert.ts";
 import { type Backoff, backoff } from "../backoff.ts";
 import { type HeadwaterError, LogMismatchError, remedyOf, UnavailableError } from "../errors.ts";
 import type { FeedPage, FeedQuery, PushAnswer } from "../wire/wire.ts";
-import type { PendingEntry } from "./outbox.ts";
+import type { AwaitedEntries, PendingEntry } from "./outbox.ts";
 import { judgePush, nextPush, type PushBounds, type Refused, rejection } from "./push.ts";
-import { nextPage, type PageRequest, pageQuery, type Replica } from "./replica.ts";
+import { isBehind, nextPage, type PageRequest, pageQuery, type Replica } from "./replica.ts";
 
 export interface SyncSettings {
   /** Whether it syncs by itself, or only while a call of `sync()` waits. */
@@ -94,12 +95,6 @@ interface Sending {
   readonly isOvertaken: boolean;
 }
 
-/** An entry that the edge has answered and whose events, or those that came before it, the feed has not delivered yet. */
-export interface Awaited {
-  readonly streamId: string;
-  readonly kind: "taken" | "contested";
-}
-
 /** A call of `sync()` that waits. It is settled when both lanes have done what was wanted at the time of the call. */
 export interface SyncCall {
   readonly number: number;
@@ -119,8 +114,7 @@ export interface SyncState {
   readonly wanted: Lanes;
   /** Up to which of these requests each lane has worked. */
   readonly done: Lanes;
-  /** By `seq`. The entries that have waited longest come first. */
-  readonly awaited: ReadonlyMap<number, Awaited>;
+  readonly awaited: AwaitedEntries;
   /** Streams with a commit on which the edge failed again and again. The push skips them for a while. */
   readonly deferred: ReadonlySet<string>;
   /** The deferred streams are retried after everything else was sent. */
@@ -191,7 +185,13 @@ export type SyncInput =
 export type SyncEffect =
   | { readonly kind: "pull"; readonly request: number; readonly query: FeedQuery }
   | { readonly kind: "listen"; readonly request: number; readonly query: FeedQuery }
-  | { readonly kind: "apply"; readonly request: number; readonly page: FeedPage; readonly pageRequest: PageRequest }
+  | {
+      readonly kind: "apply";
+      readonly request: number;
+      readonly page: FeedPage;
+      readonly pageRequest: PageRequest;
+      readonly awaited: AwaitedEntries;
+    }
   | { readonly kind: "read-outbox"; readonly request: number; readonly after: number }
   | { readonly kind: "push"; readonly request: number; readonly batch: readonly PendingEntry[]; readonly replica: Replica }
   | { readonly kind: "record"; readonly request: number; readonly refused: readonly Refused[] }
@@ -435,7 +435,7 @@ function onPage(
   state.link = { kind: "open" };
   state.failures = 0;
   state.pull = { kind: "applying", request, covers };
-  step.effects.push({ kind: "apply", request, page, pageRequest });
+  step.effects.push({ kind: "apply", request, page, pageRequest, awaited: state.awaited });
 }
 
 function onApplied(step: Draft, covers: number, { replica, left, changed }: SyncInput & { kind: "page-applied" }): void {
@@ -445,7 +445,7 @@ function onApplied(step: Draft, covers: number, { replica, left, changed }: Sync
   state.failures = 0;
   state.pull = RESTING;
   state.pageEvents = Math.min(settings.pageEvents, state.pageEvents * 2);
-  if (replica.backfills.length === 0 && replica.position >= replica.head) {
+  if (!isBehind(replica)) {
     state.done.pull = covers;
     if (settings.automatic) wait(step, "poll", settings.pollEvery);
   }

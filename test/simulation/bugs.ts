@@ -152,6 +152,28 @@ export const BUGS: readonly Bug[] = [
     by: "2 dense",
   },
   {
+    name: "a rule is asked about a commit before the feed has told that the edge has it",
+    rules: {
+      reconcile: (entries, arrived, confirmed, resolve, recorded) =>
+        reconcile(entries, arrived, confirmed, resolve, recorded, { isBehind: false, awaited: new Map() }),
+    },
+    world: {
+      devices: 3,
+      streams: 1,
+      minutes: 3,
+      actions: 120,
+      pageEvents: 2,
+      rule: "replace",
+      scope: "all",
+      hasTenant: false,
+      hasStock: false,
+      edgeSubscription: undefined,
+      faults: { reset: 1, "lose-request": 0.5, "lose-answer": 0.5, delay: 0.5 },
+    },
+    within: 300,
+    by: "6 conservation",
+  },
+  {
     name: "publishing twice gives two positions",
     rules: {
       decidePublication: (head, run) => (run.lastVersion <= head ? { kind: "take", from: run.firstVersion } : decidePublication(head, run)),

@@ -163,7 +163,7 @@ export class Leader {
     );
   }
 
-  #apply({ request, page, pageRequest }: SyncEffect & { kind: "apply" }): void {
+  #apply({ request, page, pageRequest, awaited }: SyncEffect & { kind: "apply" }): void {
     const { device, ground } = this.#tab;
     device.write(
       this.#tab,
@@ -172,7 +172,7 @@ export class Leader {
         const outcome = decide(content, this.term, page, pageRequest, ground.rules);
         if (outcome.kind !== "write") return outcome;
         const [first, ...rest] = outcome.writes;
-        const written = first === undefined ? undefined : writePage(content, first, ground.rules, device.resolve);
+        const written = first === undefined ? undefined : writePage(content, first, ground.rules, device.resolve, awaited);
         return { kind: "written" as const, written, rest };
       },
       (answer) => {
@@ -184,7 +184,7 @@ export class Leader {
           device.write(
             this.#tab,
             "relaxed",
-            (content) => writePage(content, write, ground.rules, device.resolve),
+            (content) => writePage(content, write, ground.rules, device.resolve, awaited),
             () => undefined,
             touched,
           );

@@ -8,7 +8,7 @@ import { isAbandoned, mayWrite, nextTerm } from "../../shared/device/leadership.
 import { arrivedAfterAll, type PendingEntry, parkFrom, reconcile, supersede } from "../../shared/device/outbox.ts";
 import { detach, rebaseParked } from "../../shared/device/parked.ts";
 import { foldFrom, foldRows } from "../../shared/device/projection.ts";
-import { decidePage, isWithin, type Replica } from "../../shared/device/replica.ts";
+import { decidePage, isBehind, isWithin, type Replica } from "../../shared/device/replica.ts";
 import { emptyReplica, isSameCopy } from "../../shared/device/same-copy.ts";
 import { scopeOfFilter, scopeWithStreams, withScope } from "../../shared/device/scope.ts";
 import { isUsable, isWorthTaking } from "../../shared/device/snapshot.ts";
@@ -49,6 +49,7 @@ export const RULES = {
   appendOnDevice: decideAppend,
   appendAtEdge: decideAppend,
   decidePage,
+  isBehind,
   reconcile: reconcile<ConfirmedEvent>,
   parkFrom,
   supersede,

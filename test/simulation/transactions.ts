@@ -1,7 +1,7 @@
 /** What a device does in one transaction each, as `client/` implements it. */
 import type { AppendDecision, RecordedBody } from "../../shared/append.ts";
 import type { PendingCommand } from "../../shared/device/decider.ts";
-import type { OutboxEntry, ParkedEntry, PendingEntry } from "../../shared/device/outbox.ts";
+import type { AwaitedEntries, OutboxEntry, ParkedEntry, PendingEntry } from "../../shared/device/outbox.ts";
 import type { Refused } from "../../shared/device/push.ts";
 import type { PageRequest, Replica, Scope } from "../../shared/device/replica.ts";
 import type { Resolve } from "../../shared/device/resolution.ts";
@@ -76,24 +76,35 @@ export interface Written {
   readonly streams: ReadonlySet<string>;
 }
 
-export function writePage(content: Content, { replica, events }: PageWrite, rules: Rules, resolve: Resolve<ConfirmedEvent>): Written {
+export function writePage(
+  content: Content,
+  { replica, events }: PageWrite,
+  rules: Rules,
+  resolve: Resolve<ConfirmedEvent>,
+  awaited: AwaitedEntries,
+): Written {
   for (const event of events) content.addConfirmed(event);
   content.set("replica", replica);
   const left: number[] = [];
   const changed: number[] = [];
   const before = content.get("parked").length;
   const streams = new Set<string>();
-  for (const [streamId, arrived] of Map.groupBy(events, (event) => event.streamId)) {
+  const arrivals = Map.groupBy(events, (event) => event.streamId);
+  const known = { isBehind: rules.isBehind(replica), awaited };
+  if (!known.isBehind) {
+    for (const { kind, streamId } of awaited.values()) if (kind === "contested" && !arrivals.has(streamId)) arrivals.set(streamId, []);
+  }
+  for (const [streamId, arrived] of arrivals) {
     if (endParked(content, streamId, arrived, rules)) streams.add(streamId);
     const entries = content.pending(streamId);
     if (entries.length === 0) continue;
-    const reconciled = rules.reconcile(entries, arrived, content.confirmedVersion(streamId), resolve, content.confirmed(streamId));
+    const reconciled = rules.reconcile(entries, arrived, content.confirmedVersion(streamId), resolve, content.confirmed(streamId), known);
     const gone = [...reconciled.settled, ...reconciled.discarded].map(({ seq }) => seq);
     const parked = reconciled.changed.filter((entry) => entry.state === "parked");
     left.push(...gone, ...parked.map(({ seq }) => seq));
     changed.push(...reconciled.changed.filter((entry) => entry.state === "pending").map(({ seq }) => seq));
-    replace(content, gone, reconciled.changed);
-    if (gone.length + reconciled.changed.length > 0) streams.add(streamId);
+    replace(content, gone, [...reconciled.changed, ...reconciled.held]);
+    if (gone.length + reconciled.changed.length + reconciled.held.length > 0) streams.add(streamId);
   }
   return { replica, left, changed, parked: content.get("parked").length - before, streams };
 }

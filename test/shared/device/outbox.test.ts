@@ -2,7 +2,9 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import {
   type ArrivedEvent,
+  type AwaitedEntries,
   conflictReason,
+  isHeld,
   lastVersionOf,
   type OutboxEntry,
   type ParkedEntry,
@@ -34,7 +36,7 @@ function pending(seq: number, firstVersion: number, ids: string[], expectedVersi
 
 /** What a page of the feed does: it ends where the stream does. */
 function reconcile(entries: readonly PendingEntry[], arrived: readonly ArrivedEvent[], resolve: Resolve<ArrivedEvent> = parkUndecided) {
-  return reconcileWith(entries, arrived, toVersion(arrived.at(-1)?.version ?? 0), resolve);
+  return reconcileWith(entries, arrived, toVersion(arrived.at(-1)?.version ?? 0), resolve, [], { isBehind: false, awaited: new Map() });
 }
 
 const arrival = (id: string, version: number): ArrivedEvent => ({ ...event(id), version: toVersion(version) });
@@ -42,15 +44,15 @@ const arrive = (from: number, ...ids: string[]) => ids.map((id, i) => arrival(id
 
 test("own events settle their commits, and those behind stay where they are", () => {
   const [a, b] = [pending(1, 1, ["a1", "a2"]), pending(2, 3, ["b1"])];
-  expect(reconcile([a, b], arrive(1, "a1", "a2"))).toEqual({ settled: [a], changed: [], discarded: [] });
+  expect(reconcile([a, b], arrive(1, "a1", "a2"))).toEqual({ settled: [a], held: [], changed: [], discarded: [] });
 });
 
 test("a page that ends within a commit confirms a part, and the next one the rest", () => {
   const [a, b] = [pending(1, 1, ["a1", "a2", "a3"]), pending(2, 4, ["b1"])];
   const first = reconcile([a, b], arrive(1, "a1", "a2"));
-  expect(first).toEqual({ settled: [], changed: [{ ...a, confirmed: 2 }], discarded: [] });
+  expect(first).toEqual({ settled: [], held: [], changed: [{ ...a, confirmed: 2 }], discarded: [] });
   const [half] = first.changed as PendingEntry[];
-  expect(reconcile([half as PendingEntry, b], arrive(3, "a3"))).toEqual({ settled: [half], changed: [], discarded: [] });
+  expect(reconcile([half as PendingEntry, b], arrive(3, "a3"))).toEqual({ settled: [half], held: [], changed: [], discarded: [] });
 });
 
 test("an id that arrives for something else parks its commit, and nothing of it is dropped", () => {
@@ -125,6 +127,105 @@ test("what was made on top of a commit that turns out to stand in front is decid
     { seq: 1, firstVersion: 10, expectedVersion: 9, events: [{ id: "a'" }] },
     { seq: 3, firstVersion: 11, expectedVersion: 10, events: [{ id: "c'" }] },
   ]);
+});
+
+/** A device that catches up with a stream page by page, and the rule that it asks: the rule puts another event in a commit's place. */
+class CatchingUp {
+  readonly asked: { readonly id: string | undefined; readonly expectedVersion: ExpectedVersion; readonly theirs: readonly string[] }[] = [];
+  readonly awaited = new Map<number, { readonly streamId: string; readonly kind: "taken" | "contested" }>();
+  readonly log: ArrivedEvent[];
+  pending: readonly PendingEntry[];
+
+  constructor(log: readonly ArrivedEvent[], ...entries: readonly PendingEntry[]) {
+    this.log = [...log];
+    this.pending = entries;
+  }
+
+  page(arrived: readonly ArrivedEvent[], isBehind: boolean) {
+    this.log.push(...arrived);
+    const resolve: Resolve<ArrivedEvent> = ({ events, expectedVersion, theirs }) => {
+      this.asked.push({ id: events[0]?.id, expectedVersion, theirs: theirs.map(({ id }) => id) });
+      return { kind: "rebase", events: events.map(({ id }) => event(`${id}'`)) };
+    };
+    const known = { isBehind, awaited: this.awaited satisfies AwaitedEntries };
+    const reconciled = reconcileWith(this.pending, arrived, toVersion(this.log.length), resolve, this.log, known);
+    const { settled, held, changed, discarded } = reconciled;
+    const now = new Map([...held, ...changed].map((entry) => [entry.seq, entry]));
+    const gone = new Set([...settled, ...discarded]);
+    this.pending = this.pending
+      .filter((entry) => !gone.has(entry))
+      .map((entry) => now.get(entry.seq) ?? entry)
+      .filter((entry) => entry.state === "pending");
+    return reconciled;
+  }
+}
+
+test("a commit that the edge has, contested by a page before its own, is held while the device is behind, and confirmed once", () => {
+  const device = new CatchingUp(arrive(1, "t1", "t2"), pending(1, 3, ["mine"]));
+  expect(device.page(arrive(3, "t3"), true)).toMatchObject({ changed: [], held: [{ firstVersion: 4, expectedVersion: 2 }] });
+  expect(device.page(arrive(4, "t4"), true)).toMatchObject({ changed: [], held: [{ firstVersion: 5, expectedVersion: 2 }] });
+  expect(device.pending.map(isHeld)).toEqual([true]);
+  expect(device.page(arrive(5, "mine"), false)).toMatchObject({ settled: [{ seq: 1 }], changed: [], held: [] });
+  expect([device.asked, device.pending]).toEqual([[], []]);
+});
+
+test("a held commit is resolved once, on all of theirs, when the device has caught up and the edge has said that it lacks the commit", () => {
+  const device = new CatchingUp(arrive(1, "t1", "t2"), pending(1, 3, ["mine"]), pending(2, 4, ["more"]));
+  device.page(arrive(3, "t3"), true);
+  expect(device.pending).toMatchObject([
+    { firstVersion: 4, expectedVersion: 2 },
+    { firstVersion: 5, expectedVersion: 2 },
+  ]);
+  // The edge has answered, and the device is behind; then it is not behind, and another leader does not know of an answer.
+  device.awaited.set(1, { streamId, kind: "contested" });
+  device.page(arrive(4, "t4"), true);
+  device.awaited.clear();
+  device.page(arrive(5, "t5"), false);
+  expect(device.asked).toEqual([]);
+  device.awaited.set(1, { streamId, kind: "contested" });
+  device.page([], false);
+  expect(device.asked).toEqual([
+    { id: "mine", expectedVersion: 2, theirs: ["t3", "t4", "t5"] },
+    { id: "more", expectedVersion: 2, theirs: ["t3", "t4", "t5"] },
+  ]);
+  expect(device.pending).toMatchObject([
+    { events: [{ id: "mine'" }], firstVersion: 6, expectedVersion: 5 },
+    { events: [{ id: "more'" }], firstVersion: 7, expectedVersion: 6 },
+  ]);
+});
+
+test("a commit that the edge has said to have is not resolved, and neither is what was made on it", () => {
+  const device = new CatchingUp(arrive(1, "t1"), pending(1, 2, ["mine"]), pending(2, 3, ["more"]));
+  device.awaited.set(1, { streamId, kind: "taken" }).set(2, { streamId, kind: "contested" });
+  device.page(arrive(2, "t2"), false);
+  expect(device.asked).toEqual([]);
+  device.page(arrive(3, "mine"), false);
+  expect(device.asked).toEqual([{ id: "more", expectedVersion: 1, theirs: ["t2"] }]);
+});
+
+test("what was made on a held commit stays, unless the commit is replaced; what moves by itself goes on moving", () => {
+  const device = new CatchingUp(arrive(1, "t1"), pending(1, 2, ["any"], "any"), pending(2, 3, ["mine"]));
+  device.page(arrive(2, "t2"), true);
+  device.pending = [...device.pending, pending(3, 5, ["on top"])];
+  device.page([], true);
+  expect(device.pending).toMatchObject([
+    { seq: 1, firstVersion: 3, expectedVersion: "any" },
+    { seq: 2, firstVersion: 4, expectedVersion: 1 },
+    { seq: 3, firstVersion: 5, expectedVersion: 4 },
+  ]);
+  device.awaited.set(2, { streamId, kind: "contested" });
+  device.page([], false);
+  expect(device.asked.map(({ id }) => id)).toEqual(["mine", "on top"]);
+});
+
+test("a held commit never expects a version at which the edge could take it, though the number of its version is the right one", () => {
+  // `b` comes before `a`: `c` was made on both, and is on both, in another order.
+  const device = new CatchingUp(arrive(1, "t1"), pending(1, 2, ["a"], "any"), pending(2, 3, ["b"], "any"), pending(3, 4, ["c"]));
+  expect(device.page(arrive(2, "b"), true).changed).toMatchObject([
+    { seq: 1, firstVersion: 3 },
+    { seq: 3, firstVersion: 4, expectedVersion: 1 },
+  ]);
+  expect(device.asked).toEqual([]);
 });
 
 test("a parked commit that is rebased stands behind everything, on the version that it finds", () => {

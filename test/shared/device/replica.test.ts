@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { decidePage, isWithin, NEW_REPLICA, nextPage, pageQuery, type Replica } from "../../../shared/device/replica.ts";
+import { decidePage, isBehind, isWithin, NEW_REPLICA, nextPage, pageQuery, type Replica } from "../../../shared/device/replica.ts";
 import { emptyReplica, isSameCopy } from "../../../shared/device/same-copy.ts";
 import { withScope } from "../../../shared/device/scope.ts";
 import { toPosition, toVersion } from "../../../shared/order.ts";
@@ -74,6 +74,14 @@ test("what comes to a scope is filled in up to the cursor, page by page, before 
   expect(second.events.map(({ position }) => position)).toEqual([5]);
   expect(second.replica).toMatchObject({ position: 7, backfills: [] });
   expect(nextPage(second.replica)).toMatchObject({ after: 7, within: ["A", "B"], isBackfill: false });
+});
+
+test("a device is behind until a page ends at the head that it names, and everything is filled in", () => {
+  const backfills = [{ within: ["B"], position: 3, upTo: 5 }];
+  expect(isBehind(NEW_REPLICA)).toBe(false);
+  expect(isBehind(at(5, { head: 7 }))).toBe(true);
+  expect(isBehind(at(7, { head: 7 }))).toBe(false);
+  expect(isBehind(at(7, { head: 7, backfills }))).toBe(true);
 });
 
 test("a scope covers categories and streams by their names; narrower, or before the first contact, nothing is filled in", () => {

@@ -76,6 +76,21 @@ class Driven {
   }
 }
 
+test("a page is applied with what the edge has answered, and one is requested after a conflict", () => {
+  const machine = new Driven();
+  machine.give({ kind: "called" });
+  machine.pull(0, []);
+  machine.outbox(1);
+  const { request, batch } = machine.take("push");
+  const [entry] = batch;
+  expect(entry?.seq).toBe(1);
+  const conflict = { status: "conflict", streamId: "S-1", expectedVersion: 0, actualVersion: 2 };
+  machine.give({ kind: "push-answered", request, answer: { log: LOG, results: [conflict] } as PushAnswer });
+  const page = { log: LOG, position: 2, head: 2, events: [] };
+  machine.give({ kind: "page-received", request: machine.take("pull").request, page });
+  expect([...machine.take("apply").awaited]).toEqual([[1, { streamId: "S-1", kind: "contested" }]]);
+});
+
 test("a feed that is always a little behind a long push does not lag", () => {
   const machine = new Driven();
   machine.give({ kind: "called" });

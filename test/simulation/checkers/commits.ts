@@ -10,8 +10,6 @@ export interface Tracked {
   /** The expectation that it was made with. */
   readonly expectedVersion: Commit["expectedVersion"];
   readonly askedAt: number;
-  /** When the app last appended it once more. */
-  askedAgainAt: number;
   /** When the device last said that it had taken it. */
   acceptedAt: number;
   /** The ids that it goes by: as it was made, and as the app's rule has put other events in its place. */
@@ -99,7 +97,6 @@ export class Commits {
       if (known.isGone) known.mayBeGone = true;
       known.isGone = false;
       known.isRedecided = true;
-      known.askedAgainAt = now;
       return;
     }
     const ids = events.map(({ id }) => id);
@@ -109,7 +106,6 @@ export class Commits {
       events,
       expectedVersion,
       askedAt: now,
-      askedAgainAt: Number.NEGATIVE_INFINITY,
       acceptedAt: Number.POSITIVE_INFINITY,
       forms: [ids],
       isMade: false,

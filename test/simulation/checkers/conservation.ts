@@ -5,9 +5,7 @@
  *
  * A commit without an exact expected version may be confirmed although it was discarded, if a copy of it was still on its way: nothing can
  * call it back. These are counted. A commit with an exact expected version may not, because others' events have the versions that it needs.
- * There are two exceptions: an operator has removed those events, or a reset has parked the commit while it was on its way. And an event
- * that the edge has may be replaced by the app's rule, if the app appends it again after a reset on a device that does not know it any
- * more.
+ * There are two exceptions: an operator has removed those events, or a reset has parked the commit while it was on its way.
  */
 
 import { isWithin, type Scope } from "../../../shared/device/replica.ts";
@@ -65,8 +63,7 @@ export class ConservationChecker extends Checker {
       if (places.confirmed > 0) this.#isOnItsBase(tracked, observation.events);
       if (tracked.isGone) this.#isLetGo(tracked, places);
       // A store that was put back may take what it had refused before.
-      const mayBeTwice = this.#wasReplaced(tracked) || this.#wasForgotten(tracked);
-      const isOnce = foundIn(places) <= 1 || (places.confirmed > 0 && mayBeTwice);
+      const isOnce = foundIn(places) <= 1 || (places.confirmed > 0 && this.#wasReplaced(tracked));
       this.demand(tracked.isGone || isOnce, () => `${nameOf(tracked)} is there more than once: ${told(places)}`);
     }
     this.#isInOrder(
@@ -139,14 +136,6 @@ export class ConservationChecker extends Checker {
 
   #wasReset({ device, askedAt }: Tracked): boolean {
     return (this.#resetAt.get(device) ?? -1) >= askedAt;
-  }
-
-  /**
-   * The app has appended it once more on a device that had let go of its copy and knew it no more, and its rule has put other events in
-   * its place before the feed told that the edge has it.
-   */
-  #wasForgotten({ device, forms, askedAgainAt }: Tracked): boolean {
-    return forms.length > 1 && askedAgainAt >= (this.#resetAt.get(device) ?? Number.POSITIVE_INFINITY);
   }
 
   /** A device may build on what the edge had taken from it and an operator has then taken away, and not learn of it for a while. */

@@ -1,6 +1,7 @@
 /**
- * Commands of devices never take a shelf below zero, in any stream that anybody reads, however often other events came first. And a command
- * that could not be carried out is shown with the conflict and its reason.
+ * Commands of devices never take a shelf below zero, in any stream that anybody reads, however often other events came first. Pending events
+ * do not count: a device that is behind has not decided them again yet. And a command that could not be carried out is shown with the
+ * conflict and its reason.
  *
  * A commit that was made on a discarded history may be at the edge already, so it is not decided again. An app that rebases it takes the
  * responsibility, and the shelf is not checked any more. If an older copy was restored, a commit that was decided on lost events may come
@@ -45,7 +46,7 @@ export class StockChecker extends Checker {
       }
       case "stream": {
         const { device, streamId, events, conflicts } = observation;
-        const bodies = events.map(({ body }) => body);
+        const bodies = events.filter(({ isPending }) => !isPending).map(({ body }) => body);
         if (!this.#putBack.has(device)) this.#isEnough(this.#stores.get(device) ?? "", `${device}:${streamId}`, bodies);
         for (const conflict of conflicts) this.#isExplained(device, conflict);
         return;
