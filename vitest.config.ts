@@ -26,6 +26,9 @@ const durableObjects = Object.fromEntries(
   ),
 );
 
+/** Tests of the stand-in for the edge's platform: it runs in Node, and they are compiled with the types of the real one. */
+const IN_NODE = "test/worker/testing/**/*.test.ts";
+
 export default defineConfig({
   test: {
     // Most of the time is waiting, for an edge or a browser: on two cores, one file at a time leaves more than half of them idle.
@@ -34,7 +37,12 @@ export default defineConfig({
       {
         test: {
           name: "node",
-          include: ["test/*.test.ts", "test/{shared,client,cli,docs,edge,simulation}/**/*.test.ts", "test/contract/*.node.test.ts"],
+          include: [
+            "test/*.test.ts",
+            "test/{shared,client,cli,docs,edge,simulation}/**/*.test.ts",
+            "test/contract/*.node.test.ts",
+            IN_NODE,
+          ],
           testTimeout: 60_000,
           hookTimeout: 120_000,
         },
@@ -63,7 +71,12 @@ export default defineConfig({
           }),
         ],
         resolve: { alias: { "headwater/edge": fileURLToPath(new URL("worker/index.ts", import.meta.url)) } },
-        test: { name: "workerd", include: ["test/worker/**/*.test.ts", "test/contract/*.worker.test.ts"], testTimeout: 60_000 },
+        test: {
+          name: "workerd",
+          include: ["test/worker/**/*.test.ts", "test/contract/*.worker.test.ts"],
+          exclude: [IN_NODE],
+          testTimeout: 60_000,
+        },
       },
       {
         test: {

@@ -18,6 +18,7 @@ import { FEED_PROTOCOL, PING, PONG } from "../../shared/wire/feed-socket.ts";
 import { parseMessage, socketAuth, socketMessage, socketPull } from "../../shared/wire/wire.ts";
 import { assertKnown, type Principal, readable } from "../access/access.ts";
 import { eachInFlight } from "../objects/in-flight.ts";
+import { autoResponse, upgradeResponse, webSocketPair } from "../objects/platform.ts";
 import { type Refused, unwrap } from "../objects/refused.ts";
 import type { SharedAlarm } from "../objects/shared-alarm.ts";
 import { logFault } from "../report/journal.ts";
@@ -70,7 +71,7 @@ export class FeedSockets {
     this.#state = state;
     this.#alarm = alarm;
     this.#log = log;
-    state.setWebSocketAutoResponse(new WebSocketRequestResponsePair(PING, PONG));
+    state.setWebSocketAutoResponse(autoResponse(PING, PONG));
   }
 
   /**
@@ -88,7 +89,7 @@ export class FeedSockets {
         `This actor has ${SOCKETS_OF_AN_ACTOR} open feed sockets to the store, the most it may have: close one first.`,
       );
     }
-    const { 0: client, 1: server } = new WebSocketPair();
+    const { 0: client, 1: server } = webSocketPair(this.#state);
     // An open pull is stored besides.
     if (JSON.stringify(session).length > ATTACHMENT_BYTES / 2) {
       const detail = "The filters, headers and grants of the feed socket are too large to store: send fewer filters or shorter headers.";
@@ -97,7 +98,7 @@ export class FeedSockets {
     this.#state.acceptWebSocket(server, [tag]);
     this.#keep(server, session);
     this.#armExpiry(session.expiresAt);
-    return new Response(null, { status: 101, webSocket: client, headers: { "sec-websocket-protocol": FEED_PROTOCOL } });
+    return upgradeResponse(client, { "sec-websocket-protocol": FEED_PROTOCOL });
   }
 
   /** Answers the open pulls for which the log has news. Not in this turn, so that a publication does not wait for it. */

@@ -4,7 +4,6 @@
  *     stream, push ── publish ──► decide ──► insert runs, arm alarm  (one transaction) ──► feed sockets ──► pages
  *                                                                           └──► subscriptions are notified (`notifier.ts`)
  */
-import { DurableObject } from "cloudflare:workers";
 import { unreachable } from "../../shared/assert.ts";
 import { EVERYTHING, intersection, type Reach, reachOfCategory } from "../../shared/edge/grants.ts";
 import { decidePublication } from "../../shared/edge/publication.ts";
@@ -14,6 +13,7 @@ import { toVersion } from "../../shared/order.ts";
 import type { StoreHealth } from "../../shared/wire/wire.ts";
 import { type Authenticate, authenticateBySettings } from "../access/access.ts";
 import type { EdgeEnv } from "../env.ts";
+import { DurableObject } from "../objects/platform.ts";
 import { type Refused, toRefused } from "../objects/refused.ts";
 import { linesOf, parseLine } from "../objects/run-text.ts";
 import { SharedAlarm } from "../objects/shared-alarm.ts";

@@ -22,6 +22,7 @@ import { CHECK_EVERY } from "../log/feed-sockets.ts";
 import { LogObject, type LogSettings } from "../log/log-object.ts";
 import { UNBOUND } from "../log/notifier.ts";
 import { callObject } from "../objects/calls.ts";
+import { webSocketOf } from "../objects/platform.ts";
 import { unwrap } from "../objects/refused.ts";
 import { logFault, logRequest } from "../report/journal.ts";
 import { problemResponse } from "../report/problem.ts";
@@ -115,7 +116,8 @@ export function createEdge<E extends EdgeEnv = EdgeEnv>({
     const origin = allowedOrigin(context.req.raw, context.env);
     if (origin !== null && context.req.method === "OPTIONS") return preflight(origin);
     await next();
-    if (origin !== null) {
+    // A page may read a WebSocket's response anyway, and only the runtime could make a copy of it.
+    if (origin !== null && webSocketOf(context.res) === null) {
       context.header("access-control-allow-origin", origin);
       context.header("access-control-expose-headers", "retry-after");
       context.header("vary", "origin");

@@ -6,6 +6,7 @@ import type { EdgeEnv } from "../env.ts";
 import type { CompleteQuery } from "../log/feed-page.ts";
 import { type FeedSession, sessionHeaders } from "../log/feed-session.ts";
 import { callObject } from "../objects/calls.ts";
+import { upgradeResponse, webSocketOf } from "../objects/platform.ts";
 
 export function isUpgrade(request: Request): boolean {
   return request.headers.get("upgrade")?.toLowerCase() === "websocket";
@@ -46,9 +47,10 @@ export async function openSocket(connection: FeedConnection, offered: Request): 
     throw new InvalidRequestError(`A feed socket has the subprotocol ${FEED_PROTOCOL}: offer it.`, { field: "sec-websocket-protocol" });
   }
   const response = await connect(connection);
-  if (response.webSocket === null || protocols.length > 0) return response;
+  const webSocket = webSocketOf(response);
+  if (webSocket === null || protocols.length > 0) return response;
   // The response must not name a protocol if the client offered none: RFC 6455, section 4.1.
-  return new Response(null, { status: 101, webSocket: response.webSocket });
+  return upgradeResponse(webSocket);
 }
 
 /** Headers that say nothing about the caller. */
@@ -94,7 +96,7 @@ interface Page {
 export async function eventStream(connection: FeedConnection): Promise<Response> {
   const { query } = connection;
   const response = await connect(connection);
-  const socket = response.webSocket;
+  const socket = webSocketOf(response);
   if (socket === null) return response;
   const { readable: body, writable } = new TransformStream<Uint8Array, Uint8Array>();
   const writer = writable.getWriter();

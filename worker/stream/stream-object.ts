@@ -8,7 +8,6 @@
  * Everything in memory can be rebuilt: ids and version from the runs, positions from the log, and how far the log has the stream from
  * the log's own answers (`publisher.ts`).
  */
-import { DurableObject } from "cloudflare:workers";
 import { decideAppend, type RecordedBody, type Refusal, refusalMessage } from "../../shared/append.ts";
 import { assert, unreachable } from "../../shared/assert.ts";
 import { HeadwaterError, StoreFullError, StreamNotFoundError } from "../../shared/errors.ts";
@@ -18,6 +17,7 @@ import { toVersion } from "../../shared/order.ts";
 import type { PushResult } from "../../shared/wire/wire.ts";
 import type { EdgeEnv } from "../env.ts";
 import type { PublicationAnswer, PublishedRun } from "../log/log-object.ts";
+import { DurableObject } from "../objects/platform.ts";
 import { type Refused, toRefused } from "../objects/refused.ts";
 import { fitting, idOf, linesOf, parseLine, toLines, toWire } from "../objects/run-text.ts";
 import { Publisher } from "./publisher.ts";

@@ -12,7 +12,6 @@
  * handler. So an event on which the handler is killed becomes a dead letter, or stops the subscription, like one on which it throws. A log
  * that is not the one that the subscription followed stops it.
  */
-import { DurableObject } from "cloudflare:workers";
 import { assert } from "../../shared/assert.ts";
 import { backoff } from "../../shared/backoff.ts";
 import { EVERYTHING } from "../../shared/edge/grants.ts";
@@ -54,6 +53,7 @@ import type { EdgeEnv } from "../env.ts";
 import type { CompleteQuery } from "../log/feed-page.ts";
 import type { Origin } from "../log/notifier.ts";
 import { callObject } from "../objects/calls.ts";
+import { DurableObject } from "../objects/platform.ts";
 import { type Refused, toRefused, unwrap } from "../objects/refused.ts";
 import { SharedAlarm } from "../objects/shared-alarm.ts";
 import { logFault } from "../report/journal.ts";
