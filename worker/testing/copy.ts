@@ -49,9 +49,13 @@ function isKnownClass(value: object): boolean {
     value instanceof Date ||
     value instanceof RegExp ||
     value instanceof Error ||
-    value instanceof ArrayBuffer ||
-    ArrayBuffer.isView(value)
+    isBytes(value)
   );
+}
+
+/** Typed arrays other than `Uint8Array` are rare enough to be left out. */
+function isBytes(value: object): value is ArrayBuffer | Uint8Array {
+  return value instanceof ArrayBuffer || value instanceof Uint8Array;
 }
 
 function notCopied(what: string): DOMException {
@@ -79,7 +83,7 @@ function sizeOf(value: unknown): number {
 }
 
 function sizeOfObject(value: object): number {
-  if (value instanceof ArrayBuffer || ArrayBuffer.isView(value)) return 8 + value.byteLength;
+  if (isBytes(value)) return 8 + value.byteLength;
   if (Array.isArray(value)) return sizeOfAll(value, 3 + 2 * varint(value.length));
   const parts = value instanceof Map ? [...value].flat() : value instanceof Set ? [...value] : Object.entries(value).flat();
   return sizeOfAll(parts, 2 + varint(parts.length));

@@ -20,7 +20,7 @@ export class KeyValue {
   /** In order. */
   readonly #keys: string[];
   /** Changes with each change of the keys. */
-  #revision = 0;
+  #changed = 0;
 
   constructor(values: Stored = new Map()) {
     this.#values = new Map(values);
@@ -56,7 +56,7 @@ export class KeyValue {
   put(key: string, value: unknown): void {
     if (!this.#values.has(key)) {
       this.#keys.splice(this.#placeOf(key), 0, key);
-      this.#revision++;
+      this.#changed++;
     }
     this.#values.set(key, value);
   }
@@ -64,7 +64,7 @@ export class KeyValue {
   delete(key: string): boolean {
     if (!this.#values.delete(key)) return false;
     this.#keys.splice(this.#placeOf(key), 1);
-    this.#revision++;
+    this.#changed++;
     return true;
   }
 
@@ -83,15 +83,15 @@ export class KeyValue {
     const beginning = () =>
       reverse ? this.#placeOf(end ?? afterAll(prefix), prefix === "" && end === undefined) - 1 : this.#placeOf(lowest);
     let at = beginning();
-    let revision = this.#revision;
+    let changed = this.#changed;
     for (let left = limit; left > 0; left--) {
       let key = this.#keys[at];
       // With an end behind the prefix, the first keys are not of the prefix.
       while (reverse && key !== undefined && !key.startsWith(prefix) && key > prefix) key = this.#keys[--at];
       if (key === undefined || !isIn(key)) return;
       yield [key, this.get(key)];
-      if (revision !== this.#revision) {
-        revision = this.#revision;
+      if (changed !== this.#changed) {
+        changed = this.#changed;
         at = this.#placeOf(key);
         if (reverse) at--;
         else if (this.#keys[at] === key) at++;

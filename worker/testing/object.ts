@@ -41,7 +41,7 @@ export class Instance {
   /** Rejects the events under way. */
   readonly running = new Set<(error: Error) => void>();
   #blocks = 0;
-  readonly #queue: (() => void)[] = [];
+  readonly #waiting: (() => void)[] = [];
 
   constructor(owner: PlatformObject) {
     this.owner = owner;
@@ -58,8 +58,8 @@ export class Instance {
 
   /** Runs an event, in its order, once nothing blocks the instance. */
   whenOpen(start: () => void): void {
-    if (this.#blocks === 0 && this.#queue.length === 0) start();
-    else this.#queue.push(start);
+    if (this.#blocks === 0 && this.#waiting.length === 0) start();
+    else this.#waiting.push(start);
   }
 
   /** Events wait until `work` has settled. @param onFailure resets the object, so that no event is run after all */
@@ -73,7 +73,7 @@ export class Instance {
     } finally {
       this.#blocks--;
       while (this.#blocks === 0 && !this.isGone) {
-        const start = this.#queue.shift();
+        const start = this.#waiting.shift();
         if (start === undefined) break;
         start();
       }
