@@ -67,10 +67,11 @@ export class SqlDatabase {
     return !READS.test(query) && !this.#done.has(query);
   }
 
-  /** @returns the rows of a statement that reads; it is run when they are needed */
   read(query: string, values: readonly unknown[]): Cursor {
     if (this.#done.has(query)) return new Cursor([]);
-    return new Cursor((this.#written ?? this.#empty).reading(query, values));
+    const statements = this.#written ?? this.#empty;
+    const given = values.map(bound);
+    return new Cursor({ all: () => statements.rows(query, given), each: () => statements.reading(query, given) });
   }
 
   /** @param depth how many savepoints are around the statement */
@@ -165,7 +166,7 @@ export class SqlStatements {
     const statement = this.#statement(query);
     this.#busy.add(statement);
     try {
-      yield* statement.iterate(...(values.map(bound) as never[])) as Iterable<Row>; // as SQLite returns them
+      yield* statement.iterate(...(values as never[])) as Iterable<Row>; // as SQLite returns them
     } finally {
       this.#busy.delete(statement);
     }
@@ -195,33 +196,43 @@ function bound(value: unknown): unknown {
   return value instanceof ArrayBuffer ? new Uint8Array(value) : typeof value === "boolean" ? Number(value) : value;
 }
 
-/** The rows of a statement, as the platform's `SqlStorageCursor` returns them. */
-export class Cursor implements Iterable<Row> {
-  readonly #rows: Iterator<Row>;
+/** Where a cursor gets its rows: all at once, or one after the other. */
+interface Rows {
+  all(): Row[];
+  each(): Iterator<Row>;
+}
 
-  constructor(rows: Iterable<Row>) {
-    this.#rows = rows[Symbol.iterator]();
+/** The rows of a statement, as the platform's `SqlStorageCursor` returns them. A statement that reads is run when they are needed. */
+export class Cursor implements Iterable<Row> {
+  readonly #source: Rows;
+  #rows: Iterator<Row> | undefined;
+
+  constructor(source: Rows | readonly Row[]) {
+    this.#source = "all" in source ? source : { all: () => [...source], each: () => source[Symbol.iterator]() };
   }
 
   next(): IteratorResult<Row> {
+    this.#rows ??= this.#source.each();
     return this.#rows.next();
   }
 
   *[Symbol.iterator](): Generator<Row> {
     try {
-      for (let row = this.#rows.next(); row.done !== true; row = this.#rows.next()) yield row.value;
+      for (let row = this.next(); row.done !== true; row = this.next()) yield row.value;
     } finally {
-      this.#rows.return?.();
+      this.#rows?.return?.();
     }
   }
 
   toArray(): Row[] {
-    return [...this];
+    if (this.#rows !== undefined) return [...this];
+    this.#rows = [][Symbol.iterator]();
+    return this.#source.all();
   }
 
   /** @throws Error unless there is exactly one row */
   one(): Row {
-    const [row, ...others] = this;
+    const [row, ...others] = this.toArray();
     if (row === undefined || others.length > 0) throw new Error("Expected exactly one result from SQL query, but got another number.");
     return row;
   }
