@@ -106,7 +106,7 @@ export class Page {
   }
 }
 
-/** Whether it is an edge's, and not to be run by itself. */
+/** Whether it is an edge's, and not to be run by itself. A test of an app runs its edge in memory. */
 export function isWorker({ code }: Pick<Block, "code">): boolean {
-  return code.includes('from "headwater/edge"');
+  return code.includes('from "headwater/edge"') && !code.includes("openMemoryEdge(");
 }

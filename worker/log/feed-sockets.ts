@@ -18,7 +18,7 @@ import { FEED_PROTOCOL, PING, PONG } from "../../shared/wire/feed-socket.ts";
 import { parseMessage, socketAuth, socketMessage, socketPull } from "../../shared/wire/wire.ts";
 import { assertKnown, type Principal, readable } from "../access/access.ts";
 import { eachInFlight } from "../objects/in-flight.ts";
-import { autoResponse, upgradeResponse, webSocketPair } from "../objects/platform.ts";
+import { autoResponse, now, upgradeResponse, webSocketPair } from "../objects/platform.ts";
 import { type Refused, unwrap } from "../objects/refused.ts";
 import type { SharedAlarm } from "../objects/shared-alarm.ts";
 import { logFault } from "../report/journal.ts";
@@ -147,11 +147,11 @@ export class FeedSockets {
 
   /** Closes the sockets whose credentials have expired, and sets the alarm for the next ones. */
   onAlarm(): void {
-    const now = Date.now();
+    const time = now(this.#state);
     let next = Number.POSITIVE_INFINITY;
     for (const [socket, { expiresAt }] of this.#all()) {
       if (expiresAt === null) continue;
-      if (expiresAt > now) next = Math.min(next, expiresAt);
+      if (expiresAt > time) next = Math.min(next, expiresAt);
       else this.#close(socket, POLICY, new UnauthenticatedError("The token has expired: get a new one."));
     }
     this.#armExpiry(Number.isFinite(next) ? next : null);
@@ -203,7 +203,7 @@ export class FeedSockets {
   }
 
   #isStale({ checkedAt }: FeedSession): boolean {
-    return Date.now() - checkedAt > this.#log.checkEvery;
+    return now(this.#state) - checkedAt > this.#log.checkEvery;
   }
 
   /** Checks the credentials again. Undefined if they are not valid any more, or if the socket was closed or got another session meanwhile. */
@@ -226,16 +226,16 @@ export class FeedSockets {
     if (principal.actor !== actor)
       throw new UnauthenticatedError("These credentials are of another actor: open another feed socket with them.");
     const { expiresAt = null } = principal;
-    return { ...session, reach: readable(principal, store), expiresAt, checkedAt: Date.now() };
+    return { ...session, reach: readable(principal, store), expiresAt, checkedAt: now(this.#state) };
   }
 
   async #renew(socket: WebSocket, session: FeedSession, token: string): Promise<void> {
     const others = session.headers.filter(([name]) => name !== "authorization");
     const renewed = await this.#authenticate({ ...session, headers: [...others, ["authorization", `Bearer ${token}`]] });
-    const now = this.#all().get(socket);
-    if (now === undefined) return;
+    const latest = this.#all().get(socket);
+    if (latest === undefined) return;
     // A pull that arrived meanwhile stays open.
-    const { pull } = now;
+    const { pull } = latest;
     this.#keep(socket, { ...renewed, pull });
     this.#armExpiry(renewed.expiresAt);
     send(socket, { renewed: { expiresAt: renewed.expiresAt } });

@@ -13,7 +13,7 @@ import { toVersion } from "../../shared/order.ts";
 import type { StoreHealth } from "../../shared/wire/wire.ts";
 import { type Authenticate, authenticateBySettings } from "../access/access.ts";
 import type { EdgeEnv } from "../env.ts";
-import { DurableObject } from "../objects/platform.ts";
+import { DurableObject, now } from "../objects/platform.ts";
 import { type Refused, toRefused } from "../objects/refused.ts";
 import { linesOf, parseLine } from "../objects/run-text.ts";
 import { SharedAlarm } from "../objects/shared-alarm.ts";
@@ -275,7 +275,7 @@ export class LogObject<E extends EdgeEnv = EdgeEnv> extends DurableObject<E> {
       unpublished += version - this.#runs.headOf(streamId);
       oldest = Math.min(oldest, since);
     }
-    const oldestUnpublishedAgeMs = unpublished === 0 ? 0 : Math.max(0, Date.now() - oldest);
+    const oldestUnpublishedAgeMs = unpublished === 0 ? 0 : Math.max(0, now(this.ctx) - oldest);
     return { log: this.#runs.log, head: this.#runs.head, streams, events: this.#runs.head, unpublished, oldestUnpublishedAgeMs };
   }
 }

@@ -12,6 +12,7 @@ import type { LogEnd } from "../../shared/edge/subscription.ts";
 import type { EdgeEnv } from "../env.ts";
 import { alarmDelay } from "../objects/alarm-delay.ts";
 import { callObject } from "../objects/calls.ts";
+import { now } from "../objects/platform.ts";
 import type { SharedAlarm } from "../objects/shared-alarm.ts";
 import { logFault } from "../report/journal.ts";
 import type { SubscriptionObject } from "../subscription/subscription-object.ts";
@@ -92,7 +93,7 @@ export class Subscribers {
   /** To be called in the same turn as the write of what was published. It does not wait for the calls. */
   published(): void {
     if (this.#allKnow()) return;
-    this.#host.alarm.arm(Date.now() + alarmDelay(0));
+    this.#host.alarm.arm(now(this.#host.state) + alarmDelay(0));
     this.#host.state.waitUntil(this.#notifyAll());
   }
 
@@ -100,7 +101,7 @@ export class Subscribers {
     if (this.#allKnow()) return;
     await this.#notifyAll();
     if (this.#allKnow()) return;
-    this.#host.alarm.arm(Date.now() + alarmDelay(++this.#failures));
+    this.#host.alarm.arm(now(this.#host.state) + alarmDelay(++this.#failures));
   }
 
   #allKnow(): boolean {

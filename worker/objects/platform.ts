@@ -3,8 +3,9 @@
  * `worker/` gets them here, so that an edge can also run where they are missing: in Node, on the stand-in of `worker/testing/`.
  */
 
-/** A state of the stand-in makes its own pairs; the runtime's has a global class for it. */
+/** What a state of the stand-in has besides. The runtime has globals for it. */
 interface StandInState {
+  now(): number;
   webSocketPair(): { 0: WebSocket; 1: WebSocket };
 }
 
@@ -26,9 +27,14 @@ const workers: Workers | undefined = await import("cloudflare:workers").catch(()
 
 export const DurableObject = workers?.DurableObject ?? (PlainObject as unknown as Workers["DurableObject"]);
 
+/** The object's clock: milliseconds since 1970. The one of a stand-in can be moved. */
+export function now(state: DurableObjectState): number {
+  return workers === undefined ? standIn(state).now() : Date.now();
+}
+
 /** The two ends of a new WebSocket: `0` goes to the client, `1` is the object's. */
 export function webSocketPair(state: DurableObjectState): { 0: WebSocket; 1: WebSocket } {
-  return workers === undefined ? (state as unknown as StandInState).webSocketPair() : new WebSocketPair();
+  return workers === undefined ? standIn(state).webSocketPair() : new WebSocketPair();
 }
 
 /** The answer to a message that the runtime gives without waking the object. */
@@ -48,4 +54,8 @@ export function upgradeResponse(webSocket: WebSocket, headers: Record<string, st
 /** The WebSocket that a response opens; null if it opens none. */
 export function webSocketOf({ webSocket }: Response): WebSocket | null {
   return webSocket ?? null;
+}
+
+function standIn(state: DurableObjectState): StandInState {
+  return state as unknown as StandInState; // outside of the runtime only the stand-in makes states
 }

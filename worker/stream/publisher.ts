@@ -15,6 +15,7 @@ import type { LogObject, PublicationAnswer, PublishedRun } from "../log/log-obje
 import type { Span } from "../log/log-runs.ts";
 import { alarmDelay } from "../objects/alarm-delay.ts";
 import { callObject } from "../objects/calls.ts";
+import { now } from "../objects/platform.ts";
 import { fitting, linesOf } from "../objects/run-text.ts";
 import { logFault } from "../report/journal.ts";
 import type { StreamRuns } from "./stream-runs.ts";
@@ -56,7 +57,7 @@ export class Publisher {
   arm(delay = alarmDelay(0)): void {
     if (this.#armed) return;
     this.#armed = true;
-    this.#state.storage.setAlarm(Date.now() + delay).catch((error: unknown) => {
+    this.#state.storage.setAlarm(now(this.#state) + delay).catch((error: unknown) => {
       // The write of the runs fails with it, and the runtime resets the object.
       this.#armed = false;
       logFault("alarm", error);

@@ -17,7 +17,7 @@ import { toVersion } from "../../shared/order.ts";
 import type { PushResult } from "../../shared/wire/wire.ts";
 import type { EdgeEnv } from "../env.ts";
 import type { PublicationAnswer, PublishedRun } from "../log/log-object.ts";
-import { DurableObject } from "../objects/platform.ts";
+import { DurableObject, now } from "../objects/platform.ts";
 import { type Refused, toRefused } from "../objects/refused.ts";
 import { fitting, idOf, linesOf, parseLine, toLines, toWire } from "../objects/run-text.ts";
 import { Publisher } from "./publisher.ts";
@@ -96,7 +96,7 @@ export class StreamObject extends DurableObject<EdgeEnv> {
   }
 
   #commit(name: string, commits: readonly Commit[], actor: string | null): CommitResult[] {
-    const recordedAt = new Date().toISOString();
+    const recordedAt = new Date(now(this.ctx)).toISOString();
     const ids = this.#knownIds();
     const appended: EventBody[] = [];
     const texts: StoredRun[] = [];

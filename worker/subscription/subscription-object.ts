@@ -53,7 +53,7 @@ import type { EdgeEnv } from "../env.ts";
 import type { CompleteQuery } from "../log/feed-page.ts";
 import type { Origin } from "../log/notifier.ts";
 import { callObject } from "../objects/calls.ts";
-import { DurableObject } from "../objects/platform.ts";
+import { DurableObject, now } from "../objects/platform.ts";
 import { type Refused, toRefused, unwrap } from "../objects/refused.ts";
 import { SharedAlarm } from "../objects/shared-alarm.ts";
 import { logFault } from "../report/journal.ts";
@@ -97,7 +97,7 @@ export class SubscriptionObject<E extends EdgeEnv = EdgeEnv> extends DurableObje
     const record = this.#begin(origin);
     this.#heard = Math.max(this.#heard, origin.head);
     if (this.#isRunning) return;
-    const at = wakeTime(record, this.#readUpTo(record), origin, Date.now());
+    const at = wakeTime(record, this.#readUpTo(record), origin, now(this.ctx));
     if (at !== null) this.#alarm.arm(at);
   }
 
@@ -123,7 +123,7 @@ export class SubscriptionObject<E extends EdgeEnv = EdgeEnv> extends DurableObje
     } catch (error) {
       logFault("subscription", error, { store, name });
       this.#failures++;
-      this.#alarm.arm(Date.now() + backoff(LOG_BACKOFF, this.#failures, Math.random()));
+      this.#alarm.arm(now(this.ctx) + backoff(LOG_BACKOFF, this.#failures, Math.random()));
     } finally {
       this.#isRunning = false;
     }
@@ -150,7 +150,7 @@ export class SubscriptionObject<E extends EdgeEnv = EdgeEnv> extends DurableObje
   async resume(origin: Origin): Promise<SubscriptionStatus> {
     const record = this.#begin(origin);
     this.#stored.write(afterResume(record));
-    this.#alarm.arm(Date.now());
+    this.#alarm.arm(now(this.ctx));
     return this.#statusOf(origin);
   }
 
@@ -161,7 +161,7 @@ export class SubscriptionObject<E extends EdgeEnv = EdgeEnv> extends DurableObje
     const record = this.#begin(origin);
     this.#skipped = undefined;
     this.#stored.reset(movedTo(record, log, position), deadLettersKeptUpTo(record, log, position));
-    this.#alarm.arm(Date.now());
+    this.#alarm.arm(now(this.ctx));
     return this.#statusOf(origin);
   }
 
@@ -171,7 +171,7 @@ export class SubscriptionObject<E extends EdgeEnv = EdgeEnv> extends DurableObje
     if (this.#stored.replay(position) === 0 && position !== undefined) {
       return toRefused(new InvalidRequestError("There is no dead letter at this position.", { field: "position" }));
     }
-    this.#alarm.arm(Date.now());
+    this.#alarm.arm(now(this.ctx));
     return this.#statusOf(origin);
   }
 
@@ -209,18 +209,18 @@ export class SubscriptionObject<E extends EdgeEnv = EdgeEnv> extends DurableObje
   }
 
   async #work(subscription: CompleteSubscription<E>): Promise<void> {
-    const began = Date.now();
+    const began = now(this.ctx);
     let left = WORK_BATCHES;
-    const isEnough = () => left-- <= 0 || Date.now() - began > WORK_TIME;
+    const isEnough = () => left-- <= 0 || now(this.ctx) - began > WORK_TIME;
     for (let due = this.#stored.due(); due !== undefined; due = this.#stored.due()) {
-      if (isEnough()) return this.#alarm.arm(Date.now());
-      if (due.wasHanded) this.#stored.recordReplay(due.event, KILLED, new Date().toISOString());
+      if (isEnough()) return this.#alarm.arm(now(this.ctx));
+      if (due.wasHanded) this.#stored.recordReplay(due.event, KILLED, new Date(now(this.ctx)).toISOString());
       else await this.#replay(due.event, subscription);
     }
     for (let record = this.#stored.now; record !== undefined && !record.progress.isStopped; record = this.#stored.now) {
-      const wait = waitsUntil(record, Date.now());
+      const wait = waitsUntil(record, now(this.ctx));
       if (wait !== null) return this.#alarm.arm(wait);
-      if (isEnough()) return this.#alarm.arm(Date.now());
+      if (isEnough()) return this.#alarm.arm(now(this.ctx));
       if (!(await this.#advance(record, subscription))) return;
     }
   }
@@ -285,7 +285,7 @@ export class SubscriptionObject<E extends EdgeEnv = EdgeEnv> extends DurableObje
   /** Writes and logs what happens to events that the handler failed on. */
   #settle(step: SubscriptionStep, record: SubscriptionRecord, page: FeedPage, policy: SubscriptionPolicy): void {
     const { store, name } = record;
-    const next = settled(record, step, policy, { mark: page.mark ?? null, now: Date.now(), random: Math.random() });
+    const next = settled(record, step, policy, { mark: page.mark ?? null, now: now(this.ctx), random: Math.random() });
     if (step.kind === "stop") {
       logFault("subscription", new Error("The subscription has stopped, because its handler keeps failing on an event."), { store, name });
     }
@@ -293,7 +293,7 @@ export class SubscriptionObject<E extends EdgeEnv = EdgeEnv> extends DurableObje
     for (const event of page.events) {
       const error = new Error("An event has become a dead letter, because the handler keeps failing on it.");
       logFault("subscription", error, { store, name, id: event.id });
-      this.#stored.addDeadLetter(toDeadLetter(event, record.error), next);
+      this.#stored.addDeadLetter(toDeadLetter(event, record.error, now(this.ctx)), next);
     }
   }
 
@@ -331,7 +331,7 @@ export class SubscriptionObject<E extends EdgeEnv = EdgeEnv> extends DurableObje
     const error = await this.#tryAgain(record, event, subscription);
     // A reset may have removed it from the list meanwhile. Then the subscription delivers it again.
     if (this.#stored.list(event.position - 1, 1)[0]?.id !== event.id) return;
-    this.#stored.recordReplay(event, error, new Date().toISOString());
+    this.#stored.recordReplay(event, error, new Date(now(this.ctx)).toISOString());
   }
 
   async #tryAgain(record: SubscriptionRecord, event: DeadLetter, subscription: CompleteSubscription<E>): Promise<string | null> {
@@ -350,7 +350,7 @@ export class SubscriptionObject<E extends EdgeEnv = EdgeEnv> extends DurableObje
 
   /** The alarm before this one was killed: it is not known what the handler did. */
   #onKilled(record: SubscriptionRecord, { policy }: CompleteSubscription<E>): void {
-    const next = afterKill(record, policy, KILLED, Date.now(), Math.random());
+    const next = afterKill(record, policy, KILLED, now(this.ctx), Math.random());
     if (next !== record) this.#stored.write(next);
   }
 
@@ -360,13 +360,13 @@ export class SubscriptionObject<E extends EdgeEnv = EdgeEnv> extends DurableObje
     for (let left = WORK_BATCHES; left > 0 && subscription !== undefined; left--) {
       const page = await this.#read(record, subscription, 1);
       if (this.#isRunning || this.#stored.now !== record) return;
-      if (page instanceof Error || page.events.length > 0) return this.#alarm.arm(Date.now());
+      if (page instanceof Error || page.events.length > 0) return this.#alarm.arm(now(this.ctx));
       this.#skipped = { position: page.position, mark: page.mark ?? null };
       if (page.position >= page.head) return;
     }
   }
 }
 
-function toDeadLetter({ id, streamId, version, position, type }: ConfirmedEvent, error: string | null): DeadLetter {
-  return { id, streamId, version, position, type, error: error ?? KILLED, at: new Date().toISOString() };
+function toDeadLetter({ id, streamId, version, position, type }: ConfirmedEvent, error: string | null, at: number): DeadLetter {
+  return { id, streamId, version, position, type, error: error ?? KILLED, at: new Date(at).toISOString() };
 }

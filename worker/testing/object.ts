@@ -38,6 +38,8 @@ export class Instance {
   isGone = false;
   /** Work that keeps it from being evicted. */
   busy = 0;
+  /** Called when it is killed. */
+  readonly onEnd = new Set<() => void>();
   /** Rejects the events under way. */
   readonly running = new Set<(error: Error) => void>();
   #blocks = 0;
@@ -175,6 +177,7 @@ export class PlatformObject {
     this.storage.lose();
     this.alarm.killed();
     this.sockets.dropAll();
+    for (const end of instance.onEnd) end();
     const running = [...instance.running];
     instance.running.clear();
     for (const reject of running) reject(error());

@@ -35,6 +35,8 @@ export interface Platform {
   readonly env: Readonly<Record<string, unknown>>;
   /** A namespace, as an operator has it. @throws Error if there is none of this name */
   objects(binding: string): Namespace;
+  /** Whether no call is under way, and nothing runs in any object. */
+  readonly isIdle: boolean;
   /** Kills all objects, as a deployment does. Their WebSockets close. */
   reset(): void;
 }
@@ -52,6 +54,9 @@ export function openPlatform(options: PlatformOptions): Platform {
       const namespace = namespaces.get(binding);
       if (namespace === undefined) throw new Error(`The platform has no binding ${binding}.`);
       return namespace;
+    },
+    get isIdle() {
+      return [...namespaces.values()].every((namespace) => namespace.isAllIdle);
     },
     reset: () => {
       for (const namespace of namespaces.values()) namespace.reset();
@@ -77,6 +82,8 @@ export class Namespace {
   readonly #options: NamespaceOptions;
   readonly #faults: PlatformFaults;
   readonly #objects = new Map<string, PlatformObject>();
+  /** Under way, of callers that have not ended. */
+  #calls = 0;
 
   constructor(binding: string, options: NamespaceOptions) {
     this.binding = binding;
@@ -90,6 +97,10 @@ export class Namespace {
       .filter(({ isAwake, storage }) => isAwake || !storage.isEmpty)
       .map(({ name }) => name)
       .sort();
+  }
+
+  get isAllIdle(): boolean {
+    return this.#calls === 0 && [...this.#objects.values()].every(({ isIdle }) => isIdle);
   }
 
   isAwake(name: string): boolean {
@@ -181,7 +192,7 @@ export class Namespace {
         if (run === undefined) throw new TypeError(`The RPC receiver does not implement the method "${method}".`);
         return run.apply(object, [...given]);
       };
-      return this.#call(this.#object(name), caller, method === "fetch" ? { work, isRequest: true } : { work });
+      return this.#counted(this.#object(name), caller, method === "fetch" ? { work, isRequest: true } : { work });
     };
     return new Proxy(
       { name, id: new ObjectId(name) },
@@ -194,6 +205,23 @@ export class Namespace {
         },
       },
     );
+  }
+
+  async #counted(object: PlatformObject, caller: Instance | undefined, call: Call): Promise<unknown> {
+    if (hasEnded(caller)) return NEVER;
+    this.#calls++;
+    let isCounted = true;
+    const end = () => {
+      if (isCounted) this.#calls--;
+      isCounted = false;
+    };
+    caller?.onEnd.add(end);
+    try {
+      return await this.#call(object, caller, call);
+    } finally {
+      caller?.onEnd.delete(end);
+      end();
+    }
   }
 
   async #call(object: PlatformObject, caller: Instance | undefined, { work, isRequest = false, from }: Call): Promise<unknown> {
@@ -233,7 +261,7 @@ export class Namespace {
       instance.busy++;
       const stub = (...given: unknown[]) => {
         const copied = copyOf(given);
-        return this.#call(object, caller, { work: () => run(...(copied as never[])), from: instance });
+        return this.#counted(object, caller, { work: () => run(...(copied as never[])), from: instance });
       };
       return Object.assign(stub, { [Symbol.dispose]: dispose });
     };

@@ -18,6 +18,8 @@ export interface ObjectState {
   getWebSockets(tag?: string): ObjectSocket[];
   getTags(socket: ObjectSocket): string[];
   setWebSocketAutoResponse(pair?: { readonly request: string; readonly response: string }): void;
+  /** Milliseconds since 1970, by the platform's clock. */
+  now(): number;
   /** The runtime has a global class for it; see `worker/objects/platform.ts`. */
   webSocketPair(): { 0: ClientSocket; 1: ObjectSocket };
   abort(reason?: string): void;
@@ -76,6 +78,7 @@ export function stateOf(instance: Instance): ObjectState {
       instance.assertAlive();
       sockets.autoResponse = pair === undefined ? undefined : { request: pair.request, response: pair.response };
     },
+    now: () => owner.host.clock.now(),
     webSocketPair: () => socketPair(sockets, instance),
     abort(reason = "The object was aborted.") {
       owner.reset(instance, () => new Error(reason));

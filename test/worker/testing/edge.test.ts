@@ -1,15 +1,11 @@
 /** The real edge on the stand-in for its platform: push, feed, feed socket, subscription, and what happens to them in faults. */
-import { afterAll, beforeAll, expect, test, vi } from "vitest";
+import { expect, test } from "vitest";
 import { createEdge, type EdgeEnv, type EdgeSettings } from "../../../worker/index.ts";
 import { NO_FAULTS, type PlatformFaults } from "../../../worker/testing/clock.ts";
 import { openPlatform, type Platform } from "../../../worker/testing/objects.ts";
 import { loadSqlite } from "../../../worker/testing/sqlite.ts";
 import type { ClientSocket } from "../../../worker/testing/web-socket.ts";
-import { START, settled, TestClock } from "./platform.ts";
-
-// The edge reads the time from `Date`.
-beforeAll(() => void vi.useFakeTimers({ toFake: ["Date"] }));
-afterAll(() => void vi.useRealTimers());
+import { settled, TestClock } from "./platform.ts";
 
 interface Answer {
   readonly status: number;
@@ -18,8 +14,7 @@ interface Answer {
 }
 
 async function open(settings: EdgeSettings = {}) {
-  const clock = new TestClock((now) => void vi.setSystemTime(now));
-  vi.setSystemTime(START);
+  const clock = new TestClock();
   const faults: { -readonly [K in keyof PlatformFaults]: PlatformFaults[K] } = { ...NO_FAULTS };
   const edge = createEdge(settings);
   const platform: Platform = openPlatform({

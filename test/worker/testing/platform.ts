@@ -4,18 +4,10 @@ import type { ObjectClass } from "../../../worker/testing/object.ts";
 import { type Namespace, openPlatform } from "../../../worker/testing/objects.ts";
 import { loadSqlite } from "../../../worker/testing/sqlite.ts";
 
-export const START = Date.parse("2026-01-01T00:00:00Z");
-
 /** A clock that stands still until it is moved. */
 export class TestClock implements Clock {
-  #now = START;
-  readonly #onMove: (now: number) => void;
+  #now = Date.parse("2026-01-01T00:00:00Z");
   #tasks: { readonly at: number; readonly run: () => void }[] = [];
-
-  /** @param onMove gets the new time before what is due then runs */
-  constructor(onMove: (now: number) => void = () => undefined) {
-    this.#onMove = onMove;
-  }
 
   now(): number {
     return this.#now;
@@ -37,16 +29,11 @@ export class TestClock implements Clock {
       const [next] = this.#tasks.filter(({ at }) => at <= end).sort((a, b) => a.at - b.at);
       if (next === undefined) break;
       this.#tasks = this.#tasks.filter((one) => one !== next);
-      this.#moveTo(Math.max(this.#now, next.at));
+      this.#now = Math.max(this.#now, next.at);
       next.run();
       await settled();
     }
-    this.#moveTo(end);
-  }
-
-  #moveTo(now: number): void {
-    this.#now = now;
-    this.#onMove(now);
+    this.#now = end;
   }
 }
 
