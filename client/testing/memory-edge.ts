@@ -4,18 +4,17 @@
  *
  *     device ── MemoryNetwork ──► edge.fetch ──► objects with storage, alarms and WebSockets (worker/testing/)
  */
-import type { ObjectClass } from "../../worker/testing/object.ts";
 import { openPlatform, type Platform } from "../../worker/testing/objects.ts";
 import { loadSqlite } from "../../worker/testing/sqlite.ts";
 import { MemoryClock, nextTurn } from "./memory-clock.ts";
-import { MemoryNetwork, ORIGIN } from "./memory-network.ts";
+import { EdgeNetwork, type MemoryNetwork, ORIGIN } from "./memory-network.ts";
 
 /** What `createEdge` of `headwater/edge` returns. */
 export interface EdgeParts {
   fetch(request: never, env: never, context?: never): unknown;
-  readonly StreamObject: ObjectClass;
-  readonly LogObject: ObjectClass;
-  readonly SubscriptionObject: ObjectClass;
+  readonly StreamObject: new (state: never, env: never) => object;
+  readonly LogObject: new (state: never, env: never) => object;
+  readonly SubscriptionObject: new (state: never, env: never) => object;
 }
 
 export interface MemoryEdgeOptions {
@@ -78,7 +77,7 @@ class OpenEdge implements MemoryEdge {
   }
 
   network(): MemoryNetwork {
-    const network = new MemoryNetwork({ fetch: (request) => this.#handle(request) });
+    const network = new EdgeNetwork({ fetch: (request) => this.#handle(request) });
     this.#networks.push(network);
     return network;
   }

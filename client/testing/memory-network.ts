@@ -10,7 +10,22 @@ export interface NetworkEdge {
 export const ORIGIN = "https://edge.test";
 
 /** A device's own network to an edge in memory. */
-export class MemoryNetwork {
+export interface MemoryNetwork {
+  /** Whether the device can reach the edge. */
+  readonly isConnected: boolean;
+  /** Requests fail from now on. Those under way fail too: the edge may have performed them. The feed socket breaks. */
+  disconnect(): void;
+  /** Gives the network back. A store notices it at its next attempt: call its `sync()` to make one. */
+  connect(): void;
+  /** The `sync` of a store's options, for a store of this name at the edge. */
+  to(store: string): Required<Pick<SyncOptions, "url" | "fetch" | "webSocket">>;
+  /** Sends a request to the edge, as the global `fetch` would. */
+  readonly fetch: (input: string | URL | Request, init?: RequestInit) => Promise<Response>;
+  /** Opens a WebSocket to the edge, as `new WebSocket` would. */
+  webSocket(url: string, protocols?: readonly string[]): WebSocket;
+}
+
+export class EdgeNetwork implements MemoryNetwork {
   readonly #edge: NetworkEdge;
   /** Breaks what is under way. */
   #line = new AbortController();
@@ -19,27 +34,22 @@ export class MemoryNetwork {
     this.#edge = edge;
   }
 
-  /** Whether the device can reach the edge. */
   get isConnected(): boolean {
     return !this.#line.signal.aborted;
   }
 
-  /** Requests fail from now on. Those under way fail too: the edge may have performed them. The feed socket breaks. */
   disconnect(): void {
     this.#line.abort(new TypeError("The network was taken away."));
   }
 
-  /** Gives the network back. A store notices it at its next attempt: call its `sync()` to make one. */
   connect(): void {
     if (!this.isConnected) this.#line = new AbortController();
   }
 
-  /** The `sync` of a store's options, for a store of this name at the edge. */
   to(store: string): Required<Pick<SyncOptions, "url" | "fetch" | "webSocket">> {
     return { url: `${ORIGIN}/v1/${store}`, fetch: this.fetch, webSocket: (url, protocols) => this.webSocket(url, protocols) };
   }
 
-  /** Sends a request to the edge, as the global `fetch` would. */
   readonly fetch = async (input: string | URL | Request, init?: RequestInit): Promise<Response> => {
     const { signal } = this.#line;
     const request = new Request(input, init);
@@ -50,7 +60,6 @@ export class MemoryNetwork {
     return isStream && response.body !== null ? new Response(response.body.pipeThrough(breaking(signal)), response) : response;
   };
 
-  /** Opens a WebSocket to the edge, as `new WebSocket` would. */
   webSocket(url: string, protocols: readonly string[] = []): WebSocket {
     const socket = new MemoryWebSocket(url);
     const { signal } = this.#line;
