@@ -59,7 +59,7 @@ function isBytes(value: object): value is ArrayBuffer | Uint8Array {
 }
 
 function notCopied(what: string): DOMException {
-  return new DOMException(`${what} can't be cloned.`, "DataCloneError");
+  return new DOMException(`${what} could not be cloned.`, "DataCloneError");
 }
 
 /** Bytes of a value as V8 serializes it, which the platform's limits count. Of a class other than those of plain data: of its fields. */

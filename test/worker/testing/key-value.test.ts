@@ -69,7 +69,7 @@ describe("values", () => {
 
   test("have a limit, and must be what can be cloned", () => {
     expect(() => KeyValue.storable("a", undefined)).toThrow("undefined");
-    expect(() => KeyValue.storable("a", () => 1)).toThrow("can't be cloned");
+    expect(() => KeyValue.storable("a", () => 1)).toThrow("could not be cloned");
     expect(() => KeyValue.storable("a", new Uint8Array(2 * 1024 * 1024))).toThrow("too large");
     expect(
       KeyValue.storable(
