@@ -125,7 +125,7 @@ class OpenEdge implements MemoryEdge {
     for (const network of this.#networks) network.disconnect();
     await nextTurn();
     this.#clock.stop();
-    this.#platform.reset();
+    this.#platform.close();
   }
 
   [Symbol.asyncDispose](): Promise<void> {

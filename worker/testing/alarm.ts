@@ -3,7 +3,7 @@
  * most. If the object is killed in the handler, it is run again as well, however often. An alarm that the handler itself sets replaces the
  * retry.
  */
-import type { Clock } from "./clock.ts";
+import type { Clock, PlatformFaults } from "./clock.ts";
 import type { ObjectStorage } from "./storage.ts";
 
 /** As the platform gives it to the handler. */
@@ -15,6 +15,7 @@ export interface AlarmInfo {
 
 export interface AlarmHost {
   readonly clock: Clock;
+  readonly faults: PlatformFaults;
   readonly storage: ObjectStorage;
   /** Runs the handler. Rejects if it throws; does not settle if the object is killed. */
   runAlarm(info: AlarmInfo): Promise<void>;
@@ -53,7 +54,8 @@ export class Alarm {
     this.#runs = 0;
     this.#failures = 0;
     const at = this.#host.storage.alarm;
-    this.#after(at === null ? null : Math.max(0, at - this.#host.clock.now()));
+    const { clock, faults } = this.#host;
+    this.#after(at === null ? null : Math.max(0, at - clock.now()) + (faults.alarmLatency?.() ?? 0));
   }
 
   /** The object was killed, and its storage is rolled back. */

@@ -17,6 +17,8 @@ export interface PlatformFaults {
   call(): CallFate;
   /** Whether a write finds no room. Then all writes of its implicit transaction are rolled back, and the object is reset. */
   isFull(object: string): boolean;
+  /** Milliseconds by which an alarm is late. Default: 0. */
+  alarmLatency?(): number;
 }
 
 export type CallFate = "ok" | "lost-before" | "lost-after" | "overloaded";

@@ -110,7 +110,7 @@ export class PlatformObject {
     );
     const runAlarm = (info: AlarmInfo) => this.deliver(async (object) => handlerOf(object, "alarm")?.call(object, info));
     const onUncaught = (error: unknown) => this.host.onUncaught(error, this.name);
-    return [storage, new Alarm({ clock, storage, runAlarm: async (info) => void (await runAlarm(info)), onUncaught })];
+    return [storage, new Alarm({ clock, faults, storage, runAlarm: async (info) => void (await runAlarm(info)), onUncaught })];
   }
 
   get isAwake(): boolean {
@@ -183,6 +183,13 @@ export class PlatformObject {
     for (const reject of running) reject(error());
   }
 
+  /** Nothing can be called any more. */
+  close(): void {
+    this.kill();
+    this.alarm.cancel();
+    this.storage.close();
+  }
+
   copy(): StorageCopy {
     return this.storage.copy();
   }
@@ -191,6 +198,7 @@ export class PlatformObject {
   restore(copy?: StorageCopy): void {
     this.kill();
     this.alarm.cancel();
+    this.storage.close();
     [this.storage, this.alarm] = this.#store(copy);
     this.alarm.schedule();
   }

@@ -4,7 +4,8 @@
  *
  *     stub ──► fate of the call ──► output gate of the caller ──► latency ──► object ──► latency ──► answer
  *
- * Left out: limits of CPU, memory and time, ids that are not names, functions in arguments, and two instances of an object at once.
+ * Left out: limits of CPU, memory and time, ids that are not names, functions in arguments, and two instances of an object at once. Timers
+ * of an instance that has ended go off, but what they run can neither write nor call.
  */
 import type { Clock, PlatformFaults } from "./clock.ts";
 import { NO_FAULTS } from "./clock.ts";
@@ -39,6 +40,8 @@ export interface Platform {
   readonly isIdle: boolean;
   /** Kills all objects, as a deployment does. Their WebSockets close. */
   reset(): void;
+  /** Frees all that is stored. To be called last. */
+  close(): void;
 }
 
 export function openPlatform(options: PlatformOptions): Platform {
@@ -60,6 +63,10 @@ export function openPlatform(options: PlatformOptions): Platform {
     },
     reset: () => {
       for (const namespace of namespaces.values()) namespace.reset();
+    },
+    close: () => {
+      for (const namespace of namespaces.values()) namespace.close();
+      emptyDatabase.close();
     },
   };
 }
@@ -137,6 +144,11 @@ export class Namespace {
     for (const object of [...this.#objects.values()]) object.kill(error);
   }
 
+  close(): void {
+    for (const object of this.#objects.values()) object.close();
+    this.#objects.clear();
+  }
+
   /** What the object stores, as far as it is durable. */
   copy(name: string): StorageCopy {
     return this.#object(name).copy();
@@ -208,7 +220,7 @@ export class Namespace {
   }
 
   async #counted(object: PlatformObject, caller: Instance | undefined, call: Call): Promise<unknown> {
-    if (hasEnded(caller)) return NEVER;
+    if (hasEnded(caller)) return never();
     this.#calls++;
     let isCounted = true;
     const end = () => {
@@ -226,12 +238,12 @@ export class Namespace {
 
   async #call(object: PlatformObject, caller: Instance | undefined, { work, isRequest = false, from }: Call): Promise<unknown> {
     const faults = this.#faults;
-    if (hasEnded(caller)) return NEVER;
+    if (hasEnded(caller)) return never();
     const written = caller?.owner.storage.durable();
     if (written !== undefined) await written;
     const fate = faults.call();
     await this.#wait(faults.callLatency());
-    if (hasEnded(caller)) return NEVER;
+    if (hasEnded(caller)) return never();
     try {
       if (fate === "lost-before") throw lostError();
       if (fate === "overloaded") throw overloadedError();
@@ -242,9 +254,9 @@ export class Namespace {
       });
       await this.#wait(faults.callLatency());
       if (fate === "lost-after") throw lostError();
-      return hasEnded(caller) ? NEVER : answer;
+      return hasEnded(caller) ? never() : answer;
     } catch (error) {
-      if (hasEnded(caller)) return NEVER;
+      if (hasEnded(caller)) return never();
       throw error;
     }
   }
@@ -286,5 +298,7 @@ function hasEnded(instance: Instance | undefined): boolean {
   return instance?.isGone === true;
 }
 
-/** What an instance that has ended waits for. */
-const NEVER = new Promise<never>(() => undefined);
+/** What an instance that has ended waits for. One for each: a promise holds what waits for it. */
+function never(): Promise<never> {
+  return new Promise(() => undefined);
+}

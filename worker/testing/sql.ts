@@ -7,6 +7,7 @@
 export interface Database {
   exec(query: string): void;
   prepare(query: string): Statement;
+  close(): void;
 }
 
 interface Statement {
@@ -115,6 +116,10 @@ export class SqlDatabase {
     this.#savepoints = 0;
   }
 
+  close(): void {
+    this.#written?.close();
+  }
+
   dump(): Dump {
     if (this.#written === undefined) return { schema: [], tables: [] };
     const made = this.#written.rows("SELECT type, name, sql FROM sqlite_master WHERE sql IS NOT NULL ORDER BY type = 'table' DESC, rowid");
@@ -152,6 +157,10 @@ export class SqlStatements {
 
   constructor(database: Database) {
     this.#database = database;
+  }
+
+  close(): void {
+    this.#database.close();
   }
 
   run(query: string): void {

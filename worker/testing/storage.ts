@@ -164,6 +164,11 @@ export class ObjectStorage {
     this.#rebuildSql();
   }
 
+  /** Frees the database. The storage can't be used any more. */
+  close(): void {
+    this.#sql.close();
+  }
+
   /** What is durable. Not to be called in a transaction. */
   copy(): StorageCopy {
     const values = this.#values.snapshot();

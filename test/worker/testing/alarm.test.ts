@@ -79,6 +79,14 @@ test("a handler that throws is run again after 2 seconds, 4 and so on, and given
   expect(script.ran.at(-1)?.[1]).toMatchObject({ isRetry: false, retryCount: 0 });
 });
 
+test("an alarm may be late", async () => {
+  const { clock, faults, seconds, stub } = await open();
+  faults.alarmLatency = () => 30_000;
+  await stub("a").set(5);
+  await clock.advance(60_000);
+  expect(seconds()).toEqual([35]);
+});
+
 test("an alarm that the handler sets itself replaces the retry", async () => {
   const { clock, objects, seconds, script, stub } = await open(async ({ state }) => {
     script.act = () => undefined;
