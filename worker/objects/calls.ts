@@ -1,5 +1,6 @@
 /** Calls a Durable Object, and retries by its errors: https://developers.cloudflare.com/durable-objects/best-practices/error-handling/ */
-import { isOverloaded, isRetryable } from "../report/platform-error.ts";
+import { StoreFullError } from "../../shared/errors.ts";
+import { isFull, isOverloaded, isRetryable } from "../report/platform-error.ts";
 
 /** How many retries are left. All calls of one request share them, so that the number of its calls is bounded. */
 export interface Retries {
@@ -14,5 +15,18 @@ export async function callObject<S, T>(stub: () => S, call: (stub: S) => Promise
     if (!isRetryable(error) || isOverloaded(error) || retries.left === 0) throw error;
     retries.left--;
     return await call(stub());
+  }
+}
+
+/**
+ * Makes a call that writes.
+ *
+ * @throws StoreFullError if a write found no room and the runtime reset the object for it, whatever the object itself would have answered
+ */
+export async function withRoom<T>(call: () => Promise<T>): Promise<T> {
+  try {
+    return await call();
+  } catch (error) {
+    throw isFull(error) ? new StoreFullError() : error;
   }
 }

@@ -21,7 +21,7 @@ import type { EdgeEnv } from "../env.ts";
 import { CHECK_EVERY } from "../log/feed-sockets.ts";
 import { LogObject, type LogSettings } from "../log/log-object.ts";
 import { UNBOUND } from "../log/notifier.ts";
-import { callObject } from "../objects/calls.ts";
+import { callObject, withRoom } from "../objects/calls.ts";
 import { webSocketOf } from "../objects/platform.ts";
 import { unwrap } from "../objects/refused.ts";
 import { logFault, logRequest } from "../report/journal.ts";
@@ -252,7 +252,7 @@ async function appendOne(env: EdgeEnv, store: string, commit: Commit, actor: str
   const results = await callObject(
     () => env.STREAMS.getByName(name),
     async (stream) => {
-      using outcome = unwrap(await stream.append(name, [commit], actor, "stream"));
+      using outcome = await withRoom(async () => unwrap(await stream.append(name, [commit], actor, "stream")));
       return [...outcome.results];
     },
   );

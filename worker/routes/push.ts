@@ -9,7 +9,7 @@ import type { PushAnswer, PushRequest, PushResult } from "../../shared/wire/wire
 import { assertMay, type Principal } from "../access/access.ts";
 import type { EdgeEnv } from "../env.ts";
 import type { Followed, LogObject, PublicationAnswer } from "../log/log-object.ts";
-import { callObject, type Retries } from "../objects/calls.ts";
+import { callObject, type Retries, withRoom } from "../objects/calls.ts";
 import { eachInFlight } from "../objects/in-flight.ts";
 import { unwrap } from "../objects/refused.ts";
 import { logFault } from "../report/journal.ts";
@@ -59,8 +59,11 @@ export async function push(request: PushRequest, context: PushContext): Promise<
   const outcomes = await eachInFlight(parts, (part) =>
     callObject(
       () => env.STREAMS.getByName(`${store}/${part.streamId}`),
-      async (stream) =>
-        unwrap(await stream.append(`${store}/${part.streamId}`, part.commits, context.principal.actor, "caller")) as unknown as Outcome,
+      (stream) =>
+        withRoom(
+          async () =>
+            unwrap(await stream.append(`${store}/${part.streamId}`, part.commits, context.principal.actor, "caller")) as unknown as Outcome,
+        ),
       retries,
     ),
   );

@@ -10,7 +10,7 @@
  */
 import { decideAppend, type RecordedBody, type Refusal, refusalMessage } from "../../shared/append.ts";
 import { assert, unreachable } from "../../shared/assert.ts";
-import { HeadwaterError, StoreFullError, StreamNotFoundError } from "../../shared/errors.ts";
+import { StoreFullError, StreamNotFoundError } from "../../shared/errors.ts";
 import type { Commit } from "../../shared/event/commit.ts";
 import type { EventBody } from "../../shared/event/event.ts";
 import { toVersion } from "../../shared/order.ts";
@@ -20,6 +20,7 @@ import type { PublicationAnswer, PublishedRun } from "../log/log-object.ts";
 import { DurableObject, now } from "../objects/platform.ts";
 import { type Refused, toRefused } from "../objects/refused.ts";
 import { fitting, idOf, linesOf, parseLine, toLines, toWire } from "../objects/run-text.ts";
+import { isFull } from "../report/platform-error.ts";
 import { Publisher } from "./publisher.ts";
 import { type StoredRun, StreamRuns } from "./stream-runs.ts";
 
@@ -236,8 +237,4 @@ function rejectedResult(streamId: string, refusal: Refusal): CommitResult {
 function oldestTaken(results: readonly CommitResult[]): number | undefined {
   const versions = results.flatMap((result) => ("firstVersion" in result ? [result.firstVersion] : []));
   return versions.length === 0 ? undefined : Math.min(...versions);
-}
-
-function isFull(error: unknown): boolean {
-  return error instanceof Error && !(error instanceof HeadwaterError) && error.message.includes("SQLITE_FULL");
 }

@@ -1,5 +1,5 @@
 /**
- * Cloudflare's Durable Objects in one process, as far as the edge uses them: namespaces of objects, and stubs that call them. Everything
+ * The part of Cloudflare's Durable Objects that the edge uses, in one process: namespaces of objects, and stubs that call them. Everything
  * runs on promises and on the clock that it is given, so it can run in virtual time.
  *
  *     stub ──► fate of the call ──► output gate of the caller ──► latency ──► object ──► latency ──► answer

@@ -121,6 +121,18 @@ test("an acknowledged commit survives a kill of every object, and one without an
   expect(await feed()).toEqual(["#1 A-1@1", "#2 A-1@2"]);
 });
 
+test("a stream without room is reset, its commits are refused as such, and what others took is published", async () => {
+  const { commit, faults, push, feed, request } = await open();
+  await push(commit("A-1", 0));
+  faults.isFull = (object) => object === "permits/A-1";
+  const body = JSON.stringify({ events: commit("A-1", 1).events });
+  expect(await request("/streams/A-1", { method: "POST", body })).toMatchObject({ status: 507, body: { code: "store-full" } });
+  expect(await push(commit("A-1", 1), commit("B-1", 0))).toMatchObject({ status: 507, body: { code: "store-full" } });
+  faults.isFull = () => false;
+  expect(await feed()).toEqual(["#1 A-1@1", "#2 B-1@1"]);
+  expect((await push(commit("A-1", 1))).body.results).toMatchObject([{ status: "committed", version: 2, position: 3 }]);
+});
+
 test("an older copy of the log is another history to a device that follows it", async () => {
   const { commit, push, request, logs } = await open();
   await push(commit("A-1", 0));
