@@ -1,6 +1,6 @@
 /**
  * What only Cloudflare's runtime has: the base class of Durable Objects, WebSocket pairs, and responses that open a WebSocket. The rest of
- * `worker/` gets them here, so that an edge can also run where they are missing: in Node, on the stand-in of `worker/testing/`.
+ * `worker/` gets them here, so that an edge can also run without them: in Node, on the stand-in of `worker/testing/`.
  */
 
 /** What a state of the stand-in has besides. The runtime has globals for it. */
@@ -22,7 +22,7 @@ class PlainObject {
 
 type Workers = Pick<typeof import("cloudflare:workers"), "DurableObject">;
 
-/** Undefined outside of the runtime, where no module has this name. A Worker can't start without it, so nothing is hidden there. */
+/** Undefined outside of the runtime, in which alone a module has this name. A Worker can't start without it, so nothing is hidden there. */
 const workers: Workers | undefined = await import("cloudflare:workers").catch(() => undefined);
 
 export const DurableObject = workers?.DurableObject ?? (PlainObject as unknown as Workers["DurableObject"]);

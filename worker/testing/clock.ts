@@ -7,7 +7,7 @@ export interface Clock {
   after(milliseconds: number, run: () => void): () => void;
 }
 
-/** What goes wrong. Each is asked at each occasion. */
+/** What goes wrong. Each function is called at each occasion. */
 export interface PlatformFaults {
   /** Milliseconds of a call to an object on its way there, or of its answer on the way back. */
   callLatency(): number;

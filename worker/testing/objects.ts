@@ -149,7 +149,7 @@ export class Namespace {
     this.#objects.clear();
   }
 
-  /** What the object stores, as far as it is durable. */
+  /** What the object stores and is durable. */
   copy(name: string): StorageCopy {
     return this.#object(name).copy();
   }
