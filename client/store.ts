@@ -99,8 +99,8 @@ export class Store implements EventStore {
    * Calls `handler` with confirmed events in position order, at least once each, and with the next one when it has handled the one before.
    * With a name its checkpoint is durable, and one tab of the device at a time handles. It continues until the returned function is called.
    *
-   * @param options if they are wrong, or a part of the app can't be loaded, `onError` is called. Without `onError` it is an unhandled
-   *   rejection
+   * @param options if they are wrong, a part of the app can't be loaded, or the browser denies the Web Lock, `onError` is called. Without
+   *   `onError` that is an uncaught error
    * @returns a function that ends it
    */
   subscribe(handler: Handler, options: SubscribeOptions = {}): () => void {

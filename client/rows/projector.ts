@@ -187,9 +187,13 @@ export class Projector {
     // A tab that does not fold reads the status again after each change.
     const stopRefreshing = rerunOnChange({ watch, ending }, () => this.#refreshQuietly());
     ending.addEventListener("abort", stopRefreshing);
-    await whileElected(this.#name, ending, () => {
+    const begin = () => {
       stopRefreshing();
       return rerunOnChange({ watch, ending }, (isWanted) => this.#catchUp(isWanted));
+    };
+    await whileElected(this.#name, ending, begin, (denied) => {
+      this.#failure = denied && { error: denied };
+      void this.#refreshQuietly();
     });
   }
 

@@ -58,7 +58,7 @@ export interface SubscribeOptions
   readonly from?: Beginning | { readonly time: string };
   /**
    * Called for each failure of the handler, with the event; the subscription continues by its policy. Called without an event if the
-   * subscription can't begin, with the reason.
+   * subscription can't begin, with the reason. If the browser denies its Web Lock, that is tried again.
    */
   readonly onError?: (error: unknown, event?: ConfirmedEvent) => void;
 }
@@ -110,7 +110,8 @@ export class Subscriber {
   async #run(): Promise<void> {
     const { name } = this.#options;
     const ending = this.#ended.signal;
-    await whileElected(name === undefined ? undefined : lockOf(this.#internals, name), ending, () => {
+    const lock = name === undefined ? undefined : lockOf(this.#internals, name);
+    const begin = () => {
       const channel = name === undefined ? undefined : recordChannel(this.#internals, name);
       this.#channel = channel;
       const watch = (listener: () => void) => {
@@ -127,6 +128,14 @@ export class Subscriber {
         this.#channel = undefined;
         channel?.close();
       };
+    };
+    const { onError } = this.#options;
+    await whileElected(lock, ending, begin, (denied) => {
+      if (denied === undefined) return;
+      uncaught(() => {
+        if (onError === undefined) throw denied;
+        onError(denied);
+      });
     });
   }
 

@@ -1,12 +1,16 @@
 /** Projections on a device: rows folded from the feed, with pending events laid over them. */
 import "fake-indexeddb/auto";
-import { expect, test, vi } from "vitest";
+import { afterEach, expect, test, vi } from "vitest";
 import { openStore, type Projection } from "../../../client/index.ts";
+import { stubDeniedLocks } from "../../support/denied-locks.ts";
 import { edgeDevices } from "../../support/edge-devices.ts";
 import { eventually } from "../../support/eventually.ts";
 import { openLocal, type Permit, type PermitEvent, permits, record, step } from "./permits.ts";
 
 const { devices } = edgeDevices();
+afterEach(() => {
+  vi.unstubAllGlobals();
+});
 
 test("rows are folded from the events of the filter, found by key and by index, and let go of where evolve answers nothing", async () => {
   const store = await openLocal();
@@ -307,5 +311,18 @@ test("a live query tells of rows of any kind that a database holds", async () =>
     await eventually(() => expect(seen.at(-1)).toBe(i));
   }
   off();
+  await store.close();
+});
+
+test("while the browser denies Web Locks, the status says so and queries answer; when it no longer does, rows are folded", async () => {
+  const locks = stubDeniedLocks();
+  const store = await openLocal();
+  await record(store, [1, "Asked"]);
+  const table = await store.project(permits);
+  await eventually(() => expect(table.status).toMatchObject({ state: "failed", position: 0, error: { code: "storage-failed" } }));
+  await expect(table.caughtUp()).rejects.toThrow("The browser denies the Web Lock");
+  expect(await table.get("Permit-1")).toEqual({ status: "Asked", steps: 1 });
+  locks.isDenied = false;
+  await eventually(() => expect(table.status).toMatchObject({ state: "ready", position: 1, error: undefined }));
   await store.close();
 });

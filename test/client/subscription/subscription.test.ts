@@ -2,6 +2,7 @@
 import "fake-indexeddb/auto";
 import { afterEach, expect, test, vi } from "vitest";
 import { type ConfirmedEvent, openStore, type Store } from "../../../client/index.ts";
+import { stubDeniedLocks } from "../../support/denied-locks.ts";
 import { event } from "../../support/devices.ts";
 import { edgeDevices } from "../../support/edge-devices.ts";
 import { eventually } from "../../support/eventually.ts";
@@ -9,7 +10,10 @@ import { eventually } from "../../support/eventually.ts";
 const { anotherStore, devices } = edgeDevices();
 
 const openLocal = (name: string = crypto.randomUUID()) => openStore({ name });
-afterEach(() => vi.restoreAllMocks());
+afterEach(() => {
+  vi.restoreAllMocks();
+  vi.unstubAllGlobals();
+});
 
 /** Refusals are tried again at once. */
 const soon = { backoff: { first: 1, longest: 1 } };
@@ -353,5 +357,20 @@ test("a control whose record can't be read once is read at the next call, and it
   await eventually(() => expect(mailer.status).toMatchObject({ position: 1 }));
   const { status } = mailer;
   expect((await store.subscription("mailer")).status).toBe(status);
+  await store.close();
+});
+
+test("while the browser denies Web Locks, onError is called with the reason, once; when it no longer does, events are handed over", async () => {
+  const locks = stubDeniedLocks();
+  const store = await openLocal();
+  await note(store, 1);
+  const { taken, handler } = taking();
+  const errors: unknown[] = [];
+  store.subscribe(handler, { name: "mailer", onError: (error, given) => errors.push(error, given) });
+  await eventually(() => expect(errors).toEqual([expect.objectContaining({ code: "storage-failed" }), undefined]));
+  await note(store, 2);
+  locks.isDenied = false;
+  await eventually(() => expect(taken).toEqual([1, 2]));
+  expect(errors).toHaveLength(2);
   await store.close();
 });

@@ -86,7 +86,7 @@ test("one tab at a time is elected, also when the elected one dies", () =>
         log.push(`${name} begins`);
         return () => void log.push(`${name} ends`);
       };
-      void tab.product.whileElected("work", ending.signal, begin);
+      void tab.product.whileElected("work", ending.signal, begin, () => undefined);
       return { ...tab, ending };
     });
     device.world.run(1_000);
