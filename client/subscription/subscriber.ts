@@ -176,8 +176,7 @@ export class Subscriber {
 
   /** A change of the store ends the wait early. Then the next step finds that time is left, and waits for the rest. */
   async #wait(milliseconds: number): Promise<void> {
-    const { signal } = this.#woken;
-    if (!signal.aborted) await pause(milliseconds, signal);
+    await pause(milliseconds, this.#woken.signal);
   }
 
   async #look(subscription: DeviceSubscription, due: Due & { kind: "look" }, replica: Replica): Promise<boolean> {

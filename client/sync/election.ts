@@ -4,7 +4,7 @@
  */
 import type { IDBPDatabase } from "idb";
 import { isAbandoned, type Lease, look, mayWrite, NOTHING_SEEN, nextBeat, nextTerm } from "../../shared/device/leadership.ts";
-import { HeadwaterError, StorageFailedError, StoreFullError } from "../../shared/errors.ts";
+import { StorageFailedError, StoreFullError } from "../../shared/errors.ts";
 import { type Database, type Schema, unlessStorage } from "../storage/database.ts";
 import { leaseOf, type WriteTx, whole } from "../storage/device-log.ts";
 import { pause } from "../tools/pause.ts";
@@ -27,14 +27,17 @@ export class Election {
   readonly #database: Database;
   readonly #lock: string;
   readonly #lead: Lead;
-  readonly #onFailed: (error: HeadwaterError) => void;
+  readonly #onFailed: (error: unknown) => void;
   readonly #closing: AbortSignal;
   #isLeading = false;
   #isStealing = false;
   #seen = NOTHING_SEEN;
 
-  /** @param onFailed is called if this tab is elected and can't lead, because its storage fails, or if the browser denies the lock */
-  constructor(name: string, database: Database, lead: Lead, onFailed: (error: HeadwaterError) => void, closing: AbortSignal) {
+  /**
+   * @param onFailed is called if this tab is elected and can't lead, e.g. because its storage fails, or if the browser denies the lock. The
+   *   tab becomes a candidate again
+   */
+  constructor(name: string, database: Database, lead: Lead, onFailed: (error: unknown) => void, closing: AbortSignal) {
     this.#database = database;
     this.#lock = `headwater:${name}`;
     this.#lead = lead;
@@ -69,6 +72,7 @@ export class Election {
     this.#isStealing = false;
   }
 
+  /** Never rejects: whatever fails is reported, and the caller is a candidate again. */
   async #hold(options: LockOptions): Promise<void> {
     const deposed = new AbortController();
     let leading: Promise<void> | undefined;
@@ -80,10 +84,9 @@ export class Election {
       // Without Web Locks, each tab leads as soon as it is a candidate, and the next one fences it.
       await (globalThis.navigator?.locks?.request(this.#lock, options, lead) ?? lead());
     } catch (error) {
-      if (!(error instanceof DOMException)) throw error;
       // AbortError: the lock was stolen, or the store is being closed. For anything else, the browser denies the lock.
-      if (error.name !== "AbortError") {
-        const message = `The browser denies the Web Lock by which tabs elect one that syncs: ${error.message}`;
+      if (!(error instanceof DOMException && error.name === "AbortError")) {
+        const message = `The browser denies the Web Lock by which tabs elect one that syncs: ${String(error)}`;
         this.#onFailed(new StorageFailedError(message, {}, { cause: error }));
       }
       deposed.abort();
@@ -99,7 +102,6 @@ export class Election {
       // Fenced while it still holds the lock, e.g. by a reset: it takes a new term.
       while (!isOver() && (await this.#term(deposed)) === "fenced");
     } catch (error) {
-      if (!(error instanceof HeadwaterError)) throw error;
       if (!isOver()) {
         this.#onFailed(error);
         await pause(BEAT, this.#closing);
@@ -135,8 +137,11 @@ export class Election {
 
   /** Writes the sign of life, if another tab waits for the lock. */
   async #beat(term: number): Promise<void> {
-    const waiting = (await globalThis.navigator?.locks?.query())?.pending ?? [];
-    if (waiting.every(({ name }) => name !== this.#lock)) return;
+    const isAwaited = await globalThis.navigator?.locks?.query().then(
+      ({ pending = [] }) => pending.some(({ name }) => name === this.#lock),
+      () => true, // the browser denies the answer, and another tab may wait all the same
+    );
+    if (!isAwaited) return;
     const beat = (lease: Lease) => (mayWrite(lease, term) ? nextBeat(lease) : lease);
     await this.#database.run((db) => changeLease(db, beat)).catch(unlessStorage);
   }

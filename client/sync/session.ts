@@ -215,7 +215,7 @@ export class Session {
 }
 
 /** Unexpected errors appear in `status.problem`, and are retried like failures of the storage. */
-function toHeadwaterError(error: unknown): HeadwaterError {
+export function toHeadwaterError(error: unknown): HeadwaterError {
   if (error instanceof HeadwaterError) return error;
   return new StorageFailedError(`Sync failed with an unexpected error: ${String(error)}`, {}, { cause: error });
 }

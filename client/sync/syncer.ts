@@ -15,8 +15,8 @@ import { problemOf } from "../../shared/wire/wire.ts";
 import { unlessStorage } from "../storage/database.ts";
 import { readReplica } from "../storage/device-log.ts";
 import { newId } from "../tools/new-id.ts";
-import { Election } from "./election.ts";
-import { Session, type SessionContext } from "./session.ts";
+import { Election, type Lead } from "./election.ts";
+import { Session, type SessionContext, toHeadwaterError } from "./session.ts";
 import type { StatusBoard } from "./status.ts";
 import { type Problem, type TabMessage, Tabs } from "./tabs.ts";
 
@@ -51,8 +51,8 @@ export class Syncer {
     const { name, database, ending } = options;
     this.#options = options;
     this.#tabs = new Tabs(name, (message) => this.#onMessage(message));
-    const onFailed = (error: HeadwaterError) => this.#onFailed(error);
-    this.#election = new Election(name, database, (term, deposed) => this.#lead(term, deposed), onFailed, ending);
+    const lead: Lead = (term, deposed) => this.#lead(term, deposed);
+    this.#election = new Election(name, database, lead, (error) => this.#onFailed(toHeadwaterError(error)), ending);
     const wake = () => this.#wake();
     globalThis.addEventListener?.("online", wake, { signal: ending });
     globalThis.document?.addEventListener("visibilitychange", wake, { signal: ending });
@@ -131,13 +131,15 @@ export class Syncer {
     );
     this.#session = session;
     deposed.addEventListener("abort", () => session.end("done"), { once: true });
-    const running = session.run();
+    const running = session.run().finally(() => {
+      session.end("done");
+      this.#session = undefined;
+    });
     for (const [call, { timer }] of this.#calls) {
       clearTimeout(timer);
       session.onCall(call);
     }
     const outcome = await running;
-    this.#session = undefined;
     // Calls that still wait are sent to the next leader.
     if (outcome === "done") for (const call of this.#calls.keys()) this.#callLeader(call);
     return outcome;
