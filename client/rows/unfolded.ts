@@ -6,7 +6,7 @@ import type { FeedFilter } from "../../shared/feed-filter.ts";
 import type { StreamEvent } from "../event-store.ts";
 import type { StoreInternals } from "../internals.ts";
 import { followed, stretchAfter } from "../storage/confirmed.ts";
-import { allGroups, pendingEvents, readReplica } from "../storage/device-log.ts";
+import { allGroups, pendingEvents, type ReadTx, replicaOf } from "../storage/device-log.ts";
 import { entriesOf } from "../storage/groups.ts";
 
 /** The most confirmed events after the checkpoint that a query folds in memory. If there are more, it folds none of them. */
@@ -21,8 +21,10 @@ export interface Unfolded {
 
 /** @returns undefined if the device has discarded its copy of the log meanwhile */
 export async function unfolded({ database, read }: StoreInternals, filter: FeedFilter, folded: Folded): Promise<Unfolded | undefined> {
-  // In this order: an event that is confirmed between the two reads is read twice, and recognized by its id.
-  const [groups, replica] = await Promise.all([database.run(allGroups), database.run(readReplica)]);
+  const [groups, replica] = await database.run(async (db) => {
+    const tx: ReadTx = db.transaction(["events", "meta"], "readonly");
+    return Promise.all([allGroups(tx), replicaOf(tx)]);
+  });
   const behind: RecordedEvent[] = [];
   const isOther = !isOfCopy(folded, replica);
   for (let after = isOther ? 0 : folded.position; after < replica.position && behind.length <= BEHIND; ) {
@@ -32,6 +34,7 @@ export async function unfolded({ database, read }: StoreInternals, filter: FeedF
     after = stretch.end;
   }
   const confirmed = behind.length > BEHIND ? [] : behind;
+  // An event that a backfill confirms after the first read is read twice.
   const ids = new Set(behind.map(({ id }) => id));
   const pending = groups
     .flatMap((group) => entriesOf(group, filter.stream))

@@ -148,14 +148,13 @@ export async function groupsFrom(db: IDBPDatabase<Schema>, key: number): Promise
 const GROUPS_AT_ONCE = 32;
 
 /** All groups of the outbox, in order. */
-export async function allGroups(db: IDBPDatabase<Schema>): Promise<StoredGroup[]> {
-  const tx: ReadTx = db.transaction(["events"], "readonly");
+export async function allGroups(tx: ReadTx): Promise<StoredGroup[]> {
   return (await tx.objectStore("events").getAll(outboxFrom(tx, 0))).filter(isGroup);
 }
 
 /** The number of pending commits. */
 export async function pendingCommits(db: IDBPDatabase<Schema>): Promise<number> {
-  return (await allGroups(db)).reduce((count, { commits }) => count + commits.length, 0);
+  return (await allGroups(db.transaction(["events"], "readonly"))).reduce((count, { commits }) => count + commits.length, 0);
 }
 
 export function pendingEvents(entry: PendingEntry): StreamEvent[] {

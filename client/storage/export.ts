@@ -1,10 +1,11 @@
 /** Exports everything that a device holds, so that it can be kept elsewhere. */
 
+import type { PendingCommand } from "../../shared/device/decider.ts";
 import type { ConfirmedEvent, EventBody } from "../../shared/event/event.ts";
 import type { ExpectedVersion } from "../../shared/expected-version.ts";
 import type { StoreInternals } from "../internals.ts";
 import { EVERY_EVENT, stretches } from "./confirmed.ts";
-import { allGroups, parkedEntries, readReplica } from "./device-log.ts";
+import { allGroups, parkedEntries, type ReadTx, replicaOf } from "./device-log.ts";
 import { entriesOf } from "./groups.ts";
 
 /** A confirmed event, or a commit that is not confirmed: a pending one, or a parked one with its reason. */
@@ -13,27 +14,34 @@ export type ExportedCommit =
   | {
       readonly state: "pending" | "parked";
       readonly streamId: string;
+      /** As the commit was appended, or rebased last. */
       readonly expectedVersion: ExpectedVersion;
+      /** Those that are not confirmed yet: a page of the feed may end within a commit. */
       readonly events: readonly EventBody[];
+      /** The command for which the events were decided; undefined if there is none. */
+      readonly command: PendingCommand | undefined;
       /** Why the commit is parked; undefined if it is pending. */
       readonly reason: string | undefined;
     };
 
 /**
  * Yields the confirmed events in position order, as they were recorded; then the pending commits, oldest first; then the parked commits,
- * oldest first.
+ * oldest first. All are of the moment at which the export begins: an event that is confirmed after that is exported as pending.
  *
  * @throws UnavailableError if the store is reset meanwhile
  */
 export async function* exportAll({ database }: StoreInternals): AsyncGenerator<ExportedCommit, void, undefined> {
-  const replica = await database.run(readReplica);
+  const [replica, groups, parked] = await database.run(async (db) => {
+    const tx: ReadTx = db.transaction(["events", "parked", "meta"], "readonly");
+    return Promise.all([replicaOf(tx), allGroups(tx), parkedEntries(tx)]);
+  });
   for await (const events of stretches(database, replica, { after: 0 }, EVERY_EVENT)) {
     for (const event of events) yield { state: "confirmed", ...event };
   }
-  const pending = await database.run(allGroups);
-  const parked = await database.run((db) => parkedEntries(db.transaction(["parked"], "readonly")));
-  for (const entry of [...pending.flatMap((group) => entriesOf(group)), ...parked]) {
-    const { state, streamId, expectedVersion, events } = entry;
-    yield { state, streamId, expectedVersion, events, reason: "reason" in entry ? entry.reason.message : undefined };
+  for (const { state, streamId, expectedVersion, events, confirmed, command } of groups.flatMap((group) => entriesOf(group))) {
+    yield { state, streamId, expectedVersion, events: events.slice(confirmed), command, reason: undefined };
+  }
+  for (const { state, streamId, expectedVersion, events, command, reason } of parked) {
+    yield { state, streamId, expectedVersion, events, command, reason: reason.message };
   }
 }

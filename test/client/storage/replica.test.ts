@@ -14,6 +14,12 @@ async function feedOf(store: Pick<Store, "readAll">): Promise<string[]> {
   return lines;
 }
 
+async function exportOf(store: Store): Promise<ExportedCommit[]> {
+  const exported: ExportedCommit[] = [];
+  for await (const item of store.export()) exported.push(item);
+  return exported;
+}
+
 /** Three categories, interleaved. */
 async function fillEdge(rounds: number): Promise<void> {
   for (let i = 0; i < rounds; i++) {
@@ -137,9 +143,7 @@ test("store wiped: the device stops, exports all that it holds, and after a rese
   await expect(a.sync()).rejects.toBeInstanceOf(LogMismatchError);
   expect(a.status).toMatchObject({ connection: "diverged", pending: 4 });
 
-  const exported: ExportedCommit[] = [];
-  for await (const item of a.export()) exported.push(item);
-  expect(exported.map((item) => [item.state, item.streamId])).toEqual([
+  expect((await exportOf(a)).map((item) => [item.state, item.streamId])).toEqual([
     ["confirmed", "A-1"],
     ["confirmed", "A-1"],
     ["pending", "A-1"],
@@ -162,6 +166,62 @@ test("store wiped: the device stops, exports all that it holds, and after a rese
   await a.sync();
   expect(await dataOf(other.atEdge, "A-1")).toEqual(["built on it", "behind that"]);
   await other.close();
+});
+
+test("a commit of which a page has confirmed some events is exported with the others alone: each event is exported once", async () => {
+  let isCut = true;
+  const cutting: typeof fetch = (input, init) =>
+    isCut && String(input).includes("after=3") ? Promise.reject(new TypeError("no network")) : fetch(input, init);
+  const a = await devices.open("A", { limits: { pageEvents: 3 }, sync: { fetch: cutting } });
+  await a.appendToStream(
+    "A-1",
+    [0, 1, 2, 3, 4].map((n) => event(n)),
+  );
+  const { events } = await a.readStream("A-1");
+  await expect(a.sync()).rejects.toMatchObject({ code: "unavailable" });
+  expect(a.status).toMatchObject({ pending: 1, cursor: { position: 3 } });
+  const exported = await exportOf(a);
+  expect(exported.map(({ state }) => state)).toEqual(["confirmed", "confirmed", "confirmed", "pending"]);
+  const ids = exported.flatMap((item) => (item.state === "confirmed" ? [item.id] : item.events.map(({ id }) => id)));
+  expect(ids).toEqual(events.map(({ id }) => id));
+  isCut = false;
+  await a.sync();
+  expect((await exportOf(a)).map(({ state }) => state)).toEqual(Array(5).fill("confirmed"));
+});
+
+test("a commit that is confirmed while the store is exported is in the export once, as it was at the beginning", async () => {
+  const a = await devices.open("A");
+  for (const data of [1, 2]) {
+    await a.appendToStream("A-1", [event(data)]);
+    if (data === 1) await a.sync();
+  }
+  const reading = a.export();
+  expect((await reading.next()).value).toMatchObject({ state: "confirmed", data: 1 });
+  await a.sync();
+  expect(a.status).toMatchObject({ pending: 0 });
+  expect((await reading.next()).value).toMatchObject({ state: "pending", events: [{ data: 2 }], reason: undefined });
+  expect(await reading.next()).toMatchObject({ done: true });
+});
+
+test("a pending and a parked commit are exported with their command", async () => {
+  const [a, b] = [await devices.open("A"), await devices.open("B")];
+  await a.handle("Stock-1", stock, { type: "Fill", units: 1 });
+  for (const device of [a, b]) await device.sync();
+  const take = (by: string) => ({ type: "Take", by, wanted: 1 }) as const;
+  for (const [device, by] of [
+    [a, "A"],
+    [b, "B"],
+  ] as const)
+    await device.handle("Stock-1", stock, take(by));
+  for (const device of [a, b]) await device.sync();
+  await b.handle("Stock-2", stock, { type: "Fill", units: 3 });
+  await b.appendToStream("A-1", [event("without")]);
+  const unconfirmed = (await exportOf(b)).flatMap((item) => (item.state === "confirmed" ? [] : [item]));
+  expect(unconfirmed).toMatchObject([
+    { state: "pending", command: { decider: "stock", command: { type: "Fill", units: 3 } }, reason: undefined },
+    { state: "pending", command: undefined, reason: undefined },
+    { state: "parked", command: { decider: "stock", command: take("B") }, reason: expect.stringContaining("0 are left") },
+  ]);
 });
 
 test("a reset that keeps nothing lets go of everything, and the device begins anew", async () => {
