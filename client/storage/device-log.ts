@@ -152,9 +152,11 @@ export async function allGroups(tx: ReadTx): Promise<StoredGroup[]> {
   return (await tx.objectStore("events").getAll(outboxFrom(tx, 0))).filter(isGroup);
 }
 
-/** The number of pending commits. */
-export async function pendingCommits(db: IDBPDatabase<Schema>): Promise<number> {
-  return (await allGroups(db.transaction(["events"], "readonly"))).reduce((count, { commits }) => count + commits.length, 0);
+/** The replica, and how many commits are pending and parked, all of the same moment. */
+export async function readOverview(db: IDBPDatabase<Schema>): Promise<{ replica: Replica; pending: number; parked: number }> {
+  const tx: ReadTx = db.transaction(["events", "parked", "meta"], "readonly");
+  const [replica, groups, parked] = await Promise.all([replicaOf(tx), allGroups(tx), tx.objectStore("parked").count()]);
+  return { replica, pending: groups.flatMap(({ commits }) => commits).length, parked };
 }
 
 export function pendingEvents(entry: PendingEntry): StreamEvent[] {

@@ -6,12 +6,9 @@
 import type { Replica } from "../../shared/device/replica.ts";
 import type { Conflict } from "../conflicts/conflicts.ts";
 import { type Database, unlessStorage } from "../storage/database.ts";
-import { pendingCommits, readReplica } from "../storage/device-log.ts";
+import { readOverview } from "../storage/device-log.ts";
 import { coalesced } from "../tools/coalesced.ts";
 import type { Status, StatusBoard } from "./status.ts";
-
-/** How often the counts are read again because something changed while they were read. */
-const TRIES = 5;
 
 export interface OverviewOptions {
   readonly database: Database;
@@ -28,11 +25,9 @@ export class Overview {
   readonly #options: OverviewOptions;
   readonly #listeners = new Set<() => void>();
   #conflicts: readonly Conflict[] = [];
-  /** Changes of the outbox that this tab has counted. */
-  #changes = 0;
 
   /** Counts everything again. Calls during a run share the next one. */
-  readonly refresh = coalesced(() => this.#count(TRIES));
+  readonly refresh = coalesced(() => this.#count());
 
   constructor(options: OverviewOptions) {
     this.#options = options;
@@ -63,25 +58,23 @@ export class Overview {
   written(commits: number, replica: Replica | undefined, isParkedChanged: boolean): void {
     const { board } = this.#options;
     this.#notify();
-    if (commits !== 0) {
-      this.#changes++;
-      board.update({ pending: Math.max(0, board.current.pending + commits) });
-    }
-    if (replica !== undefined) board.update(progressOf(replica));
+    board.update({ pending: Math.max(0, board.current.pending + commits), ...(replica && progressOf(replica)) });
     if (isParkedChanged) void this.refreshQuietly();
   }
 
-  async #count(tries: number): Promise<void> {
+  /**
+   * What is published was read in one transaction, and nothing is awaited between the two. So what this tab writes meanwhile is published
+   * later, and what it has written before was published earlier.
+   */
+  async #count(): Promise<void> {
     const { database, board, readConflicts, onReplica } = this.#options;
-    const before = this.#changes;
-    const [replica, pending, parked] = await Promise.all([
-      database.run(readReplica),
-      database.run(pendingCommits),
-      database.run((db) => db.transaction(["parked"], "readonly").objectStore("parked").count()),
-    ]);
-    const conflicts = parked === 0 ? [] : ((await readConflicts()) ?? this.#conflicts);
-    // A change during the count may be counted or not. If changes never pause, the next count corrects this one.
-    if (this.#changes !== before && tries > 0) return this.#count(tries - 1);
+    let counted = await database.run(readOverview);
+    let conflicts: readonly Conflict[] = [];
+    if (counted.parked > 0) {
+      conflicts = (await readConflicts()) ?? this.#conflicts;
+      counted = await database.run(readOverview);
+    }
+    const { replica, pending, parked } = counted;
     this.#conflicts = conflicts;
     board.update({ pending, conflicts: parked, ...progressOf(replica) });
     onReplica(replica);
