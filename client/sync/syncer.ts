@@ -227,6 +227,8 @@ export class Syncer {
 
   #wake(): void {
     if (globalThis.document?.hidden) return;
+    // A tab that was frozen may have missed what the leader sent.
+    this.#tabs.post({ kind: "hello" });
     if (this.#options.settings.automatic) this.#session?.give({ kind: "woken" });
     void this.#options.refresh();
   }

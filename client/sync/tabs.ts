@@ -14,7 +14,7 @@ export type TabMessage =
   | { readonly kind: "changed" }
   /** The leader's connection to the edge. */
   | { readonly kind: "connection"; readonly link: Pick<Status, "connection" | "acknowledged">; readonly problem: Problem | null }
-  /** A new tab asks the leader for its connection. */
+  /** A tab that was opened, or has woken, asks the leader for its connection. */
   | { readonly kind: "hello" }
   /** The scope was changed, or, with `isReset`, the replica was reset. */
   | { readonly kind: "redirected"; readonly isReset: boolean }

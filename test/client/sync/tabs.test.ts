@@ -138,3 +138,25 @@ test("a tab that only syncs when asked sends nothing otherwise", async () => {
   expect((await atEdge.readStream("A-1")).version).toBe(2);
   await close();
 });
+
+test("a tab that wakes asks the leader for its connection: it may have missed messages while it was frozen", async () => {
+  const document = Object.assign(new EventTarget(), { hidden: false });
+  vi.stubGlobal("document", document);
+  const { url, open, close } = device();
+  const { tab: one } = await open();
+  await reaches(one, { connection: "online" });
+  const { tab: two } = await open();
+  await reaches(two, { connection: "online" });
+  // As it was when the tab froze.
+  const channel = new BroadcastChannel(`headwater:${url.split("/").at(-1)}`);
+  channel.postMessage({ kind: "connection", link: { connection: "offline", acknowledged: 0 }, problem: null });
+  channel.close();
+  await reaches(two, { connection: "offline" });
+  document.hidden = true;
+  document.dispatchEvent(new Event("visibilitychange"));
+  document.hidden = false;
+  document.dispatchEvent(new Event("visibilitychange"));
+  await reaches(two, { connection: "online" });
+  expect(one.status.connection).toBe("online");
+  await close();
+});
