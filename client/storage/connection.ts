@@ -7,14 +7,22 @@
  *                    └─► open     └─► open ──► work, `isRepeated` ──► result
  *                    one more         (this open, too, is tried twice)
  *
- * What fails again is rejected with a typed error. Nothing is tried for ever.
+ * What fails again is rejected with a typed error. Nothing is tried for ever, and nothing waits for ever for another tab.
  */
 import type { DBSchema, IDBPDatabase } from "idb";
 import { StorageFailedError, StoreClosedError, StoreFullError } from "../../shared/errors.ts";
+import { pause } from "../tools/pause.ts";
 import { openDatabase, type Platform } from "./idb.ts";
 
-/** How long an older tab may hold up an upgrade, in milliseconds. */
-const BLOCKED_WAIT = 5_000;
+/**
+ * The time that a tab waits for its open is counted in these steps, in milliseconds: a tab that was frozen counts one step, however long that
+ * was.
+ */
+const STEP = 5_000;
+/** Steps after which an open is given up. A slow disk may need some. A frozen tab of an older version does not even report that it blocks. */
+const STEPS = 6;
+/** Steps, the one under way included, if it is known that a tab of an older version blocks. */
+const STEPS_BLOCKED = 2;
 
 /** The message of a tab whose database a newer version has upgraded. */
 export const OUTDATED = "A newer version of this app has upgraded the store; reload the page.";
@@ -32,7 +40,7 @@ export interface ConnectionOptions {
    * something else than was seen of it last.
    */
   readonly onReopened: () => void;
-  /** Called before the first open. If it fails, the open says why. */
+  /** Called before the first open. If it fails, the open says why. If it takes longer than one step, the open does not wait for it. */
   readonly prepare?: (indexedDB: IDBFactory) => Promise<void>;
 }
 
@@ -138,19 +146,20 @@ export class Connection<S extends DBSchema> {
     const { platform, name, version, upgrade, onReplaced, prepare } = this.#options;
     const { indexedDB } = platform;
     if (indexedDB === undefined) throw new StorageFailedError("There is no IndexedDB here: use headwater/http.");
-    this.#prepared ??= prepare?.(indexedDB).catch(() => undefined);
+    this.#prepared ??= prepare && unlessLong(prepare(indexedDB).catch(() => undefined));
     await this.#prepared;
     return new Promise((resolve, reject) => {
-      let waiting: ReturnType<typeof setTimeout> | undefined;
-      let isGivenUp = false;
+      let left = STEPS;
+      const waiting = setInterval(() => {
+        if (--left > 0) return;
+        clearInterval(waiting);
+        reject(new StorageFailedError("An older tab of this app may hold the store. Close the app's other tabs."));
+      }, STEP);
       const opening = openDatabase<S>(platform, name, version, {
         upgrade,
         blocked() {
           // A tab of an older version is asked to close its connection, and mostly does at once.
-          waiting = setTimeout(() => {
-            isGivenUp = true;
-            reject(new StorageFailedError("An older tab of this app holds the store."));
-          }, BLOCKED_WAIT);
+          left = Math.min(left, STEPS_BLOCKED);
         },
         blocking: (db, replacement) => {
           // An old connection that stays open would block the upgrade, or the deletion, for ever.
@@ -161,9 +170,16 @@ export class Connection<S extends DBSchema> {
         terminated: forget,
       });
       // Nobody would close one that opens after all.
-      opening.then((db) => (isGivenUp ? db.close() : resolve(db)), reject).finally(() => clearTimeout(waiting));
+      opening.then((db) => (left > 0 ? resolve(db) : db.close()), reject).finally(() => clearInterval(waiting));
     });
   }
+}
+
+/** Resolves when `work` has ended, or after one step. */
+async function unlessLong(work: Promise<void>): Promise<void> {
+  const ended = new AbortController();
+  await Promise.race([work, pause(STEP, ended.signal)]);
+  ended.abort();
 }
 
 /**

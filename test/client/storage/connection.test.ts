@@ -14,6 +14,7 @@ import {
   deleted,
   dieAfter,
   dieOnce,
+  holdOpens,
   lostAfterCommit,
 } from "./dead-connections.ts";
 
@@ -21,6 +22,7 @@ const { devices } = edgeDevices();
 afterEach(() => {
   vi.restoreAllMocks();
   vi.unstubAllGlobals();
+  vi.useRealTimers();
 });
 
 const nowhere = { url: "http://127.0.0.1:9/v1/nowhere", automatic: false };
@@ -239,4 +241,59 @@ test("a connection that stays lost rejects with a typed error, and comes back wh
   transaction.mockRestore();
   expect(await store.appendToStream("A-1", [event(2)], { expectedVersion: 1 })).toMatchObject({ version: 2 });
   await store.close();
+});
+
+/** A store that was made before, while the clock stands still. */
+async function made(): Promise<string> {
+  const name = crypto.randomUUID();
+  const store = await open(name);
+  await store.appendToStream("A-1", [event(1)]);
+  await store.close();
+  vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "setInterval", "clearInterval"] });
+  return name;
+}
+
+test("an open that the browser does not answer is given up after half a minute, and says what to do", async () => {
+  const name = await made();
+  const opens = holdOpens(name);
+  const opening = open(name);
+  const refused = expect(opening).rejects.toMatchObject({
+    code: "storage-failed",
+    message: expect.stringContaining("Close the app's other tabs"),
+  });
+  await expect.poll(opens.isHolding).toBe(true);
+  await vi.advanceTimersByTimeAsync(30_000);
+  await refused;
+  expect(vi.getTimerCount()).toBe(0);
+  // What opens after all is closed: it would hold up others.
+  await opens.goOn();
+  expect(await deleted(name)).toBe(true);
+});
+
+test("an open that is slow is waited for", async () => {
+  const name = await made();
+  const opens = holdOpens(name);
+  const opening = open(name);
+  await expect.poll(opens.isHolding).toBe(true);
+  await vi.advanceTimersByTimeAsync(29_000);
+  await opens.goOn();
+  const store = await opening;
+  expect(vi.getTimerCount()).toBe(0);
+  expect(await dataOf(store, "A-1")).toEqual([1]);
+  await store.close();
+});
+
+test("a new log that the browser does not begin, because a frozen tab holds what is deleted for it, is not waited for", async () => {
+  const name = await made();
+  const frozen = await new Promise<IDBDatabase>((resolve) => {
+    const request = indexedDB.open(`${name}~`);
+    request.onsuccess = () => resolve(request.result);
+  });
+  const opening = open(name);
+  await expect.poll(() => vi.getTimerCount()).toBe(1);
+  await vi.advanceTimersByTimeAsync(5_000);
+  const store = await opening;
+  expect(await dataOf(store, "A-1")).toEqual([1]);
+  await store.close();
+  frozen.close();
 });

@@ -88,6 +88,39 @@ export function abortOpens(name: string, times: number): string[] {
   return opened;
 }
 
+/**
+ * Has the opens of a database wait without any event, as behind a tab of an older version that is frozen: it never closes its connection,
+ * and without its answer the browser does not report that it blocks.
+ *
+ * `goOn` lets them go on, and resolves when they are open.
+ */
+export function holdOpens(name: string): { isHolding(): boolean; goOn(): Promise<void> } {
+  const open = indexedDB.open.bind(indexedDB);
+  const held: (() => Promise<void>)[] = [];
+  const spy = vi.spyOn(indexedDB, "open").mockImplementation((database, version) => {
+    if (database !== name) return open(database, version);
+    const request = Object.assign(new EventTarget(), { result: undefined as IDBDatabase | undefined });
+    const goOn = () =>
+      new Promise<void>((resolve) => {
+        const real = open(database, version);
+        real.addEventListener("success", () => {
+          request.result = real.result;
+          request.dispatchEvent(new Event("success"));
+          resolve();
+        });
+      });
+    held.push(goOn);
+    return request as unknown as IDBOpenDBRequest; // as much of one as is used until it is open
+  });
+  return {
+    isHolding: () => held.length > 0,
+    goOn: async () => {
+      spy.mockRestore();
+      for (const goOn of held) await goOn();
+    },
+  };
+}
+
 /** The connection that a store has now. */
 export async function connectionOf(store: Store): Promise<Parameters<typeof forceCloseDatabase>[0]> {
   const spy = vi.spyOn(IDBDatabase.prototype, "transaction");

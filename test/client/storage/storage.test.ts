@@ -87,7 +87,12 @@ test("blocked: an older tab that does not let go is told of, and one that does l
     db.createObjectStore("meta").put({ authority: "edge", log: "a-log", position: 0, head: 0 }, "history");
   };
   const old = await rawOpen(name, 1, upgrade);
-  await expect(open(name)).rejects.toMatchObject({ code: "storage-failed", message: expect.stringContaining("older tab") });
+  vi.useFakeTimers({ toFake: ["setInterval", "clearInterval"] });
+  const refused = expect(open(name)).rejects.toMatchObject({ code: "storage-failed", message: expect.stringContaining("older tab") });
+  await expect.poll(() => vi.getTimerCount()).toBe(1);
+  await vi.advanceTimersByTimeAsync(10_000);
+  await refused;
+  vi.useRealTimers();
   const later = open(name);
   const close = vi.spyOn(IDBDatabase.prototype, "close");
   old.close();
