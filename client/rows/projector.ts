@@ -75,6 +75,10 @@ export class Projector {
   readonly #ended = new AbortController();
   /** Notifies the other tabs that more is folded, or why folding failed. A hint: a tab that misses it sees the result at the next change. */
   readonly #tabs: BroadcastChannel | undefined;
+  /** Numbers what is read for the status, and what this tab does with the rows, in the order in which they begin. */
+  #begun = 0;
+  /** The number of what the status shows. */
+  #shown = 0;
   /** Why the last try to fold failed, in this tab or in the tab that folds. */
   #failure: { readonly error: unknown } | undefined;
   /** The replica, as JSON, that is certainly on the disk. */
@@ -239,6 +243,7 @@ export class Projector {
     const after: Folded = { ...start, position: end, isReady };
     const keys = keysOfAll(this.#projection, events);
     await this.#rows.fold({ before: checkpoint, after, isAnew }, keys, (rows) => foldRows(this.#projection, rows, events));
+    this.#shown = ++this.#begun;
     this.#show({ ...this.status, position: end, head: replica.position });
     this.#tabs?.postMessage(null);
     return true;
@@ -262,8 +267,12 @@ export class Projector {
   /** Reads the status again. */
   async #refresh(): Promise<void> {
     const { database } = this.#internals;
+    const begun = ++this.#begun;
     const [checkpoint, replica] = await Promise.all([this.#rows.checkpoint(), database.run(readReplica)]);
     if (checkpoint.isReady && !this.#isOnly) await this.#deleteBefore();
+    // A later status is shown already: this one would take it back.
+    if (begun < this.#shown) return this.#refresh();
+    this.#shown = begun;
     const progress = { position: checkpoint.position, head: replica.position };
     if (this.#failure !== undefined) return this.#show({ state: "failed", ...progress, error: this.#failure.error });
     const state = checkpoint.isReady ? "ready" : this.#before === undefined ? "building" : "rebuilding";
@@ -280,6 +289,7 @@ export class Projector {
   /** A tab with a later version, or a person, has deleted the rows. */
   #onRowsDeleted(): void {
     if (this.#ended.signal.aborted) return;
+    this.#shown = ++this.#begun;
     this.#show({ ...this.status, state: "building", position: 0 });
     for (const wake of this.#wake) wake();
   }

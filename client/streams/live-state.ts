@@ -1,5 +1,6 @@
 /** A stream's state as it changes. Many changes at once are one notification: one for a page of the feed, and not one for each event. */
 import type { Folding } from "../../shared/device/decider.ts";
+import { isSameCopy } from "../../shared/device/same-copy.ts";
 import type { StoreInternals } from "../internals.ts";
 import { rerunOnChange } from "../tools/rerun-on-change.ts";
 import type { Aggregate, Aggregates, Base } from "./aggregates.ts";
@@ -25,9 +26,11 @@ export function watchStream<State>(
     let next: LiveState<State>;
     try {
       const read = await aggregates.readFrom(initial.streamId, decider, base);
+      // Confirmed events of one copy of the log never change. So the same version and the same pending events mean the same state: another
+      // stream has changed.
+      const isSameLog = base !== undefined && isSameCopy(base, read.base);
       base = read.base;
-      // Confirmed events never change. So the same version and the same pending events mean the same state: another stream has changed.
-      const isSame = shown.status === "ready" && shown.version === read.aggregate.version && unconfirmed === read.unconfirmed;
+      const isSame = isSameLog && shown.status === "ready" && shown.version === read.aggregate.version && unconfirmed === read.unconfirmed;
       unconfirmed = read.unconfirmed;
       if (isSame) return;
       next = { ...read.aggregate, status: "ready" };

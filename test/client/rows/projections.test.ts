@@ -9,6 +9,7 @@ import { openLocal, type Permit, type PermitEvent, permits, record, step } from 
 
 const { devices } = edgeDevices();
 afterEach(() => {
+  vi.restoreAllMocks();
   vi.unstubAllGlobals();
 });
 
@@ -324,5 +325,28 @@ test("while the browser denies Web Locks, the status says so and queries answer;
   expect(await table.get("Permit-1")).toEqual({ status: "Asked", steps: 1 });
   locks.isDenied = false;
   await eventually(() => expect(table.status).toMatchObject({ state: "ready", position: 1, error: undefined }));
+  await store.close();
+});
+
+test("a status that was read before a page was folded is not shown after it, however long the reading takes", async () => {
+  const name = crypto.randomUUID();
+  const before = await openLocal(name);
+  await record(before, [1, "Asked"]);
+  await (await before.project(permits)).caughtUp();
+  await before.close();
+  const listed = Promise.withResolvers<void>();
+  const databases = indexedDB.databases.bind(indexedDB);
+  const listing = vi.spyOn(indexedDB, "databases").mockImplementation(() => listed.promise.then(databases));
+  const store = await openLocal(name);
+  const table = await store.project(permits);
+  const seen: number[] = [];
+  table.liveStatus().subscribe(({ position }) => seen.push(position));
+  await eventually(() => expect(listing).toHaveBeenCalled());
+  await record(store, [2, "Asked"]);
+  await eventually(() => expect(table.status.position).toBe(2));
+  listed.resolve();
+  await table.caughtUp();
+  expect(table.status).toMatchObject({ state: "ready", position: 2, head: 2 });
+  expect(seen).toEqual(seen.toSorted((a, b) => a - b));
   await store.close();
 });
