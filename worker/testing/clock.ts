@@ -13,8 +13,8 @@ export interface PlatformFaults {
   callLatency(): number;
   /** Milliseconds until writes are durable. Answers and outgoing calls of the object are held until then. */
   writeLatency(): number;
-  /** What happens to a call: it fails before it runs, its answer is lost after it ran, the object rejects it unseen, or nothing. */
-  call(): CallFate;
+  /** What happens to a call of an object of a binding: it fails before it runs, its answer is lost after it ran, the object rejects it unseen, or nothing. */
+  call(binding: string): CallFate;
   /** Whether a write finds no room. Then all writes of its implicit transaction are rolled back, and the object is reset. */
   isFull(object: string): boolean;
   /** Milliseconds by which an alarm is late. Default: 0. */

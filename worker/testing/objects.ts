@@ -197,14 +197,22 @@ export class Namespace {
     return object;
   }
 
+  /** After an error of the platform a stub fails at once, each time: whoever calls again needs another one. */
   #stub(name: string, caller: Instance | undefined): object {
-    const call = (method: string, given: readonly unknown[]) => {
+    let broken: Error | undefined;
+    const call = async (method: string, given: readonly unknown[]) => {
+      if (broken !== undefined) throw broken;
       const work = (object: object): unknown => {
         const run = handlerOf(object, method);
         if (run === undefined) throw new TypeError(`The RPC receiver does not implement the method "${method}".`);
         return run.apply(object, [...given]);
       };
-      return this.#counted(this.#object(name), caller, method === "fetch" ? { work, isRequest: true } : { work });
+      try {
+        return await this.#counted(this.#object(name), caller, method === "fetch" ? { work, isRequest: true } : { work });
+      } catch (error) {
+        if (error instanceof Error && ("retryable" in error || "overloaded" in error)) broken = error;
+        throw error;
+      }
     };
     return new Proxy(
       { name, id: new ObjectId(name) },
@@ -241,7 +249,7 @@ export class Namespace {
     if (hasEnded(caller)) return never();
     const written = caller?.owner.storage.durable();
     if (written !== undefined) await written;
-    const fate = faults.call();
+    const fate = faults.call(this.binding);
     await this.#wait(faults.callLatency());
     if (hasEnded(caller)) return never();
     try {

@@ -205,6 +205,18 @@ test("calls get lost before or after they ran, and an overloaded object runs non
   }
 });
 
+test("a stub that has failed does not recover, and an error of the object's own does not break it", async () => {
+  const { faults, stub } = await openTestPlatform(() => Counter);
+  const kept = stub("a");
+  expect(await errorOf(kept.fail())).toMatchObject({ message: "Not this time." });
+  expect(await kept.increment()).toBe(2);
+  faults.call = () => "lost-before";
+  expect(await errorOf(kept.increment())).toMatchObject({ retryable: true });
+  faults.call = () => "ok";
+  expect(await errorOf(kept.increment())).toMatchObject({ retryable: true });
+  expect(await stub("a").stored()).toBe(2);
+});
+
 test("blockConcurrencyWhile in the constructor holds calls, and resets the object if it fails", async () => {
   let gate = Promise.withResolvers<void>();
   const { objects, stub } = await openTestPlatform(
