@@ -114,9 +114,12 @@ export class FeedSockets {
       const sessions = [...this.#all()];
       // Sessions that need another check don't delay the others.
       const fresh = sessions.filter((one) => !isStale(one));
-      // If one fails, its socket is closed, and the others get their answers.
-      const offer = ([socket, session]: [WebSocket, FeedSession]) =>
-        this.#offer(socket, session, found).catch((error: unknown) => this.#close(socket, INTERNAL, error));
+      // If one fails, its socket is closed, and the others get their answers. A session that has changed meanwhile was offered the news
+      // when it changed: a second answer to its pull would be taken for the answer to its next one.
+      const offer = async ([socket, session]: [WebSocket, FeedSession]) => {
+        if (this.#all().get(socket) !== session) return;
+        await this.#offer(socket, session, found).catch((error: unknown) => this.#close(socket, INTERNAL, error));
+      };
       for (const one of fresh) await offer(one);
       await eachInFlight(sessions.filter(isStale), offer);
     };
@@ -185,14 +188,16 @@ export class FeedSockets {
    *
    * @param found pages of readers with the same pull and grants. Left out if the pull has just arrived: then a page without events is sent
    * too, since it shows how far the log is
+   * @param isChecked the credentials were checked right now
    */
-  async #offer(socket: WebSocket, session: FeedSession, found?: Map<string, FoundEvents>): Promise<void> {
+  async #offer(socket: WebSocket, session: FeedSession, found?: Map<string, FoundEvents>, isChecked = false): Promise<void> {
     const { pull } = session;
-    if (pull === null || pull.after >= this.#log.head()) return;
-    if (this.#isStale(session)) {
+    // Two deliveries at once may know the same pull: it is answered once.
+    if (this.#all().get(socket) !== session || pull === null || pull.after >= this.#log.head()) return;
+    if (!isChecked && this.#isStale(session)) {
       const checked = await this.#check(socket, session);
       if (checked === undefined) return;
-      return this.#offer(socket, checked, found);
+      return this.#offer(socket, checked, found, true);
     }
     const key = JSON.stringify([pull, session.reach]);
     const page = found?.get(key) ?? this.#log.find(pull, session.reach);
@@ -202,8 +207,10 @@ export class FeedSockets {
     send(socket, this.#log.toPage(page));
   }
 
-  #isStale({ checkedAt }: FeedSession): boolean {
-    return now(this.#state) - checkedAt > this.#log.checkEvery;
+  /** Expired credentials are checked again too: the alarm that closes their sockets may be late. */
+  #isStale({ checkedAt, expiresAt }: FeedSession): boolean {
+    const time = now(this.#state);
+    return time - checkedAt > this.#log.checkEvery || (expiresAt !== null && expiresAt <= time);
   }
 
   /** Checks the credentials again. Undefined if they are not valid any more, or if the socket was closed or got another session meanwhile. */
@@ -235,11 +242,11 @@ export class FeedSockets {
     const latest = this.#all().get(socket);
     if (latest === undefined) return;
     // A pull that arrived meanwhile stays open.
-    const { pull } = latest;
-    this.#keep(socket, { ...renewed, pull });
-    this.#armExpiry(renewed.expiresAt);
-    send(socket, { renewed: { expiresAt: renewed.expiresAt } });
-    await this.#offer(socket, { ...renewed, pull });
+    const next = { ...renewed, pull: latest.pull };
+    this.#keep(socket, next);
+    this.#armExpiry(next.expiresAt);
+    send(socket, { renewed: { expiresAt: next.expiresAt } });
+    await this.#offer(socket, next);
   }
 
   #keep(socket: WebSocket, session: FeedSession): void {

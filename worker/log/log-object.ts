@@ -94,7 +94,7 @@ export class LogObject<E extends EdgeEnv = EdgeEnv> extends DurableObject<E> {
     const end = { log: this.#runs.log, head: () => this.#runs.head, mark: () => this.#runs.mark };
     this.#subscribers = names.length === 0 ? undefined : new Subscribers({ state, env, alarm: this.#alarm, names, ...end });
     state.blockConcurrencyWhile(async () => {
-      await this.#alarm.load();
+      await this.#alarm.load(now(state));
       this.#subscribers?.woke(state.id.name);
     });
     // Readers whose pull was open when the object went away may have missed news.

@@ -4,6 +4,7 @@
  * earlier time it is set in the same turn, and so in the same transaction, as the writes that it is for.
  */
 import { logFault } from "../report/journal.ts";
+import { isLostAlarm } from "./alarm-delay.ts";
 
 export class SharedAlarm {
   readonly #storage: DurableObjectStorage;
@@ -13,9 +14,10 @@ export class SharedAlarm {
     this.#storage = storage;
   }
 
-  /** To be awaited before anything else happens in the object. */
-  async load(): Promise<void> {
-    this.#at = await this.#storage.getAlarm();
+  /** To be awaited before anything else happens in the object. @param now in milliseconds since 1970 */
+  async load(now: number): Promise<void> {
+    const at = await this.#storage.getAlarm();
+    this.#at = at === null || isLostAlarm(at, now) ? null : at;
   }
 
   /** Milliseconds since 1970; null if none is set. */

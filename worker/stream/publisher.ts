@@ -13,7 +13,7 @@
 import type { EdgeEnv } from "../env.ts";
 import type { LogObject, PublicationAnswer, PublishedRun } from "../log/log-object.ts";
 import type { Span } from "../log/log-runs.ts";
-import { alarmDelay } from "../objects/alarm-delay.ts";
+import { alarmDelay, isLostAlarm } from "../objects/alarm-delay.ts";
 import { callObject } from "../objects/calls.ts";
 import { now } from "../objects/platform.ts";
 import { fitting, linesOf } from "../objects/run-text.ts";
@@ -47,8 +47,10 @@ export class Publisher {
     this.#unlocated = version;
     this.#published = version;
     if (version === 0) return;
-    this.#armed = (await this.#state.storage.getAlarm()) !== null;
-    if (!this.#armed) return;
+    const at = await this.#state.storage.getAlarm();
+    if (at === null) return;
+    if (isLostAlarm(at, now(this.#state))) this.arm();
+    else this.#armed = true;
     this.#doubt();
     this.#state.waitUntil(this.#attempt());
   }

@@ -84,7 +84,7 @@ export class SubscriptionObject<E extends EdgeEnv = EdgeEnv> extends DurableObje
     super(state, env);
     this.#stored = new SubscriptionStorage(state.storage);
     this.#alarm = new SharedAlarm(state.storage);
-    state.blockConcurrencyWhile(() => this.#alarm.load());
+    state.blockConcurrencyWhile(() => this.#alarm.load(now(state)));
   }
 
   /** @internal The subscriptions of the edge that this object belongs to. `createEdge` makes a class that returns its own. */
