@@ -50,7 +50,7 @@ export function createEdgeCall({
       reject(new Error(reason));
     };
     const timer = setTimeout(() => end(`No answer came within ${timeout} milliseconds.`), timeout);
-    const onAbort = () => end("The request was aborted, because the store is being closed or another tab syncs now.");
+    const onAbort = () => end("The request was aborted: the store was closed, or another tab syncs.");
     signal?.addEventListener("abort", onAbort, { signal: ending.signal });
     if (signal?.aborted) onAbort();
     /** @param rejectedToken the token that the edge rejected. If the app still returns the same one, the edge's answer is final */
@@ -119,7 +119,7 @@ export async function errorFromResponse(response: Response): Promise<HeadwaterEr
 function errorFromStatus({ status, headers }: Response): HeadwaterError {
   const seconds = Number(headers.get("retry-after"));
   const retryAfter = seconds > 0 ? seconds : undefined;
-  const message = `HTTP status ${status} without a problem document. A proxy in front of the edge may have answered.`;
+  const message = `HTTP status ${status} without a problem document: a proxy in front of the edge may have answered.`;
   return errorOf(CODES[status] ?? "unavailable", message, { retryAfter });
 }
 

@@ -137,8 +137,10 @@ export class FeedSocket {
   /** Sends a token that the app has renewed, before the old one expires. */
   async #renew(): Promise<void> {
     const socket = this.#socket;
-    // If the app has no token now, the socket stays open as long as the edge allows.
-    const token = await Promise.resolve(this.#edge.token?.()).catch(() => this.#token);
+    // If the app has no token now, the socket stays open as long as the edge allows. The app's function may throw, or reject.
+    const token = await Promise.resolve()
+      .then(() => this.#edge.token?.())
+      .catch(() => this.#token);
     if (token === this.#token || token === undefined || socket !== this.#socket || !this.#listener.isConnected) return;
     this.#token = token;
     socket?.send(JSON.stringify({ auth: { token } }));

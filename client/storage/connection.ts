@@ -25,7 +25,7 @@ const STEPS = 6;
 const STEPS_BLOCKED = 2;
 
 /** The message of a tab whose database a newer version has upgraded. */
-export const OUTDATED = "A newer version of this app has upgraded the store; reload the page.";
+export const OUTDATED = "A newer version of this app upgraded the store; reload the page.";
 
 export interface ConnectionOptions {
   readonly platform: Platform;
@@ -145,7 +145,7 @@ export class Connection<S extends DBSchema> {
   async #connect(forget: () => void): Opened<S> {
     const { platform, name, version, upgrade, onReplaced, prepare } = this.#options;
     const { indexedDB } = platform;
-    if (indexedDB === undefined) throw new StorageFailedError("There is no IndexedDB here: use headwater/http.");
+    if (indexedDB === undefined) throw new StorageFailedError("No IndexedDB here: use headwater/http.");
     this.#prepared ??= prepare && unlessLong(prepare(indexedDB).catch(() => undefined));
     await this.#prepared;
     return new Promise((resolve, reject) => {
@@ -153,7 +153,7 @@ export class Connection<S extends DBSchema> {
       const waiting = setInterval(() => {
         if (--left > 0) return;
         clearInterval(waiting);
-        reject(new StorageFailedError("An older tab of this app may hold the store. Close the app's other tabs."));
+        reject(new StorageFailedError("An older tab of this app may hold the store. Close other tabs."));
       }, STEP);
       const opening = openDatabase<S>(platform, name, version, {
         upgrade,

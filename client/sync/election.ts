@@ -86,7 +86,7 @@ export class Election {
     } catch (error) {
       // AbortError: the lock was stolen, or the store is being closed. For anything else, the browser denies the lock.
       if (!(error instanceof DOMException && error.name === "AbortError")) {
-        const message = `The browser denies the Web Lock by which tabs elect one that syncs: ${String(error)}`;
+        const message = `The browser denies the Web Lock that elects the tab that syncs: ${String(error)}`;
         this.#onFailed(new StorageFailedError(message, {}, { cause: error }));
       }
       deposed.abort();

@@ -62,13 +62,14 @@ export class Session {
   #state: SyncState;
   #feedSocket: Promise<FeedSocket | undefined> | undefined;
 
-  constructor(context: SessionContext, term: number, replica: Replica) {
+  /** @param before the last state of the session before, in this tab */
+  constructor(context: SessionContext, term: number, replica: Replica, before?: SyncState) {
     this.#context = context;
     this.#term = term;
     const { edge, settings } = context;
     const { signal } = this.#ending;
     this.#edge = createEdgeCall({ ...edge, signal });
-    this.#state = startSync(settings, replica);
+    this.#state = startSync(settings, replica, before);
   }
 
   /** Starts the session. Resolves when it has ended, and none of its work runs any more. */
@@ -217,5 +218,5 @@ export class Session {
 /** Unexpected errors appear in `status.problem`, and are retried like failures of the storage. */
 export function toHeadwaterError(error: unknown): HeadwaterError {
   if (error instanceof HeadwaterError) return error;
-  return new StorageFailedError(`Sync failed with an unexpected error: ${String(error)}`, {}, { cause: error });
+  return new StorageFailedError(`Sync failed unexpectedly: ${String(error)}`, {}, { cause: error });
 }

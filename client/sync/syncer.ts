@@ -42,6 +42,8 @@ export class Syncer {
   /** This tab's calls of `sync()` that are not answered yet, by id. */
   readonly #calls = new Map<string, SyncCall>();
   #session: Session | undefined;
+  /** The last one of this tab's sync machine. */
+  #state: SyncState | undefined;
   /** Settles when this tab is no longer a candidate. */
   #candidacy: Promise<void> | undefined;
   /** The link, as JSON, that was sent to the other tabs last. */
@@ -128,6 +130,7 @@ export class Syncer {
       },
       term,
       replica,
+      this.#state,
     );
     this.#session = session;
     deposed.addEventListener("abort", () => session.end("done"), { once: true });
@@ -140,8 +143,11 @@ export class Syncer {
       session.onCall(call);
     }
     const outcome = await running;
-    // Calls that still wait are sent to the next leader.
-    if (outcome === "done") for (const call of this.#calls.keys()) this.#callLeader(call);
+    if (outcome === "done") {
+      // If another tab leads now, its connection is the device's, and calls that still wait are sent to it.
+      this.#tabs.post({ kind: "hello" });
+      for (const call of this.#calls.keys()) this.#callLeader(call);
+    }
     return outcome;
   }
 
@@ -190,7 +196,9 @@ export class Syncer {
         return;
       case "hello":
         this.#lastSent = "";
-        return this.#session?.show();
+        this.#session?.show();
+        // The new tab may have been opened with another filter.
+        return void this.#redirect(false).catch(unlessStorage);
       case "redirected":
         return void this.#redirect(message.isReset).catch(unlessStorage);
       case "called":
@@ -234,6 +242,7 @@ export class Syncer {
   }
 
   #show(state: SyncState): void {
+    this.#state = state;
     let acknowledged = 0;
     for (const { kind } of state.awaited.values()) if (kind === "taken") acknowledged++;
     const { connection, problem } = linkStatusOf(state);

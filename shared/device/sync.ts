@@ -226,8 +226,14 @@ const BACKOFFS: Readonly<Record<Trouble, Backoff>> = {
   diverged: { first: 10_000, longest: 60_000 },
 };
 
-/** The state when a tab begins to lead. If a former leader had a push under way, its commits are answered as duplicates. */
-export function startSync(settings: SyncSettings, replica: Replica): SyncState {
+/**
+ * The state when a tab begins to lead. If a former leader had a push under way, its commits are answered as duplicates.
+ *
+ * @param before the state when this tab led last. A commit on which the edge fails would otherwise be met anew by each call of `sync()`,
+ *   and would keep all others from being sent
+ */
+export function startSync(settings: SyncSettings, replica: Replica, before: Partial<SyncState> = {}): SyncState {
+  const { deferred = new Set(), pushCommits = settings.push.commits, strikes = 0, deferrals = 0 } = before;
   const wanted = { pull: settings.automatic ? 1 : 0, push: settings.automatic ? 1 : 0 };
   return {
     settings,
@@ -238,13 +244,13 @@ export function startSync(settings: SyncSettings, replica: Replica): SyncState {
     wanted,
     done: { pull: 0, push: 0 },
     awaited: new Map(),
-    deferred: new Set(),
+    deferred,
     isDeferredDue: false,
-    pushCommits: settings.push.commits,
+    pushCommits,
     pageEvents: settings.pageEvents,
     failures: 0,
-    strikes: 0,
-    deferrals: 0,
+    strikes,
+    deferrals,
     lags: 0,
     isLagTimed: false,
     calls: [],
@@ -417,20 +423,23 @@ function onLag(step: Draft): void {
   // Invariant 6: perhaps the edge has lost what it took. Sending it again is safe.
   state.awaited = new Map();
   readAnew(step);
-  fail(step, new UnavailableError("The feed has not delivered commits that the edge took. They are sent again; nothing is lost."));
+  fail(step, new UnavailableError("The feed has not delivered commits that the edge took. They are sent again."));
 }
 
 function onPage(
   step: Draft,
-  { request, covers, page: pageRequest }: PullLane & { kind: "requesting" | "listening" },
+  { kind, request, covers, page: pageRequest }: PullLane & { kind: "requesting" | "listening" },
   page: FeedPage,
 ): void {
   const { state } = step;
   const { log } = state.replica;
+  const { after } = pageRequest;
   // The edge compares the log if the request names one. The answer is compared here too, before anything of it is stored.
   if (log !== null && log !== page.log) return onPullFailed(step, new LogMismatchError(undefined, { log: page.log }));
-  if (page.position < pageRequest.after || (page.position === pageRequest.after && page.position < page.head)) {
-    return onPullFailed(step, new UnavailableError("The edge sent a page that does not continue the feed. The device retries."));
+  if (page.position < after || (page.position === after && after < page.head) || page.events.some(({ position }) => position <= after)) {
+    // On the feed socket, an earlier request was answered late. The answer to this one is still to come.
+    if (kind === "listening") return;
+    return onPullFailed(step, new UnavailableError("The edge sent a page that does not continue the feed."));
   }
   state.link = { kind: "open" };
   state.failures = 0;

@@ -259,7 +259,7 @@ test("an open that the browser does not answer is given up after half a minute, 
   const opening = open(name);
   const refused = expect(opening).rejects.toMatchObject({
     code: "storage-failed",
-    message: expect.stringContaining("Close the app's other tabs"),
+    message: expect.stringContaining("Close other tabs"),
   });
   await expect.poll(opens.isHolding).toBe(true);
   await vi.advanceTimersByTimeAsync(30_000);

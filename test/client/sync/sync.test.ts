@@ -83,6 +83,21 @@ test("poison commit: one that the edge always refuses is parked with its reason,
   await close();
 });
 
+test("the edge always fails on one commit: those of other streams arrive after some calls of sync()", async () => {
+  const { network, a, atEdge, close } = await twoDevices();
+  await a.appendToStream("A-1", [event("fails")]);
+  await a.appendToStream("B-1", [event("fine")]);
+  network.fault = async (request, send) =>
+    isPush(request) && (await request.clone().text()).includes('"fails"') ? new Response("", { status: 503 }) : send();
+  for (let calls = 0; calls < 5; calls++) await expect(a.sync()).rejects.toMatchObject({ code: "unavailable" });
+  expect(await dataOf(atEdge, "B-1")).toEqual(["fine"]);
+  network.fault = undefined;
+  await a.sync();
+  expect(a.status).toMatchObject({ connection: "online", pending: 0, conflicts: 0 });
+  expect(await dataOf(atEdge, "A-1")).toEqual(["fails"]);
+  await close();
+});
+
 test("a token that the edge no longer takes stops sync and nothing else; with a new one it goes on", async () => {
   const { network, a, atEdge, close } = await twoDevices();
   network.fault = () => Promise.resolve(new Response("", { status: 401 }));

@@ -160,3 +160,16 @@ test("a tab that wakes asks the leader for its connection: it may have missed me
   expect(one.status.connection).toBe("online");
   await close();
 });
+
+test("a tab opens with another filter: the leader fetches what it adds at once, and long before it polls", async () => {
+  const { open, atEdge, close } = device();
+  await atEdge.appendToStream("A-1", [event("a")]);
+  await atEdge.appendToStream("B-1", [event("b")]);
+  const { tab: one } = await open({ filter: { categories: ["A"] }, pollEvery: 3_600_000 });
+  await reaches(one, { connection: "online", head: 2 });
+  const { tab: two, requests } = await open({ filter: { categories: ["A", "B"] }, pollEvery: 3_600_000 });
+  const held = async () => (await two.readStream("B-1").catch(() => undefined))?.events.map(({ data }) => data);
+  await expect.poll(held, { timeout: 20_000 }).toEqual(["b"]);
+  expect(requests).toEqual([]);
+  await close();
+});

@@ -1,11 +1,20 @@
 import { expect, test } from "vitest";
 import type { PendingEntry } from "../../../shared/device/outbox.ts";
-import { NEW_REPLICA } from "../../../shared/device/replica.ts";
-import { advance, type SyncEffect, type SyncInput, type SyncState, startSync, type Unsent } from "../../../shared/device/sync.ts";
+import { NEW_REPLICA, type Replica } from "../../../shared/device/replica.ts";
+import {
+  advance,
+  type SyncEffect,
+  type SyncInput,
+  type SyncSettings,
+  type SyncState,
+  startSync,
+  type Unsent,
+} from "../../../shared/device/sync.ts";
 import { UnavailableError } from "../../../shared/errors.ts";
-import { toVersion } from "../../../shared/order.ts";
+import type { ConfirmedEvent } from "../../../shared/event/event.ts";
+import { toPosition, toVersion } from "../../../shared/order.ts";
 import { parseStreamId } from "../../../shared/stream-id.ts";
-import type { PushAnswer } from "../../../shared/wire/wire.ts";
+import type { FeedPage, PushAnswer } from "../../../shared/wire/wire.ts";
 
 const LOG = "5b6f6a44-41c2-4d5a-9a39-6f0c3ce7f6ad";
 const SETTINGS = {
@@ -33,8 +42,17 @@ function unsent(seq: number): Unsent {
 
 /** A machine, and the last effect of each kind. */
 class Driven {
-  #state: SyncState = startSync(SETTINGS, { ...NEW_REPLICA, authority: "edge", log: LOG });
+  #state: SyncState;
   readonly #effects = new Map<string, SyncEffect>();
+
+  /** @param before the last state of the session before, in the same tab */
+  constructor(settings: SyncSettings = SETTINGS, replica: Partial<Replica> = {}, before?: SyncState) {
+    this.#state = startSync(settings, { ...NEW_REPLICA, authority: "edge", log: LOG, ...replica }, before);
+  }
+
+  get state(): SyncState {
+    return this.#state;
+  }
 
   give(input: SyncInput): void {
     const step = advance(this.#state, input, 0);
@@ -122,4 +140,63 @@ test("a feed that does not bring the oldest of what was pushed lags, whatever el
   machine.give({ kind: "called" });
   machine.outbox(1);
   expect(machine.take("push").batch.map(({ seq }) => seq)).toEqual([1]);
+});
+
+test("a commit on which the edge fails does not keep the others from being sent, although each call of sync() is a session of its own", () => {
+  const settings = { ...SETTINGS, push: { ...SETTINGS.push, commits: 20, streams: 20 } };
+  const sent: number[][] = [];
+  let before: SyncState | undefined;
+  while (!sent.some(([first]) => first === 2)) {
+    expect(sent.length).toBeLessThan(10);
+    const machine = new Driven(settings, {}, before);
+    machine.give({ kind: "called" });
+    machine.pull(0, []);
+    machine.outbox(1, 2);
+    const { request, batch } = machine.take("push");
+    sent.push(batch.map(({ seq }) => seq));
+    machine.give({ kind: "push-failed", request, error: new UnavailableError() });
+    machine.take("failed");
+    before = machine.state;
+  }
+  expect(sent).toEqual([[1, 2], [1, 2], [1, 2], [1], [2]]);
+});
+
+/** A page of the events behind a position, up to another one. */
+function pageOf(after: number, position: number): FeedPage {
+  const { entry } = unsent(1);
+  const events = entry.events.flatMap((body): ConfirmedEvent[] =>
+    Array.from({ length: position - after }, (_, i) => {
+      const at = after + 1 + i;
+      const recorded = { position: toPosition(at), recordedAt: "2026-01-01T00:00:00Z", actor: null };
+      return { ...body, id: `id-${at}`, streamId: entry.streamId, version: toVersion(at), ...recorded };
+    }),
+  );
+  return { log: LOG, position, head: position, events };
+}
+
+test.each([
+  [0, 3],
+  [0, 4],
+  [2, 6],
+])("on the feed socket, a late page after %i up to %i is not taken for the one that was requested after 4", (after, position) => {
+  const machine = new Driven({ ...SETTINGS, automatic: true, feedSocket: true });
+  machine.give({ kind: "woken" });
+  machine.pull(4, []);
+  const { request, query } = machine.take("listen");
+  expect(query.after).toBe(4);
+  machine.give({ kind: "page-received", request, page: pageOf(after, position) });
+  expect(machine.has("apply")).toBe(false);
+  machine.give({ kind: "page-received", request, page: pageOf(4, 6) });
+  expect(machine.take("apply").page.events.map((event) => Number(event.position))).toEqual([5, 6]);
+});
+
+test.each([
+  [0, 3],
+  [2, 6],
+])("the answer to a request is a failure if its page is after %i up to %i, and one after 4 was requested", (after, position) => {
+  const machine = new Driven(SETTINGS, { position: 4, head: 4 });
+  machine.give({ kind: "called" });
+  machine.give({ kind: "page-received", request: machine.take("pull").request, page: pageOf(after, position) });
+  expect(machine.has("apply")).toBe(false);
+  expect(machine.take("failed").error.message).toContain("does not continue the feed");
 });
