@@ -273,9 +273,11 @@ export class Projector {
     // A later status is shown already: this one would take it back.
     if (begun < this.#shown) return this.#refresh();
     this.#shown = begun;
-    const progress = { position: checkpoint.position, head: replica.position };
+    // Rows of another copy, or of another scope, are built again from the first event.
+    const { position, isReady } = foldFrom(checkpoint, replica).start;
+    const progress = { position, head: replica.position };
     if (this.#failure !== undefined) return this.#show({ state: "failed", ...progress, error: this.#failure.error });
-    const state = checkpoint.isReady ? "ready" : this.#before === undefined ? "building" : "rebuilding";
+    const state = isReady ? "ready" : this.#before === undefined ? "building" : "rebuilding";
     this.#show({ state, ...progress, error: undefined });
   }
 

@@ -1,6 +1,6 @@
 /** Reads the events that the device holds and that are not in a projection's stored rows. */
 
-import { type Folded, isOfCopy } from "../../shared/device/projection.ts";
+import { type Folded, foldFrom, isOfCopy } from "../../shared/device/projection.ts";
 import type { RecordedEvent } from "../../shared/event/event.ts";
 import type { FeedFilter } from "../../shared/feed-filter.ts";
 import type { StreamEvent } from "../event-store.ts";
@@ -15,7 +15,7 @@ const BEHIND = 1000;
 export interface Unfolded {
   /** Confirmed events after the checkpoint, then pending events, as the app reads them. */
   readonly events: readonly RecordedEvent[];
-  /** True if the rows are of another copy of the log: `events` then starts at the first event of the device. */
+  /** True if the rows are of another copy of the log, or of another scope: `events` then starts at the first event of the device. */
   readonly isOther: boolean;
 }
 
@@ -26,19 +26,22 @@ export async function unfolded({ database, read }: StoreInternals, filter: FeedF
     return Promise.all([allGroups(tx), replicaOf(tx)]);
   });
   const behind: RecordedEvent[] = [];
-  const isOther = !isOfCopy(folded, replica);
-  for (let after = isOther ? 0 : folded.position; after < replica.position && behind.length <= BEHIND; ) {
+  const { start, isAnew } = foldFrom(folded, replica);
+  for (let after = start.position; after < replica.position && behind.length <= BEHIND; ) {
     const stretch = await stretchAfter(database, replica, { after }, followed(filter, replica));
     if (stretch === undefined) return undefined;
     behind.push(...stretch.events);
     after = stretch.end;
   }
-  const confirmed = behind.length > BEHIND ? [] : behind;
+  const isTooMuch = behind.length > BEHIND;
+  const confirmed = isTooMuch ? [] : behind;
   // An event that a backfill confirms after the first read is read twice.
   const ids = new Set(behind.map(({ id }) => id));
   const pending = groups
     .flatMap((group) => entriesOf(group, filter.stream))
     .flatMap((entry): StreamEvent[] => pendingEvents(entry))
     .filter((event) => !ids.has(event.id) && (filter.content?.(event) ?? true));
+  // Until the rows are built again, those of another scope are better than none.
+  const isOther = isAnew && !(isTooMuch && isOfCopy(folded, replica));
   return { events: [...confirmed, ...pending].map((event) => read(event)), isOther };
 }

@@ -8,13 +8,13 @@ import { unlessStorage } from "../storage/database.ts";
 import { readReplica } from "../storage/device-log.ts";
 import { coalesced } from "../tools/coalesced.ts";
 import { LiveCell, type LiveValue } from "../tools/live-value.ts";
-import { changeSubscription, readSubscription, recordChannel } from "./record.ts";
+import { changeSubscription, RecordChannel, readSubscription } from "./record.ts";
 
 export class SubscriptionControl {
   readonly #internals: StoreInternals;
   readonly #name: string;
   readonly #status = new LiveCell<SubscriptionStatus | undefined>(undefined);
-  readonly #channel: BroadcastChannel | undefined;
+  readonly #channel: RecordChannel;
 
   /** @internal Reads the status again. */
   readonly refresh = coalesced(async () => {
@@ -27,12 +27,11 @@ export class SubscriptionControl {
     this.#internals = internals;
     this.#name = name;
     const refresh = () => void this.#refreshQuietly();
-    this.#channel = recordChannel(internals, name);
-    if (this.#channel !== undefined) this.#channel.onmessage = refresh;
+    this.#channel = new RecordChannel(internals, name, refresh);
     const unwatch = internals.watch(refresh);
     internals.ending.addEventListener("abort", () => {
       unwatch();
-      this.#channel?.close();
+      this.#channel.close();
     });
   }
 
@@ -92,7 +91,7 @@ export class SubscriptionControl {
         return change(now);
       }),
     );
-    this.#channel?.postMessage(null);
+    this.#channel.notify();
     await this.refresh();
   }
 

@@ -7,12 +7,37 @@ import type { Schema } from "../storage/database.ts";
 import { whole } from "../storage/device-log.ts";
 import { openChannel } from "../sync/tabs.ts";
 
+/** Without BroadcastChannel: those that are open in this tab. */
+const inThisTab = new Set<RecordChannel>();
+
 /**
- * A channel between all tabs. A tab that has written the record notifies the others: the tab that runs the handler, and the tabs that show
- * the status. It is only a hint: a tab that misses a message reads the record at the next change of the store.
+ * A channel between whoever uses the record: the tab that runs the handler, and the tabs that show the status. Who has written the record
+ * notifies the others. It is only a hint: a tab that misses a message reads the record at the next change of the store. A browser without
+ * BroadcastChannel has such hints within one tab.
  */
-export function recordChannel(internals: StoreInternals, name: string): BroadcastChannel | undefined {
-  return openChannel(lockOf(internals, name));
+export class RecordChannel {
+  readonly #name: string;
+  readonly #heard: () => void;
+  readonly #channel: BroadcastChannel | undefined;
+
+  /** @param heard called after others have written the record */
+  constructor(internals: StoreInternals, name: string, heard: () => void) {
+    this.#name = lockOf(internals, name);
+    this.#heard = heard;
+    this.#channel = openChannel(this.#name);
+    if (this.#channel === undefined) inThisTab.add(this);
+    else this.#channel.onmessage = heard;
+  }
+
+  notify(): void {
+    this.#channel?.postMessage(null);
+    for (const other of inThisTab) if (other !== this && other.#name === this.#name) other.#heard();
+  }
+
+  close(): void {
+    inThisTab.delete(this);
+    this.#channel?.close();
+  }
 }
 
 export function lockOf({ name: store }: StoreInternals, name: string): string {

@@ -39,7 +39,7 @@ import { pause } from "../tools/pause.ts";
 import { rerunOnChange } from "../tools/rerun-on-change.ts";
 import { uncaught } from "../tools/uncaught.ts";
 import { LookAhead } from "./look-ahead.ts";
-import { changeSubscription, lockOf, readSubscription, recordChannel } from "./record.ts";
+import { changeSubscription, lockOf, RecordChannel, readSubscription } from "./record.ts";
 
 export interface SubscribeOptions
   extends Pick<ReadAllOptions, "category" | "stream" | "type">,
@@ -79,7 +79,7 @@ export class Subscriber {
   /** The record of a subscription without a name. */
   #own: DeviceSubscription | undefined;
   /** Defined while this tab is elected. */
-  #channel: BroadcastChannel | undefined;
+  #channel: RecordChannel | undefined;
   /** Aborted if the store or the record has changed since the current step began. */
   #woken = new AbortController();
 
@@ -112,14 +112,14 @@ export class Subscriber {
     const ending = this.#ended.signal;
     const lock = name === undefined ? undefined : lockOf(this.#internals, name);
     const begin = () => {
-      const channel = name === undefined ? undefined : recordChannel(this.#internals, name);
-      this.#channel = channel;
+      let channel: RecordChannel | undefined;
       const watch = (listener: () => void) => {
         const heard = () => {
           listener();
           this.#woken.abort();
         };
-        if (channel !== undefined) channel.onmessage = heard;
+        if (name !== undefined) channel = new RecordChannel(this.#internals, name, heard);
+        this.#channel = channel;
         return this.#internals.watch(heard);
       };
       const end = rerunOnChange({ watch, ending }, (isWanted) => this.#work(isWanted));
@@ -256,7 +256,10 @@ export class Subscriber {
     const continued = continuedIn(stored, replica, held);
     if (continued !== undefined) return this.#write(continued);
     // A subscription without a name has no control with which it could be reset: it continues after its position.
-    if (this.#options.name === undefined) return begun(replica, range.upTo);
+    if (this.#options.name === undefined) {
+      this.#own = begun(replica, range.upTo);
+      return this.#own;
+    }
     const stopped = stoppedByOtherHistory(stored);
     if (stopped !== stored) await this.#write(stopped);
     return undefined;
@@ -280,7 +283,7 @@ export class Subscriber {
     const { name } = this.#options;
     if (name !== undefined) {
       const written = await this.#internals.database.run((db) => changeSubscription(db, name, change));
-      this.#channel?.postMessage(null);
+      this.#channel?.notify();
       return written;
     }
     this.#own = change(this.#own);

@@ -154,6 +154,38 @@ test("another history, and a part of the store that came later, have the rows bu
   await eventually(async () => expect(await table.get("Permit-1")).toEqual({ status: "Granted", steps: 2 }));
 });
 
+test("a store that is opened with another filter does not take the rows of the former one for ready", async () => {
+  const a = await devices.open("A");
+  await record(a, [1, "Asked"], [2, "Asked"]);
+  await a.sync();
+  const part = await devices.open("B", { sync: { filter: { streams: ["Permit-2"] } } });
+  await part.sync();
+  await (await part.project(permits)).caughtUp();
+  await part.close();
+  const whole = await devices.open("B");
+  await whole.sync();
+  // Another tab has the rows' lock, and does not fold yet.
+  const folding = Promise.withResolvers<void>();
+  const name = `headwater:B-${devices.url.split("/").at(-1)}:projection:permits@1`;
+  await new Promise<void>((resolve) => {
+    void navigator.locks.request(name, () => {
+      resolve();
+      return folding.promise;
+    });
+  });
+  const table = await whole.project(permits);
+  expect((await table.query()).map(({ key }) => key)).toEqual(["Permit-1", "Permit-2"]);
+  await eventually(() => expect(table.status).toMatchObject({ state: "building", position: 0, head: 2 }));
+  const steps: string[] = [];
+  const caughtUp = table.caughtUp().then(() => steps.push("caught up"));
+  await eventually(async () => expect((await navigator.locks.query()).pending?.map((lock) => lock.name)).toContain(name));
+  steps.push("folding");
+  folding.resolve();
+  await caughtUp;
+  expect(steps).toEqual(["folding", "caught up"]);
+  expect(table.status).toMatchObject({ state: "ready", position: 2, head: 2 });
+});
+
 test("several rows of one event, and rows of several streams", async () => {
   const store = await openLocal();
   const words: Projection<{ count: number }, { streamId: string; data: unknown }> = {

@@ -1,13 +1,14 @@
 /** Subscriptions on a device: at least once, in order, with a checkpoint that outlives the tab. */
 import "fake-indexeddb/auto";
 import { afterEach, expect, test, vi } from "vitest";
-import { type ConfirmedEvent, openStore, type Store } from "../../../client/index.ts";
+import { openStore } from "../../../client/index.ts";
 import { stubDeniedLocks } from "../../support/denied-locks.ts";
 import { event } from "../../support/devices.ts";
 import { edgeDevices } from "../../support/edge-devices.ts";
 import { eventually } from "../../support/eventually.ts";
+import { note, taking } from "./handlers.ts";
 
-const { anotherStore, devices } = edgeDevices();
+const { devices } = edgeDevices();
 
 const openLocal = (name: string = crypto.randomUUID()) => openStore({ name });
 afterEach(() => {
@@ -17,20 +18,6 @@ afterEach(() => {
 
 /** Refusals are tried again at once. */
 const soon = { backoff: { first: 1, longest: 1 } };
-
-async function note(store: Store, ...data: unknown[]): Promise<void> {
-  for (const item of data) await store.appendToStream("Note-1", [event(item)]);
-}
-
-/** A handler, and what it was given. */
-function taking(refuse: (event: ConfirmedEvent) => boolean = () => false) {
-  const taken: unknown[] = [];
-  const handler = async (given: ConfirmedEvent) => {
-    if (refuse(given)) throw new Error("no");
-    taken.push(given.data);
-  };
-  return { taken, handler };
-}
 
 test("events are handed over in position order, those of the filter alone, the next when the one before was handled", async () => {
   const store = await openLocal();
@@ -271,62 +258,6 @@ test("pending events are handed over when they are confirmed, as they are then",
   await eventually(() => expect(taken).toEqual([1]));
 });
 
-test("what a wider filter brings to the device is handed over too, once; and after a reset it goes on where it was", async () => {
-  const a = await devices.open("A");
-  await note(a, 1, 2);
-  await a.appendToStream("Other-1", [event("other")]);
-  await note(a, 3);
-  await a.sync();
-  const part = await devices.open("B", { sync: { filter: { categories: ["Other"] } } });
-  await part.sync();
-  const { taken, handler } = taking();
-  part.subscribe(handler, { name: "mailer" });
-  await eventually(async () => expect((await part.subscription("mailer")).status).toMatchObject({ position: 4 }));
-  expect(taken).toEqual(["other"]);
-  await part.close();
-  const whole = await devices.open("B");
-  whole.subscribe(handler, { name: "mailer" });
-  await whole.sync();
-  await eventually(() => expect(taken).toEqual(["other", 1, 2, 3]));
-  await note(a, 4);
-  await a.sync();
-  await whole.sync();
-  await eventually(() => expect(taken).toEqual(["other", 1, 2, 3, 4]));
-  // The same history comes back: it goes on where it was.
-  await whole.reset();
-  await note(a, 5);
-  await a.sync();
-  await whole.sync();
-  await eventually(() => expect(taken).toEqual(["other", 1, 2, 3, 4, 5]));
-});
-
-test("another history stops it, until it is told where to begin on that", async () => {
-  const a = await devices.open("A");
-  await note(a, 1, 2);
-  await a.sync();
-  const { taken, handler } = taking();
-  a.subscribe(handler, { name: "mailer" });
-  await eventually(() => expect(taken).toEqual([1, 2]));
-  await a.close();
-  const other = anotherStore();
-  const before = await other.open("X");
-  await note(before, 7, 8, 9);
-  await before.sync();
-  const moved = await devices.open("A", { sync: { url: other.url } });
-  await expect(moved.sync()).rejects.toMatchObject({ code: "log-mismatch" });
-  await moved.reset({ keepPending: false });
-  moved.subscribe(handler, { name: "mailer" });
-  await moved.sync();
-  const mailer = await moved.subscription("mailer");
-  await eventually(async () =>
-    expect(mailer.status).toMatchObject({ state: "stopped", error: expect.stringContaining("another history") }),
-  );
-  expect(taken).toEqual([1, 2]);
-  await mailer.reset(1);
-  await eventually(() => expect(taken).toEqual([1, 2, 8, 9]));
-  await other.close();
-});
-
 test("options that are wrong are told to onError, and nothing is handed over", async () => {
   const store = await openLocal();
   const errors: unknown[] = [];
@@ -373,4 +304,17 @@ test("while the browser denies Web Locks, onError is called with the reason, onc
   await eventually(() => expect(taken).toEqual([1, 2]));
   expect(errors).toHaveLength(2);
   await store.close();
+});
+
+test("without BroadcastChannel the status of a tab follows the handler that runs in it", async () => {
+  vi.stubGlobal("BroadcastChannel", undefined);
+  const a = await devices.open("A");
+  await note(a, 1);
+  await a.sync();
+  const { promise: isHandled, resolve: handled } = Promise.withResolvers<void>();
+  a.subscribe(() => isHandled, { name: "mailer" });
+  const mailer = await a.subscription("mailer");
+  await eventually(() => expect(mailer.status).toMatchObject({ position: 0 }));
+  handled();
+  await eventually(() => expect(mailer.status).toMatchObject({ position: 1 }));
 });
