@@ -344,7 +344,7 @@ export class SubscriptionObject<E extends EdgeEnv = EdgeEnv> extends DurableObje
       throw error;
     }
     if (page.events[0]?.id !== id) return "The log no longer has this event.";
-    this.#stored.markHandedOver(event);
+    await this.#stored.markHandedOver(event);
     return this.#call(record, page.events, subscription, { failures: 0, isReplay: true });
   }
 

@@ -97,9 +97,13 @@ export class SubscriptionStorage {
     return undefined;
   }
 
-  /** To be called before a dead letter is handed to the handler. */
-  markHandedOver({ position }: DeadLetter): void {
+  /**
+   * To be called before a dead letter is handed to the handler. Resolves when the mark is on the disk: an event that kills its object at once
+   * would take a mark with it that is not, and would kill it at each replay.
+   */
+  async markHandedOver({ position }: DeadLetter): Promise<void> {
     this.#storage.kv.put<Due>(keyOf(DUE, position), "handed-over");
+    await this.#storage.sync();
   }
 
   /** Whether a dead letter was handed to the handler, and the handler has not finished. */

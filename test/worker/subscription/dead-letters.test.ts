@@ -245,3 +245,29 @@ test("a replay that kills its handler is not tried again by itself, and what sta
   await store.post("/subscriptions/all/replay");
   await until(store, "all", { deadLetters: 0 });
 });
+
+test("a replay that kills its object at once is not tried again either", async () => {
+  const store = newSubscribedStore(subscribed);
+  let state: DurableObjectState | undefined;
+  const calls = watch(store, "all", (events) => {
+    if (state === undefined) return refusing()(events);
+    state.abort("killed");
+    return new Promise(() => {});
+  });
+  await store.append("A-1", 0, bad());
+  await until(store, "all", { position: 1, deadLetters: 1 });
+  calls.length = 0;
+  await runInDurableObject(store.subscription("all"), (_, own) => {
+    state = own;
+  });
+  await store.post("/subscriptions/all/replay");
+  await vi.waitFor(() => expect(calls).toEqual([[1]]));
+  await runInDurableObject(store.subscription("all"), (object) =>
+    object.alarm({ isRetry: true, retryCount: 1, scheduledTime: Date.now() }),
+  );
+  expect((await store.get("/subscriptions/all")).body).toMatchObject({
+    subscription: { state: "running", position: 1, attempts: 0 },
+    deadLetters: [{ position: 1, error: expect.stringContaining("killed before it finished") }],
+  });
+  expect(calls).toEqual([[1]]);
+});

@@ -152,6 +152,29 @@ test("a kill rolls back what is not durable, in both stores, and running calls f
   expect([await stub("a").rows(), await stub("a").stored()]).toEqual([["durable", "first"], 2]);
 });
 
+test("sync() resolves when all that was written before is durable", async () => {
+  const synced: string[] = [];
+  const { clock, faults, stub } = await openTestPlatform(
+    () =>
+      class extends Counter {
+        async sync(): Promise<void> {
+          await this.state.storage.sync();
+          synced.push("nothing was written");
+          this.increment();
+          await this.state.storage.sync();
+          synced.push("written");
+        }
+      },
+  );
+  faults.writeLatency = () => 10;
+  const running = stub("a").sync();
+  await clock.advance(9);
+  expect(synced).toEqual(["nothing was written"]);
+  await clock.advance(1);
+  expect(synced).toEqual(["nothing was written", "written"]);
+  await running;
+});
+
 test("an instance that was killed neither writes nor calls any more", async () => {
   let old: Counter | undefined;
   const { objects, stub } = await openTestPlatform(
