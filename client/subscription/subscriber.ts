@@ -283,7 +283,10 @@ export class Subscriber {
     const { name } = this.#options;
     if (name !== undefined) {
       const written = await this.#internals.database.run((db) => changeSubscription(db, name, change));
-      this.#channel?.notify();
+      // A handler that is at work when the subscription is ended still stores what it has done.
+      const channel = this.#channel ?? new RecordChannel(this.#internals, name, () => undefined);
+      channel.notify();
+      if (channel !== this.#channel) channel.close();
       return written;
     }
     this.#own = change(this.#own);

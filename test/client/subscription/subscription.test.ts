@@ -318,3 +318,22 @@ test("without BroadcastChannel the status of a tab follows the handler that runs
   handled();
   await eventually(() => expect(mailer.status).toMatchObject({ position: 1 }));
 });
+
+test("the status follows a handler that was at work when its subscription was ended", async () => {
+  const store = await openLocal();
+  await note(store, 1);
+  const { promise: isHandled, resolve: handled } = Promise.withResolvers<void>();
+  const { promise: isAtWork, resolve: begin } = Promise.withResolvers<void>();
+  const handler = () => {
+    begin();
+    return isHandled;
+  };
+  const off = store.subscribe(handler, { name: "mailer" });
+  await isAtWork;
+  off();
+  const mailer = await store.subscription("mailer");
+  expect(mailer.status).toMatchObject({ position: 0, lag: 1 });
+  handled();
+  await eventually(() => expect(mailer.status).toMatchObject({ position: 1, lag: 0 }));
+  await store.close();
+});
