@@ -22,7 +22,7 @@ import {
   type RowQuery,
 } from "../../shared/device/projection.ts";
 import type { Replica } from "../../shared/device/replica.ts";
-import { StoreClosedError, UnavailableError } from "../../shared/errors.ts";
+import { HeadwaterError, StoreClosedError, UnavailableError } from "../../shared/errors.ts";
 import { type FeedFilter, readerFilter } from "../../shared/feed-filter.ts";
 import { sameJson } from "../../shared/json.ts";
 import { messageOf } from "../../shared/thrown.ts";
@@ -56,6 +56,8 @@ export interface ProjectionStatus {
  * new events in memory. All changes that come in this time are folded together.
  */
 const SETTLE = 50;
+/** Milliseconds until folding is tried again after a failure of the storage. */
+const AGAIN = 2_000;
 
 export class Projector {
   readonly #internals: StoreInternals;
@@ -205,6 +207,7 @@ export class Projector {
     try {
       if (this.status.state === "ready") await pause(SETTLE, this.#ended.signal);
       while (isWanted() && (await this.#foldPage()));
+      if (this.#failure !== undefined) this.#tabs?.postMessage(null);
       this.#failure = undefined;
       await this.#refresh();
     } catch (error) {
@@ -212,6 +215,8 @@ export class Projector {
       this.#failure = { error };
       this.#fail(error);
       this.#tabs?.postMessage(messageOf(error));
+      // What the app's code throws, it throws again. A failure of the storage may pass without any change of the store.
+      if (error instanceof HeadwaterError) void pause(AGAIN, this.#ended.signal).then(() => this.#wakeAll());
     }
   }
 
@@ -221,7 +226,7 @@ export class Projector {
 
   /** @param reason why the tab that folds failed; null if it has folded more */
   #onMessage(reason: string | null): void {
-    const message = `The tab that folds the projection ${this.#projection.name} failed, and tries again at the next change: ${reason}`;
+    const message = `The tab that folds the projection ${this.#projection.name} failed, and tries again: ${reason}`;
     this.#failure = reason === null ? undefined : { error: new UnavailableError(message) };
     void this.#refreshQuietly();
   }
@@ -293,6 +298,10 @@ export class Projector {
     if (this.#ended.signal.aborted) return;
     this.#shown = ++this.#begun;
     this.#show({ ...this.status, state: "building", position: 0 });
+    this.#wakeAll();
+  }
+
+  #wakeAll(): void {
     for (const wake of this.#wake) wake();
   }
 

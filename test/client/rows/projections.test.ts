@@ -280,14 +280,31 @@ test("an evolve that throws is told to whoever waits, each time and in every tab
   await expect(folding.caughtUp()).rejects.toThrow("not yet");
   const looking = await other.project(failing);
   await record(one, [2, "Asked"]);
-  await expect(looking.caughtUp()).rejects.toThrow(
-    "The tab that folds the projection permits failed, and tries again at the next change: not yet",
-  );
+  await expect(looking.caughtUp()).rejects.toThrow("The tab that folds the projection permits failed, and tries again: not yet");
   isWell = true;
   await record(one, [3, "Asked"]);
   await eventually(() => expect([folding.status, looking.status]).toMatchObject([{ state: "ready" }, { state: "ready" }]));
   await Promise.all([folding.caughtUp(), looking.caughtUp()]);
   expect(await looking.query()).toHaveLength(3);
+  await one.close();
+  await other.close();
+});
+
+test("rows that could not be stored are folded again after a while, without any change of the store, and every tab is told", async () => {
+  const name = crypto.randomUUID();
+  const [one, other] = [await openLocal(name), await openLocal(name)];
+  await record(one, [1, "Asked"]);
+  const original = IDBObjectStore.prototype.put;
+  const put = vi.spyOn(IDBObjectStore.prototype, "put").mockImplementation(function (this: IDBObjectStore, ...given) {
+    const request = original.apply(this, given);
+    if (this.name === "rows") request.addEventListener("success", () => this.transaction.abort());
+    return request;
+  });
+  const tables = [await one.project(permits), await other.project(permits)];
+  await eventually(() => expect(tables.map(({ status }) => status.state)).toEqual(["failed", "failed"]));
+  put.mockRestore();
+  await eventually(() => expect(tables.map(({ status }) => status.state)).toEqual(["ready", "ready"]));
+  expect(await tables[1]?.query()).toHaveLength(1);
   await one.close();
   await other.close();
 });
