@@ -33,7 +33,6 @@ const LONGEST = 400;
 /** Longer files, each for its reason. */
 const LONG: Readonly<Record<string, string>> = {
   "shared/device/sync.ts": "one machine: its states, inputs and effects are read side by side",
-  "test/simulation/bugs.ts": "one list: a deliberate bug each",
 };
 /** What a pure function has no use for. */
 const IMPURE =

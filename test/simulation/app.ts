@@ -1,224 +1,247 @@
-/** What an app does in a tab: it reads, appends based on what it read, syncs, and resolves conflicts. */
-
-import type { ParkedEntry } from "../../shared/device/outbox.ts";
+/** What an app does in a tab: it reads, appends based on what it read, handles commands, syncs, and resolves conflicts. */
 import type { Commit } from "../../shared/event/commit.ts";
 import type { EventBody } from "../../shared/event/event.ts";
 import type { ExpectedVersion } from "../../shared/expected-version.ts";
+import type { Json } from "../../shared/json.ts";
+import { toVersion } from "../../shared/order.ts";
 import { parseStreamId } from "../../shared/stream-id.ts";
-import { type Device, seenConflict } from "./device.ts";
+import type { Device } from "./device.ts";
 import type { Ground } from "./ground.ts";
-import { SHELF } from "./models/stock-app.ts";
-import type { Tab } from "./tab.ts";
-import { append, bringIntoScope, changeScope, reset, resolveConflict } from "./transactions.ts";
+import { eventId } from "./identity.ts";
+import { eventsOf, lookAt, lookAtAll, unlessTyped } from "./looks.ts";
+import { NotEnough, SHELF, type StockCommand, type stockDecider } from "./models/stock.ts";
+import { poisoned, poisonOf } from "./poison.ts";
+import type { Store, Tab } from "./tab.ts";
 
 /** What all apps and writers may still do. */
 export interface Budget {
   left: number;
 }
 
-/** What the app of a device remembers beyond any of its tabs: the commits that it made, to try them again. */
-export interface Memory {
-  readonly commits: Commit[];
-  made: number;
-}
-
-/** Whoever let go of a commit does not try it again. */
-export function forget({ commits }: Memory, events: readonly EventBody[]): void {
-  const at = commits.findIndex((commit) => commit.events[0]?.id === events[0]?.id);
-  if (at >= 0) commits.splice(at, 1);
-}
+type Conflict = ReturnType<Store["conflicts"]>[number];
 
 const TYPES = ["Counted", "Noted", "Closed"];
 
+export interface AppParts {
+  readonly tab: Tab;
+  readonly store: Store;
+  readonly budget: Budget;
+  readonly streams: readonly string[];
+  /** Milliseconds between two acts. */
+  readonly pace: number;
+  /** What the app has made on this device, to be tried again. */
+  readonly commits: Commit[];
+  readonly stock: ReturnType<typeof stockDecider>;
+}
+
 export class App {
+  readonly #parts: AppParts;
   readonly #tab: Tab;
   readonly #device: Device;
   readonly #ground: Ground;
-  readonly #budget: Budget;
-  readonly #memory: Memory;
-  readonly #streams: readonly string[];
-  /** Milliseconds between two acts. */
-  readonly #pace: number;
+  readonly #store: Store;
+  /** When each call began that has not ended yet. */
+  readonly #calls = new Set<{ readonly since: number }>();
 
-  constructor(tab: Tab, budget: Budget, memory: Memory, streams: readonly string[], pace: number) {
-    this.#tab = tab;
-    this.#device = tab.device;
-    this.#ground = tab.ground;
-    this.#budget = budget;
-    this.#memory = memory;
-    this.#streams = streams;
-    this.#pace = pace;
+  constructor(parts: AppParts) {
+    this.#parts = parts;
+    this.#tab = parts.tab;
+    this.#device = parts.tab.device;
+    this.#ground = parts.tab.ground;
+    this.#store = parts.store;
   }
 
-  start(): void {
-    this.#tab.later(this.#ground.random.wait(this.#pace), () => {
-      if (this.#budget.left > 0) {
-        this.#budget.left--;
-        this.#act();
-      }
-      this.start();
-    });
+  async run(): Promise<void> {
+    const { budget, pace } = this.#parts;
+    for (;;) {
+      await this.#tab.pause(this.#ground.random.wait(pace));
+      if (budget.left <= 0) continue;
+      budget.left--;
+      // Nobody waits for one thing before they do the next.
+      void this.#counted(() => this.#act());
+    }
   }
 
-  #act(): void {
-    const { random } = this.#ground;
+  async #counted(act: () => Promise<void>): Promise<void> {
+    const call = { since: this.#ground.scheduler.now };
+    this.#calls.add(call);
+    await act();
+    this.#calls.delete(call);
+  }
+
+  /** When the oldest call began that has not ended yet. */
+  get oldestCall(): number | undefined {
+    const [first] = this.#calls;
+    return first?.since;
+  }
+
+  async #act(): Promise<void> {
+    const { random, params } = this.#ground;
     const dice = random.next();
-    if (dice < 0.62) this.#write();
-    else if (dice < 0.7) this.retry();
-    else if (dice < 0.78) this.#device.lookAtAll(this.#streams);
-    else if (dice < 0.86) this.sync();
-    else if (dice < 0.96) this.#resolve();
-    else this.#tab.leader?.take({ kind: "woken" });
+    if (dice < 0.2 && params.hasStock) return this.#handle();
+    if (dice < 0.62) return this.#write();
+    if (dice < 0.7) return this.#retry();
+    if (dice < 0.8) return this.look();
+    if (dice < 0.86) return this.sync();
+    if (dice < 0.96) return this.#resolveOne();
+    this.#tab.page.hide();
+    await this.#tab.pause(random.spread(100, 60_000));
+    this.#tab.page.show();
+  }
+
+  async look(): Promise<void> {
+    const { streams } = this.#parts;
+    await lookAtAll(this.#tab, this.#ground.params.hasStock ? [...streams, SHELF] : streams);
   }
 
   /** Reads a stream, thinks, and appends to it. */
-  #write(): void {
+  async #write(): Promise<void> {
     const { random } = this.#ground;
-    const streamId = random.pick(this.#streams);
-    const version = this.#device.content.version(streamId);
-    const thinking = random.chance(0.3) ? random.spread(100, 10_000) : 0;
-    this.#tab.later(thinking, () => {
-      const events = Array.from({ length: random.between(1, 3) }, () => this.#newEvent());
-      this.#ask({ streamId: parseStreamId(streamId), expectedVersion: this.#expectation(version), events });
-    });
+    const streamId = random.pick(this.#parts.streams);
+    const known = await unlessTyped(this.#tab, eventsOf(this.#tab, streamId));
+    const version = known?.at(-1)?.version ?? 0;
+    if (random.chance(0.3)) await this.#tab.pause(random.spread(100, 10_000));
+    const count = random.chance(0.1) ? random.between(4, 12) : random.between(1, 3);
+    const events = Array.from({ length: count }, () => this.#newEvent());
+    if (poisonOf(events) === "fails") this.#device.stuck.add(streamId);
+    await this.#append({ streamId: parseStreamId(streamId), expectedVersion: this.#expectation(version), events });
   }
 
   #expectation(version: number): ExpectedVersion {
     const { random } = this.#ground;
     const dice = random.next();
-    if (dice < 0.65) return version === 0 && random.chance(0.5) ? "no-stream" : version;
+    if (dice < 0.65) return version === 0 && random.chance(0.5) ? "no-stream" : toVersion(version);
     if (dice < 0.8) return "any";
     if (dice < 0.9) return "stream-exists";
-    return dice < 0.95 ? "no-stream" : version + random.between(-1, 1);
+    return dice < 0.95 ? "no-stream" : toVersion(Math.max(0, version + random.between(-1, 1)));
   }
 
   #newEvent(): EventBody {
     const { random, faults } = this.#ground;
-    const number = ++this.#memory.made;
-    const poison = faults.strikes("poison") ? random.pick(["fails", "refused", "rejected", "large"]) : undefined;
+    const { memory, name } = this.#device;
+    const number = ++memory.made;
+    const data = { key: `${name}-${number}`, number };
+    const poison = faults.strikes("poison") ? random.pick(["fails", "rejected", "large"] as const) : undefined;
     return {
-      id: `${this.#device.name}-${number}`,
+      id: eventId(name, number),
       type: random.pick(TYPES),
       schemaVersion: 1,
-      data: poison === undefined ? { number } : { number, poison },
+      data: poison === undefined ? data : poisoned(data, poison),
       metadata: {},
       occurredAt: this.#device.time(),
     };
   }
 
-  /** Appends what was appended before, as who never heard an answer does; or other events by the same ids, which is a mistake. */
-  retry(): void {
+  /** Appends what was appended before, like a caller that never got an answer; or other events with the same ids, which is a mistake. */
+  async #retry(): Promise<void> {
     const { random } = this.#ground;
-    if (this.#memory.commits.length === 0) return;
-    const commit = random.pick(this.#memory.commits);
-    if (random.chance(0.8)) return this.#ask(commit);
-    this.#ask({ ...commit, events: commit.events.map((event) => ({ ...event, data: { number: -1 } })) }, false);
+    const { commits } = this.#parts;
+    if (commits.length === 0) return;
+    const commit = random.pick(commits);
+    if (random.chance(0.8)) return this.#append(commit);
+    await this.#append({ ...commit, events: commit.events.map((event) => ({ ...event, data: mistaken(event.data) })) }, false);
   }
 
-  #ask(commit: Commit, isToBeRemembered = true): void {
+  async #append(commit: Commit, isToBeRemembered = true): Promise<void> {
     const { name: device } = this.#device;
-    const { rules } = this.#ground;
+    const { commits } = this.#parts;
+    const { streamId, expectedVersion, events } = commit;
     this.#ground.observe({ kind: "called", device, commit });
-    if (isToBeRemembered && !this.#memory.commits.includes(commit)) this.#memory.commits.push(commit);
-    const { scope } = this.#tab;
-    if (scope === null || rules.isWithin(scope, commit.streamId)) return this.#append(commit);
-    this.#device.write(
-      this.#tab,
-      "relaxed",
-      (content) => bringIntoScope(content, commit.streamId, rules),
-      (answer) => {
-        if ("error" in answer) return this.#ground.observe({ kind: "refused", device, commit, code: answer.error.code });
-        this.#tab.announce({ kind: "scope" });
-        this.#append(commit);
-      },
-    );
+    if (isToBeRemembered && !commits.includes(commit)) commits.push(commit);
+    try {
+      const { firstVersion, version, duplicate } = await this.#store.appendToStream(streamId, events, { expectedVersion });
+      this.#ground.observe({ kind: "accepted", device, commit, firstVersion, version, isDuplicate: duplicate });
+      await lookAt(this.#tab, streamId);
+    } catch (error) {
+      this.#onRefused(error, commit);
+    }
   }
 
-  #append(commit: Commit): void {
-    const { name: device } = this.#device;
-    const { rules } = this.#ground;
-    this.#device.write(
-      this.#tab,
-      rules.appendDurability(),
-      (content) => append(content, commit, rules),
-      (answer) => {
-        if ("error" in answer) return this.#ground.observe({ kind: "refused", device, commit, code: answer.error.code });
-        const { value: decision } = answer;
-        if (decision.kind === "refused") return this.#ground.observe({ kind: "refused", device, commit, code: decision.code });
-        const { firstVersion, version } = decision;
-        this.#ground.observe({ kind: "accepted", device, commit, firstVersion, version, isDuplicate: decision.kind === "duplicate" });
-        if (decision.kind === "append") this.#tab.announce({ kind: "appended" });
-      },
-      () => [commit.streamId],
-    );
+  #onRefused(error: unknown, commit: Commit): void {
+    const { HeadwaterError } = this.#tab.client;
+    if (error instanceof HeadwaterError) {
+      this.#ground.observe({ kind: "refused", device: this.#device.name, commit, code: error.code });
+      this.#ground.count(`appends refused: ${error.code}`);
+    } else if (error instanceof NotEnough) this.#ground.count("commands refused at once");
+    else this.#tab.uncaught(error);
   }
 
-  sync(): void {
-    const { scheduler } = this.#ground;
-    const since = scheduler.now;
-    this.#tab.sync((answer) => {
-      if ("value" in answer) this.#ground.count("sync() resolved");
-      if ("value" in answer) this.#ground.observe({ kind: "synced", device: this.#device.name, since });
-    });
-  }
-
-  #resolve(): void {
+  /** Has the decider handle a command. */
+  async #handle(): Promise<void> {
     const { random } = this.#ground;
-    const parked = this.#device.content.get("parked");
-    if (parked.length > 0) this.resolve(random.pick(parked), random.pick(["rebase", "rebase", "discard"]));
+    const { name: device, memory } = this.#device;
+    const key = `${device}-S${++memory.made}`;
+    const command: StockCommand = random.chance(0.35)
+      ? { type: "Fill", key, units: random.between(1, 5) }
+      : { type: "Take", key, wanted: random.between(1, 4), orFewer: random.chance(0.4) };
+    const event = { id: key, type: "", schemaVersion: 1, data: { key }, metadata: {}, occurredAt: "" };
+    const commit: Commit = { streamId: parseStreamId(SHELF), expectedVersion: "any", events: [event] };
+    this.#ground.observe({ kind: "called", device, commit });
+    this.#ground.observe({ kind: "commanded", device, key, command: { decider: "stock", command } });
+    try {
+      const { version } = await this.#store.handle(SHELF, this.#parts.stock, command);
+      this.#ground.count("commands handled");
+      this.#ground.observe({ kind: "accepted", device, commit, firstVersion: version, version, isDuplicate: false });
+      await lookAt(this.#tab, SHELF);
+    } catch (error) {
+      this.#onRefused(error, commit);
+    }
   }
 
-  resolve(entry: ParkedEntry, how: "rebase" | "discard"): void {
-    const { name: device } = this.#device;
-    if (how === "discard") forget(this.#memory, entry.events);
-    const conflict = seenConflict(entry);
-    this.#ground.tell(() => `${this.#tab.name}: resolves ${entry.streamId} ${entry.events[0]?.id}: ${how}`);
-    this.#ground.observe({ kind: "resolved", device, conflict, how, isDone: false });
-    this.#device.write(
+  async sync(): Promise<void> {
+    const since = this.#ground.scheduler.now;
+    const isDone = await unlessTyped(
       this.#tab,
-      "strict",
-      (content) => resolveConflict(content, entry, how, this.#ground.rules, this.#device.resolve),
-      (answer) => {
-        if ("error" in answer) return;
-        this.#ground.count(`conflicts resolved: ${how}`);
-        this.#ground.observe({ kind: "resolved", device, conflict, how, isDone: true });
-        this.#tab.announce({ kind: "appended" });
-      },
-      () => [entry.streamId],
+      this.#store.sync().then(() => true),
     );
+    if (isDone === undefined) return;
+    const doneAt = this.#ground.scheduler.now;
+    this.#ground.count("sync() resolved");
+    await this.look();
+    this.#ground.observe({ kind: "synced", device: this.#device.name, since, doneAt });
   }
 
-  reset(): void {
+  async #resolveOne(): Promise<void> {
+    const { random } = this.#ground;
+    const conflicts = this.#store.conflicts();
+    if (conflicts.length > 0) await this.resolve(random.pick(conflicts), random.pick(["rebase", "rebase", "discard"]));
+  }
+
+  async resolve(conflict: Conflict, how: "rebase" | "discard"): Promise<void> {
+    const { name: device } = this.#device;
+    const { commits } = this.#parts;
+    const { streamId, events, reason } = conflict;
+    const at = commits.findIndex((commit) => commit.events[0]?.id === events[0]?.id);
+    // Whoever discards a commit does not try it again.
+    if (how === "discard" && at >= 0) commits.splice(at, 1);
+    const seen = { streamId, events, reason, shown: conflict };
+    this.#ground.tell(() => `${this.#tab.name}: resolves ${streamId} ${events[0]?.id}: ${how}`);
+    const told = { kind: "resolved", device, conflict: seen, how } as const;
+    this.#ground.observe({ ...told, isDone: false, isListed: true });
+    const isDone = await unlessTyped(
+      this.#tab,
+      conflict[how]().then(() => true),
+    );
+    if (isDone === undefined) return;
+    this.#ground.count(`conflicts resolved: ${how}`);
+    this.#ground.observe({ ...told, isDone: true, isListed: this.#store.conflicts().includes(conflict) });
+    await lookAt(this.#tab, streamId);
+  }
+
+  async reset(): Promise<void> {
     const { name: device } = this.#device;
     this.#ground.tell(() => `${this.#tab.name}: resets`);
-    this.#device.write(
+    this.#ground.observe({ kind: "reset", device });
+    const isDone = await unlessTyped(
       this.#tab,
-      "strict",
-      (content) => {
-        reset(content, this.#ground.rules);
-        this.#ground.count("resets");
-        // In the transaction, so that whoever looks next knows.
-        this.#ground.observe({ kind: "reset", device });
-      },
-      (answer) => {
-        if ("value" in answer) this.#tab.announce({ kind: "reset" });
-      },
-      () => (this.#ground.params.hasStock ? [...this.#streams, SHELF] : this.#streams),
+      this.#store.reset().then(() => true),
     );
+    if (isDone === undefined) return;
+    this.#ground.observe({ kind: "reset", device });
+    this.#ground.count("resets");
   }
+}
 
-  follow(scope: readonly string[] | null): void {
-    this.#device.write(
-      this.#tab,
-      "strict",
-      (content) => {
-        changeScope(content, scope, this.#ground.rules);
-        // The tab may end before it hears of it: the device follows it all the same.
-        this.#ground.observe({ kind: "opened", device: this.#device.name, store: this.#device.store, scope });
-      },
-      (answer) => {
-        if ("value" in answer) this.#tab.announce({ kind: "scope" });
-      },
-    );
-  }
+function mistaken(data: Json): Json {
+  return typeof data === "object" && data !== null && !Array.isArray(data) ? { ...data, number: -1 } : data;
 }

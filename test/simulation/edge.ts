@@ -1,248 +1,387 @@
-/** The edge: Workers that answer over HTTP, and the objects that they call. */
-import type { Commit } from "../../shared/event/commit.ts";
-import type { RecordedEvent } from "../../shared/event/event.ts";
-import type { AppendAnswer, FeedPage, FeedQuery, PushAnswer } from "../../shared/wire/wire.ts";
-import { failure, type Reply } from "./answers.ts";
-import type { HeldToken } from "./checkers/observation.ts";
-import { ALARM_TRIES, alarmAgain } from "./edge-alarm.ts";
-import { copyOfLog, type LogData, LogInstance, newLog } from "./edge-log.ts";
-import { ObjectHost } from "./edge-objects.ts";
-import { Push, type PushBody } from "./edge-push.ts";
-import { type AppendOutcome, newStream, type StreamData, StreamInstance } from "./edge-stream.ts";
-import { Subscribed } from "./edge-subscribed.ts";
-import type { Ground } from "./ground.ts";
-import { poisonOf } from "./poison.ts";
+/**
+ * The edge: the Worker as it ships, with its objects, on the stand-in of their platform (`worker/testing/`). Requests come from the network,
+ * and from an operator beside it. After a deployment, old Workers answer for a while, and objects that were not restarted yet are old too.
+ */
+import { DatabaseSync } from "node:sqlite";
+import { isWithin, type Scope } from "../../shared/device/replica.ts";
+import type { ConfirmedEvent, EventBody } from "../../shared/event/event.ts";
+import { type CallFate, type ObjectClass, openPlatform, type Platform, type StorageCopy } from "../../worker/testing/index.ts";
+import { readFault, readLine } from "./edge-log.ts";
+import { EPOCH, type Ground } from "./ground.ts";
+import { eventTypesOf } from "./habits/types.ts";
+import { Handler } from "./handler.ts";
+import { SUBSCRIBED } from "./models/ledger.ts";
+import type { Destination, EdgeResponse } from "./network.ts";
+import { cryptoOf } from "./platform/crypto.ts";
+import { dateOf, timersOf } from "./platform/date.ts";
+import { BODY_BYTES, EVENT_BYTES, poisonOf } from "./poison.ts";
+import { SECRET } from "./token.ts";
 
-type StreamHost = ObjectHost<StreamInstance>;
-
-interface Stream {
-  readonly host: StreamHost;
-  data: StreamData;
-}
-
+/** A store's objects, as they were at a moment. */
 export interface StoreCopy {
   readonly at: number;
-  readonly log: LogData;
-  readonly streams: ReadonlyMap<string, { readonly events: readonly RecordedEvent[]; readonly hasAlarm: boolean }>;
+  readonly head: number;
+  readonly log: StorageCopy;
+  /** By their names. */
+  readonly streams: ReadonlyMap<string, StorageCopy>;
 }
 
-/** One store at the edge. */
-export class EdgeStore {
-  readonly id: string;
-  readonly log: ObjectHost<LogInstance>;
-  data: LogData;
-  /** Requests are answered 429 or 503. */
-  isOverloaded = false;
-  /** Undefined where the edge has no subscription. */
-  readonly subscribed: Subscribed | undefined;
-  readonly #ground: Ground;
-  #logs = 1;
+type Objects = ReturnType<Platform["objects"]>;
+type Spell = "log-outage" | "overload" | "no-room-at-edge";
 
-  /** @param apart the ground of its subscription */
-  constructor(ground: Ground, apart: Ground, id: string) {
-    this.#ground = ground;
-    this.id = id;
-    this.data = newLog(`${id}-log-1`);
-    const wakeLog = () => new LogInstance(this.data, ground, () => this.subscribed?.published());
-    const { edgeSubscription: policy } = ground.params;
-    this.subscribed = policy && new Subscribed({ ground: apart, store: id, policy, log: () => this.data, wakeLog });
-    this.log = new ObjectHost(ground, wakeLog, () => this.subscribed?.logCrashed());
-  }
-
-  setLogOutOfReach(isOut: boolean): void {
-    this.log.isOutOfReach = isOut;
-    this.subscribed?.setLogOutOfReach(isOut);
-  }
-
-  /** The log's tables are another's from now on; a new log where none are given. */
-  replaceLog(data?: LogData): void {
-    this.data = data === undefined ? newLog(`${this.id}-log-${++this.#logs}`) : copyOfLog(data);
-    this.log.crash();
-    this.subscribed?.logReplaced(data !== undefined);
-    this.#ground.tell(() => `operator: ${this.id} has log ${this.data.id} up to #${this.data.events.length}`);
-  }
+/** What `createEdge` returns, in the version of an isolate. */
+interface Version extends Record<(typeof CLASSES)[Binding], ObjectClass> {
+  fetch(request: Request, env: object, context: object): EdgeResponse | Promise<EdgeResponse>;
 }
 
-export class Edge {
-  /** Raised when an operator puts other data in the place of what there was. */
-  epoch = 0;
-  /** Some stream's alarm was never run. */
+type Binding = keyof typeof CLASSES;
+
+/** The exported class of each binding. */
+const CLASSES = { STREAMS: "StreamObject", LOGS: "LogObject", SUBSCRIPTIONS: "SubscriptionObject" } as const;
+const BINDINGS = Object.keys(CLASSES) as readonly Binding[]; // the keys of a literal
+const SUBSCRIPTION = "worker";
+/** Milliseconds in which old Workers still answer after a deployment. */
+const ROLLOUT = 30_000;
+/** Milliseconds: https://developers.cloudflare.com/durable-objects/concepts/durable-object-lifecycle/ */
+const IDLE = [70_000, 140_000] as const;
+const CONTEXT = { waitUntil: () => undefined, passThroughOnException: () => undefined };
+
+export class Edge implements Destination {
+  /** Some alarm never went off. */
   hasLostAlarm = false;
   readonly #ground: Ground;
-  readonly #apart: Ground;
-  readonly #stores = new Map<string, EdgeStore>();
-  /** By the names of their objects. */
-  readonly #streams = new Map<string, Stream>();
+  readonly #platform: Platform;
+  readonly #handler: Handler;
+  /** The newest last. */
+  #versions: readonly Version[];
+  #deployedAt = Number.NEGATIVE_INFINITY;
+  #isLogOut = false;
+  #isOverloaded = false;
+  /** The object that has no room. */
+  #full: string | undefined;
 
-  /** @param apart the ground of what subscribes */
-  constructor(ground: Ground, apart: Ground) {
+  constructor(ground: Ground) {
     this.#ground = ground;
-    this.#apart = apart;
-  }
-
-  store(id: string): EdgeStore {
-    let store = this.#stores.get(id);
-    if (store === undefined) {
-      store = new EdgeStore(this.#ground, this.#apart, id);
-      this.#stores.set(id, store);
-    }
-    return store;
-  }
-
-  get stores(): readonly EdgeStore[] {
-    return [...this.#stores.values()];
-  }
-
-  feed(storeId: string, token: HeldToken, query: FeedQuery, reply: Reply<FeedPage>): void {
-    const store = this.#admit(storeId, token, reply);
-    store?.log.call<FeedPage>((log, answer) => answer({ value: log.read(query) }), reply);
-  }
-
-  push(storeId: string, token: HeldToken, body: PushBody, reply: Reply<PushAnswer>): void {
-    const store = this.#admit(storeId, token, reply);
-    if (store === undefined) return;
-    const poisons = body.commits.map(({ events }) => poisonOf(events));
-    // Reads go on where there is no room left.
-    if (store.isOverloaded && this.#ground.random.chance(0.3)) return reply(failure("store-full"));
-    if (poisons.includes("refused")) return reply(failure("invalid-request"));
-    if (poisons.includes("large") || body.commits.length > this.#ground.params.tooMany) return reply(failure("payload-too-large"));
-    const epoch = this.epoch;
-    const lives = () => epoch === this.epoch && !this.#ground.faults.strikes("crash-worker");
-    new Push({ log: store.log, stream: (streamId) => this.#stream(store, streamId).host, lives }, body, reply).start();
-  }
-
-  append(storeId: string, token: HeldToken, commit: Commit, reply: Reply<AppendAnswer>): void {
-    const store = this.#admit(storeId, token, reply);
-    if (store === undefined) return;
-    this.#stream(store, commit.streamId).host.call<AppendOutcome>(
-      (stream, answer) => stream.append([commit], "stream", answer),
-      (answer) => {
-        if (this.#ground.faults.strikes("crash-worker")) return;
-        if ("error" in answer) return reply(answer);
-        const [result] = answer.value.results;
-        if (result?.status === "committed" || result?.status === "duplicate") {
-          const { status, ...taken } = result;
-          return reply({ value: { ...taken, duplicate: status === "duplicate" } });
-        }
-        if (result?.status === "conflict") return reply(failure("version-conflict", { actualVersion: result.actualVersion }));
-        reply(failure("event-id-reused"));
+    this.#handler = new Handler(ground, (store) => this.#kill("SUBSCRIPTIONS", `${store}/${SUBSCRIPTION}`));
+    this.#versions = [this.#load()];
+    const { random, scheduler } = ground;
+    this.#platform = openPlatform({
+      bindings: BINDINGS,
+      classOf: (binding) => this.#version()[CLASSES[binding as Binding]],
+      vars: { AUTH: "jwt", JWT_SECRET: SECRET, LOG: "faults" },
+      clock: { now: () => EPOCH + scheduler.now, after: (milliseconds, run) => scheduler.after(milliseconds, run) },
+      openDatabase: () => new DatabaseSync(":memory:"),
+      faults: {
+        callLatency: () => random.between(0, 3),
+        writeLatency: () => random.between(0, 5),
+        call: (binding) => this.#fateOfCall(binding),
+        isFull: (object) => object === this.#full,
+        alarmLatency: () => this.#alarmLatency(),
       },
-    );
+      onUncaught: (error, object) => readFault(ground, object, String(error)),
+    });
   }
 
-  read(storeId: string, token: HeldToken, streamId: string, reply: Reply<readonly RecordedEvent[]>): void {
-    const store = this.#admit(storeId, token, reply);
-    if (store === undefined) return;
-    this.#stream(store, streamId).host.call<readonly RecordedEvent[]>((stream, answer) => stream.read(answer), reply);
-  }
-
-  #admit<T>(storeId: string, token: HeldToken, reply: Reply<T>): EdgeStore | undefined {
-    const { rules, scheduler, random } = this.#ground;
-    const store = this.store(storeId);
-    const code = rules.refusal(token, storeId, scheduler.now);
-    if (code !== undefined) reply(failure(code));
-    else if (store.isOverloaded && random.chance(0.8)) {
-      reply(failure(random.pick(["too-many-requests", "unavailable"]), { retryAfter: random.between(1, 30) }));
-    } else return store;
-    return undefined;
-  }
-
-  #stream(store: EdgeStore, streamId: string): Stream {
-    const name = this.#ground.rules.objectName(store.id, streamId);
-    const known = this.#streams.get(name);
-    if (known !== undefined) return known;
-    const stream: Stream = {
-      data: newStream(store.id, streamId),
-      host: new ObjectHost(this.#ground, (isCurrent) => this.#wake(name, isCurrent)),
+  /** A new isolate with the Worker. */
+  #load(): Version {
+    const { product, scheduler, random, params } = this.#ground;
+    const loop = {
+      get now() {
+        return scheduler.now;
+      },
+      post: (milliseconds: number, task: () => void) => void scheduler.after(milliseconds, task),
     };
-    this.#streams.set(name, stream);
-    return stream;
+    const own = random.fork(`worker ${scheduler.now}`);
+    const worker = product.worker({
+      ...timersOf(loop),
+      console: { log: () => undefined, error: (line: unknown) => readLine(this.#ground, String(line)) },
+      Math: Object.assign(Object.create(Math), { random: () => own.next() }),
+      Date: dateOf(() => EPOCH + scheduler.now),
+      crypto: cryptoOf(own),
+      fetch: () => Promise.reject(new Error("JWT_JWKS: nothing answers there.")),
+    });
+    const { edgeSubscription: policy, tooMany } = params;
+    const subscription = policy && {
+      category: SUBSCRIBED,
+      batchSize: policy.batchSize,
+      retries: policy.retries,
+      onFailure: policy.onFailure,
+      maxConsecutiveDeadLetters: policy.maxConsecutiveDeadLetters,
+      handle: (events: readonly ConfirmedEvent[], _env: unknown, context: Parameters<Handler["handle"]>[1]) =>
+        this.#handler.handle(events, context, loop, worker.HandlerError),
+    };
+    const edge: unknown = worker.createEdge({
+      limits: { eventBytes: EVENT_BYTES, bodyBytes: BODY_BYTES, pushCommits: tooMany },
+      ...(params.habits?.includes("types") && { eventTypes: eventTypesOf(worker, 2) }),
+      ...(subscription !== undefined && { subscriptions: { [SUBSCRIPTION]: subscription } }),
+    });
+    return edge as Version; // with the types of the stand-in in the place of the platform's
   }
 
-  #wake(name: string, isCurrent: () => boolean): StreamInstance {
-    const stream = this.#streams.get(name);
-    if (stream === undefined) throw new Error("only what exists wakes");
-    const { data } = stream;
-    const log = () => this.store(data.store).log;
-    return new StreamInstance({ ground: this.#ground, data, log, isCurrent, setAlarm: (delay) => this.#setAlarm(stream, delay) });
+  /** The Worker that answers, or the one whose class a new instance of an object has. */
+  #version(): Version {
+    const { random, scheduler } = this.#ground;
+    const [newest, before] = [this.#versions.at(-1), this.#versions.at(-2)];
+    const isRollout = scheduler.now < this.#deployedAt + ROLLOUT;
+    return (isRollout && before !== undefined && random.chance(0.5) ? before : newest) as Version; // there is always one
   }
 
-  #setAlarm(stream: Stream, delay: number): void {
-    const { scheduler, random, faults } = this.#ground;
-    const alarm = { at: scheduler.now + delay };
-    stream.data.alarm = alarm;
-    const late = faults.strikes("late-alarm") ? random.between(1, 60_000) : 0;
-    scheduler.after(delay + late, () => {
-      if (stream.data.alarm !== alarm) return;
-      stream.data.alarm = null;
-      if (faults.strikes("lost-alarm")) {
-        this.hasLostAlarm = true;
-        return;
-      }
-      this.#runAlarm(stream.host, ALARM_TRIES);
-      if (faults.strikes("double-alarm")) scheduler.after(random.between(0, 5000), () => this.#runAlarm(stream.host, 0));
+  async handle(request: Request): Promise<EdgeResponse> {
+    const { faults, random, scheduler } = this.#ground;
+    if (this.#isOverloaded && random.chance(0.7)) {
+      const body = JSON.stringify({ type: "about:blank", title: "", status: 429, code: "too-many-requests", detail: "", retryAfter: 1 });
+      return new Response(body, { status: 429, headers: { "content-type": "application/problem+json", "retry-after": "1" } });
+    }
+    const worker = { isGone: false };
+    const answer = Promise.resolve(this.#version().fetch(request, this.#envOf(worker), CONTEXT));
+    if (!faults.strikes("crash-worker")) return answer;
+    // The Worker dies between two steps: what it has called goes on, and nothing more is called.
+    return new Promise((_, reject) => {
+      scheduler.after(random.between(0, 30), () => {
+        worker.isGone = true;
+        reject(new Error("The Worker died."));
+      });
     });
   }
 
-  #runAlarm(host: StreamHost, tries: number): void {
-    host.call<null>(
-      (stream, reply) => stream.alarm(() => reply({ value: null })),
-      (answer) => {
-        if ("value" in answer || tries === 0) return;
-        this.#ground.scheduler.after(alarmAgain(tries), () => this.#runAlarm(host, tries - 1));
+  /** As an operator who is beside the edge: nothing is lost on the way. */
+  async direct(request: Request, vars: object = {}): Promise<Response> {
+    const response = await this.#version().fetch(request, { ...this.#envOf({ isGone: false }), ...vars }, CONTEXT);
+    this.#ground.record(`${request.method} ${request.url} directly ${response.status}\n`);
+    return response;
+  }
+
+  /** The environment of one request: a Worker that died calls nobody any more, and a poisoned commit kills its stream's object. */
+  #envOf(worker: { readonly isGone: boolean }): object {
+    const { env } = this.#platform;
+    const wrapped = Object.entries(env).map(([binding, value]) => {
+      if (!isBinding(value)) return [binding, value] as const;
+      return [binding, { getByName: (name: string) => this.#stub(binding, name, value.getByName(name), worker) }] as const;
+    });
+    return Object.fromEntries(wrapped);
+  }
+
+  #stub(binding: string, name: string, stub: object, worker: { readonly isGone: boolean }): object {
+    return new Proxy(stub, {
+      get: (target, method) => {
+        const call: unknown = Reflect.get(target, method);
+        if (typeof call !== "function") return call;
+        return async (...given: readonly unknown[]) => {
+          if (worker.isGone) return new Promise(() => undefined);
+          if (binding === "STREAMS" && method === "append" && isPoisoned(given[1])) {
+            this.#kill(binding, name);
+            throw new Error("The object died of this commit.");
+          }
+          return call(...given);
+        };
       },
-    );
-  }
-
-  /** All objects lose their memory, and whatever is under way ends: what a restart does. */
-  deploy(): void {
-    this.epoch++;
-    for (const { host } of this.#streams.values()) host.crash();
-    for (const { log, subscribed } of this.#stores.values()) {
-      log.crash();
-      subscribed?.deploy();
-    }
-  }
-
-  /** One object or another loses its memory. */
-  evictOne(): void {
-    const hosts = [...this.#streams.values()].map(({ host }) => host);
-    const logs = this.stores.map(({ log }) => log);
-    this.#ground.random.pick<ObjectHost<LogInstance> | StreamHost>([...hosts, ...logs]).crash();
-  }
-
-  copy(store: EdgeStore): StoreCopy {
-    const streams = this.#streamsOf(store).map(({ data: { streamId, events, alarm } }) => {
-      return [streamId, { events: [...events], hasAlarm: alarm !== null }] as const;
     });
-    return { at: this.#ground.scheduler.now, log: copyOfLog(store.data), streams: new Map(streams) };
   }
 
-  /** Puts an older copy of all of a store's objects into their place, or nothing. */
-  replaceStore(store: EdgeStore, copy: StoreCopy | undefined): void {
-    for (const stream of this.#streamsOf(store)) {
-      const { streamId } = stream.data;
-      const copied = copy?.streams.get(streamId);
-      stream.data = newStream(store.id, streamId, copied?.events);
-      stream.host.crash();
-      if (copied?.hasAlarm === true) this.#setAlarm(stream, 0);
+  #fateOfCall(binding: string): CallFate {
+    const { faults, random } = this.#ground;
+    if (binding === "LOGS" && this.#isLogOut) return "lost-before";
+    return faults.strikes("lose-call") ? random.pick(["lost-before", "lost-after", "overloaded"] as const) : "ok";
+  }
+
+  /** Milliseconds by which an alarm is late; some never go off. */
+  #alarmLatency(): number {
+    const { faults, random } = this.#ground;
+    if (faults.strikes("lost-alarm")) {
+      this.hasLostAlarm = true;
+      return Number.POSITIVE_INFINITY;
     }
-    store.replaceLog(copy?.log);
-    this.deploy();
+    return faults.strikes("late-alarm") ? random.spread(1000, 60_000) : 0;
+  }
+
+  start(): void {
+    const { faults, scheduler, random } = this.#ground;
+    this.#evictIdle();
+    faults.recur("evict", () => this.#withOne((objects, name) => objects.evict(name)));
+    faults.recur("crash-object", () =>
+      this.#withOne((_, name, binding) => {
+        this.#kill(binding, name);
+        return true;
+      }),
+    );
+    faults.recur("deploy", () => {
+      this.#versions = [...this.#versions.slice(-1), this.#load()];
+      this.#deployedAt = scheduler.now;
+      // Each object is restarted at a moment of its own.
+      for (const [binding, name] of this.#objects()) scheduler.after(random.between(0, ROLLOUT), () => this.#kill(binding, name));
+      return true;
+    });
+    this.#spell("log-outage", () => {
+      this.#isLogOut = true;
+    });
+    this.#spell("overload", () => {
+      this.#isOverloaded = true;
+    });
+    this.#spell("no-room-at-edge", () => {
+      this.#withOne((_, name) => {
+        this.#full = name;
+        return true;
+      });
+    });
+  }
+
+  /** As the platform does with objects that nobody has called for a while. */
+  #evictIdle(): void {
+    const { scheduler, random } = this.#ground;
+    scheduler.after(random.between(...IDLE), () => {
+      for (const [, name, objects] of this.#objects()) objects.evict(name);
+      this.#evictIdle();
+    });
+  }
+
+  #spell(fault: Spell, begin: () => void): void {
+    const { faults, scheduler } = this.#ground;
+    faults.recur(fault, () => {
+      this.#ground.tell(() => `edge: ${fault}`);
+      begin();
+      scheduler.after(faults.while(), () => this.#end(fault));
+      return true;
+    });
+  }
+
+  #end(fault: Spell): void {
+    if (fault === "log-outage") this.#isLogOut = false;
+    else if (fault === "overload") this.#isOverloaded = false;
+    else this.#full = undefined;
+  }
+
+  heal(): void {
+    for (const fault of ["log-outage", "overload", "no-room-at-edge"] as const) this.#end(fault);
+  }
+
+  #objects(): readonly (readonly [binding: string, name: string, objects: Objects])[] {
+    return BINDINGS.flatMap((binding) => {
+      const objects = this.#platform.objects(binding);
+      return objects.names().map((name) => [binding, name, objects] as const);
+    });
+  }
+
+  #withOne(act: (objects: Objects, name: string, binding: string) => boolean): boolean {
+    const all = this.#objects();
+    if (all.length === 0) return false;
+    const [binding, name, objects] = this.#ground.random.pick(all);
+    return act(objects, name, binding);
+  }
+
+  #kill(binding: string, name: string): void {
+    this.#ground.tell(() => `edge: ${binding} ${name} dies`);
+    this.#platform.objects(binding).kill(name);
+    if (binding === "SUBSCRIPTIONS") this.#ground.observe({ kind: "edge-killed", store: name.slice(0, name.indexOf("/")) });
+  }
+
+  /** Frees what the objects hold. */
+  close(): void {
+    this.#platform.close();
+  }
+
+  /** Restarts every object, with the Worker that there is. */
+  restartAll(): void {
+    for (const [binding, name] of this.#objects()) this.#kill(binding, name);
+  }
+
+  copy(store: string): StoreCopy {
+    const streams = new Map(this.#streamNames(store).map((name) => [name, this.#platform.objects("STREAMS").copy(name)]));
+    return { at: this.#ground.scheduler.now, head: this.head(store), log: this.#platform.objects("LOGS").copy(store), streams };
+  }
+
+  /** Puts an older copy of all of a store's streams and of its log into their place, or nothing. */
+  replaceStore(store: string, copy: StoreCopy | undefined): void {
+    for (const name of this.#streamNames(store)) this.#replace("STREAMS", name, copy?.streams.get(name));
+    this.replaceLog(store, copy);
+    this.restartAll();
+  }
+
+  replaceLog(store: string, copy: StoreCopy | undefined): void {
+    this.#replace("LOGS", store, copy?.log);
+  }
+
+  #replace(binding: string, name: string, copy: StorageCopy | undefined): void {
+    const objects = this.#platform.objects(binding);
+    if (copy === undefined) objects.delete(name);
+    else objects.restore(name, copy);
+  }
+
+  /** Whether the handler of a subscription has ever been handed this event. */
+  wasHanded(id: string): boolean {
+    return this.#handler.wasHanded(id);
+  }
+
+  /** What the log has on its disk, as somebody finds it who looks into its database. */
+  readLog(store: string): readonly ConfirmedEvent[] {
+    return this.#rows(store).flatMap(({ events, last_position, first_version, stream_id: streamId }) => {
+      const lines = events.split("\n");
+      return lines.map((line, i): ConfirmedEvent => {
+        return { streamId, version: first_version + i, position: last_position - lines.length + 1 + i, ...JSON.parse(line) };
+      });
+    });
+  }
+
+  /** What the streams have on their disks, and the log does not. */
+  readUnpublished(store: string): readonly EventBody[] {
+    const published = new Set(this.readLog(store).map(({ id }) => id));
+    const runs = this.#streamNames(store).flatMap((name) => [...this.#platform.objects("STREAMS").copy(name).values.values()]);
+    const lines = (runs as readonly StreamRun[]).flatMap(({ events }) => new TextDecoder().decode(events).split("\n"));
+    return lines.map((line): EventBody => JSON.parse(line)).filter(({ id }) => !published.has(id));
+  }
+
+  #rows(store: string): readonly RunRow[] {
+    const { tables } = this.#platform.objects("LOGS").copy(store).sql;
+    return (tables.find(({ name }) => name === "runs")?.rows ?? []) as unknown as readonly RunRow[]; // the columns of the table
+  }
+
+  /** The last position of the log, or of its streams within a scope. */
+  head(store: string, scope: Scope = null): number {
+    const runs = this.#rows(store).filter(({ stream_id }) => isWithin(scope, stream_id));
+    return Math.max(0, ...runs.map(({ last_position }) => last_position));
+  }
+
+  #streamNames(store: string): readonly string[] {
+    return this.#platform
+      .objects("STREAMS")
+      .names()
+      .filter((name) => name.startsWith(`${store}/`));
+  }
+
+  streamIds(store: string): readonly string[] {
+    return this.#streamNames(store).map((name) => name.slice(store.length + 1));
   }
 
   /** Streams that hold more than the log. */
-  unpublished(store: EdgeStore): readonly { readonly streamId: string; readonly version: number; readonly head: number }[] {
-    return this.#streamsOf(store)
-      .map(({ data: { streamId, events } }) => ({ streamId, version: events.length, head: store.data.places.get(streamId)?.length ?? 0 }))
-      .filter(({ version, head }) => version !== head);
+  unsettled(store: string): readonly string[] {
+    const heads = new Map<string, number>();
+    for (const { stream_id, last_version } of this.#rows(store)) heads.set(stream_id, Math.max(heads.get(stream_id) ?? 0, last_version));
+    return this.#streamNames(store).flatMap((name) => {
+      const streamId = name.slice(store.length + 1);
+      const version = Number([...this.#platform.objects("STREAMS").copy(name).values.keys()].sort().at(-1) ?? 0);
+      const head = heads.get(streamId) ?? 0;
+      return version === head ? [] : [`the log has ${streamId} up to @${head} of @${version}`];
+    });
   }
+}
 
-  streamIds(store: EdgeStore): readonly string[] {
-    return this.#streamsOf(store).map(({ data }) => data.streamId);
-  }
+/** A value in a stream's storage. */
+interface StreamRun {
+  readonly events: Uint8Array;
+}
 
-  #streamsOf(store: EdgeStore): readonly Stream[] {
-    return [...this.#streams.values()].filter(({ data }) => data.store === store.id);
-  }
+interface RunRow {
+  readonly last_position: number;
+  readonly stream_id: string;
+  readonly first_version: number;
+  readonly events: string;
+  readonly last_version: number;
+}
+
+function isBinding(value: unknown): value is { getByName(name: string): object } {
+  return typeof value === "object" && value !== null && "getByName" in value;
+}
+
+function isPoisoned(commits: unknown): boolean {
+  const some: readonly { readonly events: Parameters<typeof poisonOf>[0] }[] = Array.isArray(commits) ? commits : [];
+  return some.some(({ events }) => poisonOf(events) === "fails");
 }

@@ -2,33 +2,36 @@
  * The faults of a simulated world, part by part, and which part decides when they happen.
  *
  *     network   requests and answers are lost, doubled, late and overtaken, each by itself: work may be done whose answer
- *               never arrives; a device is offline for a while
- *     tabs      crash (memory and open transactions are lost), close, freeze and thaw (with everything that came meanwhile);
- *               messages between tabs are lost, doubled or late
- *     devices   a browser that crashes loses a suffix of the relaxed transactions after the last strict one; transactions are
- *               aborted; nothing can be written for a while; clocks jump; a user resets a device that did not need it
- *     edge      objects are evicted, and crash before or after each of their steps; calls between them are lost either way; Workers
- *               die between two steps; the log can't be reached for a while; alarms are late, run twice, or never run
+ *               never arrives; WebSockets break, with a word or without; a device is offline for a while
+ *     tabs      crash (memory and open transactions are lost), close, freeze and thaw (with everything that came meanwhile), are
+ *               hidden; messages between tabs are lost or late
+ *     devices   a machine that crashes loses a suffix of the relaxed transactions after the last strict one; transactions are
+ *               aborted; connections to the database are lost, and opening it fails; nothing can be written for a while; clocks jump; a
+ *               user resets a device that did not need it
+ *     edge      objects are evicted, and killed at any moment, with what was not durable yet; calls between them are lost either way; Workers
+ *               die between two steps; new versions are deployed, and old and new ones work side by side (both are the same bundle, each
+ *               with a memory of its own: code of two releases is not compared here, `test/worker/skew.test.ts` does that); the log can't
+ *               be reached for a while; objects have no room; alarms are late, or never run
  *     handlers  of a subscription at the edge fail on some events, on some of them forever, kill their object, take longer than allowed,
  *               and are down for a while
  *     operator  a store is wiped, or restored from a copy, as a whole; or only its log is, while its streams continue
  *     access    tokens expire and are renewed later; grants are removed and given back
- *     load      the edge answers 429 and 503, with a time to wait
- *     commits   there are commits on which the edge always fails (5xx), for which it rejects the whole push (4xx), that it rejects, or that
- *               are too large
+ *     load      the edge is overloaded for a while: a stand-in of the platform's rate limit answers most requests with 429, before the
+ *               Worker gets them
+ *     commits   there are commits on which the edge always fails (5xx), that it rejects, or that are too large
  *
  * Left out, because nothing can be promised there:
  *  - a strict transaction that is lost: a device has nothing but the platform's promise;
  *  - one stream that is restored alone: the log then has events that its stream lacks, and only a person can decide which one is right;
  *  - bits that change on a disk or on the wire, and an edge that lies;
  *  - an alarm that is lost while its stream stays in memory forever: an idle object is evicted within minutes. If alarms were lost, or if a
- *    log was restored or wiped alone, the operator deploys (which evicts every object) and then reads each stream once, as `headwater
+ *    log was restored or wiped alone, the operator restarts every object, as a deployment does, and then reads each stream once, as `headwater
  *    verify` does. Without both, a stream that is never used again would not notice. The same holds for a subscription at the edge: its
  *    status is requested then;
  *  - two operations of the operator at once.
  */
+import type { Scheduler } from "./platform/scheduler.ts";
 import type { Random } from "./random.ts";
-import type { Scheduler } from "./scheduler.ts";
 
 interface FaultFacts {
   /** `chance`: each time it may happen, with this probability at most. `event`: by itself, so often in a world at most. */
@@ -47,19 +50,23 @@ export const FAULTS = {
   "crash-tab": { kind: "event", most: 6, share: 0.4 },
   "close-tab": { kind: "event", most: 4, share: 0.3 },
   "freeze-tab": { kind: "event", most: 6, share: 0.4 },
-  "lose-hint": { kind: "chance", most: 0.6, share: 0.4 },
+  "lose-hint": { kind: "chance", most: 0.6, share: 0.3 },
+  "late-hint": { kind: "chance", most: 0.6, share: 0.4 },
   "crash-device": { kind: "event", most: 4, share: 0.4 },
-  "abort-write": { kind: "chance", most: 0.15, share: 0.3 },
+  "abort-write": { kind: "chance", most: 0.1, share: 0.3 },
+  "lose-connection": { kind: "chance", most: 0.004, share: 0.3 },
+  "fail-open": { kind: "chance", most: 0.3, share: 0.2 },
   "no-room": { kind: "event", most: 3, share: 0.25 },
   "jump-clock": { kind: "event", most: 5, share: 0.3 },
   reset: { kind: "event", most: 2, share: 0.15 },
   evict: { kind: "event", most: 20, share: 0.4 },
-  "crash-object": { kind: "chance", most: 0.1, share: 0.4 },
+  "crash-object": { kind: "event", most: 30, share: 0.4 },
+  deploy: { kind: "event", most: 3, share: 0.25 },
+  "no-room-at-edge": { kind: "event", most: 2, share: 0.2 },
   "crash-worker": { kind: "chance", most: 0.1, share: 0.3 },
   "lose-call": { kind: "chance", most: 0.25, share: 0.4 },
   "log-outage": { kind: "event", most: 3, share: 0.3 },
   "late-alarm": { kind: "chance", most: 0.6, share: 0.3 },
-  "double-alarm": { kind: "chance", most: 0.5, share: 0.3 },
   "lost-alarm": { kind: "chance", most: 0.4, share: 0.12 },
   "wipe-store": { kind: "event", most: 1.5, share: 0.08 },
   "restore-store": { kind: "event", most: 2, share: 0.15 },
@@ -85,11 +92,19 @@ export class Faults {
   readonly #scheduler: Scheduler;
   /** Milliseconds in which they happen. */
   readonly #duration: number;
-  /** Nothing goes wrong any more. */
-  isOver = false;
+  /** Shared by all that were made beside each other. */
+  readonly #end: { isOver: boolean };
 
-  constructor(strengths: Strengths, random: Random, scheduler: Scheduler, duration: number, injected = new Map<Fault, number>()) {
+  constructor(
+    strengths: Strengths,
+    random: Random,
+    scheduler: Scheduler,
+    duration: number,
+    injected = new Map<Fault, number>(),
+    end = { isOver: false },
+  ) {
     this.injected = injected;
+    this.#end = end;
     this.#strengths = strengths;
     this.#random = random;
     this.#scheduler = scheduler;
@@ -98,11 +113,16 @@ export class Faults {
 
   /** The same faults, by another chance. */
   beside(random: Random): Faults {
-    return new Faults(this.#strengths, random, this.#scheduler, this.#duration, this.injected);
+    return new Faults(this.#strengths, random, this.#scheduler, this.#duration, this.injected, this.#end);
+  }
+
+  /** Nothing goes wrong any more. */
+  get isOver(): boolean {
+    return this.#end.isOver;
   }
 
   stop(): void {
-    this.isOver = true;
+    this.#end.isOver = true;
   }
 
   /** Whether it happens now. */
@@ -135,6 +155,11 @@ export class Faults {
   /** How long something that goes wrong for a while does so: seconds, or a good part of the world. */
   while(): number {
     return this.#random.spread(1000, Math.max(2000, this.#duration / 2));
+  }
+
+  /** It is let happen by somebody else. */
+  happened(fault: Fault): void {
+    this.#count(fault);
   }
 
   #count(fault: Fault): void {

@@ -5,90 +5,92 @@
  *     --trace     prints the story of one world, line by line
  *     --shrink    makes the first failure smaller, and saves it in `regressions/`
  *     --workers   the number of threads; default: the number of processors
+ *     --bugs      searches the deliberate bugs instead, in up to `--runs` worlds each, and writes `bugs/found.json`
  */
 import { writeFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { parseArgs } from "node:util";
-import { Worker } from "node:worker_threads";
+import { WITHIN } from "./bugs/index.ts";
+import { type Search, searchAll } from "./bugs/search.ts";
 import { paramsOf } from "./params.ts";
-import { runWorld } from "./run.ts";
+import { bundleProduct } from "./platform/bundle.ts";
+import { Pool } from "./pool.ts";
+import { runInTask } from "./run.ts";
 import { shrink } from "./shrink.ts";
-import { addReport, addTally, type Failed, newTally, type Tally } from "./tally.ts";
-import type { Batch } from "./worker.ts";
-
-/** Worlds that a thread runs before it tells of them. */
-const BATCH = 50;
+import { addReport, type Failed, newTally, type Tally } from "./tally.ts";
 
 const { values } = parseArgs({
   options: {
     seed: { type: "string", default: "1" },
-    runs: { type: "string", default: "1000" },
+    runs: { type: "string" },
     workers: { type: "string", default: String(availableParallelism()) },
+    bugs: { type: "boolean", default: false },
     trace: { type: "boolean", default: false },
     shrink: { type: "boolean", default: false },
   },
 });
-const [seed, runs, workers] = [values.seed, values.runs, values.workers].map(Number) as [number, number, number];
+const most = values.runs ?? (values.bugs ? WITHIN : 1000);
+const [seed, runs, workers] = [values.seed, most, values.workers].map(Number) as [number, number, number];
 if (![seed, runs, workers].every((number) => Number.isSafeInteger(number) && number >= 0)) {
   console.error("--seed, --runs and --workers are whole numbers.");
   process.exit(2);
 }
 
+if (values.bugs) process.exit((await searchBugs()) ? 0 : 1);
+
 console.log(`Seeds ${seed} to ${seed + runs - 1}.`);
 const began = performance.now();
-const tally = values.trace || runs === 1 ? here() : await beside();
+const tally = values.trace || runs === 1 ? await here() : await beside();
 print(tally, (performance.now() - began) / 1000);
 const [first] = tally.failed.sort((a, b) => a.seed - b.seed);
 if (first !== undefined) {
   printFailures(tally.failed);
-  if (values.shrink) keep(first);
+  if (values.shrink) await keep(first);
   process.exit(1);
 }
 
-function here(): Tally {
+/** Returns whether all were found. */
+async function searchBugs(): Promise<boolean> {
+  const pool = new Pool(workers);
+  const began = performance.now();
+  const told = ({ bug, seed: found, others }: Search) => {
+    const also = Object.entries(others).map(([by, times]) => `, ${by} ${times} times`);
+    console.log(`${found === undefined ? "NOT FOUND" : `seed ${found}`}: ${bug.name}: ${bug.by}${also.join("")}`);
+  };
+  const searches = await searchAll(pool, runs, told);
+  await pool.end();
+  const found = searches.filter((search) => search.seed !== undefined);
+  console.log(`${found.length} of ${searches.length} bugs were found, in ${((performance.now() - began) / 1000).toFixed(0)} s.`);
+  return found.length === searches.length;
+}
+
+async function here(): Promise<Tally> {
   const all = newTally();
+  const product = await bundleProduct();
   const story = values.trace ? (line: string) => console.log(line) : undefined;
-  for (let at = seed; at < seed + runs; at++) addReport(all, at, runWorld(paramsOf(at), undefined, story));
+  for (let at = seed; at < seed + runs; at++) addReport(all, at, await runInTask(paramsOf(at), product, story));
   return all;
 }
 
 async function beside(): Promise<Tally> {
-  const all = newTally();
-  let next = seed;
-  const batch = (): Batch | undefined => {
-    const from = next;
-    next = Math.min(seed + runs, from + BATCH);
-    return next > from ? { from, count: next - from } : undefined;
-  };
-  await Promise.all(Array.from({ length: Math.min(workers, Math.ceil(runs / BATCH)) }, () => work(all, batch)));
-  return all;
-}
-
-function work(all: Tally, batch: () => Batch | undefined): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const worker = new Worker(new URL("./worker.ts", import.meta.url));
-    const give = () => {
-      const given = batch();
-      if (given === undefined) worker.terminate().then(() => resolve(), reject);
-      else worker.postMessage(given);
-    };
-    worker.on("message", (part: Tally) => {
-      addTally(all, part);
-      give();
+  const pool = new Pool(workers);
+  try {
+    return await pool.seeds(seed, runs, ({ failed }) => {
+      for (const { seed: failing, by, message } of failed) console.log(`seed ${failing}: ${by}: ${message}`);
     });
-    worker.on("error", reject);
-    give();
-  });
+  } finally {
+    await pool.end();
+  }
 }
 
-function print({ worlds, time, steps, faults, checked, counts, failed }: Tally, seconds: number): void {
+function print({ worlds, repeated, time, steps, faults, checked, counts, failed }: Tally, seconds: number): void {
   const hours = time / 3_600_000;
   table("Injected", faults);
   table("Checked", checked);
   table("Happened", counts);
   console.log(
-    `${worlds} worlds in ${seconds.toFixed(1)} s: ${Math.round(worlds / seconds)} a second, ${Math.round((hours / seconds) * 60)} simulated ` +
-      `hours in a minute, ${Math.round(steps / worlds)} steps each. ${failed.length === 0 ? "Every promise was kept." : `${failed.length} failed.`}`,
+    `${worlds} worlds in ${seconds.toFixed(1)} s: ${(worlds / seconds).toFixed(1)} a second, ${Math.round((hours / seconds) * 60)} simulated ` +
+      `hours in a minute, ${Math.round(steps / worlds)} steps each; ${repeated} of them were run twice and compared. ${failed.length === 0 ? "Every promise was kept." : `${failed.length} failed.`}`,
   );
 }
 
@@ -105,8 +107,8 @@ function printFailures(failed: readonly Failed[]): void {
   }
 }
 
-function keep({ seed: failing, by }: Failed): void {
-  const shrunk = shrink(paramsOf(failing), by);
+async function keep({ seed: failing, by }: Failed): Promise<void> {
+  const shrunk = await shrink(paramsOf(failing), by, await bundleProduct());
   const name = `${by.replaceAll(/[^a-z0-9]+/gi, "-")}-${failing}.json`;
   writeFileSync(new URL(`./regressions/${name}`, import.meta.url), `${JSON.stringify(shrunk, null, 2)}\n`);
   console.log(`\nShrunk to test/simulation/regressions/${name}: ${shrunk.message}`);

@@ -5,6 +5,7 @@
  */
 import type { SubscriptionPolicy } from "../../shared/subscription.ts";
 import { FAULT_NAMES, FAULTS, type Strengths } from "./faults.ts";
+import { type HabitName, habitsOf } from "./habits/names.ts";
 import { Random } from "./random.ts";
 
 /** What the app does with a pending commit that others were faster than. */
@@ -24,8 +25,6 @@ export interface Params {
   /** What all apps and writers together do. */
   readonly actions: number;
   readonly pageEvents: number;
-  /** Events that a page of the feed looks at. */
-  readonly pageLooks: number;
   readonly pushCommits: number;
   readonly pushStreams: number;
   /** Milliseconds. */
@@ -36,16 +35,20 @@ export interface Params {
   readonly scope: ScopeHabit;
   /** Whether stores sync by themselves, or only when asked. */
   readonly isAutomatic: boolean;
-  /** Whether there is a live connection. */
+  /** Whether stores open a feed socket. */
   readonly isLive: boolean;
   /** Whether another store lives at the same edge. */
   readonly hasTenant: boolean;
   /** Whether apps fill a shelf and take from it by commands. */
   readonly hasStock: boolean;
+  /** What apps derive from events, beside the events themselves: rows of a projection, subscriptions, and states of streams. */
+  readonly derives: { readonly rows: boolean; readonly subscriptions: boolean; readonly states: boolean };
   /** What becomes of an event that a subscription of a device is refused too often. */
   readonly onFailure: SubscriptionPolicy["onFailure"];
   /** How each store's subscription at the edge goes on; undefined where there is none. */
   readonly edgeSubscription?: SubscriptionPolicy | undefined;
+  /** What some users and callers do besides; none if it is left out. */
+  readonly habits?: readonly HabitName[] | undefined;
   readonly faults: Strengths;
 }
 
@@ -55,13 +58,12 @@ export function paramsOf(seed: number): Params {
   const pushCommits = random.between(2, 5);
   return {
     seed,
-    minutes: Number(random.spread(0.5, random.chance(0.1) ? 240 : 20).toFixed(2)),
+    minutes: Number(random.spread(0.4, random.chance(0.06) ? 40 : 5).toFixed(2)),
     devices,
     tabs: random.between(1, 3),
     streams: random.chance(0.6) ? random.between(1, 3) : random.between(4, 12),
     actions: Math.round(random.spread(5, 120)),
     pageEvents: random.between(2, 7),
-    pageLooks: random.between(3, 30),
     pushCommits,
     pushStreams: random.between(2, 4),
     pollEvery: random.pick([5_000, 20_000, 60_000]),
@@ -72,8 +74,10 @@ export function paramsOf(seed: number): Params {
     isLive: new Random(seed, "live").chance(0.5),
     hasTenant: random.chance(0.4),
     hasStock: new Random(seed, "stock").chance(0.4),
+    derives: derives(new Random(seed, "derives")),
     onFailure: new Random(seed, "subscription").chance(0.3) ? "stop" : "dead-letter",
     edgeSubscription: subscription(new Random(seed, "edge subscription")),
+    habits: habitsOf(seed),
     faults: strengths(random),
   };
 }
@@ -87,6 +91,10 @@ function subscription(random: Random): SubscriptionPolicy | undefined {
     maxConsecutiveDeadLetters: random.between(1, 5),
     backoff: { first: 2000, longest: 20_000 },
   };
+}
+
+function derives(random: Random): Params["derives"] {
+  return { rows: random.chance(0.5), subscriptions: random.chance(0.5), states: random.chance(0.5) };
 }
 
 function strengths(random: Random): Strengths {

@@ -1,14 +1,25 @@
-/** Commits that the edge does not accept. Their data says why; a real edge would find out by itself. */
+/**
+ * Commits that the edge does not accept. `fails`: the stream's object dies of it, always. `rejected`: an event is larger than the edge
+ * allows. `large`: not even a push of this commit alone is small enough.
+ */
 import type { EventBody } from "../../shared/event/event.ts";
 
-/** `fails`: the stream's object throws, always. `refused`: a 4xx for the whole push. `rejected`: by itself. `large`: a 413. */
-export type Poison = "fails" | "refused" | "rejected" | "large";
+export type Poison = "fails" | "rejected" | "large";
 
-export function poisonOf(events: readonly EventBody[]): Poison | undefined {
+/** Limits of the worlds' edges, in bytes: an event with more is rejected, a body with more is not read. */
+export const EVENT_BYTES = 2_000;
+export const BODY_BYTES = 30_000;
+
+export function poisoned<D extends object>(data: D, poison: Poison): D & { poison: Poison; pad: string } {
+  const bytes = poison === "fails" ? 0 : poison === "rejected" ? EVENT_BYTES + 500 : BODY_BYTES + 500;
+  return { ...data, poison, pad: "x".repeat(bytes) };
+}
+
+export function poisonOf(events: readonly Pick<EventBody, "data">[]): Poison | undefined {
   for (const { data } of events) {
     if (typeof data !== "object" || data === null || !("poison" in data)) continue;
     const { poison } = data;
-    if (poison === "fails" || poison === "refused" || poison === "rejected" || poison === "large") return poison;
+    if (poison === "fails" || poison === "rejected" || poison === "large") return poison;
   }
   return undefined;
 }

@@ -4,6 +4,7 @@
  */
 export class Random {
   readonly #seed: number;
+  readonly #name: string;
   #a: number;
   #b: number;
   #c: number;
@@ -11,6 +12,7 @@ export class Random {
 
   constructor(seed: number, name = "") {
     this.#seed = seed >>> 0;
+    this.#name = name;
     this.#a = this.#seed;
     this.#b = hash(name);
     this.#c = hash(`${name}/`);
@@ -18,7 +20,7 @@ export class Random {
   }
 
   fork(name: string): Random {
-    return new Random(this.#seed, name);
+    return new Random(this.#seed, `${this.#name}/${name}`);
   }
 
   /** From 0 to below 1. */

@@ -1,40 +1,46 @@
 /** The app's own rules for commits that others' events came before, as `onConflict` and the table of commuting types define them. */
-
-import { byCommutation, type CommutingPair, type Contested, type Resolution, type Resolve } from "../../shared/device/resolution.ts";
-import type { ConfirmedEvent, EventBody } from "../../shared/event/event.ts";
+import type { Contested } from "../../shared/device/resolution.ts";
+import type { ConfirmedEvent, NewEvent } from "../../shared/event/event.ts";
 import type { Ground } from "./ground.ts";
+import { eventId, keyOf } from "./identity.ts";
 import type { AppRule } from "./params.ts";
+import type { StoreOptions } from "./tab.ts";
 
-const PAIRS: readonly CommutingPair[] = [
+type OnConflict = NonNullable<StoreOptions["onConflict"]>;
+type Answer = ReturnType<OnConflict>;
+
+const COMMUTING: NonNullable<StoreOptions["commuting"]> = [
   ["Counted", "Counted"],
   ["Noted", "*"],
 ];
 
-/** @param onRuled told what the app lets go of, and what it puts in its place */
-export function ruleOf(ground: Ground, device: string, onRuled: (events: readonly EventBody[]) => void): Resolve<ConfirmedEvent> {
-  return (contested) => {
-    const resolution = decide(ground.params.rule, contested);
-    if (resolution.kind === "park") return resolution;
-    const by = resolution.kind === "rebase" ? (resolution.events ?? contested.events) : null;
-    ground.observe({ kind: "ruled", device, events: contested.events, by });
-    if (by !== contested.events) onRuled(contested.events);
-    ground.count(by === null ? "discards by rule" : by === contested.events ? "rebases by rule" : "replacements by rule");
-    return resolution;
+/** The rules of a device's app, which reports what it lets go of. */
+export function rulesOf(ground: Ground, device: string): Pick<StoreOptions, "onConflict" | "commuting"> {
+  const { rule } = ground.params;
+  // What an app without rules has parked by default. Such a device writes pages relaxed.
+  if (rule === "park") return {};
+  const onConflict: OnConflict = (contested) => {
+    const answer = decide(rule, contested);
+    if (answer === "park") return answer;
+    const { events } = contested;
+    ground.observe({ kind: "ruled", device, events, isDiscarded: answer === "discard", isReplaced: Array.isArray(answer) });
+    ground.count(Array.isArray(answer) ? "replacements by rule" : `${String(answer ?? "commutation")}s by rule`);
+    return answer;
   };
+  return { onConflict, commuting: rule === "commute" ? COMMUTING : [] };
 }
 
-function decide(rule: AppRule, contested: Contested<ConfirmedEvent>): Resolution {
+function decide(rule: AppRule, contested: Contested<ConfirmedEvent>): Answer {
   switch (rule) {
     case "park":
-      return { kind: "park" };
+      return "park";
     case "commute":
-      return byCommutation(PAIRS, contested) ?? { kind: "park" };
+      return undefined;
     case "rebase":
-      return { kind: "rebase" };
     case "discard":
-      return { kind: "discard" };
+      return rule;
     case "replace":
-      return { kind: "rebase", events: replaced(contested) };
+      return replaced(contested);
     case "mixed":
       return decide(ruleByType(contested.events[0]?.type), contested);
     default:
@@ -47,7 +53,7 @@ function ruleByType(type: string | undefined): AppRule {
   return type === "Noted" ? "rebase" : "discard";
 }
 
-/** Other events, by ids that are the same each time that the rule is asked the same. */
-function replaced({ events, actualVersion }: Contested<ConfirmedEvent>): EventBody[] {
-  return events.map((event) => ({ ...event, id: `${event.id}'${actualVersion}`, data: { instead: event.id } }));
+/** Other events, with ids that are the same each time that the rule is called with the same. */
+function replaced({ events, actualVersion }: Contested<ConfirmedEvent>): readonly NewEvent[] {
+  return events.map((event) => ({ ...event, id: eventId(`instead of ${keyOf(event)}`, actualVersion) }));
 }

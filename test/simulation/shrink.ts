@@ -4,8 +4,8 @@
  */
 import type { Fault } from "./faults.ts";
 import type { Params } from "./params.ts";
-import { RULES, type Rules } from "./rules.ts";
-import { runWorld } from "./run.ts";
+import type { Product } from "./platform/bundle.ts";
+import { runInTask } from "./run.ts";
 
 /** A failure that was found once; kept in `regressions/`, and run first from then on. */
 export interface Regression {
@@ -18,25 +18,25 @@ export interface Regression {
 }
 
 /** Seeds that are tried of a smaller world. */
-const SEEDS = 60;
+const SEEDS = 20;
 /** Worlds in all. */
-const MOST = 8000;
+const MOST = 2000;
 
-export function shrink(params: Params, by: string, rules: Rules = RULES, note = ""): Regression {
+export async function shrink(params: Params, by: string, product: Product, note = ""): Promise<Regression> {
   let runs = 0;
-  const failsWith = (candidate: Params): string | undefined => {
+  const failsWith = async (candidate: Params): Promise<string | undefined> => {
     runs++;
-    const { failure } = runWorld(candidate, rules);
+    const { failure } = await runInTask(candidate, product);
     return failure?.by === by ? failure.message : undefined;
   };
   let smallest = params;
-  let message = failsWith(params) ?? "";
+  let message = (await failsWith(params)) ?? "";
   for (let isSmaller = true; isSmaller; ) {
     isSmaller = false;
     for (const candidate of smaller(smallest)) {
       for (let i = 0; i < SEEDS && runs < MOST; i++) {
         const tried = { ...candidate, seed: i === 0 ? smallest.seed : i };
-        const found = failsWith(tried);
+        const found = await failsWith(tried);
         if (found === undefined) continue;
         smallest = tried;
         message = found;
@@ -62,6 +62,7 @@ function smaller(params: Params): readonly Params[] {
     ...(hasStock ? [{ hasStock: false }] : []),
     ...(scope === "all" ? [] : [{ scope: "all" as const }]),
     ...(rule === "park" ? [] : [{ rule: "park" as const }]),
+    ...(params.habits ?? []).map((name) => ({ habits: params.habits?.filter((other) => other !== name) })),
     ...(isAutomatic ? [] : [{ isAutomatic: true }]),
     ...(tooMany < 100 ? [{ tooMany: 100 }] : []),
     ...(actions > 2 ? [{ actions: Math.floor(actions / 2) }, { actions: Math.floor(actions * 0.8) }] : []),

@@ -1,82 +1,118 @@
 /**
- * A tab: it opens, freezes, thaws, closes or crashes, and takes part in the election of its device. Calls to a frozen tab wait until it
- * thaws, in order.
+ * A tab: an instance of the client on the platform of its device, and the store that its app has opened. It opens, is hidden, freezes,
+ * thaws, closes or crashes. What comes for a frozen tab waits until it thaws, in order. What comes for a dead one is dropped.
  */
-
-import { type Lease, look, NOTHING_SEEN, nextBeat, UNHEARD } from "../../shared/device/leadership.ts";
-import type { Scope } from "../../shared/device/replica.ts";
-import type { Answer, Reply } from "./answers.ts";
 import type { Device } from "./device.ts";
-import type { Edge } from "./edge.ts";
 import type { Ground } from "./ground.ts";
-import { Leader } from "./leader.ts";
+import { insecure } from "./habits/browser.ts";
+import type { OpenedDisk } from "./indexed-db/disk.ts";
 import type { Network } from "./network.ts";
+import { abortsOf } from "./platform/abort-signal.ts";
+import type { Client } from "./platform/bundle.ts";
+import { cryptoOf } from "./platform/crypto.ts";
+import { dateOf, timersOf } from "./platform/date.ts";
+import type { EventLoop } from "./platform/event-loop.ts";
+import { Page } from "./platform/page.ts";
+import { webSocketOf } from "./platform/web-socket.ts";
 
-/** What tabs tell each other. */
-export type Hint =
-  | { readonly kind: "appended" }
-  /** The device follows more of the store, or less. */
-  | { readonly kind: "scope" }
-  | { readonly kind: "reset" }
-  /** To the leader: bring everything in step. Told again until it is answered. */
-  | { readonly kind: "called"; readonly ask: string }
-  | { readonly kind: "heard"; readonly ask: string }
-  | { readonly kind: "answered"; readonly ask: string; readonly answer: Answer<null> };
+export type Store = Awaited<ReturnType<Client["openStore"]>>;
+export type StoreOptions = Parameters<Client["openStore"]>[0];
 
-/** Milliseconds between two beats of a leader, and between two looks at them. */
-const BEAT = 2000;
-/** Looks at a leader that stands still, before its place is taken. */
-const PATIENCE = 4;
-
-export class Tab {
+export class Tab implements EventLoop {
   readonly name: string;
   readonly device: Device;
   readonly ground: Ground;
-  readonly network: Network;
-  readonly edge: Edge;
+  readonly page: Page;
+  /** The product, as this tab has loaded it. */
+  readonly client: Client;
   isAlive = true;
   isFrozen = false;
-  leader: Leader | undefined;
-  /** What the device follows, as far as this tab knows. */
-  scope: Scope;
+  /** As the page has it. */
+  readonly WebSocket: typeof WebSocket;
+  /** Undefined until it is open. */
+  store: Store | undefined;
+  readonly #database: OpenedDisk;
+  readonly #ends: (() => void)[] = [];
   #backlog: (() => void)[] = [];
-  #watch = NOTHING_SEEN;
-  #isTakingTerm = false;
-  #calls = 0;
-  /** What `sync()` was called for in this tab, and how often each was told. */
-  readonly #asked = new Map<string, { readonly done: Reply<null>; told: number }>();
 
-  constructor(name: string, device: Device, parts: { readonly ground: Ground; readonly network: Network; readonly edge: Edge }) {
+  constructor(name: string, device: Device, network: Network) {
+    const { ground } = device;
+    const { random } = ground;
     this.name = name;
     this.device = device;
-    this.ground = parts.ground;
-    this.network = parts.network;
-    this.edge = parts.edge;
-    this.scope = device.content.get("replica").scope;
-  }
-
-  open(): void {
-    this.ground.tell(() => `${this.name}: opens`);
-    this.device.lock.request(this);
-    this.#every(BEAT, () => this.#beat());
-  }
-
-  /** Runs when the tab can. */
-  run(work: () => void): void {
-    if (!this.isAlive) return;
-    if (this.isFrozen) this.#backlog.push(work);
-    else work();
-  }
-
-  later(milliseconds: number, work: () => void): void {
-    this.ground.scheduler.after(milliseconds, () => this.run(work));
-  }
-
-  #every(milliseconds: number, work: () => void): void {
-    this.later(milliseconds, () => {
-      work();
-      this.#every(milliseconds, work);
+    this.ground = ground;
+    const locks = device.locks.openIn(this);
+    const channels = device.channels.openIn(this);
+    const database = device.disk.openIn(this);
+    this.#database = database;
+    this.#ends.push(locks.end, channels.end, database.end);
+    const { browser } = device;
+    const { persistence } = browser;
+    this.page = new Page(this, { ...(browser.hasLocks && { locks: locks.locks }), ...(persistence && { persistence }) });
+    const own = random.fork(name);
+    const crypto = cryptoOf(own);
+    this.WebSocket = webSocketOf(this, (url, protocols) => network.connect(this, device, url, protocols));
+    this.client = ground.product.client({
+      ...timersOf(this),
+      ...abortsOf(this),
+      ...this.page.globals(),
+      console,
+      Math: Object.assign(Object.create(Math), { random: () => own.next() }),
+      Date: dateOf(() => device.clock()),
+      ...(browser.isSecure ? { crypto } : insecure(crypto)),
+      ...(browser.hasChannels && { BroadcastChannel: channels.BroadcastChannel }),
+      indexedDB: database.indexedDB,
+      IDBKeyRange: database.IDBKeyRange,
+      fetch: network.fetchOf(this, device),
+      WebSocket: this.WebSocket,
     });
+  }
+
+  get now(): number {
+    return this.ground.scheduler.now;
+  }
+
+  get isRunning(): boolean {
+    return this.isAlive && !this.isFrozen;
+  }
+
+  post(milliseconds: number, task: () => void): void {
+    this.ground.scheduler.after(milliseconds, () => this.#run(task));
+  }
+
+  /** Resolves after so many milliseconds, if the tab is alive then. */
+  pause(milliseconds: number): Promise<void> {
+    return new Promise((resolve) => this.post(milliseconds, resolve));
+  }
+
+  #run(task: () => void): void {
+    if (!this.isAlive) return;
+    if (this.isFrozen) {
+      this.#backlog.push(task);
+      return;
+    }
+    try {
+      task();
+    } catch (error) {
+      this.uncaught(error);
+    }
+  }
+
+  /** What reaches the window's `error` event. */
+  uncaught(error: unknown): void {
+    this.ground.observe({ kind: "uncaught", where: this.name, error });
+  }
+
+  /** Opens the app's store. Rejects as `openStore` does. */
+  async open(options: StoreOptions): Promise<Store> {
+    this.ground.tell(() => `${this.name}: opens`);
+    this.store = await this.client.openStore(options);
+    return this.store;
+  }
+
+  /** A browser does not freeze a tab that others wait for. Left out: a process that is stopped in the middle of a transaction. */
+  get isAtWork(): boolean {
+    return this.#database.isAtWork();
   }
 
   freeze(): void {
@@ -90,170 +126,16 @@ export class Tab {
     this.isFrozen = false;
     const backlog = this.#backlog;
     this.#backlog = [];
-    for (const work of backlog) this.run(work);
+    for (const task of backlog) this.post(0, task);
   }
 
-  /** Closes or crashes: nothing of it goes on, and the browser gives its lock away. */
+  /** Nothing of it continues, and the browser releases what it held. */
   die(): void {
+    if (!this.isAlive) return;
     this.ground.tell(() => `${this.name}: is gone`);
     this.isAlive = false;
-    this.leader = undefined;
     this.#backlog = [];
-    this.device.lock.leave(this);
-  }
-
-  elected(): void {
-    if (this.#isTakingTerm) return;
-    this.#isTakingTerm = true;
-    const takeTerm = () =>
-      this.device.write(
-        this,
-        "relaxed",
-        (content) => {
-          const lease = this.ground.rules.nextTerm(content.get("lease"));
-          content.set("lease", lease);
-          return { term: lease.term, replica: content.get("replica") };
-        },
-        (answer) => {
-          if (!this.device.lock.isHeldBy(this)) {
-            this.#isTakingTerm = false;
-            return;
-          }
-          if ("error" in answer) return this.later(1000, takeTerm);
-          this.#isTakingTerm = false;
-          this.ground.count("takeovers");
-          this.ground.tell(() => `${this.name}: leads, term ${answer.value.term}`);
-          this.leader = new Leader(this, answer.value.term, answer.value.replica);
-          this.leader.start();
-          for (const ask of this.#asked.keys()) this.leader?.ask(ask);
-        },
-      );
-    takeTerm();
-  }
-
-  /** Another tab has taken the lock. */
-  robbed(): void {
-    this.leader = undefined;
-    this.#watch = NOTHING_SEEN;
-    if (!this.device.lock.isHeldBy(this)) this.device.lock.request(this);
-    // Whoever waits here waits for the next leader.
-    for (const ask of this.#asked.keys()) this.#askLeader(ask);
-  }
-
-  /** A write of the leader found another term. */
-  fenced(leader: Leader): void {
-    if (this.leader !== leader) return;
-    this.ground.count("fences");
-    this.ground.tell(() => `${this.name}: is fenced, term ${leader.term}`);
-    this.leader = undefined;
-    if (this.device.lock.isHeldBy(this)) this.elected();
-  }
-
-  #beat(): void {
-    const { device, leader } = this;
-    if (leader !== undefined) {
-      if (device.lock.isWanted) this.#showLife(leader);
-      return;
-    }
-    if (!device.lock.isHeldBy(this))
-      device.read(
-        this,
-        (content) => content.get("lease"),
-        (lease) => this.#lookAt(lease),
-      );
-  }
-
-  #showLife(leader: Leader): void {
-    const { rules } = this.ground;
-    this.device.write<boolean>(
-      this,
-      "relaxed",
-      (content) => {
-        const lease = content.get("lease");
-        if (!rules.mayWrite(lease, leader.term)) return false;
-        content.set("lease", nextBeat(lease));
-        return true;
-      },
-      (answer) => {
-        if ("value" in answer && !answer.value) this.fenced(leader);
-      },
-    );
-  }
-
-  #lookAt(lease: Lease): void {
-    this.#watch = look(this.#watch, lease);
-    if (!this.ground.rules.isAbandoned(this.#watch, PATIENCE) || this.device.lock.isHeldBy(this)) return;
-    this.ground.count("locks stolen");
-    this.#watch = NOTHING_SEEN;
-    this.device.lock.steal(this);
-  }
-
-  hear(hint: Hint): void {
-    switch (hint.kind) {
-      case "appended":
-        return this.leader?.take({ kind: "appended" });
-      case "scope":
-        this.scope = this.device.content.get("replica").scope;
-        return this.leader?.rescope();
-      case "reset":
-        if (this.leader !== undefined) this.fenced(this.leader);
-        return;
-      case "called":
-        if (this.leader === undefined) return;
-        this.device.tell(this, { kind: "heard", ask: hint.ask });
-        return this.leader.ask(hint.ask);
-      case "heard":
-        return this.#askAgain(hint.ask);
-      case "answered":
-        return this.#settle(hint.ask, hint.answer);
-      default:
-        hint satisfies never;
-    }
-  }
-
-  /** The app's `sync()`. */
-  sync(done: Reply<null>): void {
-    const ask = `${this.name}/${++this.#calls}`;
-    this.#asked.set(ask, { done, told: 0 });
-    if (this.leader === undefined) this.#askLeader(ask);
-    else this.leader.ask(ask);
-  }
-
-  #askLeader(ask: string): void {
-    const waiting = this.#asked.get(ask);
-    if (waiting === undefined) return;
-    const told = ++waiting.told;
-    this.device.tell(this, { kind: "called", ask });
-    this.later(UNHEARD, () => {
-      if (this.#asked.get(ask)?.told === told && this.leader === undefined && !this.device.lock.isHeldBy(this))
-        this.device.lock.steal(this);
-    });
-  }
-
-  /** A leader that is lost before it answers is followed by another, which has not heard. */
-  #askAgain(ask: string): void {
-    const waiting = this.#asked.get(ask);
-    if (waiting === undefined) return;
-    const told = ++waiting.told;
-    this.later(UNHEARD, () => {
-      if (waiting.told === told) this.#askLeader(ask);
-    });
-  }
-
-  /** What the leader has to tell of asks, its own tab's and others'. */
-  answered(ask: string, answer: Answer<null>): void {
-    if (this.#asked.has(ask)) this.#settle(ask, answer);
-    else this.device.tell(this, { kind: "answered", ask, answer });
-  }
-
-  #settle(ask: string, answer: Answer<null>): void {
-    this.#asked.get(ask)?.done(answer);
-    this.#asked.delete(ask);
-  }
-
-  /** What waits for the leader hears of something new. */
-  announce(hint: Hint): void {
-    this.hear(hint);
-    this.device.tell(this, hint);
+    this.device.tabs = this.device.tabs.filter((tab) => tab !== this);
+    for (const end of this.#ends) end();
   }
 }

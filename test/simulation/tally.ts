@@ -7,6 +7,8 @@ export interface Failed extends Failure {
 
 export interface Tally {
   worlds: number;
+  /** Of which the digest was compared with that of a second run. */
+  repeated: number;
   /** Virtual milliseconds. */
   time: number;
   steps: number;
@@ -17,15 +19,16 @@ export interface Tally {
 }
 
 export function newTally(): Tally {
-  return { worlds: 0, time: 0, steps: 0, faults: {}, checked: {}, counts: {}, failed: [] };
+  return { worlds: 0, repeated: 0, time: 0, steps: 0, faults: {}, checked: {}, counts: {}, failed: [] };
 }
 
 export function addReport(tally: Tally, seed: number, { failure, ...report }: Report): void {
-  addTally(tally, { ...report, worlds: 1, failed: failure === undefined ? [] : [{ ...failure, seed }] });
+  addTally(tally, { ...report, worlds: 1, repeated: 0, failed: failure === undefined ? [] : [{ ...failure, seed }] });
 }
 
-export function addTally(tally: Tally, other: Tally | (Omit<Report, "failure"> & Pick<Tally, "worlds" | "failed">)): void {
+export function addTally(tally: Tally, other: Tally | (Omit<Report, "failure"> & Pick<Tally, "worlds" | "repeated" | "failed">)): void {
   tally.worlds += other.worlds;
+  tally.repeated += other.repeated;
   tally.time += other.time;
   tally.steps += other.steps;
   addCounts(tally.faults, other.faults);

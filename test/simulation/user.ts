@@ -1,131 +1,170 @@
 /** The user of a device: opens and closes tabs, and does what the app requires of its user. Faults of the device start here too. */
-import { App, type Budget, forget, type Memory } from "./app.ts";
+import type { Scope } from "../../shared/device/replica.ts";
+import type { Commit } from "../../shared/event/commit.ts";
+import { App, type Budget } from "./app.ts";
 import type { HeldToken } from "./checkers/observation.ts";
-import { Consumer } from "./consumer.ts";
+import { Derived } from "./derived.ts";
 import { Device } from "./device.ts";
-import type { Edge } from "./edge.ts";
 import type { Fault } from "./faults.ts";
-import type { Ground } from "./ground.ts";
-import { StockApp } from "./models/stock-app.ts";
+import { apart, type Ground } from "./ground.ts";
+import { browserOf, MODERN } from "./habits/browser.ts";
+import { browse } from "./habits/look-around.ts";
+import { eventTypesOf } from "./habits/types.ts";
+import { atOneMoment, type Held, heldBy, lookAtAll } from "./looks.ts";
+import { SHELF, stockDecider } from "./models/stock.ts";
 import type { Network } from "./network.ts";
-import { ruleOf } from "./rule.ts";
-import { Tab } from "./tab.ts";
+import { rulesOf } from "./rule.ts";
+import { type Store, type StoreOptions, Tab } from "./tab.ts";
+import { signToken, TOLERANCE } from "./token.ts";
 
 export interface UserParts {
   readonly ground: Ground;
   readonly network: Network;
-  readonly edge: Edge;
   readonly budget: Budget;
-  readonly stockBudget: Budget;
   readonly streams: readonly string[];
-  readonly memory: Memory;
 }
 
-/** Who syncs by hand does so every so many milliseconds; and who is told that a device has diverged, decides within them. */
+/** What runs in a tab. */
+interface Open {
+  readonly tab: Tab;
+  readonly store: Store;
+  readonly app: App;
+  readonly derived: Derived;
+}
+
+/** A user who syncs by hand does so every so many milliseconds; and one who is told that a device has diverged, decides within them. */
 const TENDING = 15_000;
 
 export class User {
   readonly device: Device;
   readonly #parts: UserParts;
   readonly #ground: Ground;
-  readonly #apps = new Map<Tab, App>();
+  readonly #derivedGround: Ground;
+  readonly #commits: Commit[] = [];
+  #opens: readonly Open[] = [];
   /** What the app follows. */
-  #scope: readonly string[] | null;
+  #scope: Scope;
+  /** The scope of the last tab that has opened. */
+  #opened: Scope | undefined;
   #pace = 0;
-  #opened = 0;
+  #count = 0;
   #tendedAt = 0;
+  /** Pending commits that the edge can't take, as they were counted last. */
+  #stuck = 0;
 
   constructor(name: string, store: string, parts: UserParts) {
-    const { ground, memory } = parts;
+    const { ground } = parts;
     this.#parts = parts;
     this.#ground = ground;
-    const resolve = ruleOf(ground, name, (events) => forget(memory, events));
-    this.device = new Device(ground, name, store, goodToken(store), resolve);
-    this.#scope = ground.params.scope === "all" ? null : ["Permit"];
+    this.#derivedGround = apart(ground, `${name} derived`);
+    const hasOwnBrowser = ground.params.habits?.includes("browsers") === true;
+    const browser = hasOwnBrowser ? browserOf(ground.random.fork(`${name} browser`), ground.params.tabs) : MODERN;
+    this.device = new Device(ground, name, store, goodToken(store), browser);
+    this.#scope = ground.params.scope === "all" ? null : ["Permit", ...(ground.params.hasStock ? ["Stock"] : [])];
   }
 
   start(pace: number): void {
     const { device } = this;
     this.#pace = pace;
-    this.#ground.observe({ kind: "opened", device: device.name, store: device.store, scope: this.#scope });
     this.#ground.observe({ kind: "token", device: device.name, token: device.token });
-    device.storage.content.set("replica", { ...device.content.get("replica"), scope: this.#scope });
     this.#openTab();
     this.#openLater();
-    this.#lookLater();
     this.#troubleTabs();
     this.#troubleDevice();
     this.#troubleAccess();
   }
 
-  #openTab(): Tab {
+  #openTab(scope = this.#scope): void {
     const { device } = this;
-    const tab = new Tab(`${device.name}.${++this.#opened}`, device, this.#parts);
+    // See `browserOf`.
+    if (!device.browser.hasLocks || !device.browser.hasChannels) for (const other of device.tabs) other.die();
+    const tab = new Tab(`${device.name}.${++this.#count}`, device, this.#parts.network);
     device.tabs = [...device.tabs, tab];
-    const { streams, budget, memory } = this.#parts;
-    const wanted = this.#ground.params.scope === "part" ? streams.filter((id) => id.startsWith("Permit")) : streams;
-    const app = new App(tab, budget, memory, wanted, this.#pace * this.#ground.params.tabs);
-    this.#apps.set(tab, app);
-    tab.open();
-    app.start();
-    if (this.#scope === null) new Consumer(tab).start();
-    device.derived.openIn(tab);
-    if (this.#ground.params.hasStock) new StockApp(tab, this.#parts.stockBudget, this.#pace * 2).start();
-    return tab;
+    void this.#run(tab, scope);
+  }
+
+  async #run(tab: Tab, scope: Scope): Promise<void> {
+    const { streams, budget, ground } = this.#parts;
+    const { name, store: storeName } = this.device;
+    const stock = stockDecider((key) => ground.observe({ kind: "decided", device: name, key }));
+    ground.observe({ kind: "opened", device: name, store: storeName, scope });
+    let store: Store;
+    try {
+      const eventTypes = ground.params.habits?.includes("types") ? eventTypesOf(tab.client, 1) : undefined;
+      store = await tab.open({ ...this.#options(scope, stock), eventTypes });
+    } catch (error) {
+      if (!(error instanceof tab.client.HeadwaterError)) return tab.uncaught(error);
+      ground.count(`tabs that did not open: ${error.code}`);
+      // Its user closes it.
+      return tab.die();
+    }
+    this.#opened = scope;
+    const wanted = ground.params.scope === "part" ? streams.filter((id) => id.startsWith("Permit")) : streams;
+    const pace = this.#pace * ground.params.tabs;
+    const app = new App({ tab, store, budget, streams: wanted, pace, commits: this.#commits, stock });
+    const derived = new Derived(tab, store, this.#derivedGround, [...wanted, SHELF]);
+    this.#opens = [...this.#opens.filter((open) => open.tab.isAlive), { tab, store, app, derived }];
+    void app.run();
+    void derived.run();
+    if (ground.params.habits?.includes("browse")) void browse(tab, store, apart(ground, `${tab.name} browses`), wanted);
+  }
+
+  #options(scope: Scope, stock: ReturnType<typeof stockDecider>): StoreOptions {
+    const { pageEvents, pushCommits, pushStreams, pollEvery, isAutomatic, isLive } = this.#ground.params;
+    const { device } = this;
+    return {
+      name: "app",
+      sync: {
+        url: `http://edge/v1/${device.store}`,
+        token: () => signToken(device.name, device.token),
+        automatic: isAutomatic,
+        pollEvery,
+        webSocket: isLive,
+        ...(scope !== null && { filter: { categories: scope } }),
+      },
+      limits: { pageEvents, pushCommits, pushStreams },
+      ...(this.#ground.params.hasStock && { deciders: [stock] }),
+      ...rulesOf(this.#ground, device.name),
+    };
   }
 
   /** Tabs come back, up to as many as there may be; now and then with another filter. */
   #openLater(): void {
     const { params, scheduler, random } = this.#ground;
     scheduler.after(random.wait((params.minutes * 60_000) / 10), () => {
-      if (this.#tabs().length < params.tabs) {
-        const tab = this.#openTab();
+      if (this.device.tabs.length < params.tabs) {
         if (params.scope === "changing" && random.chance(0.5))
-          this.#follow(tab, random.pick([["Permit"], ["Ticket"], ["Permit", "Ticket"], null]));
+          this.#scope = random.pick([["Permit"], ["Ticket", "Stock"], ["Permit", "Ticket", "Stock"], null]);
+        this.#openTab();
       }
       this.#openLater();
     });
   }
 
-  /** Its user looks at everything, now and then. */
-  #lookLater(): void {
-    const { params, scheduler, random } = this.#ground;
-    scheduler.after(random.wait((params.minutes * 60_000) / 8), () => {
-      this.device.lookAtAll([]);
-      this.#lookLater();
-    });
-  }
-
-  #follow(tab: Tab, scope: readonly string[] | null): void {
-    this.#ground.tell(() => `${tab.name}: follows ${scope?.join(" ") ?? "everything"}`);
-    this.#apps.get(tab)?.follow(scope);
-  }
-
-  #tabs(): readonly Tab[] {
-    return this.device.tabs.filter((tab) => tab.isAlive);
-  }
-
-  #running(): readonly Tab[] {
-    return this.#tabs().filter(({ isFrozen }) => !isFrozen);
+  #running(): readonly Open[] {
+    return this.#opens.filter(({ tab }) => tab.isRunning);
   }
 
   #some(): Tab | undefined {
-    const tabs = this.#tabs();
+    const { tabs } = this.device;
     return tabs.length === 0 ? undefined : this.#ground.random.pick(tabs);
   }
 
   #troubleTabs(): void {
     const { faults, scheduler } = this.#ground;
-    const end = () => {
+    faults.recur("crash-tab", () => {
       const tab = this.#some();
       tab?.die();
       return tab !== undefined;
-    };
-    faults.recur("crash-tab", end);
-    faults.recur("close-tab", end);
+    });
+    faults.recur("close-tab", () => {
+      const [open] = this.#running();
+      void open?.store.close().then(() => open.tab.die());
+      return open !== undefined;
+    });
     faults.recur("freeze-tab", () => {
       const tab = this.#some();
-      if (tab === undefined || tab.isFrozen) return false;
+      if (tab === undefined || tab.isFrozen || tab.isAtWork) return false;
       tab.freeze();
       scheduler.after(faults.while(), () => {
         if (!faults.isOver) tab.thaw();
@@ -135,13 +174,11 @@ export class User {
   }
 
   #troubleDevice(): void {
-    const { faults, random } = this.#ground;
+    const { faults, random, scheduler } = this.#ground;
     const { device } = this;
     this.#spell("offline", () => {
-      device.isOffline = true;
-      return () => {
-        device.isOffline = false;
-      };
+      device.goOffline();
+      return () => device.goOnline();
     });
     this.#spell("no-room", () => {
       device.hasNoRoom = true;
@@ -155,9 +192,8 @@ export class User {
     });
     faults.recur("crash-device", () => {
       device.crash();
-      this.#ground.scheduler.after(random.spread(1000, 60_000), () => {
-        if (this.#tabs().length === 0) this.#openTab();
-        device.lookAtAll(this.#parts.streams);
+      scheduler.after(random.spread(1000, 60_000), () => {
+        if (device.tabs.length === 0) this.#openTab();
       });
       return true;
     });
@@ -166,13 +202,21 @@ export class User {
 
   #troubleAccess(): void {
     const { device } = this;
-    this.#spell("expire-token", () => {
-      this.#hold({ ...device.token, until: this.#ground.scheduler.now });
-      return () => this.#hold(goodToken(device.store));
-    });
+    if (this.#ground.params.faults["expire-token"] !== undefined) this.#expire();
     this.#spell("forbid", () => {
       this.#hold({ ...device.token, stores: [] });
       return () => this.#hold(goodToken(device.store));
+    });
+  }
+
+  /** Tokens end after a while, and are renewed a while after that. */
+  #expire(): void {
+    const { faults, scheduler, random } = this.#ground;
+    faults.happened("expire-token");
+    const lasts = random.spread(1000, faults.while() * 2);
+    this.#hold({ stores: [this.device.store], until: Math.floor((scheduler.now + lasts) / 1000) * 1000 + TOLERANCE });
+    scheduler.after(lasts + faults.while(), () => {
+      if (!faults.isOver) this.#expire();
     });
   }
 
@@ -192,49 +236,122 @@ export class User {
   }
 
   #reset(): boolean {
-    const [tab] = this.#running();
-    if (tab !== undefined) this.#apps.get(tab)?.reset();
-    return tab !== undefined;
+    const [open] = this.#running();
+    if (open !== undefined) void open.app.reset();
+    return open !== undefined;
   }
 
   heal(): void {
     const { device } = this;
-    device.isOffline = false;
+    device.goOnline();
     device.hasNoRoom = false;
     this.#hold(goodToken(device.store));
     this.#wakeTabs();
+    this.#lookAtTabs();
   }
 
   /** One tab at least runs; others may stay frozen for good, with whatever they hold. */
   #wakeTabs(): void {
-    const tabs = this.#tabs();
-    if (this.#running().length > 0 && this.#ground.random.chance(0.5)) return;
-    for (const tab of tabs) tab.thaw();
-    if (tabs.length === 0) this.#openTab();
+    const { random, params } = this.#ground;
+    const isOpen = this.#running().length > 0 && (params.scope !== "changing" || this.#opened === this.#scope);
+    if (isOpen && random.chance(0.5)) return;
+    for (const tab of this.device.tabs) tab.thaw();
+    if (!isOpen) this.#openTab();
   }
 
-  /** Looks after the device now and then. */
-  tend(): void {
+  /** A user looks at each tab: what it missed, because it was frozen or a message was lost, it learns now. Else it need not be looked at. */
+  #lookAtTabs(): void {
+    const { params, random } = this.#ground;
+    const { hasLocks, hasChannels } = this.device.browser;
+    const hasMissed = params.faults["freeze-tab"] !== undefined || params.faults["lose-hint"] !== undefined || !hasLocks || !hasChannels;
+    if (!hasMissed && random.chance(0.5)) return;
+    for (const { page } of this.device.tabs) {
+      page.hide();
+      page.show();
+    }
+  }
+
+  /** Manages the device now and then. */
+  async tend(): Promise<void> {
     const { scheduler, params } = this.#ground;
     if (scheduler.now < this.#tendedAt + TENDING) return;
     this.#tendedAt = scheduler.now;
-    if (this.isDiverged) {
-      this.#ground.count("diverged devices reset");
-      this.#reset();
+    const [open] = this.#running();
+    if (open === undefined) {
+      if (this.device.running.length === 0) this.#openTab();
+      return;
     }
-    const tab = this.#running()[0];
-    if (!params.isAutomatic && tab !== undefined) this.#apps.get(tab)?.sync();
+    if (open.store.status.connection === "diverged") {
+      this.#ground.count("diverged devices reset");
+      await open.app.reset();
+    }
+    for (const { derived } of this.#running()) await derived.tend();
+    if (this.device.stuck.size > 0) {
+      const held = await atOneMoment(open.tab, () => heldBy(open.tab));
+      this.#stuck = held?.pending.filter(({ streamId }) => this.device.stuck.has(streamId)).length ?? this.#stuck;
+    }
+    if (!params.isAutomatic) await open.app.sync();
   }
 
-  get leaderTab(): Tab | undefined {
-    return this.#tabs().find((tab) => tab.leader !== undefined && this.device.lock.isHeldBy(tab));
+  /**
+   * What its tabs show that is still to be done.
+   *
+   * @param headOf the last position of the log that a device with this filter follows
+   */
+  unsettled(headOf: (scope: Scope) => number): readonly string[] {
+    const head = headOf(null);
+    // A device with a filter is not told of every event that it does not follow.
+    const due = headOf(this.#opened ?? null);
+    const opens = this.#running();
+    if (opens.length === 0) return [`${this.device.name} has no open tab`];
+    return opens.flatMap(({ tab, store, derived }) => {
+      const { connection, cursor, pending, acknowledged, problem } = store.status;
+      // A tab that is frozen for good keeps its locks for good, and nobody folds or handles in its place.
+      const isFree = this.device.tabs.every(({ isFrozen }) => !isFrozen);
+      const lines = isFree ? [...derived.unsettled(cursor?.position ?? 0)] : [];
+      const position = cursor?.position ?? 0;
+      if (position < due || position > head) lines.push(`has applied the feed up to #${position} of #${due}, and the head is #${head}`);
+      if (pending > this.#stuck) lines.push(`has ${pending} commits pending, ${acknowledged} of them acknowledged`);
+      if (connection !== "online" && this.#stuck === 0 && (this.#ground.params.isAutomatic || connection !== "offline"))
+        lines.push(`is ${connection}: ${problem?.message ?? "no problem"}`);
+      return lines.map((line) => `${tab.name} ${line}`);
+    });
   }
 
-  get isDiverged(): boolean {
-    return this.leaderTab?.leader?.connection === "diverged";
+  hasOpenCalls(): boolean {
+    return this.#running().some(({ app }) => app.oldestCall !== undefined);
+  }
+
+  lookAtCalls(): void {
+    for (const { tab, app } of this.#running()) this.#ground.observe({ kind: "call-open", tab: tab.name, since: app.oldestCall });
+  }
+
+  /** Everything that its tabs show, once more. */
+  async lookAtAll(): Promise<void> {
+    const { streams, ground } = this.#parts;
+    // What a wider filter adds may still be on its way.
+    if (ground.params.scope === "changing" && this.#stuck === 0) await this.#running()[0]?.app.sync();
+    for (const { tab, store, derived } of this.#running()) {
+      const held = await lookAtAll(tab, [...streams, SHELF]);
+      if (held === undefined) continue;
+      this.#showStatus(tab, store, held);
+      await derived.lookAtAll(held);
+      ground.count("tabs looked at in the end");
+    }
+  }
+
+  #showStatus(tab: Tab, store: Store, held: Held): void {
+    const { pending, conflicts, connection } = store.status;
+    const listed = store.conflicts().length;
+    this.#ground.observe({
+      kind: "status",
+      tab: tab.name,
+      shown: { pending, conflicts, listed, connection },
+      held: { pending: held.pending.length, conflicts: held.parked.length },
+    });
   }
 }
 
-function goodToken(store: string): HeldToken {
+export function goodToken(store: string): HeldToken {
   return { stores: [store], until: Number.POSITIVE_INFINITY };
 }

@@ -1,17 +1,88 @@
-/** A thread that runs worlds in parallel to others: it receives seeds, and answers with the results. */
+/** A thread that runs worlds: of many seeds, of one saved failure, or of a deliberate bug until it is caught. */
+import { isDeepStrictEqual } from "node:util";
 import { parentPort } from "node:worker_threads";
-import { paramsOf } from "./params.ts";
-import { runWorld } from "./run.ts";
-import { addReport, newTally } from "./tally.ts";
+import { BUGS } from "./bugs/index.ts";
+import { type Params, paramsOf } from "./params.ts";
+import { bundleProduct } from "./platform/bundle.ts";
+import { type Report, runInTask } from "./run.ts";
+import { addReport, newTally, type Tally } from "./tally.ts";
 
-/** Some seeds in a row. */
-export interface Batch {
-  readonly from: number;
-  readonly count: number;
+export type Job =
+  | { readonly kind: "seeds"; readonly from: number; readonly count: number }
+  | { readonly kind: "world"; readonly params: Params }
+  | { readonly kind: "bug"; readonly name: string; readonly seeds: readonly number[] };
+
+export interface Outcomes {
+  readonly seeds: Tally;
+  readonly world: Report;
+  /** The seed that caught it; undefined if none did. Other checkers, by how often they caught something. */
+  readonly bug: { readonly seed: number | undefined; readonly others: Readonly<Record<string, number>> };
 }
 
-parentPort?.on("message", ({ from, count }: Batch) => {
+/** Each seed that this divides is run twice, and must come to the same. */
+const TWICE = 10;
+
+/** Minutes of a world in which a bug is sought: most show soon, in dense worlds. */
+const SHORT = 1.5;
+
+const sound = bundleProduct();
+
+async function perform(job: Job): Promise<Outcomes[Job["kind"]]> {
+  switch (job.kind) {
+    case "seeds":
+      return runSeeds(job.from, job.count);
+    case "world":
+      return runInTask(job.params, await sound);
+    case "bug":
+      return runBug(job.name, job.seeds);
+    default:
+      return job satisfies never;
+  }
+}
+
+async function runSeeds(from: number, count: number): Promise<Tally> {
   const tally = newTally();
-  for (let seed = from; seed < from + count; seed++) addReport(tally, seed, runWorld(paramsOf(seed)));
-  parentPort?.postMessage(tally);
+  for (let seed = from; seed < from + count; seed++) {
+    const report = await runInTask(paramsOf(seed), await sound);
+    addReport(tally, seed, report);
+    if (seed % TWICE !== 0) continue;
+    const again = await runInTask(paramsOf(seed), await sound);
+    tally.repeated++;
+    if (isDeepStrictEqual(again, report)) continue;
+    tally.failed.push({
+      seed,
+      by: "determinism",
+      message: `it was ${JSON.stringify(report)}, and ${JSON.stringify(again)} the second time`,
+    });
+  }
+  return tally;
+}
+
+async function runBug(name: string, seeds: readonly number[]): Promise<Outcomes["bug"]> {
+  const bug = BUGS.find((known) => known.name === name);
+  if (bug === undefined) throw new Error(`there is no bug "${name}"`);
+  const product = await bundleProduct(bug.patches);
+  const others: Record<string, number> = {};
+  for (const seed of seeds) {
+    const params = paramsOf(seed);
+    const world = { ...params, minutes: Math.min(params.minutes, SHORT), ...bug.world };
+    const { failure } = await runInTask(world, product);
+    if (failure === undefined) continue;
+    if (failure.by !== bug.by) others[failure.by] = (others[failure.by] ?? 0) + 1;
+    else if (await isSound(world)) return { seed, others };
+    else others["without the bug"] = (others["without the bug"] ?? 0) + 1;
+  }
+  return { seed: undefined, others };
+}
+
+/** Whether this world keeps every promise without any bug: its faults may be stronger than in any that a seed draws. */
+async function isSound(world: Params): Promise<boolean> {
+  return (await runInTask(world, await sound)).failure === undefined;
+}
+
+parentPort?.on("message", (job: Job) => {
+  perform(job).then(
+    (outcome) => parentPort?.postMessage({ outcome }),
+    (error: unknown) => parentPort?.postMessage({ error: error instanceof Error ? (error.stack ?? error.message) : String(error) }),
+  );
 });

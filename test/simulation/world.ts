@@ -1,6 +1,6 @@
 /**
  * A world: devices with their tabs and apps, an edge with its operator, others who read and write there, and all possible faults between
- * them. Its parameters decide all of it, bit for bit.
+ * them. All of it is the product as it ships, on stand-ins of its platforms. Its parameters decide everything that happens, bit for bit.
  *
  *     things go wrong, and every promise of safety is checked at every step
  *        └──► heal: nothing goes wrong any more, users and operators do their part
@@ -11,89 +11,106 @@
  * resets it and keeps the pending commits; a user who syncs by hand does so now and then. If a subscription at the edge has stopped, it is
  * resumed, or it is reset if its log is another one. Its dead letters are replayed.
  */
-import type { Budget, Memory } from "./app.ts";
-import type { Checker } from "./checkers/checker.ts";
+import { createHash } from "node:crypto";
+import type { Budget } from "./app.ts";
+import { LONGEST_CALL } from "./checkers/calls.ts";
+import { type Checker, Violation } from "./checkers/checker.ts";
 import { allCheckers } from "./checkers/index.ts";
 import type { Observation } from "./checkers/observation.ts";
 import { Edge } from "./edge.ts";
 import { Faults } from "./faults.ts";
 import { apart, type Ground } from "./ground.ts";
-import { SHELF } from "./models/stock-app.ts";
+import { Habits } from "./habits/index.ts";
 import { Network } from "./network.ts";
 import { Operator } from "./operator.ts";
 import { Reader, Writer } from "./outside.ts";
 import type { Params } from "./params.ts";
+import type { Product } from "./platform/bundle.ts";
+import { runMicrotasks } from "./platform/microtasks.ts";
+import { Scheduler } from "./platform/scheduler.ts";
 import { Random } from "./random.ts";
-import type { Rules } from "./rules.ts";
-import { Scheduler } from "./scheduler.ts";
-import { unsettled } from "./unsettled.ts";
-import { User } from "./user.ts";
+import { goodToken, User } from "./user.ts";
 
 const MINUTE = 60_000;
 /** Milliseconds from the healing until all must be in step: the longest backoff of an alarm (300 s), and of a device after it. */
-export const CONVERGENCE = 10 * MINUTE;
+const CONVERGENCE = 10 * MINUTE;
+/** A subscription at the edge is left alone at first. */
+const CONVERGENCE_AT_EDGE = 15 * MINUTE;
 /** What happens in a world at most; more is something that turns in circles. */
-const MOST_STEPS = 2_000_000;
+const MOST_STEPS = 400_000;
+/** Milliseconds between two looks at whether all is in step. */
+const BETWEEN_LOOKS = 2_000;
+/** Characters of a request, or of a message, in a story. */
+const SHOWN = 240;
 
 /** The store that the devices follow, and another one at the same edge. */
 export const STORE = "main";
-export const TENANT = "other";
+const TENANT = "other";
 
 export type Story = (line: string) => void;
 
 export class World implements Ground {
   readonly params: Params;
-  readonly scheduler = new Scheduler();
+  readonly product: Product;
+  readonly scheduler = new Scheduler(MOST_STEPS);
   readonly random: Random;
   readonly faults: Faults;
-  readonly rules: Rules;
-  readonly beside: Ground["beside"];
   readonly checkers: readonly Checker[] = allCheckers();
   /** What happened, by name. */
   readonly counts = new Map<string, number>();
   readonly users: readonly User[];
   readonly edge: Edge;
-  /** Of what subscribes at the edge. */
-  readonly #subscribing: Ground;
+  readonly stores: readonly string[];
   readonly #network: Network;
-  readonly #operator: Operator;
+  readonly #operators: readonly Operator[];
   readonly #readers: readonly Reader[];
+  readonly #habits: Habits;
   readonly #streams: readonly string[];
   readonly #budget: Budget;
-  readonly #stockBudget: Budget;
   readonly #tenantBudget: Budget = { left: 10 };
   readonly #story: Story | undefined;
+  readonly #traffic = createHash("sha256");
+  #violation: unknown;
 
-  constructor(params: Params, rules: Rules, story?: Story) {
+  constructor(params: Params, product: Product, story?: Story) {
     this.params = params;
-    this.rules = rules;
+    this.product = product;
     this.#story = story;
     this.random = new Random(params.seed, "world");
     this.faults = new Faults(params.faults, this.random.fork("faults"), this.scheduler, params.minutes * MINUTE);
-    this.beside = { random: this.random.fork("beside"), faults: this.faults.beside(this.random.fork("faults beside")) };
-    const faultsApart = this.faults.beside(this.random.fork("faults of edge subscriptions"));
-    this.#subscribing = apart(this, this.random.fork("edge subscriptions"), faultsApart);
-    this.edge = new Edge(this, this.#subscribing);
-    this.#network = new Network(this);
+    this.stores = params.hasTenant ? [STORE, TENANT] : [STORE];
+    this.edge = new Edge(apart(this, "edge"));
+    this.#network = new Network(apart(this, "network"), this.edge);
     this.#budget = { left: params.actions };
-    this.#stockBudget = { left: Math.ceil(params.actions / 2) };
     this.#streams = Array.from({ length: params.streams }, (_, i) => `${i % 3 === 2 ? "Ticket" : "Permit"}-${i + 1}`);
-    this.#operator = new Operator(this, this.edge, this.edge.store(STORE));
-    const stores = params.hasTenant ? [STORE, TENANT] : [STORE];
-    this.#readers = stores.map((store) => this.#reader(this.edge.store(store).id, store));
+    this.#operators = this.stores.map((store) => new Operator(apart(this, `operator of ${store}`), this.edge, store));
+    this.#readers = this.stores.map((store) => this.#reader(`reader of ${store}`, store, store));
+    this.#habits = new Habits(this, this.edge);
     this.users = Array.from({ length: params.devices }, (_, i) => this.#user(i));
   }
 
+  /** The first violation ends the world, whoever would have caught it. */
   observe(observation: Observation): void {
-    for (const checker of this.checkers) checker.see(observation, this.scheduler.now);
+    try {
+      if (!this.scheduler.isStopped) for (const checker of this.checkers) checker.see(observation, this.scheduler.now);
+    } catch (error) {
+      this.#violation = error;
+      this.scheduler.isStopped = true;
+    }
   }
 
   tell(line: () => string): void {
     this.#story?.(`${(this.scheduler.now / 1000).toFixed(3).padStart(10)}  ${line()}`);
   }
 
-  epoch(): number {
-    return this.edge.epoch;
+  record(traffic: string): void {
+    this.#traffic.update(`${this.scheduler.now} ${traffic}`);
+    this.tell(() => traffic.trimEnd().slice(0, SHOWN));
+  }
+
+  /** Of all traffic: the same for the same seed. */
+  digest(): string {
+    return this.#traffic.copy().digest("hex").slice(0, 16);
   }
 
   count(what: string, times = 1): void {
@@ -113,136 +130,125 @@ export class World implements Ground {
     const { minutes, actions, hasTenant } = this.params;
     const pace = (minutes * MINUTE * this.params.devices) / actions;
     for (const user of this.users) user.start(pace);
-    this.#operator.start();
-    const streamIds = () => this.edge.streamIds(this.edge.store(STORE));
-    for (const reader of this.#readers) reader.start((minutes * MINUTE) / 30, streamIds);
-    this.#writer(STORE).start(this.#budget, pace);
+    for (const [i, operator] of this.#operators.entries()) operator.start(i === 0);
+    const streamIds = () => this.edge.streamIds(STORE);
+    for (const reader of this.#readers) void reader.run((minutes * MINUTE) / 12, streamIds);
+    if (this.random.fork("tail").chance(0.2)) void this.#reader("tail", STORE, STORE).tail();
+    void this.#writer(STORE).run(this.#budget, pace);
     if (hasTenant) {
-      this.#writer(TENANT).start(this.#tenantBudget, (minutes * MINUTE) / 10);
-      // Whoever holds a token for one store, or none that is still good, asks for the other all the same.
-      this.#reader(STORE, TENANT).start((minutes * MINUTE) / 10, streamIds);
+      void this.#writer(TENANT).run(this.#tenantBudget, (minutes * MINUTE) / 10);
+      // A caller who holds a token for one store, or one that has expired, asks for the other all the same.
+      void this.#reader("stranger", STORE, TENANT).run((minutes * MINUTE) / 5, streamIds);
     }
-    this.#reader(STORE, STORE, 0).start((minutes * MINUTE) / 10, streamIds);
-    this.#troubleEdge();
-    for (const { subscribed } of this.edge.stores) subscribed?.start();
-  }
-
-  #troubleEdge(): void {
-    const { faults, scheduler } = this;
-    const store = this.edge.store(STORE);
-    faults.recur("evict", () => {
-      this.edge.evictOne();
-      return true;
-    });
-    faults.recur("log-outage", () => {
-      store.setLogOutOfReach(true);
-      scheduler.after(faults.while(), () => store.setLogOutOfReach(false));
-      return true;
-    });
-    faults.recur("overload", () => {
-      store.isOverloaded = true;
-      scheduler.after(faults.while(), () => {
-        store.isOverloaded = false;
-      });
-      return true;
-    });
+    void this.#reader("expired", STORE, STORE, 0).run((minutes * MINUTE) / 5, streamIds);
+    this.#habits.start();
+    this.edge.start();
+    runMicrotasks();
   }
 
   #heal(): void {
     this.tell(() => "the world heals");
     this.faults.stop();
-    this.beside.faults.stop();
-    this.#subscribing.faults.stop();
     this.#budget.left = 0;
-    this.#stockBudget.left = 0;
     this.#tenantBudget.left = 0;
-    const store = this.edge.store(STORE);
-    store.setLogOutOfReach(false);
-    store.isOverloaded = false;
+    this.edge.heal();
     for (const user of this.users) user.heal();
-    if (!this.#operator.mustVerify && !this.edge.hasLostAlarm) return;
-    this.#operator.verify();
-    for (const [i, each] of this.edge.stores.entries()) {
-      for (const streamId of this.edge.streamIds(each)) this.#readers[i]?.readStream(streamId);
+    if (!this.#operators.some(({ mustVerify }) => mustVerify) && !this.edge.hasLostAlarm) return;
+    for (const operator of this.#operators) operator.verify();
+    for (const [i, store] of this.stores.entries()) {
+      for (const streamId of this.edge.streamIds(store)) void this.#readers[i]?.readStream(streamId);
     }
   }
 
   /** What was late on the way may still come while everything is read. */
   #settle(): void {
-    const until = this.scheduler.now + CONVERGENCE;
+    const healedAt = this.scheduler.now;
     for (;;) {
-      this.#converge(until);
+      this.#converge(healedAt);
       const heads = this.#heads();
       this.#readAll();
-      if (this.#heads() === heads && unsettled(this).length === 0) return;
+      if (this.#heads() === heads && this.#unsettled().length === 0) break;
     }
+    // Whatever is open now must have ended after that.
+    if (this.users.some((user) => user.hasOpenCalls())) this.#runFor(LONGEST_CALL);
+    for (const user of this.users) user.lookAtCalls();
+    this.#runFor(0);
   }
 
   #heads(): string {
-    return this.edge.stores.map(({ data }) => data.events.length).join();
+    return this.stores.map((store) => this.edge.head(store)).join();
   }
 
-  #converge(until: number): void {
-    for (let left = unsettled(this); left.length > 0; left = unsettled(this)) {
-      if (this.scheduler.now >= until) throw new NotConverged(left);
-      for (const user of this.users) user.tend();
-      for (const { subscribed } of this.edge.stores) subscribed?.tend();
-      this.#runFor(2000);
+  #converge(healedAt: number): void {
+    for (let left = this.#unsettled(); left.length > 0; left = this.#unsettled()) {
+      const limit = this.#unsettledOnDevices().length > 0 ? CONVERGENCE : CONVERGENCE_AT_EDGE;
+      if (this.scheduler.now >= healedAt + limit) throw new NotConverged(left, limit);
+      for (const user of this.users) void user.tend();
+      if (this.params.edgeSubscription !== undefined) for (const operator of this.#operators) void operator.tend();
+      this.#runFor(BETWEEN_LOOKS);
     }
+  }
+
+  #unsettledOnDevices(): readonly string[] {
+    return this.users.flatMap((user) => user.unsettled((scope) => this.edge.head(user.device.store, scope)));
+  }
+
+  #unsettled(): readonly string[] {
+    const onDevices = this.#unsettledOnDevices();
+    // What is at the edge takes longer to find out.
+    if (onDevices.length > 0) return onDevices;
+    const atEdge = this.stores.flatMap((store) => this.edge.unsettled(store).map((line) => `${store}: ${line}`));
+    return [...atEdge, ...this.#operators.flatMap((operator) => operator.unsettled()), ...this.#habits.unsettled()];
   }
 
   /** Everything is seen once more. */
   #readAll(): void {
-    for (const [i, store] of this.edge.stores.entries()) {
+    for (const [i, store] of this.stores.entries()) {
       const reader = this.#readers[i];
       reader?.startAnew();
-      this.#wait((done) => {
-        const next = (hasMore: boolean | undefined) => (hasMore === false ? done() : reader?.readPage(next));
-        reader?.readPage(next);
+      this.#wait(async () => {
+        while ((await reader?.readPage()) !== false);
+        for (const streamId of this.edge.streamIds(store)) await reader?.readStream(streamId);
       });
-      for (const streamId of this.edge.streamIds(store)) this.#wait((done) => reader?.readStream(streamId, done));
     }
-    for (const { subscribed } of this.edge.stores) subscribed?.show();
-    for (const { device } of this.users) device.lookAtAll(this.params.hasStock ? [...this.#streams, SHELF] : this.#streams);
+    for (const operator of this.#operators) this.#wait(() => operator.look());
+    for (const user of this.users) this.#wait(() => user.lookAtAll());
   }
 
-  #wait(work: (done: () => void) => void): void {
+  #wait(work: () => Promise<unknown>): void {
     let isDone = false;
-    work(() => {
+    void work().then(() => {
       isDone = true;
     });
-    while (!isDone) this.#runFor(100);
+    runMicrotasks();
+    const until = this.scheduler.now + CONVERGENCE;
+    while (!isDone) {
+      this.#runFor(100);
+      if (this.scheduler.now > until) throw new Violation("calls", "what is read in the end is not answered");
+    }
   }
 
   #runFor(milliseconds: number): void {
     this.scheduler.runUntil(this.scheduler.now + milliseconds);
-    if (this.scheduler.steps > MOST_STEPS) throw new Error(`more than ${MOST_STEPS} steps: something turns in circles`);
+    if (this.#violation !== undefined) throw this.#violation;
   }
 
   #user(index: number): User {
     const { devices, hasTenant } = this.params;
     const store = hasTenant && devices > 1 && index === devices - 1 ? TENANT : STORE;
-    const memory: Memory = { commits: [], made: 0 };
-    const parts = {
-      ground: this,
-      network: this.#network,
-      edge: this.edge,
-      budget: this.#budget,
-      stockBudget: this.#stockBudget,
-      streams: this.#streams,
-      memory,
-    };
-    return new User(String.fromCharCode(65 + index), store, parts);
+    const name = String.fromCharCode(65 + index);
+    return new User(name, store, { ground: apart(this, name), network: this.#network, budget: this.#budget, streams: this.#streams });
   }
 
   #writer(store: string): Writer {
-    const token = { stores: [store], until: Number.POSITIVE_INFINITY };
-    return new Writer({ ground: this, network: this.#network, edge: this.edge, store, token }, this.#streams);
+    const name = `writer of ${store}`;
+    return new Writer({ ground: apart(this, name), network: this.#network, name, store, token: goodToken(store) }, this.#streams);
   }
 
   /** @param until when its token ends */
-  #reader(store: string, granted: string, until = Number.POSITIVE_INFINITY): Reader {
-    return new Reader({ ground: this, network: this.#network, edge: this.edge, store, token: { stores: [granted], until } });
+  #reader(name: string, store: string, granted: string, until = Number.POSITIVE_INFINITY): Reader {
+    const token = { stores: [granted], until };
+    return new Reader({ ground: apart(this, name), network: this.#network, name, store, token });
   }
 }
 
@@ -250,7 +256,8 @@ export class World implements Ground {
 export class NotConverged extends Error {
   readonly checker = "convergence in time";
 
-  constructor(left: readonly string[]) {
-    super(`not in step ${CONVERGENCE / MINUTE} minutes after the healing:\n  ${left.join("\n  ")}`);
+  /** @param limit milliseconds */
+  constructor(left: readonly string[], limit: number) {
+    super(`not in step ${limit / MINUTE} minutes after the healing:\n  ${left.join("\n  ")}`);
   }
 }

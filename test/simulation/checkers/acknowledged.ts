@@ -1,7 +1,8 @@
 /** Invariant 1: an acknowledged event is never lost, at the edge or on the device. */
+import { isWithin, type Scope } from "../../../shared/device/replica.ts";
 import type { RecordedEvent } from "../../../shared/event/event.ts";
 import { Checker } from "./checker.ts";
-import { Commits, foundIn } from "./commits.ts";
+import { Commits, foundIn, type Tracked } from "./commits.ts";
 import { Lives } from "./lives.ts";
 import type { Observation } from "./observation.ts";
 
@@ -17,6 +18,10 @@ export class AcknowledgedChecker extends Checker {
   readonly name = "1 acknowledged";
   readonly #commits = new Commits();
   readonly #lives = new Lives();
+  readonly #scopes = new Map<string, Scope>();
+  readonly #resetAt = new Map<string, number>();
+  /** Not found since their device was reset. */
+  readonly #away = new Set<Tracked>();
   /** What the edge has confirmed to somebody, by store and stream. */
   readonly #atEdge = new Map<string, Map<string, Acknowledged[]>>();
 
@@ -45,6 +50,12 @@ export class AcknowledgedChecker extends Checker {
         return;
       case "stream":
         return this.#lookFor(observation);
+      case "opened":
+        this.#scopes.set(observation.device, observation.scope);
+        return;
+      case "reset":
+        this.#resetAt.set(observation.device, now);
+        return;
       case "replaced":
         return this.#excuse(observation);
       default:
@@ -75,13 +86,24 @@ export class AcknowledgedChecker extends Checker {
 
   /** What a device has taken is somewhere on it, until it is confirmed: from then on the edge has it. */
   #lookFor(observation: Observation & { kind: "stream" }): void {
-    const { device, streamId } = observation;
+    const { device, conflicts } = observation;
     for (const [tracked, places] of this.#commits.look(observation)) {
-      if (!tracked.isMade || tracked.mayBeGone || tracked.isConfirmed) continue;
-      this.demand(
-        foundIn(places) > 0,
-        () => `${device}: the commit of ${tracked.forms.at(-1)?.join(" ")} to ${streamId} is nowhere any more`,
-      );
+      if (conflicts === undefined || !tracked.isMade || tracked.mayBeGone || tracked.isConfirmed) continue;
+      if (foundIn(places) > 0) this.#away.delete(tracked);
+      // It may have been confirmed when the device was reset, and is fetched again.
+      else if ((this.#resetAt.get(device) ?? Number.NEGATIVE_INFINITY) >= tracked.askedAt) this.#away.add(tracked);
+      else this.#isLost(tracked);
+    }
+  }
+
+  #isLost({ device, keys, streamId }: Tracked): void {
+    this.demand(false, () => `${device}: the commit of ${keys.join(" ")} to ${streamId} is nowhere any more`);
+  }
+
+  override finish(): void {
+    for (const tracked of this.#away) {
+      const isFollowed = isWithin(this.#scopes.get(tracked.device) ?? null, tracked.streamId);
+      if (isFollowed && !tracked.isConfirmed && !tracked.mayBeGone && !tracked.isMistaken) this.#isLost(tracked);
     }
   }
 

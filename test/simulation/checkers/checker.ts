@@ -1,6 +1,6 @@
 /**
- * The interface of a checker: it records what was observed, and demands something of it. Checkers never read the state of the machine or of
- * the model. So a mistake that both have in common is still found by its effect on a user.
+ * The interface of a checker: it records what was observed, and demands something of it. Checkers get observations only, and never read the
+ * state of the product. So a mistake is found by its effect on a user, whatever the product believes.
  */
 import type { Observation } from "./observation.ts";
 

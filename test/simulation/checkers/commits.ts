@@ -1,6 +1,10 @@
-/** The commits that each device has made, and the state in which its user last saw each of them. */
+/**
+ * The commits that each device has made, and the state in which its user last saw each of them. A commit is known by the keys of its events,
+ * which stay when a rule or a decider replaces them.
+ */
 import type { Commit } from "../../../shared/event/commit.ts";
 import type { EventBody } from "../../../shared/event/event.ts";
+import { keyOf } from "../identity.ts";
 import type { Observation, SeenConflict, SeenEvent } from "./observation.ts";
 
 export interface Tracked {
@@ -12,8 +16,8 @@ export interface Tracked {
   readonly askedAt: number;
   /** When the device last said that it had taken it. */
   acceptedAt: number;
-  /** The ids that it goes by: as it was made, and as the app's rule has put other events in its place. */
-  readonly forms: (readonly string[])[];
+  /** The keys of its events. */
+  readonly keys: readonly string[];
   /** The device has said that it has it, or has shown it. */
   isMade: boolean;
   /** The app, or its rule, may have let go of it. */
@@ -24,7 +28,7 @@ export interface Tracked {
   isConfirmed: boolean;
   /** The app has appended something else by its ids, where nothing told of the first: a mistake that no device can know of. */
   isMistaken: boolean;
-  /** The event that it was made on; null where there was none, undefined where nobody has seen. */
+  /** The key of the event that it was made on; null where there was none, undefined where nobody has seen. */
   base: string | null | undefined;
   /** The app, or its rule, has decided on it again. */
   isRedecided: boolean;
@@ -46,7 +50,7 @@ export function foundIn({ pending, confirmed, conflicts }: Places): number {
 }
 
 export class Commits {
-  readonly #byId = new Map<string, Tracked>();
+  readonly #byKey = new Map<string, Tracked>();
   readonly #byStream = new Map<string, Tracked[]>();
 
   see(observation: Observation, now: number): void {
@@ -61,16 +65,32 @@ export class Commits {
         }
         return;
       case "ruled":
-        return this.#rule(observation.device, observation.events, observation.by);
+        for (const tracked of this.of(observation.device, observation.events)) {
+          tracked.isRedecided = true;
+          if (observation.isDiscarded) tracked.mayBeGone = true;
+        }
+        return;
+      case "commanded":
+        // What it comes to depends on the stream, each time that it is decided.
+        for (const tracked of this.#known(observation.device, observation.key)) tracked.isRedecided = true;
+        return;
       case "resolved":
         return this.#resolve(observation, now);
+      case "replaced":
+        // What the edge had, and has no more, may be confirmed on a device that nobody has looked at since.
+        if (observation.part === "log") return;
+        for (const event of [...observation.before.filter(({ position }) => position > observation.head), ...observation.unpublished]) {
+          const tracked = this.#byKey.get(keyOf(event));
+          if (tracked !== undefined) tracked.isConfirmed = true;
+        }
+        return;
       default:
     }
   }
 
   /** Where each commit is that the device has made to this stream. */
-  look({ device, streamId, events, conflicts }: Observation & { kind: "stream" }): readonly (readonly [Tracked, Places])[] {
-    const seen = new Map(events.map((event) => [event.body.id, event]));
+  look({ device, streamId, events, conflicts = [] }: Observation & { kind: "stream" }): readonly (readonly [Tracked, Places])[] {
+    const seen = Map.groupBy(events, ({ body }) => keyOf(body));
     const known = (this.#byStream.get(`${device}/${streamId}`) ?? []).filter(({ isMistaken }) => !isMistaken);
     return known.map((tracked) => {
       const places = placesOf(tracked, seen, conflicts);
@@ -86,8 +106,13 @@ export class Commits {
   }
 
   of(device: string, events: readonly EventBody[]): readonly Tracked[] {
-    const tracked = this.#byId.get(`${device}/${events[0]?.id}`);
-    return tracked === undefined ? [] : [tracked];
+    const [first] = events;
+    return first === undefined ? [] : this.#known(device, keyOf(first));
+  }
+
+  #known(device: string, key: string): readonly Tracked[] {
+    const tracked = this.#byKey.get(key);
+    return tracked?.device === device ? [tracked] : [];
   }
 
   #ask(device: string, { streamId, expectedVersion, events }: Commit, now: number): void {
@@ -99,7 +124,7 @@ export class Commits {
       known.isRedecided = true;
       return;
     }
-    const ids = events.map(({ id }) => id);
+    const keys = events.map(keyOf);
     const tracked: Tracked = {
       device,
       streamId,
@@ -107,7 +132,7 @@ export class Commits {
       expectedVersion,
       askedAt: now,
       acceptedAt: Number.POSITIVE_INFINITY,
-      forms: [ids],
+      keys,
       isMade: false,
       mayBeGone: false,
       isGone: false,
@@ -117,24 +142,11 @@ export class Commits {
       isRedecided: false,
       rebasedAt: 0,
     };
-    for (const id of ids) this.#byId.set(`${device}/${id}`, tracked);
-    const key = `${device}/${streamId}`;
-    const others = this.#byStream.get(key);
-    if (others === undefined) this.#byStream.set(key, [tracked]);
+    for (const key of keys) this.#byKey.set(key, tracked);
+    const place = `${device}/${streamId}`;
+    const others = this.#byStream.get(place);
+    if (others === undefined) this.#byStream.set(place, [tracked]);
     else others.push(tracked);
-  }
-
-  #rule(device: string, events: readonly EventBody[], by: readonly EventBody[] | null): void {
-    for (const tracked of this.of(device, events)) {
-      tracked.isRedecided = true;
-      if (by === null) {
-        tracked.mayBeGone = true;
-        continue;
-      }
-      const ids = by.map(({ id }) => id);
-      if (!tracked.forms.some((form) => form[0] === ids[0])) tracked.forms.push(ids);
-      for (const id of ids) this.#byId.set(`${device}/${id}`, tracked);
-    }
   }
 
   #resolve({ device, conflict, how, isDone }: Observation & { kind: "resolved" }, now: number): void {
@@ -149,21 +161,23 @@ export class Commits {
   }
 }
 
-/** The event in front of a commit; undefined where the commit is not there as it was made. */
-export function before({ forms }: Tracked, events: readonly SeenEvent[]): string | null | undefined {
-  const at = events.findIndex(({ body }) => body.id === forms[0]?.[0]);
-  return at === 0 ? null : events[at - 1]?.body.id;
+/** The key of the event in front of a commit; null if there is none, undefined if the commit is not there. */
+export function before({ keys }: Tracked, events: readonly SeenEvent[]): string | null | undefined {
+  const at = events.findIndex(({ body }) => keyOf(body) === keys[0]);
+  if (at < 0) return undefined;
+  const event = events[at - 1];
+  return event === undefined ? null : keyOf(event.body);
 }
 
-function placesOf({ forms }: Tracked, events: ReadonlyMap<string, SeenEvent>, conflicts: readonly SeenConflict[]): Places {
-  const places = { pending: 0, confirmed: 0, conflicts: 0, isTorn: false };
-  for (const form of forms) {
-    const seen = form.flatMap((id) => events.get(id) ?? []);
-    if (seen.length === form.length) {
-      if (seen.every(({ isPending }) => !isPending)) places.confirmed++;
-      else places.pending++;
-    } else if (seen.length > 0) places.isTorn = true;
-    places.conflicts += conflicts.filter(({ events: own }) => own[0]?.id === form[0]).length;
-  }
-  return places;
+function placesOf({ keys }: Tracked, events: ReadonlyMap<string, readonly SeenEvent[]>, conflicts: readonly SeenConflict[]): Places {
+  const copies = keys.map((key) => events.get(key) ?? []);
+  const counts = copies.map(({ length }) => length);
+  const found = Math.min(...counts);
+  const confirmed = Math.min(...copies.map((some) => some.filter(({ isPending }) => !isPending).length));
+  return {
+    confirmed,
+    pending: found - confirmed,
+    conflicts: conflicts.filter(({ events: [first] }) => first !== undefined && keyOf(first) === keys[0]).length,
+    isTorn: Math.max(...counts) > found,
+  };
 }

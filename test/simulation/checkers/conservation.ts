@@ -10,10 +10,11 @@
 
 import { isWithin, type Scope } from "../../../shared/device/replica.ts";
 import { exactVersion } from "../../../shared/expected-version.ts";
+import { keyOf } from "../identity.ts";
 import { poisonOf } from "../poison.ts";
 import { Checker } from "./checker.ts";
 import { before, Commits, foundIn, type Places, type Tracked } from "./commits.ts";
-import type { Observation, SeenEvent } from "./observation.ts";
+import type { Observation, SeenConflict, SeenEvent } from "./observation.ts";
 
 const LATE = "looks at a commit that was discarded on its way, and is confirmed";
 
@@ -26,6 +27,8 @@ export class ConservationChecker extends Checker {
   readonly #scopes = new Map<string, Scope>();
   /** Streams to which a device has made a commit that the edge has something against. */
   readonly #poisoned = new Set<string>();
+  /** Devices whose grants were taken away for a while. */
+  readonly #forbidden = new Set<string>();
   readonly #torn = new Set<Tracked>();
   readonly #resetAt = new Map<string, number>();
   readonly #replaced = new Set<string>();
@@ -36,6 +39,9 @@ export class ConservationChecker extends Checker {
       case "opened":
         this.#stores.set(observation.device, observation.store);
         this.#scopes.set(observation.device, observation.scope);
+        return;
+      case "token":
+        if (observation.token.stores.length === 0) this.#forbidden.add(observation.device);
         return;
       case "called": {
         const { device, commit } = observation;
@@ -49,8 +55,10 @@ export class ConservationChecker extends Checker {
         this.#resetAt.set(observation.device, now);
         return;
       case "stream":
+        // Without its conflicts it is only a part.
+        if (observation.conflicts === undefined) return void this.#commits.look(observation);
         this.#account(observation);
-        this.#isForCause(observation);
+        this.#isForCause(observation, observation.conflicts);
         return;
       default:
     }
@@ -63,7 +71,8 @@ export class ConservationChecker extends Checker {
       if (places.confirmed > 0) this.#isOnItsBase(tracked, observation.events);
       if (tracked.isGone) this.#isLetGo(tracked, places);
       // A store that was put back may take what it had refused before.
-      const isOnce = foundIn(places) <= 1 || (places.confirmed > 0 && this.#wasReplaced(tracked));
+      const mayBeTwice = this.#wasReplaced(tracked);
+      const isOnce = foundIn(places) <= 1 || (places.confirmed > 0 && mayBeTwice);
       this.demand(tracked.isGone || isOnce, () => `${nameOf(tracked)} is there more than once: ${told(places)}`);
     }
     this.#isInOrder(
@@ -99,11 +108,17 @@ export class ConservationChecker extends Checker {
   }
 
   /** What the edge could take waits, however long. */
-  #isForCause({ device, streamId, conflicts }: Look): void {
+  #isForCause({ device, streamId }: Look, conflicts: readonly SeenConflict[]): void {
     if (this.#poisoned.has(`${device}/${streamId}`)) return;
-    for (const { code, events } of conflicts) {
-      const isCause = code === "version-conflict" || code === "event-id-reused" || code === "log-mismatch";
-      this.demand(isCause, () => `${device}: ${events[0]?.id} to ${streamId} is parked for ${code}, and the edge has nothing against it`);
+    for (const { shown, events } of conflicts) {
+      if (shown === undefined) continue;
+      const { code } = shown;
+      const isForbidden = code === "forbidden" && this.#forbidden.has(device);
+      const isCause = code === "version-conflict" || code === "event-id-reused" || code === "log-mismatch" || isForbidden;
+      this.demand(
+        isCause,
+        () => `${device}: ${events[0] && keyOf(events[0])} to ${streamId} is parked for ${code}, and the edge has nothing against it`,
+      );
     }
   }
 
@@ -112,10 +127,10 @@ export class ConservationChecker extends Checker {
    * for histories that are others now. Of two that were under way at once either may be first, whichever answer was heard first.
    */
   #isInOrder(events: readonly SeenEvent[], tracked: readonly Tracked[]): void {
-    const made = new Map(tracked.flatMap((commit) => commit.forms.map(([id]) => [id, commit] as const)));
+    const made = new Map(tracked.map((commit) => [commit.keys[0], commit] as const));
     let lastAsked: Tracked | undefined;
     for (const { body, isPending } of events) {
-      const commit = made.get(body.id);
+      const commit = made.get(keyOf(body));
       if (
         commit === undefined ||
         isPending ||
@@ -152,8 +167,8 @@ export class ConservationChecker extends Checker {
   }
 }
 
-function nameOf({ device, streamId, forms }: Tracked): string {
-  return `${device}: the commit of ${forms.map((form) => form.join(" ")).join(" / ")} to ${streamId}`;
+function nameOf({ device, streamId, keys }: Tracked): string {
+  return `${device}: the commit of ${keys.join(" ")} to ${streamId}`;
 }
 
 function told({ pending, confirmed, conflicts }: Places): string {

@@ -1,6 +1,7 @@
 /**
  * Invariant 5: when the network heals, all devices hold the same confirmed streams, equal to the edge's. Checks the promise of `sync()`
- * too: when it resolves, commits that the device had before the call are no longer pending.
+ * too: when it resolves, commits that the device had before the call are no longer pending, and the device holds what others have read at the
+ * edge before the call.
  */
 
 import { isWithin, type Scope } from "../../../shared/device/replica.ts";
@@ -10,11 +11,24 @@ import { Commits, type Tracked } from "./commits.ts";
 import { Lives } from "./lives.ts";
 import type { Observation } from "./observation.ts";
 
+interface Held {
+  readonly store: string;
+  readonly scope: Scope;
+  readonly openedAt: number;
+  /** As they were read last. */
+  events: readonly ConfirmedEvent[];
+  readAt: number;
+}
+
 export class ConvergenceChecker extends Checker {
   readonly name = "5 convergence";
   readonly #lives = new Lives();
   readonly #commits = new Commits();
-  readonly #devices = new Map<string, { readonly store: string; readonly scope: Scope; events: readonly ConfirmedEvent[] }>();
+  readonly #devices = new Map<string, Held>();
+  /** Which position of each store's log was known to have an event, and since when. */
+  readonly #seen = new Map<string, { readonly at: number; readonly position: number }[]>();
+  /** Stores whose log was ever replaced: devices show the former history for a while. */
+  readonly #replaced = new Set<string>();
   /** As each was read last. */
   readonly #streams = new Map<string, Map<string, { readonly sentAt: number; readonly events: readonly RecordedEvent[] }>>();
   readonly #pending = new Map<Tracked, number>();
@@ -24,17 +38,25 @@ export class ConvergenceChecker extends Checker {
     this.#lives.see(observation, now);
     this.#commits.see(observation, now);
     switch (observation.kind) {
-      case "opened":
-        this.#devices.set(observation.device, { ...observation, events: [] });
+      case "opened": {
+        const { events = [], readAt = 0 } = this.#devices.get(observation.device) ?? {};
+        this.#devices.set(observation.device, { ...observation, openedAt: now, events, readAt });
         return;
+      }
       case "all": {
         const device = this.#devices.get(observation.device);
-        if (device !== undefined) device.events = observation.events;
+        if (device === undefined) return;
+        Object.assign(device, { events: observation.events, readAt: now });
+        if (!this.#replaced.has(device.store)) this.#sees(device.store, device.events.at(-1)?.position ?? 0, now);
         return;
       }
       case "replaced":
         this.#streams.delete(observation.store);
+        this.#seen.delete(observation.store);
+        this.#replaced.add(observation.store);
         return;
+      case "page":
+        return this.#sees(observation.store, this.#lives.now(observation.store).events.length, now);
       case "edge-stream": {
         if (!this.#lives.isOfNow(observation.store, observation.sentAt)) return;
         const streams = this.#streams.get(observation.store) ?? new Map<string, typeof observation>();
@@ -48,7 +70,8 @@ export class ConvergenceChecker extends Checker {
         this.#resets.set(observation.device, now);
         return;
       case "synced":
-        return this.#expectSettled(observation.device, observation.since);
+        this.#expectSettled(observation.device, observation.since);
+        return this.#expectRead(observation);
       default:
     }
   }
@@ -66,9 +89,29 @@ export class ConvergenceChecker extends Checker {
       if (tracked.device !== device || tracked.isMistaken || tracked.acceptedAt >= since || tracked.rebasedAt >= since) continue;
       this.demand(
         !this.#pending.has(tracked),
-        () => `${device}: sync() has resolved, but the commit of ${tracked.forms.at(-1)?.join(" ")} to ${tracked.streamId} is pending`,
+        () => `${device}: sync() has resolved, but the commit of ${tracked.keys.join(" ")} to ${tracked.streamId} is pending`,
       );
     }
+  }
+
+  #sees(store: string, position: number, at: number): void {
+    const seen = this.#seen.get(store) ?? [];
+    this.#seen.set(store, seen);
+    if (position > (seen.at(-1)?.position ?? 0)) seen.push({ position, at });
+  }
+
+  #expectRead({ device: name, since, doneAt }: Observation & { kind: "synced" }): void {
+    const device = this.#devices.get(name);
+    // Another tab may follow more, or may have reset the device, or what was read is older.
+    if (device === undefined || device.openedAt >= since || (this.#resets.get(name) ?? 0) >= since || device.readAt < doneAt) return;
+    const { store, scope, events } = device;
+    const known = this.#seen.get(store)?.findLast(({ at }) => at < since)?.position ?? 0;
+    const due = this.#lives.now(store).events.findLast(({ streamId, position }) => position <= known && isWithin(scope, streamId));
+    const last = scope === null ? known : (due?.position ?? 0);
+    this.demand(
+      (events.at(-1)?.position ?? 0) >= last,
+      () => `${name}: sync() has resolved, but #${last} is not here, which was seen elsewhere before the call`,
+    );
   }
 
   override finish(): void {

@@ -20,6 +20,11 @@ export class DenseChecker extends Checker {
         if (this.#whole.get(observation.device) === true)
           this.#follow(`${observation.device}:#`, observation.events, ({ position }) => position, 1);
         return;
+      case "tailed": {
+        const { store, event, after } = observation;
+        this.demand(event.position === after + 1, () => `${store}: #${event.position} comes behind #${after} in a tail`);
+        return;
+      }
       case "page": {
         const { store, after, page } = observation;
         this.#follow(`${store}#`, page.events, ({ position }) => position, after + 1);

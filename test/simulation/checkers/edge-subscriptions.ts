@@ -4,128 +4,170 @@
  * is a dead letter (7). No event becomes a dead letter unless the handler failed on it alone (7a). Nothing is handed over before a wait is
  * over (7b), unless an operator resumes the subscription. An event that is no longer a dead letter was handled.
  *
- * An alarm that was killed before its handler had any event counts as a failure on the next events, because the platform reports no more
+ * If the object dies before its handler has any event, that counts as a failure on the next events, because the platform reports no more
  * than that. The same holds for a failure that was not retried before an operator restored an older copy of the log: another event is at
  * that position then.
  */
 import type { ConfirmedEvent } from "../../../shared/event/event.ts";
 import { OF_SUBSCRIPTION } from "../models/ledger.ts";
 import { Checker } from "./checker.ts";
+import { Lives } from "./lives.ts";
 import type { Observation } from "./observation.ts";
 
 type Status = Observation & { readonly kind: "edge-subscription" };
 type Handed = Observation & { readonly kind: "edge-handed" };
 
 interface Followed {
-  /** Where it began, or somebody has put it. */
+  /** Where it began, or an operator has put it. */
   base: number;
   position: number;
   retryAt: number | null;
   /** What is in the handler. */
   inHand: Handed | undefined;
+  /** Handed over since the log was last compared. */
+  batches: Handed[];
   readonly handled: Set<string>;
-  /** Refused by themselves. */
-  readonly refused: Set<string>;
-  /** Whether its alarm was ended with nothing in hand, or other events stand behind the checkpoint, since that has moved. */
-  wasEnded: boolean;
-  /** Undefined where it was put elsewhere since: some of it may be gone. */
+  /** The handler has failed on them alone. */
+  readonly failed: Set<string>;
+  /** It has read nothing since the log was replaced. */
+  isOfBefore: boolean;
+  /** An operator has asked for something, and nobody knows yet whether it was done. */
+  isUnsure: boolean;
+  /** The handler has failed on them, maybe together with others. */
+  readonly suspects: Set<string>;
+  /** How often the object died with nothing in hand since the checkpoint has moved; without end if other events are behind it. */
+  deaths: number;
+  /** Undefined if it was put elsewhere since: some of it may be gone. */
   listed: ReadonlySet<string> | undefined;
-  /** The log when it was read last. */
-  events: readonly ConfirmedEvent[];
 }
 
 export class EdgeSubscriptionChecker extends Checker {
   readonly name = "7 edge subscription";
   readonly #followed = new Map<string, Followed>();
+  readonly #lives = new Lives();
 
   see(observation: Observation, now: number): void {
+    this.#lives.see(observation, now);
     switch (observation.kind) {
       case "edge-handed":
         return this.#onHanded(observation, now);
       case "edge-answered":
-        return this.#onAnswered(this.#of(observation.store), observation.isHandled);
-      case "edge-alarm":
-        return this.#onAlarm(this.#of(observation.store), observation.isRetry);
-      case "edge-asked": {
-        const followed = this.#of(observation.store);
-        followed.retryAt = null;
-        if (observation.what === "resume") return;
-        followed.base = observation.position;
-        followed.position = observation.position;
-        followed.handled.clear();
-        followed.refused.clear();
-        followed.wasEnded = false;
-        followed.listed = undefined;
-        followed.events = [];
-        return;
-      }
+        return this.#onAnswered(this.#of(observation.store), observation.call, observation.isHandled);
+      case "edge-killed":
+        return this.#onKilled(this.#of(observation.store));
+      case "edge-asked":
+        return this.#onAsked(this.#of(observation.store), observation);
+      case "edge-idle":
+        return this.demand(false, () => `${observation.store}: the subscription is idle at #${observation.position}, and there is more`);
       case "edge-subscription":
         return this.#onStatus(observation);
-      case "replaced":
-        this.#of(observation.store).wasEnded = true;
+      case "replaced": {
+        const followed = this.#of(observation.store);
+        followed.deaths = Number.POSITIVE_INFINITY;
+        followed.batches = [];
+        followed.isOfBefore = true;
         return;
+      }
       default:
     }
   }
 
+  #onAsked(followed: Followed, { what, position, isDone }: Observation & { readonly kind: "edge-asked" }): void {
+    followed.retryAt = null;
+    followed.isUnsure = !isDone;
+    if (what === "resume") return;
+    followed.batches = [];
+    followed.deaths = 0;
+    followed.listed = undefined;
+    if (isDone) {
+      followed.isOfBefore = false;
+      followed.base = position;
+      followed.position = position;
+    } else {
+      // What is handled from now on may be handled for the second time.
+      followed.handled.clear();
+      followed.failed.clear();
+    }
+  }
+
   #onHanded(observation: Handed, now: number): void {
-    const { store, handed, isReplay, events } = observation;
+    const { store, handed, isReplay } = observation;
     const followed = this.#of(store);
     followed.inHand = observation;
     if (isReplay) return;
-    const [first] = handed;
-    const { position, retryAt, base } = followed;
+    followed.isOfBefore = false;
+    const { retryAt } = followed;
     this.demand(
       retryAt === null || now >= retryAt,
-      () => `${store}: ${first?.id} is handed over at ${now}, and was to wait until ${retryAt}`,
+      () => `${store}: ${handed[0]?.id} is handed over at ${now}, and was to wait until ${retryAt}`,
     );
-    const due = between(events, position, handed.at(-1)?.position ?? 0);
-    const [expected, given] = [due, handed].map((some) => some.map(({ id }) => id).join(" "));
-    this.demand(expected === given, () => `${store}: behind #${position} come ${expected}, and ${given} were handed over (from #${base})`);
+    if (!followed.isUnsure) followed.batches.push(observation);
   }
 
-  #onAnswered(followed: Followed, isHandled: boolean): void {
+  #onAnswered(followed: Followed, call: number, isHandled: boolean): void {
     const { inHand } = followed;
+    if (inHand?.call !== call) return;
     followed.inHand = undefined;
     if (isHandled) for (const { id } of inHand?.handed ?? []) followed.handled.add(id);
     else this.#blame(followed, inHand);
   }
 
-  #onAlarm(followed: Followed, isRetry: boolean): void {
-    if (isRetry && followed.inHand === undefined) followed.wasEnded = true;
-    else if (isRetry) this.#blame(followed, followed.inHand);
+  #onKilled(followed: Followed): void {
+    if (followed.inHand === undefined) followed.deaths++;
+    else this.#blame(followed, followed.inHand);
     followed.inHand = undefined;
   }
 
   #blame(followed: Followed, inHand: Handed | undefined): void {
     const [event, ...others] = inHand?.handed ?? [];
-    if (event !== undefined && others.length === 0 && inHand?.isReplay === false) followed.refused.add(event.id);
+    if (inHand?.isReplay === false) for (const { id } of inHand.handed) followed.suspects.add(id);
+    if (event !== undefined && others.length === 0 && inHand?.isReplay === false) followed.failed.add(event.id);
   }
 
-  #onStatus({ store, position, retryAt, deadLetters, onFailure, events }: Status): void {
+  /** Each batch has all events of the filter between its first and its last. */
+  #areWhole(store: string, followed: Followed, log: readonly ConfirmedEvent[]): void {
+    followed.batches = followed.batches.filter(({ handed }) => {
+      const [first, last] = [handed[0], handed.at(-1)];
+      if (first === undefined || last === undefined || last.position > (log.at(-1)?.position ?? 0)) return true;
+      const due = between(log, first.position - 1, last.position);
+      const [expected, given] = [due, handed].map((some) => some.map(({ id }) => id).join(" "));
+      this.demand(expected === given, () => `${store}: behind #${first.position - 1} come ${expected}, and ${given} were handed over`);
+      return false;
+    });
+  }
+
+  #onStatus({ store, position, retryAt, deadLetters, onFailure, isStopped, sentAt }: Status): void {
     const followed = this.#of(store);
+    if (followed.isUnsure) return;
     this.#seeList(store, followed, deadLetters, onFailure);
     followed.retryAt = retryAt;
-    if (events !== undefined) {
+    // One that has stopped, or has not read the log since it was replaced, may be at a position of another log.
+    if (!isStopped && !followed.isOfBefore && this.#lives.isOfNow(store, sentAt)) {
+      const { events } = this.#lives.now(store);
+      this.#areWhole(store, followed, events);
       for (const event of between(events, followed.position, position)) this.#isDealtWith(store, followed, event, position);
-      followed.events = events;
     }
-    if (position !== followed.position) followed.wasEnded = false;
+    if (position !== followed.position) followed.deaths = 0;
     followed.position = position;
   }
 
   #seeList(store: string, followed: Followed, deadLetters: readonly string[], onFailure: Status["onFailure"]): void {
     const now = new Set(deadLetters);
-    const { listed = now, refused, handled, wasEnded } = followed;
-    this.demand(onFailure === "dead-letter" || now.size === 0, () => `${store}: ${deadLetters.join(" ")} set aside, where it was to stop`);
+    const { listed = now, failed, handled, suspects, deaths } = followed;
+    this.demand(
+      onFailure === "dead-letter" || now.size === 0,
+      () => `${store}: ${deadLetters.join(" ")} are dead letters, and it was to stop`,
+    );
     for (const id of now) {
       if (listed.has(id)) continue;
-      this.demand(refused.has(id) || wasEnded, () => `${store}: ${id} was set aside, and was never refused by itself`);
-      // It is to be handled anew before it leaves the list.
+      // The first death has it handed over alone, unless a batch that failed is being handed over one by one.
+      const isBlamed = failed.has(id) || deaths > (suspects.has(id) ? 0 : 1);
+      this.demand(isBlamed, () => `${store}: ${id} is a dead letter, and the handler never failed on it alone`);
+      // It is to be handled again before it leaves the dead letters.
       handled.delete(id);
     }
     for (const id of listed) {
-      if (!now.has(id)) this.demand(handled.has(id), () => `${store}: ${id} has left the list of what was set aside, and was not handled`);
+      if (!now.has(id)) this.demand(handled.has(id), () => `${store}: ${id} has left the dead letters, and was not handled`);
     }
     followed.listed = now;
   }
@@ -133,13 +175,14 @@ export class EdgeSubscriptionChecker extends Checker {
   #isDealtWith(store: string, { handled, listed, base }: Followed, { id, position }: ConfirmedEvent, at: number): void {
     this.demand(
       handled.has(id) || listed?.has(id) === true,
-      () => `${store}: ${id} at #${position} was neither handled nor set aside, and the subscription is at #${at} (from #${base})`,
+      () => `${store}: ${id} at #${position} was neither handled nor is a dead letter, and the subscription is at #${at} (from #${base})`,
     );
   }
 
   override finish(): void {
     for (const [store, followed] of this.#followed) {
-      const { base, position, events } = followed;
+      const { base, position } = followed;
+      const { events } = this.#lives.now(store);
       for (const event of between(events, base, position)) this.#isDealtWith(store, followed, event, position);
     }
   }
@@ -152,11 +195,14 @@ export class EdgeSubscriptionChecker extends Checker {
         position: 0,
         retryAt: null,
         inHand: undefined,
+        batches: [],
         handled: new Set(),
-        refused: new Set(),
-        wasEnded: false,
+        failed: new Set(),
+        isUnsure: false,
+        isOfBefore: false,
+        suspects: new Set(),
+        deaths: 0,
         listed: new Set(),
-        events: [],
       };
       this.#followed.set(store, followed);
     }

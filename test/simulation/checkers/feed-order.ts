@@ -3,6 +3,7 @@
  * that was sent after that receipt. And a prefix of the log, once read, never changes.
  */
 import type { EventBody } from "../../../shared/event/event.ts";
+import { keyOf } from "../identity.ts";
 import { Checker } from "./checker.ts";
 import { Lives } from "./lives.ts";
 import type { Observation } from "./observation.ts";
@@ -13,7 +14,7 @@ export class FeedOrderChecker extends Checker {
   readonly #stores = new Map<string, string>();
   /** The last position that a receipt has carried. */
   readonly #told = new Map<string, number>();
-  /** The position behind which an event belongs, by its id. */
+  /** The position behind which an event belongs, by its key. */
   readonly #floors = new Map<string, { readonly store: string; floor: number }>();
 
   see(observation: Observation, now: number): void {
@@ -43,7 +44,7 @@ export class FeedOrderChecker extends Checker {
 
   #send(store: string, events: readonly EventBody[]): void {
     const floor = this.#told.get(store) ?? 0;
-    for (const { id } of events) if (!this.#floors.has(id)) this.#floors.set(id, { store, floor });
+    for (const key of events.map(keyOf)) if (!this.#floors.has(key)) this.#floors.set(key, { store, floor });
   }
 
   #lower(store: string, head: number): void {
@@ -59,7 +60,7 @@ export class FeedOrderChecker extends Checker {
         this.demand(before.id === event.id, () => `${store}#${event.position} was ${before.id} and is ${event.id}`);
         continue;
       }
-      const floor = this.#floors.get(event.id)?.floor ?? 0;
+      const floor = this.#floors.get(keyOf(event))?.floor ?? 0;
       this.demand(event.position > floor, () => `${event.id} at ${store}#${event.position} was sent after the receipt for #${floor}`);
     }
     if (after <= known.length) this.#followStreams(store, [...known.slice(0, after), ...page.events]);

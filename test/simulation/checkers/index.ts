@@ -1,15 +1,22 @@
-/** All checkers of a world, one for each invariant of docs/architecture.md. */
+/**
+ * All checkers of a world. A number in a checker's name is that of its invariant in docs/architecture.md: 1 to 10, and several check 7. The
+ * checkers without a number are for other promises to a user.
+ */
 import { AcknowledgedChecker } from "./acknowledged.ts";
+import { CallsChecker } from "./calls.ts";
 import type { Checker } from "./checker.ts";
 import { ConservationChecker } from "./conservation.ts";
 import { ConsumerChecker } from "./consumer.ts";
 import { ConvergenceChecker } from "./convergence.ts";
 import { DenseChecker } from "./dense.ts";
 import { EdgeSubscriptionChecker } from "./edge-subscriptions.ts";
+import { ErrorsChecker } from "./errors.ts";
 import { FeedOrderChecker } from "./feed-order.ts";
 import { ImmutableChecker } from "./immutable.ts";
 import { OneHistoryChecker } from "./one-history.ts";
 import { ProjectionChecker } from "./projections.ts";
+import { ReadingsChecker } from "./readings.ts";
+import { ShownChecker } from "./shown.ts";
 import { SnapshotChecker } from "./snapshots.ts";
 import { StockChecker } from "./stock.ts";
 import { SubscriptionChecker } from "./subscriptions.ts";
@@ -34,5 +41,9 @@ export function allCheckers(): readonly Checker[] {
     new EdgeSubscriptionChecker(),
     new ImmutableChecker(),
     new TenancyChecker(),
+    new ShownChecker(),
+    new ReadingsChecker(),
+    new ErrorsChecker(),
+    new CallsChecker(),
   ];
 }

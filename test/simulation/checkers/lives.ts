@@ -7,12 +7,8 @@ import type { Observation } from "./observation.ts";
 
 export interface Life {
   readonly beganAt: number;
-  /** The log's id; null until somebody has seen it. */
-  log: string | null;
   /** From the first position on, as far as they are known. */
   readonly events: ConfirmedEvent[];
-  /** Nothing will follow. */
-  isOver: boolean;
 }
 
 export class Lives {
@@ -39,18 +35,16 @@ export class Lives {
       const { store, before, copiedAt, head } = observation;
       const ended = this.now(store);
       ended.events.splice(0, ended.events.length, ...before);
-      ended.isOver = true;
       this.#begin(store, now, copiedAt === null ? [] : before.filter(({ position }) => position <= head));
     } else if (observation.kind === "page" && this.isOfNow(observation.store, observation.sentAt)) {
       const life = this.now(observation.store);
-      life.log ??= observation.page.log;
       if (observation.after > life.events.length) return;
       life.events.push(...observation.page.events.slice(life.events.length - observation.after));
     }
   }
 
   #begin(store: string, beganAt: number, events: readonly ConfirmedEvent[]): Life {
-    const life: Life = { beganAt, log: null, events: [...events], isOver: false };
+    const life: Life = { beganAt, events: [...events] };
     const lives = this.#stores.get(store);
     if (lives === undefined) this.#stores.set(store, [life]);
     else lives.push(life);

@@ -3,11 +3,12 @@
 import type { PendingCommand } from "../../../shared/device/decider.ts";
 import type { FoundRow } from "../../../shared/device/projection.ts";
 import type { Scope } from "../../../shared/device/replica.ts";
-import type { ErrorCode, HeadwaterError } from "../../../shared/errors.ts";
+import type { ErrorCode } from "../../../shared/errors.ts";
 import type { Commit } from "../../../shared/event/commit.ts";
 import type { ConfirmedEvent, EventBody, RecordedEvent } from "../../../shared/event/event.ts";
 import type { AppendAnswer, FeedPage } from "../../../shared/wire/wire.ts";
 import type { Ledger, LedgerVersion } from "../models/ledger.ts";
+import type { Denied } from "../outside.ts";
 
 /** An event as a device's app reads it. */
 export interface SeenEvent {
@@ -18,13 +19,13 @@ export interface SeenEvent {
   readonly isPending: boolean;
 }
 
-/** A commit as `conflicts()` tells it. */
+/** A parked commit, as `export()` and `conflicts()` show it. */
 export interface SeenConflict {
   readonly streamId: string;
   readonly events: readonly EventBody[];
-  readonly code: ErrorCode;
-  readonly command: PendingCommand | undefined;
   readonly reason: string;
+  /** What only `conflicts()` shows; undefined if the tab does not know of the conflict yet. */
+  readonly shown: { readonly code: ErrorCode; readonly command: PendingCommand | undefined } | undefined;
 }
 
 /** How long a token is good, as who holds it knows. */
@@ -37,8 +38,10 @@ export interface HeldToken {
 export type Observation =
   /** A device follows a store, or more or less of it than before. */
   | { readonly kind: "opened"; readonly device: string; readonly store: string; readonly scope: Scope }
-  /** What a commit that is asked for was decided for, by the id of its first event. */
-  | { readonly kind: "commanded"; readonly device: string; readonly id: string; readonly command: PendingCommand }
+  /** A commit that is called for is decided for a command; both are known by this key. */
+  | { readonly kind: "commanded"; readonly device: string; readonly key: string; readonly command: PendingCommand }
+  /** The command was decided, once more or for the first time, and came to something. */
+  | { readonly kind: "decided"; readonly device: string; readonly key: string }
   | { readonly kind: "called"; readonly device: string; readonly commit: Commit }
   | {
       readonly kind: "accepted";
@@ -49,15 +52,15 @@ export type Observation =
       readonly isDuplicate: boolean;
     }
   | { readonly kind: "refused"; readonly device: string; readonly commit: Commit; readonly code: ErrorCode }
-  /** A stream as the device has it, and what `conflicts()` says of it. */
+  /** A stream as the device has it, and its parked commits: undefined if they were not read together. */
   | {
       readonly kind: "stream";
       readonly device: string;
       readonly streamId: string;
       readonly events: readonly SeenEvent[];
-      readonly conflicts: readonly SeenConflict[];
+      readonly conflicts: readonly SeenConflict[] | undefined;
     }
-  /** `readAll` of a device, from the beginning. */
+  /** All confirmed events of a device, from the beginning. */
   | { readonly kind: "all"; readonly device: string; readonly events: readonly ConfirmedEvent[] }
   /** The app gave a conflict an end; nobody knows whether it came to be until it is `isDone`. */
   | {
@@ -66,17 +69,53 @@ export type Observation =
       readonly conflict: SeenConflict;
       readonly how: "rebase" | "discard";
       readonly isDone: boolean;
+      /** Whether the store lists it still. */
+      readonly isListed: boolean;
     }
-  /** The app's rule let go of a commit, or put other events into its place: where the device keeps what followed. */
-  | { readonly kind: "ruled"; readonly device: string; readonly events: readonly EventBody[]; readonly by: readonly EventBody[] | null }
+  /** The app's rule discards a commit, or rebases it, maybe with other events in the place of its own: if the device stores what followed. */
+  | {
+      readonly kind: "ruled";
+      readonly device: string;
+      readonly events: readonly EventBody[];
+      readonly isDiscarded: boolean;
+      readonly isReplaced: boolean;
+    }
+  /** What was read in one way, beside what it must be by another. */
+  | {
+      readonly kind: "compared";
+      readonly where: string;
+      readonly what: string;
+      readonly isSame: boolean;
+      readonly read: unknown;
+      readonly expected: unknown;
+    }
   /** `sync()` that was called at `since` has resolved. */
-  | { readonly kind: "synced"; readonly device: string; readonly since: number }
+  | { readonly kind: "synced"; readonly device: string; readonly since: number; readonly doneAt: number }
   | { readonly kind: "crashed"; readonly device: string }
   | { readonly kind: "reset"; readonly device: string }
   | { readonly kind: "token"; readonly device: string; readonly token: HeldToken }
-  /** The app's consumer on the device. */
-  | { readonly kind: "handled"; readonly device: string; readonly event: ConfirmedEvent }
-  | { readonly kind: "checkpoint"; readonly device: string; readonly position: number }
+  /** A subscription without a name, in one tab. */
+  | { readonly kind: "handled"; readonly device: string; readonly tab: string; readonly event: ConfirmedEvent }
+  /** Something was thrown that nobody caught, or an error without a code reached an app. */
+  | { readonly kind: "uncaught"; readonly where: string; readonly error: unknown }
+  /** What a tab shows when all is quiet, beside what its store exports. */
+  | {
+      readonly kind: "status";
+      readonly tab: string;
+      readonly shown: { readonly pending: number; readonly conflicts: number; readonly listed: number; readonly connection: string };
+      readonly held: { readonly pending: number; readonly conflicts: number };
+    }
+  /** Something that an app in a tab has called for, and that has not ended, when all is quiet. */
+  | { readonly kind: "call-open"; readonly tab: string; readonly since: number | undefined }
+  /** What a live value of a stream shows when all is quiet, beside the stream. */
+  | {
+      readonly kind: "live";
+      readonly tab: string;
+      readonly streamId: string;
+      readonly state: Ledger;
+      readonly version: number;
+      readonly events: readonly SeenEvent[];
+    }
   /** A stream's state as the app reads it, beside the stream. */
   | {
       readonly kind: "state";
@@ -91,23 +130,13 @@ export type Observation =
   | {
       readonly kind: "rows";
       readonly device: string;
-      /** What the device follows. */
-      readonly scope: Scope;
       readonly rows: readonly FoundRow<Ledger>[];
       readonly confirmed: readonly ConfirmedEvent[];
       readonly pending: readonly (EventBody & { readonly streamId: string })[];
     }
-  /** An event in a subscription's handler, which takes it or refuses, beside the events of the device. */
-  | {
-      readonly kind: "handed";
-      readonly device: string;
-      readonly event: ConfirmedEvent;
-      readonly isHandled: boolean;
-      /** It was set aside before. */
-      readonly isReplay: boolean;
-      readonly events: readonly ConfirmedEvent[];
-    }
-  /** A subscription's status, beside the events of the device. */
+  /** An event in the handler of a named subscription of a device, which handles it or fails. */
+  | { readonly kind: "handed"; readonly device: string; readonly event: ConfirmedEvent; readonly isHandled: boolean }
+  /** A named subscription of a device, beside the events that the device holds. */
   | {
       readonly kind: "subscription";
       readonly device: string;
@@ -115,22 +144,32 @@ export type Observation =
       readonly deadLetters: readonly string[];
       readonly events: readonly ConfirmedEvent[];
     }
-  /** The handler of a store's subscription at the edge is called, beside the log that was read. */
+  /** Somebody restarts the subscription: before the call, and once it has resolved. */
+  | { readonly kind: "subscription-reset"; readonly device: string; readonly tab: string; readonly isDone: boolean }
+  /** The handler of a store's subscription at the edge is called. */
   | {
       readonly kind: "edge-handed";
       readonly store: string;
+      readonly call: number;
       readonly handed: readonly ConfirmedEvent[];
-      /** It was set aside before. */
       readonly isReplay: boolean;
-      readonly events: readonly ConfirmedEvent[];
     }
-  /** It has answered; one that was killed never does. */
-  | { readonly kind: "edge-answered"; readonly store: string; readonly isHandled: boolean }
-  /** The platform runs its alarm, or runs it again since it was ended before. */
-  | { readonly kind: "edge-alarm"; readonly store: string; readonly isRetry: boolean }
-  /** Whoever looks after it has it go on, or begin behind a position. */
-  | { readonly kind: "edge-asked"; readonly store: string; readonly what: "resume" | "reset"; readonly position: number }
-  /** Its status, beside the log that it follows, where that was just read. */
+  /** That call has ended. One whose object died meanwhile may end too, and nobody listens. */
+  | { readonly kind: "edge-answered"; readonly store: string; readonly call: number; readonly isHandled: boolean }
+  /** Its object died. */
+  | { readonly kind: "edge-killed"; readonly store: string }
+  /** An operator resumes it, or restarts it after a position. */
+  | {
+      readonly kind: "edge-asked";
+      readonly store: string;
+      readonly what: "resume" | "reset";
+      readonly position: number;
+      /** Nobody knows whether it came to be until then. */
+      readonly isDone: boolean;
+    }
+  /** Long after the last event came, it works at nothing, waits for nothing, and has not been handed that event. */
+  | { readonly kind: "edge-idle"; readonly store: string; readonly position: number }
+  /** Its status. */
   | {
       readonly kind: "edge-subscription";
       readonly store: string;
@@ -141,11 +180,17 @@ export type Observation =
       /** Ids. */
       readonly deadLetters: readonly string[];
       readonly onFailure: "dead-letter" | "stop";
-      readonly events: readonly ConfirmedEvent[] | undefined;
+      readonly sentAt: number;
     }
   /** At the edge, over HTTP. */
   | { readonly kind: "sent"; readonly store: string; readonly commit: Commit }
-  | { readonly kind: "receipt"; readonly store: string; readonly commit: Commit; readonly answer: AppendAnswer; readonly sentAt: number }
+  | {
+      readonly kind: "receipt";
+      readonly store: string;
+      readonly commit: Commit;
+      readonly answer: Pick<AppendAnswer, "firstVersion" | "version" | "position">;
+      readonly sentAt: number;
+    }
   | {
       readonly kind: "page";
       readonly store: string;
@@ -162,13 +207,17 @@ export type Observation =
       readonly token: HeldToken;
       readonly sentAt: number;
     }
-  | { readonly kind: "denied"; readonly store: string; readonly error: HeadwaterError; readonly token: HeldToken; readonly sentAt: number }
-  /** The operator reads the whole log, and then puts an older copy in its place, or nothing (`copiedAt` is null). */
+  /** An event of `tail`, behind the one at `after`. */
+  | { readonly kind: "tailed"; readonly store: string; readonly event: ConfirmedEvent; readonly after: number }
+  | { readonly kind: "denied"; readonly store: string; readonly told: Denied; readonly token: HeldToken; readonly sentAt: number }
+  /** The operator reads the whole log and all streams, and then puts an older copy in its place, or nothing (`copiedAt` is null). */
   | {
       readonly kind: "replaced";
       readonly store: string;
       readonly part: "store" | "log";
       readonly before: readonly ConfirmedEvent[];
+      /** What the streams hold, and the log does not. */
+      readonly unpublished: readonly EventBody[];
       readonly copiedAt: number | null;
       /** The last position of the copy. */
       readonly head: number;

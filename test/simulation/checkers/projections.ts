@@ -1,10 +1,10 @@
 /**
- * If a projection has caught up, its rows are the fold of the feed from the first event, within the device's scope, and of the device's
- * pending events after it.
+ * If a projection has caught up, its rows are the fold of the feed from the first event, and of the device's pending events after it. A
+ * device that has followed more than it follows now keeps those events, and they are in no rows: nothing is demanded then.
  */
 
 import { keysOf } from "../../../shared/device/projection.ts";
-import { isWithin } from "../../../shared/device/replica.ts";
+import { isWithin, type Scope } from "../../../shared/device/replica.ts";
 import { type Ledger, OF_TURNOVER, TURNOVER } from "../models/ledger.ts";
 import { Checker } from "./checker.ts";
 import type { Observation } from "./observation.ts";
@@ -12,12 +12,16 @@ import type { Observation } from "./observation.ts";
 export class ProjectionChecker extends Checker {
   readonly name = "projections";
 
+  readonly #scopes = new Map<string, Scope>();
+
   see(observation: Observation): void {
+    if (observation.kind === "opened") this.#scopes.set(observation.device, observation.scope);
     if (observation.kind !== "rows") return;
-    const { device, scope, rows, confirmed, pending } = observation;
+    const { device, rows, confirmed, pending } = observation;
+    const events = [...confirmed, ...pending].filter(({ streamId }) => OF_TURNOVER.stream(streamId));
+    if (events.some(({ streamId }) => !isWithin(this.#scopes.get(device) ?? null, streamId))) return;
     const expected = new Map<string, Ledger>();
-    for (const event of [...confirmed.filter(({ streamId }) => isWithin(scope, streamId)), ...pending]) {
-      if (!OF_TURNOVER.stream(event.streamId)) continue;
+    for (const event of events) {
       for (const key of keysOf(TURNOVER, event)) {
         const row = TURNOVER.evolve(expected.get(key), event);
         if (row === undefined) expected.delete(key);

@@ -1,7 +1,6 @@
 /**
- * Devices whose store was restored from an older copy. A restored log keeps its id. So data that a device derived from the lost events may
- * pass for data derived from the events that replaced them, if the device was reset, or crashed, before the tab that keeps this data has
- * noticed. So nothing is promised of derived data there. Events themselves must keep all promises.
+ * Stores whose log was restored from an older copy, and the devices that follow them. Only the checker of shelves (`stock.ts`) asks: a
+ * commit that was decided on lost events may come after the events that replaced them, so a shelf may get below zero there.
  */
 import type { Observation } from "./observation.ts";
 

@@ -8,6 +8,7 @@
  * after other events.
  */
 import type { EventBody } from "../../../shared/event/event.ts";
+import { keyOf } from "../identity.ts";
 import { Checker } from "./checker.ts";
 import type { Observation, SeenConflict } from "./observation.ts";
 import { PutBack } from "./put-back.ts";
@@ -16,7 +17,7 @@ export class StockChecker extends Checker {
   readonly name = "stock";
   readonly #putBack = new PutBack();
   readonly #stores = new Map<string, string>();
-  /** What each commit was decided for, by the device and the id of its first event. */
+  /** What each commit was decided for, by the device and its key. */
   readonly #commands = new Map<string, string>();
   /** Stores in which somebody has put behind everything else what nobody has decided on that. */
   readonly #blind = new Set<string>();
@@ -28,18 +29,12 @@ export class StockChecker extends Checker {
         this.#stores.set(observation.device, observation.store);
         return;
       case "commanded":
-        this.#commands.set(`${observation.device}/${observation.id}`, JSON.stringify(observation.command));
+        this.#commands.set(`${observation.device}/${observation.key}`, JSON.stringify(observation.command));
         return;
-      case "ruled": {
-        const { device, events, by } = observation;
-        const command = this.#commands.get(`${device}/${events[0]?.id}`);
-        if (command !== undefined && by !== null) this.#commands.set(`${device}/${by[0]?.id}`, command);
-        return;
-      }
       case "resolved": {
         const { device, conflict, how } = observation;
-        const key = `${device}/${conflict.events[0]?.id}`;
-        if (!this.#commands.has(key) || how !== "rebase" || conflict.code !== "log-mismatch") return;
+        const key = `${device}/${keyOfFirst(conflict)}`;
+        if (!this.#commands.has(key) || how !== "rebase" || conflict.shown?.code !== "log-mismatch") return;
         this.#commands.delete(key);
         this.#blind.add(this.#stores.get(device) ?? "");
         return;
@@ -48,7 +43,7 @@ export class StockChecker extends Checker {
         const { device, streamId, events, conflicts } = observation;
         const bodies = events.filter(({ isPending }) => !isPending).map(({ body }) => body);
         if (!this.#putBack.has(device)) this.#isEnough(this.#stores.get(device) ?? "", `${device}:${streamId}`, bodies);
-        for (const conflict of conflicts) this.#isExplained(device, conflict);
+        for (const conflict of conflicts ?? []) this.#isExplained(device, conflict);
         return;
       }
       case "edge-stream":
@@ -69,14 +64,20 @@ export class StockChecker extends Checker {
     }
   }
 
-  #isExplained(device: string, { events, command, reason }: SeenConflict): void {
-    const meant = this.#commands.get(`${device}/${events[0]?.id}`);
-    if (meant === undefined) return;
+  #isExplained(device: string, conflict: SeenConflict): void {
+    const { shown, reason } = conflict;
+    const key = keyOfFirst(conflict);
+    const meant = this.#commands.get(`${device}/${key}`);
+    if (meant === undefined || shown === undefined) return;
     this.demand(
-      JSON.stringify(command) === meant && reason !== "",
-      () => `${device}: the conflict of ${events[0]?.id} does not tell of ${meant}`,
+      JSON.stringify(shown.command) === meant && reason !== "",
+      () => `${device}: the conflict of ${key} does not tell of ${meant}`,
     );
   }
+}
+
+function keyOfFirst({ events: [first] }: SeenConflict): string {
+  return first === undefined ? "" : keyOf(first);
 }
 
 function unitsOf(data: unknown): number {

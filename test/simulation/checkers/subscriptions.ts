@@ -1,80 +1,127 @@
 /**
- * Invariant 7 for a subscription on a device: every event of its filter is handled at least once, in order, and the checkpoint passes no
- * event that was neither handled nor is a dead letter. If a device's scope gets wider, the added events come in between. So the order is
- * checked on devices that follow everything. That no event is left out is checked on all devices.
+ * Invariant 7 for a named subscription of a device: every event of its filter is handled at least once, in order, and the checkpoint passes
+ * no event that was neither handled nor is a dead letter. Whoever restarts it gets all events again. If a device's scope gets wider, the
+ * added events come in between. So the order is checked on devices that follow everything. That no event is left out is checked on all
+ * devices.
  */
-
 import { isWithin, type Scope } from "../../../shared/device/replica.ts";
 import type { ConfirmedEvent } from "../../../shared/event/event.ts";
 import { OF_SUBSCRIPTION } from "../models/ledger.ts";
 import { Checker } from "./checker.ts";
 import type { Observation } from "./observation.ts";
 
+interface Followed {
+  scope: Scope;
+  /** The device has not always followed everything, or somebody has moved the subscription. */
+  isMixed: boolean;
+  /** When each event was handed over first, and handled first, as numbers that grow. */
+  readonly handedAt: Map<string, number>;
+  readonly handledAt: Map<string, number>;
+  /** When each event was handled last. */
+  readonly lastAt: Map<string, number>;
+  /** When a tab began to restart the subscription. */
+  readonly restartsAt: Map<string, number>;
+  /** When the last restart began that was done: all events come again. */
+  restartedAt: number;
+  /** How often the handler has failed on each event. */
+  readonly failures: Map<string, number>;
+  /** The last look. */
+  seen: { readonly position: number; readonly events: readonly ConfirmedEvent[]; readonly deadLetters: readonly string[] } | undefined;
+}
+
 export class SubscriptionChecker extends Checker {
   readonly name = "7 subscription";
-  readonly #scopes = new Map<string, Scope>();
-  readonly #changed = new Set<string>();
-  readonly #handled = new Map<string, Set<string>>();
-  readonly #deadLetters = new Map<string, readonly string[]>();
-  /** Where each stood when it was last seen, and the feed, and what of it the device followed, as they were then. */
-  readonly #seen = new Map<string, { readonly position: number; readonly events: readonly ConfirmedEvent[]; readonly scope: Scope }>();
+  readonly #devices = new Map<string, Followed>();
+  #steps = 0;
 
   see(observation: Observation): void {
     switch (observation.kind) {
-      case "opened":
-        if (this.#scopes.has(observation.device)) this.#changed.add(observation.device);
-        this.#scopes.set(observation.device, observation.scope);
+      case "opened": {
+        const known = this.#devices.get(observation.device);
+        if (known === undefined) this.#devices.set(observation.device, newFollowed(observation.scope));
+        else if (known.scope?.join() !== observation.scope?.join()) Object.assign(known, { scope: observation.scope, isMixed: true });
         return;
-      case "handed":
-        if (!observation.isReplay) this.#isInOrder(observation);
-        if (observation.isHandled) this.#of(observation.device).add(observation.event.id);
+      }
+      case "handed": {
+        const followed = this.#of(observation.device);
+        const { id } = observation.event;
+        const at = ++this.#steps;
+        if (!followed.handedAt.has(id)) followed.handedAt.set(id, at);
+        if (!observation.isHandled) followed.failures.set(id, (followed.failures.get(id) ?? 0) + 1);
+        else {
+          followed.lastAt.set(id, at);
+          if (!followed.handledAt.has(id)) followed.handledAt.set(id, at);
+        }
         return;
+      }
+      case "reset":
+        this.#of(observation.device).isMixed = true;
+        return;
+      case "subscription-reset": {
+        const followed = this.#of(observation.device);
+        followed.isMixed = true;
+        if (!observation.isDone) followed.restartsAt.set(observation.tab, this.#steps);
+        else followed.restartedAt = Math.max(followed.restartedAt, followed.restartsAt.get(observation.tab) ?? 0);
+        return;
+      }
       case "subscription": {
+        const followed = this.#of(observation.device);
         const { device, position, deadLetters, events } = observation;
-        this.demand(new Set(deadLetters).size === deadLetters.length, () => `${device}: an event is listed as set aside twice`);
-        this.#deadLetters.set(device, deadLetters);
-        this.#seen.set(device, { position, events: [...events], scope: this.#scopes.get(device) ?? null });
-        const passed = events.filter((event) => event.position <= position && OF_SUBSCRIPTION.stream(event.streamId));
-        if (this.#followsAll(device)) for (const event of passed.slice(-LOOKS)) this.#isDealtWith(device, event, position);
+        this.demand(new Set(deadLetters).size === deadLetters.length, () => `${device}: an event is a dead letter twice`);
+        followed.seen = { position, events: [...events], deadLetters };
+        this.#isInOrder(device, followed);
         return;
       }
       default:
     }
   }
 
-  #isInOrder({ device, event, events }: Observation & { kind: "handed" }): void {
-    const before = events.findLast(({ position, streamId }) => position < event.position && OF_SUBSCRIPTION.stream(streamId));
-    if (before !== undefined && this.#followsAll(device)) this.#isDealtWith(device, before, event.position);
-  }
-
-  #isDealtWith(device: string, { id, position }: ConfirmedEvent, at: number): void {
-    const isListed = this.#deadLetters.get(device)?.includes(id) ?? false;
-    this.demand(
-      isListed || this.#of(device).has(id),
-      () => `${device}: ${id} at #${position} was neither handled nor set aside, and the subscription is at #${at}`,
-    );
+  /** Nothing was handed over before each event of the filter in front of it was handled, or could have become a dead letter. */
+  #isInOrder(device: string, { isMixed, scope, seen, handedAt, handledAt, failures }: Followed): void {
+    if (isMixed || scope !== null) return;
+    let before: ConfirmedEvent | undefined;
+    for (const event of seen?.events ?? []) {
+      if (!OF_SUBSCRIPTION.stream(event.streamId)) continue;
+      const at = handedAt.get(event.id);
+      const last = before;
+      before = event;
+      if (at === undefined || last === undefined || (failures.get(last.id) ?? 0) > RETRIES) continue;
+      this.demand(
+        (handledAt.get(last.id) ?? Number.POSITIVE_INFINITY) < at,
+        () => `${device}: ${event.id} at #${event.position} was handed over before ${last.id} at #${last.position} was handled`,
+      );
+    }
   }
 
   override finish(): void {
-    for (const [device, { position, events, scope }] of this.#seen) {
-      const passed = events.filter((event) => event.position <= position && OF_SUBSCRIPTION.stream(event.streamId));
-      for (const event of passed) if (isWithin(scope, event.streamId)) this.#isDealtWith(device, event, position);
+    for (const [device, { seen, scope, lastAt, restartedAt }] of this.#devices) {
+      if (seen === undefined) continue;
+      const { position, events, deadLetters } = seen;
+      for (const event of events) {
+        if (event.position > position || !OF_SUBSCRIPTION.stream(event.streamId) || !isWithin(scope, event.streamId)) continue;
+        this.demand(
+          (lastAt.get(event.id) ?? 0) > restartedAt || deadLetters.includes(event.id),
+          () =>
+            `${device}: ${event.id} at #${event.position} was not handled since the last restart, and is no dead letter, and the subscription is at #${position}`,
+        );
+      }
     }
   }
 
-  #followsAll(device: string): boolean {
-    return this.#scopes.get(device) === null && !this.#changed.has(device);
-  }
-
-  #of(device: string): Set<string> {
-    let ids = this.#handled.get(device);
-    if (ids === undefined) {
-      ids = new Set();
-      this.#handled.set(device, ids);
+  #of(device: string): Followed {
+    let followed = this.#devices.get(device);
+    if (followed === undefined) {
+      followed = newFollowed(null);
+      this.#devices.set(device, followed);
     }
-    return ids;
+    return followed;
   }
 }
 
-/** The last that were passed; those before were looked at before. */
-const LOOKS = 5;
+/** Of the worlds' subscriptions: an event on which the handler fails more often is a dead letter, or stops the subscription. */
+export const RETRIES = 2;
+
+function newFollowed(scope: Scope): Followed {
+  const times = { handedAt: new Map(), handledAt: new Map(), lastAt: new Map(), restartsAt: new Map(), restartedAt: 0 };
+  return { ...times, scope, isMixed: false, failures: new Map(), seen: undefined };
+}

@@ -3,12 +3,13 @@
  * token that is no longer valid.
  */
 import type { EventBody } from "../../../shared/event/event.ts";
+import { keyOf } from "../identity.ts";
 import { Checker } from "./checker.ts";
 import type { HeldToken, Observation } from "./observation.ts";
 
 export class TenancyChecker extends Checker {
   readonly name = "9 tenancy";
-  /** The store that each event was meant for, and when it was first sent. */
+  /** The store that each event, by its key, was meant for, and when it was first sent. */
   readonly #meant = new Map<string, { readonly store: string; readonly at: number }>();
   readonly #counts = new Map<string, number>();
   readonly #devices = new Map<string, string>();
@@ -25,7 +26,11 @@ export class TenancyChecker extends Checker {
       case "called":
         return this.#mean(this.#devices.get(observation.device) ?? "", observation.commit.events, now);
       case "ruled":
-        return this.#mean(this.#devices.get(observation.device) ?? "", observation.by ?? [], now);
+        // The edge may have them already, and gets others in their place.
+        if (observation.isReplaced) this.#add(this.#devices.get(observation.device) ?? "", observation.events.length);
+        return;
+      case "decided":
+        return this.#add(this.#devices.get(observation.device) ?? "", 1);
       case "sent":
         return this.#mean(observation.store, observation.commit.events, now);
       case "stream":
@@ -42,8 +47,8 @@ export class TenancyChecker extends Checker {
       case "edge-stream":
         return this.#atEdge(observation, observation.events);
       case "denied": {
-        const { store, error, token, sentAt } = observation;
-        const { log, head } = error.details;
+        const { store, told, token, sentAt } = observation;
+        const { log, head } = told;
         if (!isGood(token, store, sentAt))
           this.demand(log === undefined && head === undefined, () => `${store}: a refusal tells of ${log} #${head}`);
         return;
@@ -53,21 +58,26 @@ export class TenancyChecker extends Checker {
   }
 
   #mean(store: string, events: readonly EventBody[], at: number): void {
-    for (const { id } of events) {
-      if (this.#meant.has(id)) continue;
-      this.#meant.set(id, { store, at });
-      this.#counts.set(store, (this.#counts.get(store) ?? 0) + 1);
+    for (const key of events.map(keyOf)) {
+      if (this.#meant.has(key)) continue;
+      this.#meant.set(key, { store, at });
+      this.#add(store, 1);
     }
+  }
+
+  #add(store: string, events: number): void {
+    this.#counts.set(store, (this.#counts.get(store) ?? 0) + events);
   }
 
   #atEdge({ store, token, sentAt }: Observation & { kind: "page" | "edge-stream" }, events: readonly EventBody[]): void {
     this.demand(isGood(token, store, sentAt), () => `${store} was read by a token for ${token.stores.join(" ")} until ${token.until}`);
-    for (const { id } of events)
-      this.demand(this.#meant.get(id)?.store === store, () => `${store} shows ${id}, which is none of its events`);
+    for (const key of events.map(keyOf))
+      this.demand(this.#meant.get(key)?.store === store, () => `${store} shows ${key}, which is none of its events`);
   }
 
   /** What came to be after a token's end can't be on the device before it has another one. */
-  #onDevice(device: string, { id }: EventBody, isPending: boolean): void {
+  #onDevice(device: string, body: EventBody, isPending: boolean): void {
+    const id = keyOf(body);
     const meant = this.#meant.get(id);
     const store = this.#devices.get(device);
     this.demand(meant?.store === store, () => `${device} follows ${store} and shows ${id}, which is none of its events`);

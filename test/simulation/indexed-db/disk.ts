@@ -20,6 +20,8 @@ export interface OpenedDisk {
    * they were committed. None of its events is fired any more.
    */
   end(): void;
+  /** Whether a transaction of the tab is neither committed nor aborted: others may wait for it. */
+  isAtWork(): boolean;
 }
 
 export class Disk {
@@ -49,6 +51,7 @@ export class Disk {
       indexedDB: factory as unknown as IDBFactory,
       IDBKeyRange: KeyRange as unknown as typeof IDBKeyRange,
       end: () => this.#end(tab),
+      isAtWork: () => [...tab.connections].some(({ transactions }) => [...transactions].some((transaction) => transaction.isOpen)),
     };
   }
 

@@ -202,6 +202,11 @@ export class Transaction extends EventSource implements Waiting {
     return this.state !== "finished";
   }
 
+  /** Whether it may hold up others. */
+  get isOpen(): boolean {
+    return this.#isOpen() && !this.isCommitted;
+  }
+
   #commit(): void {
     const { tab } = this.db;
     const { faults } = tab;

@@ -17,7 +17,7 @@ export interface Ledger {
   readonly digest: number;
 }
 
-export const NO_LEDGER: Ledger = { events: 0, digest: 0 };
+const NO_LEDGER: Ledger = { events: 0, digest: 0 };
 
 /** The second version of the app folds otherwise, and so keeps snapshots that the first can't use. */
 export function ledgerOf(version: LedgerVersion) {
@@ -30,6 +30,12 @@ export function ledgerOf(version: LedgerVersion) {
       digest: mixed(digest * version, id),
     }),
   };
+}
+
+/** The state after these events. The product's own fold is not asked: it may be what is wrong. */
+export function ledgerAfter(version: LedgerVersion, events: readonly Pick<Folded, "id">[]): Ledger {
+  const { initialState, evolve } = ledgerOf(version);
+  return events.reduce(evolve, initialState);
 }
 
 type Turnover = Omit<Projection<Ledger, Folded>, "category"> & { readonly category: readonly string[] };

@@ -6,8 +6,8 @@
  * Faults: none. Randomness that repeats would break ids, which every part of the product relies on being unique. Wrong signatures and keys
  * are the world's to make: they are checked here as the platform checks them.
  *
- * Left out: a web page without a secure context, in which `randomUUID` and `subtle` are absent. The product takes its ids from elsewhere
- * there, which changes nothing else.
+ * Left out: a web page without a secure context, in which `randomUUID` and `subtle` are absent. `insecure` in `habits/browser.ts` takes
+ * them away, for devices with such a browser.
  */
 import * as node from "node:crypto";
 import type { Random } from "../random.ts";

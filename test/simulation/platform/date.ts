@@ -4,7 +4,8 @@
  * Faults:
  * - The clock of a device is wrong, jumps or stands still: `dateOf` takes whatever the world's clock returns.
  * - Timers of a frozen tab are late. The tab's event loop does that. An interval fires once when the tab thaws.
- * - The browser is never idle, so idle work waits for its timeout; or it has no `requestIdleCallback`: `idle`.
+ * - The browser is never idle, so idle work waits for its timeout: `idle`. `date.test.ts` and `product.test.ts` use it. Worlds don't: their
+ *   browsers have no `requestIdleCallback`.
  *
  * Left out: timers of a hidden tab that a browser fires once a minute. For the product they are late timers, as in a frozen tab.
  * `performance.now()` never runs backwards and does not follow the device's clock.

@@ -1,10 +1,6 @@
 /** What the tests of the stand-ins run them on: tabs with an event loop each, in virtual time, synchronously. */
-import v8 from "node:v8";
 import type { EventLoop } from "./event-loop.ts";
-
-v8.setFlagsFromString("--allow-natives-syntax");
-/** Lets every promise that can go on go on. Does nothing inside of a microtask. */
-const runMicrotasks = new Function("%PerformMicrotaskCheckpoint()");
+import { runMicrotasks } from "./microtasks.ts";
 
 interface Task {
   readonly at: number;

@@ -3,12 +3,14 @@
  * A tab learns of a grant, of a theft and of an answer by a task of its own.
  *
  * Faults:
- * - The browser denies Web Locks for a while, as it does when the person blocks the web page's storage: `deny()`, `allow()`.
+ * - The browser denies Web Locks for a while, as it does if the person blocks the web page's storage: `deny()`, `allow()`. Worlds don't use
+ *   them; `web-locks.test.ts` does.
  * - A tab freezes while it holds a lock or waits for one. It keeps both. The tab's event loop does that.
  * - A tab dies: `end()`. Its locks are released, and its requests leave the queue.
  *
- * Left out: a browser without Web Locks is a tab whose `navigator` has no `locks`. A lock that is granted twice, or out of order, is no
- * fault of a browser that follows the standard. A task of a tab may be late, but that is a fault of its event loop.
+ * Left out: a browser without Web Locks is a tab whose `navigator` has no `locks` (`habits/browser.ts`). A lock that is granted
+ * twice, or out of order, is no fault of a browser that follows the standard. A task of a tab may be late, but that is a fault of its event
+ * loop.
  */
 import type { EventLoop } from "./event-loop.ts";
 

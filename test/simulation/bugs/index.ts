@@ -1,0 +1,26 @@
+/**
+ * Deliberate bugs: each is a patch of the product's source. A simulation that finds no bug proves something only if it finds these.
+ */
+import type { Bug } from "./bug.ts";
+import { DEVICE_SUBSCRIPTIONS } from "./device-subscriptions.ts";
+import { EDGE_BUGS } from "./edge.ts";
+import { EDGE_SUBSCRIPTIONS } from "./edge-subscriptions.ts";
+import { SHARED } from "./shared.ts";
+import { STORAGE } from "./storage.ts";
+import { STREAMS_AND_ROWS } from "./streams-and-rows.ts";
+import { SYNC } from "./sync.ts";
+
+export type { Bug } from "./bug.ts";
+
+/** Each bug is found by the world of one of so many seeds, counted from 1. */
+export const WITHIN = 2000;
+
+export const BUGS: readonly Bug[] = [
+  ...SHARED,
+  ...STORAGE,
+  ...SYNC,
+  ...STREAMS_AND_ROWS,
+  ...DEVICE_SUBSCRIPTIONS,
+  ...EDGE_BUGS,
+  ...EDGE_SUBSCRIPTIONS,
+];
