@@ -82,14 +82,17 @@ export class SubscriptionControl {
 
   async #change(change: (now: DeviceSubscription) => DeviceSubscription): Promise<void> {
     await this.#internals.database.run((db) =>
-      changeSubscription(db, this.#name, (now) => {
-        if (now === undefined) {
+      changeSubscription(
+        db,
+        this.#name,
+        (now) => {
+          if (now !== undefined) return change(now);
           throw new InvalidRequestError(`No subscription named ${this.#name} has begun on this device. Call subscribe() with this name.`, {
             field: "name",
           });
-        }
-        return change(now);
-      }),
+        },
+        "strict",
+      ),
     );
     this.#channel.notify();
     await this.refresh();

@@ -48,12 +48,17 @@ export async function readSubscription(db: IDBPDatabase<Schema>, name: string): 
   return recordOf(await db.transaction(["checkpoints"], "readonly").objectStore("checkpoints").get(name));
 }
 
+/**
+ * @param durability `relaxed` for the progress of a handler: after a crash, events are handed over again. `strict` for what an operator
+ *   requests
+ */
 export async function changeSubscription(
   db: IDBPDatabase<Schema>,
   name: string,
   change: (now: DeviceSubscription | undefined) => DeviceSubscription,
+  durability: "relaxed" | "strict",
 ): Promise<DeviceSubscription> {
-  const tx = db.transaction(["checkpoints"], "readwrite", { durability: "relaxed" });
+  const tx = db.transaction(["checkpoints"], "readwrite", { durability });
   return whole(tx, async () => {
     const checkpoints = tx.objectStore("checkpoints");
     const subscription = change(recordOf(await checkpoints.get(name)));

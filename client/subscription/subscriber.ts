@@ -282,7 +282,7 @@ export class Subscriber {
   async #change(change: (now: DeviceSubscription | undefined) => DeviceSubscription): Promise<DeviceSubscription> {
     const { name } = this.#options;
     if (name !== undefined) {
-      const written = await this.#internals.database.run((db) => changeSubscription(db, name, change));
+      const written = await this.#internals.database.run((db) => changeSubscription(db, name, change, "relaxed"));
       // A handler that is at work when the subscription is ended still stores what it has done.
       const channel = this.#channel ?? new RecordChannel(this.#internals, name, () => undefined);
       channel.notify();

@@ -337,3 +337,21 @@ test("the status follows a handler that was at work when its subscription was en
   await eventually(() => expect(mailer.status).toMatchObject({ position: 1, lag: 0 }));
   await store.close();
 });
+
+test("what an operator requests is on the disk when it resolves, and the progress of a handler need not be", async () => {
+  const store = await openLocal();
+  const { taken, handler } = taking();
+  const begin = vi.spyOn(IDBDatabase.prototype, "transaction");
+  const durabilities = () =>
+    begin.mock.calls.filter(([names]) => String(names) === "checkpoints").flatMap(([, , options]) => options ?? []);
+  store.subscribe(handler, { name: "mailer", from: "beginning" });
+  await note(store, 1);
+  const mailer = await store.subscription("mailer");
+  await eventually(() => expect(mailer.status).toMatchObject({ position: 1 }));
+  expect(new Set(durabilities().map(({ durability }) => durability))).toEqual(new Set(["relaxed"]));
+  begin.mockClear();
+  await mailer.reset();
+  expect(durabilities()[0]).toEqual({ durability: "strict" });
+  await eventually(() => expect(taken).toEqual([1, 1]));
+  await store.close();
+});

@@ -97,6 +97,12 @@ export const DEVICE_SUBSCRIPTIONS: readonly Bug[] = [
     by: "convergence in time",
   },
   {
+    name: "what an operator requests is written relaxed",
+    patches: [patch(CONTROL, '        "strict",\n', '        "relaxed",\n')],
+    world: { minutes: 1, derives: SUBSCRIPTIONS, scope: "all", tabs: 1, actions: 60, faults: { "crash-device": 4 } },
+    by: "7 subscription",
+  },
+  {
     name: "the status of a subscription is that of the last change of the store",
     patches: [patch(SUBSCRIBER, "      channel.notify();\n", "")],
     world: { minutes: 0.5, derives: SUBSCRIPTIONS, scope: "all", tabs: 3, actions: 20, ...SELDOM },
