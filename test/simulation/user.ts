@@ -205,7 +205,7 @@ export class User {
     if (this.#ground.params.faults["expire-token"] !== undefined) this.#expire();
     this.#spell("forbid", () => {
       this.#hold({ ...device.token, stores: [] });
-      return () => this.#hold(goodToken(device.store));
+      return () => this.#hold({ ...device.token, stores: [device.store] });
     });
   }
 
@@ -312,7 +312,9 @@ export class User {
       const position = cursor?.position ?? 0;
       if (position < due || position > head) lines.push(`has applied the feed up to #${position} of #${due}, and the head is #${head}`);
       if (pending > this.#stuck) lines.push(`has ${pending} commits pending, ${acknowledged} of them acknowledged`);
-      if (connection !== "online" && this.#stuck === 0 && (this.#ground.params.isAutomatic || connection !== "offline"))
+      // With commits that the edge can't take it is never at ease, but it must not be at odds.
+      const isAtEase = this.#stuck > 0 ? connection !== "diverged" : connection === "online";
+      if (!isAtEase && (this.#ground.params.isAutomatic || connection !== "offline"))
         lines.push(`is ${connection}: ${problem?.message ?? "no problem"}`);
       return lines.map((line) => `${tab.name} ${line}`);
     });

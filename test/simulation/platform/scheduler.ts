@@ -46,8 +46,9 @@ export class Scheduler {
     };
   }
 
-  /** Lets time pass up to this moment. @throws Error if it takes too many steps */
-  runUntil(time: number): void {
+  /** Lets time pass up to this moment, in whole milliseconds: what a sum is off by would change an order. @throws Error if it takes too many steps */
+  runUntil(moment: number): void {
+    const time = Math.round(moment);
     for (let task = this.#tasks[0]; task !== undefined && task.at <= time && !this.isStopped; task = this.#tasks[0]) {
       this.#removeFirst();
       this.now = task.at;
