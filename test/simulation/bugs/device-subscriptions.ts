@@ -60,7 +60,7 @@ export const DEVICE_SUBSCRIPTIONS: readonly Bug[] = [
     patches: [
       patch(RULES, "...withoutOne(subscription.deadLetters, event.id), deadLetterOf(", "...subscription.deadLetters, deadLetterOf("),
     ],
-    world: { derives: SUBSCRIPTIONS, scope: "all", actions: 120, onFailure: "dead-letter" },
+    world: { minutes: 1, derives: SUBSCRIPTIONS, scope: "all", tabs: 1, actions: 240, onFailure: "dead-letter", faults: {} },
     by: "7 subscription",
   },
 
