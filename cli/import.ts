@@ -1,99 +1,148 @@
 /**
- * `headwater import`: consecutive lines of one stream are one commit, which expects the version that the file gives the stream. Ids are
- * made from place and content, so an import that broke off can be run again: events that are already stored are duplicates.
+ * `headwater import`: reads its file twice. The first reading checks all of it against the store (`import-plan.ts`), the second one appends
+ * what the store does not have. Consecutive lines of one stream are one commit, which expects the version that the first reading found.
  */
-import { statSync } from "node:fs";
-import type { EdgeStore } from "../client/http.ts";
-import type { NewEvent } from "../client/index.ts";
-import { HeadwaterError, PayloadTooLargeError } from "../shared/errors.ts";
+import type { EdgeStore, PushResult } from "../client/http.ts";
+import { PayloadTooLargeError } from "../shared/errors.ts";
 import type { Commit } from "../shared/event/commit.ts";
 import { DEFAULT_LIMITS } from "../shared/limits.ts";
 import { CommandError } from "./command-error.ts";
-import { eventIdFor, openLines, parseLine } from "./lines.ts";
+import { type ImportPlan, placedLines, planImport } from "./import-plan.ts";
+import { type NumberedText, openLines } from "./lines.ts";
+import type { CheckedLine } from "./placement.ts";
 import { Progress } from "./progress.ts";
+import { type RereadableFile, withRereadable } from "./rereadable-file.ts";
+
+export interface ImportChoice {
+  /** Only reports what would happen. */
+  readonly dryRun?: boolean;
+}
+
+/** A line whose event is appended. */
+interface Appended {
+  readonly line: CheckedLine;
+  readonly version: number;
+  readonly id: string;
+}
 
 interface NumberedCommit {
   readonly commit: Commit;
-  readonly firstLine: number;
+  /** The line of each event. */
+  readonly lines: readonly number[];
+  /** Characters. */
   readonly size: number;
 }
 
 const { pushStreams, pushCommits, commitEvents, bodyBytes, commitBytes } = DEFAULT_LIMITS;
 /** Characters of a push: the limit of the body counts bytes of UTF-8, and a character has up to four. */
 const PUSH_SIZE = bodyBytes / 4;
+const UNREAD = " The token can't read the stream, so it was not compared with the file: use one that can.";
 
-export async function importFile(store: EdgeStore, file: string): Promise<void> {
+/**
+ * @param file a path, or `-` for standard input
+ * @returns what was done, as text for the terminal
+ * @throws CommandError that names the line. Unless the edge rejected a commit, nothing was written then
+ */
+export async function importFile(store: EdgeStore, file: string, { dryRun = false }: ImportChoice = {}): Promise<string> {
+  return withRereadable(file, async (rereadable) => {
+    const plan = await planImport(store, rereadable);
+    const report = new Report(plan.unread.size);
+    if (dryRun) for await (const _ of linesToAppend(store, plan, openLines(rereadable).lines, report)) report.appended++;
+    else await append(store, plan, rereadable, report);
+    return report.text(dryRun);
+  });
+}
+
+class Report {
+  appended = 0;
+  stored = 0;
+  /** Events that get another version than their lines have. */
+  #moved = 0;
+  readonly #streams = new Set<string>();
+  readonly #unread: number;
+
+  /** @param unread streams that were not compared with the store */
+  constructor(unread: number) {
+    this.#unread = unread;
+  }
+
+  place({ line, version }: Appended): void {
+    this.#streams.add(line.streamId);
+    if (line.version !== undefined && line.version !== version) this.#moved++;
+  }
+
+  text(isDryRun: boolean): string {
+    const would = `${this.appended} events would be appended to ${this.#streams.size} streams, ${this.stored} are already stored.`;
+    const lines = [isDryRun ? `${would} Nothing was written.` : `${this.appended} events appended, ${this.stored} already stored.`];
+    if (this.#moved > 0) lines.push(`${this.#moved} have another version than in the file, because the file lacks events before them.`);
+    if (this.#unread > 0) lines.push(`${this.#unread} streams were not compared with the store: the token can't read them.`);
+    return lines.join("\n");
+  }
+}
+
+async function append(store: EdgeStore, plan: ImportPlan, file: RereadableFile, report: Report): Promise<void> {
   const source = openLines(file);
-  const progress = new Progress("events imported", file === "-" ? undefined : sizeOf(file));
-  let appended = 0;
-  let repeated = 0;
+  const progress = new Progress("events imported", file.size);
   try {
-    for await (const batch of batches(commits(store, source.lines))) {
+    for await (const batch of batches(commits(store, linesToAppend(store, plan, source.lines, report)))) {
       const results = await pushAll(store, batch);
-      for (const [i, { commit, firstLine }] of batch.entries()) {
+      for (const [i, numbered] of batch.entries()) {
         const result = results[i];
-        if (result?.status === "committed") appended += commit.events.length;
-        else if (result?.status === "duplicate") repeated += commit.events.length;
-        else throw rejection(commit, firstLine, result);
+        const { length } = numbered.commit.events;
+        if (result?.status === "committed") report.appended += length;
+        // The token can't read, or somebody else imports the same file.
+        else if (result?.status === "duplicate") report.stored += length;
+        else throw rejection(numbered, result, plan);
       }
-      progress.at(source.bytesRead(), appended + repeated);
+      progress.at(source.bytesRead(), report.appended + report.stored);
     }
   } finally {
     progress.end();
   }
-  console.log(`${appended} events appended, ${repeated} already stored.`);
 }
 
-function sizeOf(file: string): number {
-  try {
-    return statSync(file).size;
-  } catch (error) {
-    throw new CommandError(`${file} can't be read: ${(error as Error).message}`);
+async function* linesToAppend(
+  store: EdgeStore,
+  plan: ImportPlan,
+  lines: AsyncIterable<NumberedText>,
+  report: Report,
+): AsyncGenerator<Appended> {
+  for await (const { line, place } of placedLines(store, plan, lines)) {
+    if (place === undefined) {
+      report.stored++;
+      continue;
+    }
+    const appended = { line, ...place };
+    report.place(appended);
+    yield appended;
   }
 }
 
-/** Memory has a version for each stream of the file, and one commit. */
-async function* commits(store: EdgeStore, lines: AsyncIterable<string>): AsyncGenerator<NumberedCommit> {
-  const versions = new Map<string, number>();
-  let streamId = "";
-  let events: NewEvent[] = [];
-  let firstLine = 0;
+/** Memory has one commit. */
+async function* commits(store: EdgeStore, lines: AsyncIterable<Appended>): AsyncGenerator<NumberedCommit> {
+  let group: Appended[] = [];
   let size = 0;
-  let number = 0;
-  const cut = (): NumberedCommit => {
-    const version = versions.get(streamId) ?? 0;
-    versions.set(streamId, version + events.length);
-    const identified = events.map((event, i) => ({ ...event, id: event.id ?? eventIdFor(streamId, version + 1 + i, event) }));
-    try {
-      const commit = store.prepare(streamId, identified, { expectedVersion: version === 0 ? "no-stream" : version });
-      return { commit, firstLine, size };
-    } catch (error) {
-      if (!(error instanceof HeadwaterError)) throw error;
-      throw new CommandError(`${lineOf(error, firstLine)}: ${error.message}`);
-    }
-  };
-  for await (const text of lines) {
-    number++;
-    if (text.trim() === "") continue;
-    const line = parseLine(text, number);
+  for await (const next of lines) {
+    const streamId = group[0]?.line.streamId;
     // Only the name of the stream makes a line longer than its event's JSON, so a commit stays far below the limit.
-    if (events.length > 0 && (line.streamId !== streamId || events.length === commitEvents || size + text.length > commitBytes / 4)) {
-      yield cut();
-      events = [];
+    const isFull = group.length === commitEvents || size + next.line.size > commitBytes / 4;
+    if (streamId !== undefined && (isFull || streamId !== next.line.streamId)) {
+      yield commitOf(store, group, size);
+      group = [];
       size = 0;
     }
-    if (events.length === 0) firstLine = number;
-    streamId = line.streamId;
-    events.push(line.event);
-    size += text.length;
+    group.push(next);
+    size += next.line.size;
   }
-  if (events.length > 0) yield cut();
+  if (group.length > 0) yield commitOf(store, group, size);
 }
 
-/** The line of the event that an error names. Blank lines in between may shift it. */
-function lineOf(error: HeadwaterError, firstLine: number): string {
-  const index = /^events\[(\d+)\]/.exec(error.details.field ?? "")?.[1];
-  return `line ${firstLine + Number(index ?? 0)}`;
+function commitOf(store: EdgeStore, group: readonly Appended[], size: number): NumberedCommit {
+  const streamId = group[0]?.line.streamId ?? "";
+  const before = (group[0]?.version ?? 1) - 1;
+  const events = group.map(({ line, id }) => ({ ...line.event, id }));
+  const commit = store.prepare(streamId, events, { expectedVersion: before === 0 ? "no-stream" : before });
+  return { commit, lines: group.map(({ line }) => line.number), size };
 }
 
 async function* batches(all: AsyncIterable<NumberedCommit>): AsyncGenerator<NumberedCommit[]> {
@@ -126,8 +175,10 @@ async function pushAll(store: EdgeStore, batch: readonly NumberedCommit[]): Retu
   }
 }
 
-function rejection(commit: Commit, firstLine: number, result: Awaited<ReturnType<EdgeStore["push"]>>[number] | undefined): CommandError {
+function rejection({ commit, lines }: NumberedCommit, result: PushResult | undefined, { unread }: ImportPlan): CommandError {
+  const index = /events\[(\d+)\]/.exec((result?.status === "rejected" && result.field) || "")?.[1] ?? 0;
   const detail = result !== undefined && "detail" in result ? result.detail : "the edge returned no result for it";
-  const also = result?.status === "conflict" ? " The store has other events in this stream: import the file into a new store." : "";
-  return new CommandError(`line ${firstLine}: the commit to ${commit.streamId} was rejected: ${detail}${also}`);
+  const isConflict = result?.status === "conflict";
+  const also = unread.has(commit.streamId) ? UNREAD : isConflict ? " Somebody else appended to the stream: run the import again." : "";
+  return new CommandError(`line ${lines[Number(index)]}: the commit to ${commit.streamId} was rejected: ${detail}${also}`);
 }

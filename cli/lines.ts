@@ -1,41 +1,44 @@
 /** Reads the lines of a file one at a time, however large it is. */
-import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
 import { pipeline, Readable } from "node:stream";
 import { createGunzip } from "node:zlib";
-import type { NewEvent } from "../client/index.ts";
+import { DEFAULT_LIMITS } from "../shared/limits.ts";
 import { CommandError } from "./command-error.ts";
+import type { RereadableFile } from "./rereadable-file.ts";
 
-/** An event of the file, and its stream. */
-export interface Line {
+export interface NumberedText {
+  /** From 1; blank lines count. */
   readonly number: number;
-  readonly streamId: string;
-  /** Without an id if the file has none. */
-  readonly event: NewEvent;
+  readonly text: string;
 }
 
 export interface Source {
-  readonly lines: AsyncIterable<string>;
+  readonly lines: AsyncIterable<NumberedText>;
   /** Bytes of the file read so far. */
   readonly bytesRead: () => number;
 }
 
-/** @param file a path, or `-` for standard input; gzip is recognized by its first two bytes */
-export function openLines(file: string): Source {
+const { eventBytes, bodyBytes } = DEFAULT_LIMITS;
+/** Bytes of a line. A line may be longer than its event, because of blanks and escapes, but no event needs as many as a whole request. */
+const LINE_BYTES = bodyBytes;
+const LINE_BREAK = 0x0a;
+
+/** Gzip is recognized by its first two bytes. */
+export function openLines({ path, name }: RereadableFile): Source {
   let bytes = 0;
   async function* counted(): AsyncGenerator<Buffer> {
     // Small pieces, so that the progress of a zipped file has more than a few steps.
-    const raw: Readable = file === "-" ? process.stdin : createReadStream(file, { highWaterMark: 16 * 1024 });
-    for await (const chunk of raw as AsyncIterable<Buffer>) {
+    for await (const chunk of createReadStream(path, { highWaterMark: 16 * 1024 }) as AsyncIterable<Buffer>) {
       bytes += chunk.length;
       yield chunk;
     }
   }
-  async function* lines(): AsyncGenerator<string> {
+  async function* lines(): AsyncGenerator<NumberedText> {
     try {
       yield* split(await unzipped(counted()));
     } catch (error) {
-      throw new CommandError(`${file} can't be read: ${(error as Error).message}`);
+      if (error instanceof CommandError) throw error;
+      throw new CommandError(`${name} can't be read: ${(error as Error).message}`, { cause: error });
     }
   }
   return { lines: lines(), bytesRead: () => bytes };
@@ -53,84 +56,59 @@ async function unzipped(chunks: AsyncGenerator<Buffer>): Promise<AsyncIterable<B
   return gunzip;
 }
 
-async function* split(chunks: AsyncIterable<Buffer>): AsyncGenerator<string> {
-  const decoder = new TextDecoder("utf-8", { fatal: true });
-  let rest = "";
-  for await (const chunk of chunks) {
-    const lines = (rest + decoder.decode(chunk, { stream: true })).split("\n");
-    rest = lines.pop() ?? "";
-    yield* lines;
-  }
-  yield rest + decoder.decode();
-}
-
-type Given = Readonly<Record<string, unknown>>;
-
-/**
- * Parses a line as other systems write it, `{"stream","type","time","actor","data"}`, or as `headwater export` writes it. The actor of the
- * former goes into the metadata, since an event's own `actor` is who the edge authenticated.
- *
- * @throws CommandError with the number of the line
- */
-export function parseLine(text: string, number: number): Line {
-  let given: Given;
-  try {
-    given = JSON.parse(text);
-  } catch (error) {
-    throw new CommandError(`line ${number} is not valid JSON: ${(error as Error).message}`);
-  }
-  if (typeof given !== "object" || given === null || Array.isArray(given))
-    throw new CommandError(`line ${number} is not a JSON object: write one event a line.`);
-  const streamId = given["streamId"] ?? given["stream"];
-  if (typeof streamId !== "string") throw new CommandError(`line ${number} has no stream: add "stream" or "streamId".`);
-  const { type, data } = given;
-  if (typeof type !== "string") throw new CommandError(`line ${number} has no "type": add the type of the event.`);
-  const metadata = metadataOf(given);
-  const occurredAt = timeOf(given, number);
-  return {
-    number,
-    streamId,
-    event: {
-      ...pick(given, "id"),
-      ...pick(given, "schemaVersion"),
-      type,
-      data: data ?? null,
-      metadata,
-      ...(occurredAt === undefined ? {} : { occurredAt }),
-    },
+/** Each byte is looked at once, also in a line of many chunks. */
+async function* split(chunks: AsyncIterable<Buffer>): AsyncGenerator<NumberedText> {
+  let number = 1;
+  let pieces: Buffer[] = [];
+  let length = 0;
+  const add = (piece: Buffer) => {
+    pieces.push(piece);
+    length += piece.length;
+    if (length <= LINE_BYTES) return;
+    throw new CommandError(
+      `line ${number}: An event's data and metadata can have at most ${eventBytes} bytes together, but the line has more than ${LINE_BYTES}.`,
+    );
   };
+  const take = (): NumberedText => {
+    const line = { number, text: decode(Buffer.concat(pieces), number) };
+    number++;
+    pieces = [];
+    length = 0;
+    return line;
+  };
+  for await (const chunk of chunks) {
+    let from = 0;
+    for (let end = chunk.indexOf(LINE_BREAK); end !== -1; end = chunk.indexOf(LINE_BREAK, from)) {
+      add(chunk.subarray(from, end));
+      yield take();
+      from = end + 1;
+    }
+    add(chunk.subarray(from));
+  }
+  if (length > 0) yield take();
 }
 
-function pick(given: Given, name: "id" | "schemaVersion"): object {
-  return given[name] === undefined ? {} : { [name]: given[name] };
+function decode(bytes: Buffer, number: number): string {
+  try {
+    // A byte order mark is only at the beginning of a file.
+    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: number > 1 }).decode(bytes);
+  } catch (error) {
+    throw new CommandError(
+      `line ${number} can't be read: it is not valid UTF-8 at column ${brokenColumn(bytes)}. Save the file as UTF-8.`,
+      {
+        cause: error,
+      },
+    );
+  }
 }
 
-function metadataOf(given: Given): NewEvent["metadata"] & object {
-  const metadata = typeof given["metadata"] === "object" && given["metadata"] !== null ? given["metadata"] : {};
-  const actor = "position" in given ? undefined : given["actor"];
-  return typeof actor === "string" ? { ...metadata, actor } : { ...metadata };
+function brokenColumn(bytes: Buffer): number {
+  const decoder = new TextDecoder("utf-8", { fatal: true });
+  let column = 1;
+  try {
+    for (const byte of bytes) column += decoder.decode(Uint8Array.of(byte), { stream: true }).length;
+  } catch {
+    // This is the byte.
+  }
+  return column;
 }
-
-function timeOf(given: Given, number: number): string | undefined {
-  const time = given["occurredAt"] ?? given["time"];
-  if (time === undefined) return undefined;
-  const milliseconds = typeof time === "string" ? Date.parse(time) : Number.NaN;
-  if (Number.isNaN(milliseconds))
-    throw new CommandError(`line ${number} has an invalid time, ${JSON.stringify(time)}: write it in ISO 8601.`);
-  return new Date(milliseconds).toISOString();
-}
-
-/** RFC 9562 section 5.5: the same place and content always get the same id, so that an import that is run again appends nothing twice. */
-export function eventIdFor(streamId: string, version: number, event: NewEvent): string {
-  const hash = createHash("sha1")
-    .update(NAMESPACE)
-    .update(JSON.stringify([streamId, version, event]))
-    .digest();
-  hash[6] = ((hash[6] ?? 0) & 0x0f) | 0x50;
-  hash[8] = ((hash[8] ?? 0) & 0x3f) | 0x80;
-  const hex = hash.toString("hex");
-  return [hex.slice(0, 8), hex.slice(8, 12), hex.slice(12, 16), hex.slice(16, 20), hex.slice(20, 32)].join("-");
-}
-
-/** Headwater's own namespace, a random UUID chosen once. */
-const NAMESPACE = Buffer.from("5f0c1d1e8e3b4b0fa1b72a4be0d3c9f4", "hex");

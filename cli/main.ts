@@ -5,7 +5,7 @@ import { connectStore, type EdgeStore } from "../client/http.ts";
 import { HeadwaterError } from "../shared/errors.ts";
 import { CommandError } from "./command-error.ts";
 import { exportStore } from "./export.ts";
-import { importFile } from "./import.ts";
+import { type ImportChoice, importFile } from "./import.ts";
 import { type TailChoice, tailStore } from "./tail.ts";
 import { signToken, type TokenChoice } from "./token.ts";
 import { verifyStore } from "./verify.ts";
@@ -42,9 +42,20 @@ function withAccess(command: Command): Command {
 const program = new Command("headwater").description("Work with a Headwater store from a terminal.").showHelpAfterError();
 
 withAccess(program.command("import"))
-  .description("append the events of a file, one JSON object a line; importing it again changes nothing")
+  .description(
+    "append the events of a file, one JSON object a line, that the store does not have; all of it is checked before any is appended",
+  )
   .argument("<file>", "FILE.ndjson or FILE.ndjson.gz; - reads standard input")
-  .action(async (file: string, access: Access) => importFile(connect(access), file));
+  .option("--dry-run", "check the file against the store and report what would be appended; write nothing")
+  .addHelpText(
+    "after",
+    `
+A line is {"stream","type","time","actor","data"}, with "id", "schemaVersion" and "metadata" if you like, or a line that export or tail wrote.
+A time is ISO 8601 with a zone, e.g. 2026-01-31T09:30:00Z. Other names are errors: put other fields into "data" or "metadata".`,
+  )
+  .action(async (file: string, { dryRun = false, ...access }: Access & ImportChoice) =>
+    console.log(await importFile(connect(access), file, { dryRun })),
+  );
 
 withAccess(program.command("export"))
   .description("write every event in position order, one JSON object a line")

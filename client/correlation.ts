@@ -1,5 +1,6 @@
 /** `headwater/correlation`: reads everything that one event led to. */
 import { type Caused, causedTrees, correlationOf } from "../shared/event/causation.ts";
+import { toReference } from "../shared/event/commit.ts";
 import type { ConfirmedEvent, EventBody } from "../shared/event/event.ts";
 import type { ReadAllOptions } from "./event-store.ts";
 import type { ExportedCommit } from "./storage/export.ts";
@@ -24,9 +25,10 @@ export type { Caused };
  * @param correlationId an event's `metadata.correlationId`, or its `id` if it has none
  */
 export async function readCorrelation(store: CorrelationSource, correlationId: string): Promise<readonly Caused<CorrelatedEvent>[]> {
+  const id = toReference(correlationId);
   const events: CorrelatedEvent[] = [];
   if (store.export === undefined) {
-    for await (const event of store.readAll({ correlation: correlationId })) events.push(event);
+    for await (const event of store.readAll({ correlation: id })) events.push(event);
   } else {
     for await (const item of store.export()) {
       if (item.state === "confirmed") events.push(item);
@@ -34,5 +36,5 @@ export async function readCorrelation(store: CorrelationSource, correlationId: s
         for (const event of item.events) events.push({ ...event, streamId: item.streamId, position: null });
     }
   }
-  return causedTrees(events.filter((event) => correlationOf(event) === correlationId));
+  return causedTrees(events.filter((event) => correlationOf(event) === id));
 }

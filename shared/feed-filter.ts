@@ -2,7 +2,7 @@
 
 import { InvalidRequestError } from "./errors.ts";
 import { correlationOf } from "./event/causation.ts";
-import { parseUtcTime } from "./event/commit.ts";
+import { parseUtcTime, toReference } from "./event/commit.ts";
 import type { RecordedEvent } from "./event/event.ts";
 import { categoryOf, parseStreamId } from "./stream-id.ts";
 import type { FeedQuery } from "./wire/wire.ts";
@@ -31,7 +31,7 @@ export function feedFilter(query: Omit<FeedQuery, "after" | "limit" | "log" | "m
   const within = setOf(query.within, "within");
   for (const part of within ?? []) parseStreamId(part, "within");
   for (const stream of setOf(query.stream, "stream") ?? []) parseStreamId(stream, "stream");
-  const { correlation } = query;
+  const correlation = query.correlation === undefined ? undefined : toReference(query.correlation);
   const since = timeOf(query.since, "since");
   const until = timeOf(query.until, "until");
   const asksContent = [reader.content, correlation, since, until].some((part) => part !== undefined);

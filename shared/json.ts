@@ -1,7 +1,7 @@
 /**
- * What may be recorded: JSON, and nothing that JSON would change when it is stored. A value is copied while it is checked. So
- * exactly the checked value is stored, even if the original has getters or is changed later. Keys such as `__proto__` become own
- * properties of the copy and have no effect.
+ * What may be recorded: JSON, and nothing that JSON would change when it is stored. The one exception is −0, which is
+ * stored as 0. A value is copied while it is checked. So exactly the checked value is stored, even if the original has getters or is
+ * changed later. Keys such as `__proto__` become own properties of the copy and have no effect.
  */
 import { InvalidRequestError, PayloadTooLargeError } from "./errors.ts";
 
@@ -9,7 +9,7 @@ export type Json = null | boolean | number | string | readonly Json[] | { readon
 
 export interface JsonCopy {
   readonly value: Json;
-  /** Length in bytes, as UTF-8 JSON without white space. */
+  /** Length in bytes, as UTF-8 JSON without white space. It is measured when it is read. */
   readonly bytes: number;
 }
 
@@ -19,17 +19,21 @@ export interface JsonCopy {
  * @param field how errors name the value, e.g. `events[0].data`
  * @param depth how many levels of arrays and objects are allowed
  * @throws InvalidRequestError that names the place, for what JSON can't represent: `undefined`, functions, symbols, big
- *   integers, NaN, infinities, −0, lone surrogates, holes, cycles, and objects that are not plain
+ *   integers, NaN, infinities, lone surrogates, holes, cycles, and objects that are not plain
  * @throws PayloadTooLargeError if it has more levels than `depth`
  */
 export function copyJson(value: unknown, field: string, depth: number): JsonCopy {
-  const copier = new Copier(field);
-  return { value: copier.copy(value, depth), bytes: copier.bytes };
+  const copy = new Copier(field).copy(value, depth);
+  return {
+    value: copy,
+    get bytes() {
+      return utf8Length(JSON.stringify(copy));
+    },
+  };
 }
 
 /** Keeps the current place as a list of steps, because making the full name of every place would cost more than the copy. */
 class Copier {
-  bytes = 0;
   readonly #field: string;
   readonly #path: (string | number)[] = [];
 
@@ -38,16 +42,10 @@ class Copier {
   }
 
   copy(value: unknown, depth: number): Json {
-    if (typeof value === "string") {
-      this.#count(value);
-      return value;
-    }
+    if (typeof value === "string") return this.#wellFormed(value);
     if (typeof value === "number" || typeof value === "boolean" || value === null) {
-      if (typeof value === "number" && (!Number.isFinite(value) || Object.is(value, -0))) {
-        throw this.#notJson(value === 0 ? "-0" : `${value}`);
-      }
-      this.bytes += `${value}`.length;
-      return value;
+      if (typeof value === "number" && !Number.isFinite(value)) throw this.#notJson(`${value}`);
+      return value === 0 ? 0 : value;
     }
     if (typeof value !== "object") throw this.#notJson(value === undefined ? "undefined" : `a ${typeof value}`);
     if (depth === 0) {
@@ -60,7 +58,6 @@ class Copier {
 
   #array(value: readonly unknown[], depth: number): Json {
     const copy: Json[] = [];
-    this.bytes += 2 + Math.max(0, value.length - 1);
     for (let i = 0; i < value.length; i++) {
       this.#path.push(i);
       copy.push(this.copy(value[i], depth));
@@ -75,11 +72,9 @@ class Copier {
     if (prototype !== null && Object.getPrototypeOf(prototype) !== null) throw this.#notJson("an object that is not plain");
     if (Object.getOwnPropertySymbols(value).length > 0) throw this.#notJson("a symbol as a key");
     const copy: { [key: string]: Json } = {};
-    const keys = Object.keys(value);
-    this.bytes += 2 + keys.length + Math.max(0, keys.length - 1);
-    for (const key of keys) {
+    for (const key of Object.keys(value)) {
       this.#path.push(key);
-      this.#count(key);
+      this.#wellFormed(key);
       const item = this.copy((value as Readonly<Record<string, unknown>>)[key], depth);
       this.#path.pop();
       if (key === "__proto__") Object.defineProperty(copy, key, { value: item, enumerable: true, configurable: true, writable: true });
@@ -88,13 +83,9 @@ class Copier {
     return copy;
   }
 
-  #count(text: string): void {
-    if (PLAIN_ASCII.test(text)) {
-      this.bytes += text.length + 2;
-      return;
-    }
+  #wellFormed(text: string): string {
     if (!text.isWellFormed()) throw this.#notJson("a lone surrogate");
-    this.bytes += utf8Length(JSON.stringify(text));
+    return text;
   }
 
   #notJson(what: string): InvalidRequestError {
@@ -102,8 +93,6 @@ class Copier {
     return new InvalidRequestError(`${field} contains ${what}, which JSON can't represent.`, { field });
   }
 }
-
-const PLAIN_ASCII = /^[\x20\x21\x23-\x5b\x5d-\x7e]*$/;
 
 /** The number of bytes of a well-formed string in UTF-8. */
 export function utf8Length(text: string): number {

@@ -13,6 +13,10 @@ export interface EdgeEnv extends JwtSettings {
   readonly AUTH?: string;
   /** Origins, separated by commas. Each is compared as a whole. */
   readonly ALLOWED_ORIGINS?: string;
+  /** Headers that web pages of other origins may send, besides those that the edge reads and those of tracing, separated by commas. */
+  readonly ALLOWED_HEADERS?: string;
+  /** `true` lets web pages of other origins send cookies, for an `authenticate` that reads them. */
+  readonly ALLOW_CREDENTIALS?: string;
   /** Counts each actor's requests to each store. If unset, none are counted. */
   readonly RATE_LIMITER?: RateLimit;
   /** `faults` logs faults only. Any other value, or unset, logs each request too. */

@@ -25,6 +25,7 @@ import {
 } from "../../shared/device/subscription.ts";
 import { HeadwaterError, InvalidRequestError } from "../../shared/errors.ts";
 import { type Cause, correlationOf } from "../../shared/event/causation.ts";
+import { toReference } from "../../shared/event/commit.ts";
 import type { ConfirmedEvent } from "../../shared/event/event.ts";
 import { type FeedFilter, readerFilter } from "../../shared/feed-filter.ts";
 import { NO_EVENTS, withEvent } from "../../shared/mark.ts";
@@ -53,7 +54,7 @@ export interface SubscribeOptions
   readonly correlation?: string;
   /**
    * Where it begins the first time. Default: `beginning` with a name, `now` without one. A number is the position before the first event. A
-   * time is the time of recording of the first event, ISO 8601.
+   * time is the time of recording of the first event, ISO 8601 with a zone.
    */
   readonly from?: Beginning | { readonly time: string };
   /**
@@ -95,7 +96,8 @@ export class Subscriber {
     else if (from !== undefined) parseBeginning(from, "from");
     this.#policy = { ...completePolicy(policy, "subscribe"), batchSize: 1 };
     const filter = readerFilter({ category, stream, type });
-    const isOfCorrelation = (event: Cause) => correlation === undefined || correlationOf(event) === correlation;
+    const wanted = correlation === undefined ? undefined : toReference(correlation);
+    const isOfCorrelation = (event: Cause) => wanted === undefined || correlationOf(event) === wanted;
     this.#filter = { stream: filter.stream, content: (event) => (filter.content?.(event) ?? true) && isOfCorrelation(event) };
     this.#ahead = new LookAhead(internals.database, this.#filter);
     internals.ending.addEventListener("abort", () => this.#ended.abort(), { signal: this.#ended.signal });

@@ -1,9 +1,10 @@
 /** Makes a commit from what an app or a request hands over: checked, complete and within the limits, so that it can be decided. */
 import { InvalidRequestError, PayloadTooLargeError } from "../errors.ts";
 import { type ExpectedVersion, parseExpectedVersion } from "../expected-version.ts";
-import { copyJson } from "../json.ts";
+import { copyJson, isObject, type Json } from "../json.ts";
 import { type Limits, NAME_LENGTH, parseCount } from "../limits.ts";
 import { parseStreamId, type StreamId } from "../stream-id.ts";
+import { isUtcTime } from "../time.ts";
 import type { EventBody, EventMetadata } from "./event.ts";
 
 /** Events of one stream that are appended together: all of them or none. */
@@ -19,9 +20,8 @@ export interface EventDefaults {
   readonly occurredAt: string;
 }
 
-const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
-const UTC_TIME = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d{1,9})?Z$/;
-const NOT_PRINTABLE = /[\p{Cc}\p{Cf}\p{Cs}\p{Co}\p{Cn}\p{Zl}\p{Zp}]/u;
+const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
+const NOT_PRINTABLE = /[\p{C}\p{Zl}\p{Zp}]/u;
 
 /** Bytes of an event as a JSON line without its data, metadata, id and type: keys, quotes, a schema version and a time. */
 const ENVELOPE_BYTES = 160;
@@ -85,7 +85,7 @@ export function parseEvent(
   limits: Limits,
   field: string,
 ): { readonly event: EventBody; readonly bytes: number } {
-  if (typeof input !== "object" || input === null || Array.isArray(input)) {
+  if (!isObject(input) || Array.isArray(input)) {
     throw new InvalidRequestError("An event must be an object with a type and data.", { field });
   }
   const given: Partial<Record<keyof EventBody, unknown>> = input;
@@ -94,27 +94,35 @@ export function parseEvent(
   const schemaVersion = parseCount(given.schemaVersion ?? 1, `${field}.schemaVersion`) ?? 1;
   const occurredAt = given.occurredAt === undefined ? defaults.occurredAt : parseUtcTime(given.occurredAt, `${field}.occurredAt`);
   const data = copyJson(given.data, `${field}.data`, limits.jsonDepth);
-  const metadata = copyJson(given.metadata ?? {}, `${field}.metadata`, limits.jsonDepth);
-  if (!isMetadata(metadata.value)) {
+  const metadataCopy = copyJson(given.metadata ?? {}, `${field}.metadata`, limits.jsonDepth);
+  const metadata = parseMetadata(metadataCopy.value);
+  if (metadata === undefined) {
     const sentence = "Metadata must be an object, and its correlationId and causationId must be strings.";
     throw new InvalidRequestError(sentence, { field: `${field}.metadata` });
   }
-  const content = data.bytes + metadata.bytes;
+  const content = data.bytes + metadataCopy.bytes;
   if (content > limits.eventBytes) {
     throw new PayloadTooLargeError(
       `An event's data and metadata can have at most ${limits.eventBytes} bytes together, but these have ${content}.`,
       { field },
     );
   }
-  const event: EventBody = { id, type, schemaVersion, data: data.value, metadata: metadata.value, occurredAt };
+  const event: EventBody = { id, type, schemaVersion, data: data.value, metadata, occurredAt };
   return { event, bytes: content + copyJson(type, field, 0).bytes + ENVELOPE_BYTES };
 }
 
-/** Returns the id in lower case. @throws InvalidRequestError if `value` is not a UUID */
+/** @throws InvalidRequestError if `value` is not a UUID. @returns the id in lower case */
 export function parseEventId(value: unknown, field: string): string {
-  const id = typeof value === "string" ? value.toLowerCase() : "";
-  if (!UUID.test(id)) throw new InvalidRequestError("An event id must be a UUID.", { field });
-  return id;
+  if (typeof value !== "string" || !UUID.test(value)) throw new InvalidRequestError("An event id must be a UUID.", { field });
+  return toReference(value);
+}
+
+/**
+ * An id as metadata and queries refer to it: a UUID in lower case, as event ids are stored. An id of another system stays as it is, because
+ * only a UUID is the same id in both cases.
+ */
+export function toReference(id: string): string {
+  return UUID.test(id) ? id.toLowerCase() : id;
 }
 
 function parseType(value: unknown, field: string): string {
@@ -129,14 +137,21 @@ export function isName(value: unknown): value is string {
 
 /** Returns `value`. @throws InvalidRequestError if it is not an ISO 8601 time in UTC that exists */
 export function parseUtcTime(value: unknown, field: string): string {
-  if (typeof value !== "string" || !UTC_TIME.test(value) || Number.isNaN(Date.parse(value))) {
+  if (!isUtcTime(value)) {
     throw new InvalidRequestError("A time must be ISO 8601 in UTC, e.g. 2026-01-31T09:30:00.000Z.", { field });
   }
   return value;
 }
 
-function isMetadata(value: unknown): value is EventMetadata {
-  if (typeof value !== "object" || value === null || Array.isArray(value)) return false;
-  const { correlationId, causationId }: { correlationId?: unknown; causationId?: unknown } = value;
-  return [correlationId, causationId].every((id) => id === undefined || typeof id === "string");
+/** A copy of the metadata in which ids of events are in lower case; undefined if `value` is not metadata. */
+function parseMetadata(value: Json): EventMetadata | undefined {
+  if (!isObject(value) || Array.isArray(value)) return undefined;
+  const metadata: Record<string, Json> = { ...value };
+  for (const name of ["correlationId", "causationId"]) {
+    const id = metadata[name];
+    if (id === undefined) continue;
+    if (typeof id !== "string") return undefined;
+    metadata[name] = toReference(id);
+  }
+  return metadata;
 }

@@ -12,7 +12,7 @@ export interface EventMetadata {
 
 /** An event as an app hands it over. The device fills in what it leaves out. */
 export interface NewEvent {
-  /** A UUID, the idempotency key. Default: a random one. */
+  /** A UUID, the idempotency key. It is stored in lower case. Default: a random one. */
   readonly id?: string;
   /** 1–255 printable characters, e.g. `PermitRequested`. */
   readonly type: string;
@@ -21,7 +21,7 @@ export interface NewEvent {
   readonly metadata?: EventMetadata | undefined;
   /** A whole number from 1. Default: the type's current version if there are event types, otherwise 1. */
   readonly schemaVersion?: number;
-  /** ISO 8601 in UTC, ending in `Z`. Default: now, by the device's clock. */
+  /** ISO 8601 in UTC, ending in `Z`, and a time that exists. Default: now, by the device's clock. */
   readonly occurredAt?: string;
 }
 

@@ -195,6 +195,8 @@ export const problemDocument = v.object({
   type: v.optional(v.string()),
   title: v.optional(v.string()),
   status: v.optional(wholeNumber),
+  /** The stream whose state rejects the request. The `detail` names it too. */
+  streamId: v.optional(v.string()),
   ...problem.entries,
 });
 

@@ -119,10 +119,14 @@ test("crash between stream commit and publish: the edge killed at any time of an
 });
 
 test.each([
-  ["not JSON", ['{"stream":"A-1","type":"A","data":1}', "{"], "line 2 is not valid JSON"],
+  ["not JSON", ['{"stream":"A-1","type":"A","data":1}', "{"], "line 2 is not valid JSON at column 2: the line ends too early."],
   ["no stream", ['{"type":"A","data":1}'], 'line 1 has no stream: add "stream"'],
   ["no type", ['{"stream":"A-1","data":1}'], 'line 1 has no "type"'],
-  ["a time that is none", ['{"stream":"A-1","type":"A","data":1,"time":"soon"}'], 'line 1 has an invalid time, "soon"'],
+  [
+    "a time that is none",
+    ['{"stream":"A-1","type":"A","data":1,"time":"soon"}'],
+    'line 1 has an invalid time, "soon", at column 37: write a time that exists',
+  ],
   [
     "a stream id of another alphabet",
     ['{"stream":"A-1","type":"A","data":1}', '{"stream":"Ä","type":"A","data":1}'],
@@ -146,7 +150,7 @@ test("a file that the store contradicts is refused, and nothing is overwritten",
   const result = await headwater(["import", await fileOf(permits.slice(0, 5)), "--url", url]);
   expect(result).toMatchObject({ exitCode: 1 });
   expect(result.stderr).toContain(
-    "line 1: the commit to Permit-891 was rejected: Expected version no-stream, but the stream is at version 1.",
+    "line 1 contradicts the store: Permit-891 is at version 1 there, with other events than in the file. Nothing was written.",
   );
   expect((await connectStore({ url }).readStream("Permit-891")).events.map(({ type }) => type)).toEqual(["Mine"]);
 });
@@ -168,8 +172,13 @@ test("what can't be reached, read or understood is said in one sentence", async 
       "can't be read: ",
     ],
     [
-      ["import", await fileOf([]).then((path) => writeFile(path, new Uint8Array([0xff, 0x0a])).then(() => path)), "--url", newUrl()],
-      "can't be read: ",
+      [
+        "import",
+        await fileOf([]).then((path) => writeFile(path, new Uint8Array([0x20, 0x0a, 0x22, 0xff])).then(() => path)),
+        "--url",
+        newUrl(),
+      ],
+      "line 2 can't be read: it is not valid UTF-8 at column 2. Save the file as UTF-8.",
     ],
     [["export", "--url", newUrl(), "--out", join(folder, "no/such/folder")], "can't be written: ENOENT"],
     [["export", "--url", "permits"], "It must be the URL of a store"],

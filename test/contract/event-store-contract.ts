@@ -109,6 +109,19 @@ export function describeEventStore(name: string, openEmpty: OpenEmpty): void {
       expect(({} as Record<string, unknown>)["polluted"]).toBeUndefined();
     });
 
+    test("ids in upper case, and what refers to them, are stored in lower case; ids of other systems stay as they are", async () => {
+      const store = await open();
+      const id = uuid();
+      const cause = { id: id.toUpperCase(), metadata: {} };
+      await store.appendToStream("Thing-1", [{ ...event("Cause"), id: cause.id }]);
+      const other = { ...event("Other"), metadata: { correlationId: "Order-A" } };
+      await store.appendToStream("Thing-1", [event("Caused"), other], { causedBy: cause });
+      const { events } = await store.readStream("Thing-1");
+      expect(events[0]?.id).toBe(id);
+      expect(events[1]?.metadata).toEqual({ correlationId: id, causationId: id });
+      expect(events[2]?.metadata).toEqual({ correlationId: "Order-A", causationId: id });
+    });
+
     test("versions are 1 … n, whatever the size of the commits", async () => {
       const store = await open();
       const sizes = [1, 3, 1, 100, 2];
@@ -227,7 +240,6 @@ export function describeEventStore(name: string, openEmpty: OpenEmpty): void {
         ["events[0].data", [{ type: "NoData" }]],
         ["events[0].data.x", [event("A", { x: Number.NaN })]],
         ["events[0].data[0]", [event("A", [Number.POSITIVE_INFINITY])]],
-        ["events[0].data.x", [event("A", { x: -0 })]],
         ["events[0].data.x", [event("A", { x: undefined })]],
         ["events[0].data.x", [event("A", { x: 1n })]],
         ["events[0].data.x", [event("A", { x: () => 1 })]],
@@ -240,7 +252,7 @@ export function describeEventStore(name: string, openEmpty: OpenEmpty): void {
         ["events[0].schemaVersion", [{ ...good, schemaVersion: 0 }]],
         ["events[0].schemaVersion", [{ ...good, schemaVersion: 1.5 }]],
         ["events[0].occurredAt", [{ ...good, occurredAt: "2010-10-02T09:20:39+02:00" }]],
-        ["events[0].occurredAt", [{ ...good, occurredAt: "2010-13-02T09:20:39Z" }]],
+        ["events[0].occurredAt", [{ ...good, occurredAt: "2026-02-30T10:00:00Z" }]],
         ["expectedVersion", [good], { expectedVersion: -1 }],
         ["expectedVersion", [good], { expectedVersion: 1.5 }],
         ["expectedVersion", [good], { expectedVersion: "some" }],

@@ -2,6 +2,7 @@
 import type { AppendOptions, AppendResult, EventStore, ReadAllOptions, ReadStreamOptions, StreamSlice } from "../../client/event-store.ts";
 import { decideAppend, refusalMessage } from "../../shared/append.ts";
 import { errorOf, InvalidRequestError, StoreClosedError, StreamNotFoundError } from "../../shared/errors.ts";
+import { withCause } from "../../shared/event/causation.ts";
 import { parseCommit } from "../../shared/event/commit.ts";
 import type { ConfirmedEvent, NewEvent } from "../../shared/event/event.ts";
 import { feedFilter } from "../../shared/feed-filter.ts";
@@ -16,12 +17,12 @@ export class MemoryStore implements EventStore {
   async appendToStream(
     streamId: string,
     given: readonly NewEvent[],
-    { expectedVersion = "any" }: AppendOptions = {},
+    { expectedVersion = "any", causedBy }: AppendOptions = {},
   ): Promise<AppendResult> {
     this.#throwIfClosed();
     const now = new Date().toISOString();
     const commit = parseCommit(
-      { streamId, expectedVersion, events: given },
+      { streamId, expectedVersion, events: withCause(given, causedBy) },
       { newId: () => crypto.randomUUID(), occurredAt: now },
       DEFAULT_LIMITS,
     );

@@ -3,7 +3,7 @@ import { readFile } from "node:fs/promises";
 import { promisify } from "node:util";
 import { gunzip } from "node:zlib";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { parseLine } from "../../cli/lines.ts";
+import { parseLine } from "../../cli/event-line.ts";
 import { connectStore, type EdgeStore } from "../../client/http.ts";
 import type { FeedPage, StreamList } from "../../shared/wire/wire.ts";
 import { type EdgeProcess, startEdge } from "../support/edge.ts";

@@ -19,6 +19,12 @@ test("a copy is deeply equal, is another object, and its size is that of its JSO
   );
 });
 
+test("minus zero becomes 0, and its size is that of 0", () => {
+  const copy = copyJson({ x: -0, list: [-0.0, 1] }, "data", 9);
+  expect(copy.value).toEqual({ x: 0, list: [0, 1] });
+  expect(copy.bytes).toBe('{"x":0,"list":[0,1]}'.length);
+});
+
 test("what was checked is what is kept, whatever a getter answers the second time", () => {
   let asked = 0;
   const value = {

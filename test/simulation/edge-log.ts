@@ -10,6 +10,7 @@ const EXPECTED = [
   "SQLITE_FULL",
   "The object died of this commit.",
   "The limiter is down.",
+  "AUTH is neither",
   "HandlerError: ",
   "An event has become a dead letter",
   "The subscription has stopped",

@@ -189,7 +189,10 @@ store.subscribe(async ({ position, data }) => void [position, data], { name: "ma
 store.subscribe(({ data }) => data.until);
 // @ts-expect-error a handler is given an event
 store.subscribe((event: { readonly until: string }) => void event.until);
-store.subscribe(() => Promise.reject(new HandlerError("There is no paper.")), { stream: ["Permit-1"], from: { time: "2026-01-31" } });
+store.subscribe(() => Promise.reject(new HandlerError("There is no paper.")), {
+  stream: ["Permit-1"],
+  from: { time: "2026-01-31T00:00:00Z" },
+});
 // @ts-expect-error a filter has names
 store.subscribe(() => undefined, { category: 7 });
 // @ts-expect-error a list of names

@@ -1,10 +1,11 @@
-/** Who the caller is, what they may do, and from which origins. */
+/** Who the caller is, and what they may do. */
 
 import { type Action, type Grant, isEverything, isReached, type Reach, reachOf } from "../../shared/edge/grants.ts";
 import { ForbiddenError, UnauthenticatedError } from "../../shared/errors.ts";
 import { isName } from "../../shared/event/commit.ts";
 import type { EdgeEnv } from "../env.ts";
-import { verifyToken } from "./jwt.ts";
+import { logSettingsFault } from "../report/journal.ts";
+import { checkJwtSettings, verifyToken } from "./jwt.ts";
 
 /** The caller, as the edge knows them. */
 export interface Principal {
@@ -24,16 +25,22 @@ export interface Principal {
  */
 export type Authenticate<E = EdgeEnv> = (request: Request, env: E) => Principal | null | Promise<Principal | null>;
 
-const EVERYONE: Principal = { actor: null, grants: [{ store: "*", streams: ["*"], can: ["read", "append", "admin"] }] };
+const ACTIONS: readonly Action[] = ["read", "append", "admin"];
+
+const EVERYONE: Principal = { actor: null, grants: [{ store: "*", streams: ["*"], can: [...ACTIONS] }] };
 
 /**
  * The default. `AUTH = "open"` knows everyone. `jwt`, or unset, requires a bearer token. With any other value nobody is known, so that a
- * typo opens nothing.
+ * typo opens nothing. Settings by which nobody can be known are logged.
  */
 export async function authenticateBySettings(request: Request, env: EdgeEnv): Promise<Principal | null> {
   const { AUTH: auth = "jwt" } = env;
   if (auth === "open") return EVERYONE;
-  if (auth !== "jwt") return null;
+  if (auth !== "jwt") {
+    logSettingsFault('AUTH is neither "jwt" nor "open", so every request is rejected: correct it, or remove it for "jwt".');
+    return null;
+  }
+  checkJwtSettings(env);
   const [, token] = /^Bearer +([A-Za-z0-9._~+/=-]+)$/i.exec(request.headers.get("authorization") ?? "") ?? [];
   return token === undefined ? null : verifyToken(token, env);
 }
@@ -45,6 +52,21 @@ export function assertKnown(principal: Principal | null): Principal {
     throw new UnauthenticatedError("The actor, in a token its `sub`, must be 1 to 255 printable characters: correct it, or leave it out.");
   }
   return principal;
+}
+
+/**
+ * To be called before a route does anything for the caller: nothing of a store is disclosed, and none of its objects wakes, before a grant
+ * names the store.
+ *
+ * @throws ForbiddenError if no grant allows any action on any stream of the store
+ */
+export function assertGranted({ grants }: Principal, store: string): void {
+  if (ACTIONS.every((action) => reachOf(grants, action, store).length === 0)) throw new ForbiddenError();
+}
+
+/** @throws ForbiddenError unless the caller may read or append to something of the store: a push discloses the log's id and head */
+export function assertMayPush({ grants }: Principal, store: string): void {
+  if (reachOf(grants, "append", store).length === 0 && reachOf(grants, "read", store).length === 0) throw new ForbiddenError();
 }
 
 /** @throws ForbiddenError */
@@ -67,34 +89,4 @@ export function assertMayReadAll(principal: Principal, store: string): void {
 /** @throws ForbiddenError unless the caller may administer the whole store */
 export function assertMayAdminister({ grants }: Principal, store: string): void {
   if (!isEverything(reachOf(grants, "admin", store))) throw new ForbiddenError();
-}
-
-/**
- * Compares the origin of the web page with `ALLOWED_ORIGINS`, each as a whole. If the setting is unset, the edge's own origin is allowed;
- * with `AUTH = "open"` also any origin on loopback, as a frontend's own development server has.
- *
- * @returns the origin that may see the response; null if the request does not come from a web page
- * @throws ForbiddenError for any other web page
- */
-export function allowedOrigin(request: Request, env: EdgeEnv): string | null {
-  const origin = request.headers.get("origin");
-  if (origin === null) return null;
-  const listed = env.ALLOWED_ORIGINS?.split(",")
-    .map((item) => item.trim())
-    .filter((item) => item !== "");
-  const allowed =
-    listed === undefined || listed.length === 0
-      ? origin === new URL(request.url).origin || (env.AUTH === "open" && isLoopback(origin))
-      : listed.includes(origin);
-  if (!allowed) throw new ForbiddenError("Web pages of this origin may not use the store: add the origin to ALLOWED_ORIGINS.");
-  return origin;
-}
-
-function isLoopback(origin: string): boolean {
-  const url = URL.parse(origin);
-  return (
-    url !== null &&
-    url.origin === origin &&
-    (url.hostname === "localhost" || url.hostname === "[::1]" || /^127(\.\d{1,3}){3}$/.test(url.hostname))
-  );
 }

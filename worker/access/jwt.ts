@@ -3,7 +3,7 @@ import { createLocalJWKSet, createRemoteJWKSet, errors, type JSONWebKeySet, type
 import { type Grant, parseGrants } from "../../shared/edge/grants.ts";
 import { GRANTS_CLAIM, SECRET_BYTES } from "../../shared/edge/token.ts";
 import { UnauthenticatedError, UnavailableError } from "../../shared/errors.ts";
-import { logFault } from "../report/journal.ts";
+import { logFault, logSettingsFault } from "../report/journal.ts";
 
 export interface JwtSettings {
   /** The shared secret of HS256: 32 bytes of UTF-8 or more. */
@@ -82,6 +82,11 @@ function toRefusal(error: unknown): Error {
   return new UnavailableError("The edge can't fetch the keys that verify tokens: try again later.");
 }
 
+/** Logs what is wrong with the settings, if anything is: also if nobody sends a token. */
+export function checkJwtSettings(settings: JwtSettings): void {
+  keysOf(settings);
+}
+
 /** The keys by the settings that they were made from: an isolate serves the same settings again and again. */
 const known = new Map<string, Keys>();
 
@@ -105,7 +110,8 @@ function makeKeys(secret: string, jwks: string): Keys {
       ? misconfigured(`JWT_SECRET has ${bytes.length} bytes: HS256 requires ${SECRET_BYTES} or more.`)
       : { kind: "secret", secret: bytes };
   }
-  if (jwks === "") return { kind: "none" };
+  if (jwks === "")
+    return misconfigured("Neither JWT_SECRET nor JWT_JWKS is set, so no token is valid: set the one that tokens are signed with.");
   try {
     return { kind: "public", find: jwks.trimStart().startsWith("{") ? createLocalJWKSet(publicKeys(jwks)) : remoteKeys(jwks) };
   } catch (error) {
@@ -124,7 +130,7 @@ function remoteKeys(address: string): JWTVerifyGetKey {
 }
 
 function misconfigured(message: string): Keys {
-  logFault("settings", new Error(message));
+  logSettingsFault(message);
   return { kind: "none" };
 }
 

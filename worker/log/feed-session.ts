@@ -1,4 +1,7 @@
-/** What is stored of a feed socket, in its attachment. The Worker makes it when the socket opens, and sends it to the log in a header. */
+/**
+ * What is stored of a feed socket, in its attachment. The Worker makes it when the socket opens, and sends it to the log in a header. The log
+ * answers in a header which log it is.
+ */
 import type { Reach } from "../../shared/edge/grants.ts";
 import type { FeedQuery } from "../../shared/wire/wire.ts";
 import type { CompleteQuery } from "./feed-page.ts";
@@ -31,4 +34,23 @@ export function sessionHeaders(session: FeedSession): Record<string, string> {
 /** The session in such a request. */
 export function sessionOf({ headers }: Request): FeedSession {
   return JSON.parse(decodeURIComponent(headers.get(HEADER) ?? ""));
+}
+
+/** The log's id and its last position, when the socket opened. */
+export interface LogPlace {
+  readonly log: string;
+  readonly head: number;
+}
+
+const PLACE_HEADER = "x-headwater-log";
+
+/** A header of the log's response to the request that opens the socket. */
+export function placeHeaders(place: LogPlace): Record<string, string> {
+  return { [PLACE_HEADER]: JSON.stringify(place) };
+}
+
+/** The place in such a response; undefined if the log's object is of a version that sends none. */
+export function placeOf({ headers }: Response): LogPlace | undefined {
+  const text = headers.get(PLACE_HEADER);
+  return text === null ? undefined : JSON.parse(text);
 }

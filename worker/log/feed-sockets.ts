@@ -24,7 +24,7 @@ import type { SharedAlarm } from "../objects/shared-alarm.ts";
 import { logFault } from "../report/journal.ts";
 import { problemOfError } from "../report/problem.ts";
 import type { CompleteQuery, FoundEvents } from "./feed-page.ts";
-import type { FeedSession } from "./feed-session.ts";
+import { type FeedSession, placeHeaders } from "./feed-session.ts";
 import { FLOODED, MessageRate } from "./message-rate.ts";
 
 /** What the sockets need of the log and its settings. */
@@ -35,6 +35,8 @@ export interface SocketsLog {
   find(query: CompleteQuery, reach: Reach): FoundEvents;
   toPage(found: FoundEvents): string;
   head(): number;
+  /** The log's id. */
+  readonly log: string;
   readonly limits: Limits;
   readonly checkEvery: number;
 }
@@ -98,7 +100,8 @@ export class FeedSockets {
     this.#state.acceptWebSocket(server, [tag]);
     this.#keep(server, session);
     this.#armExpiry(session.expiresAt);
-    return upgradeResponse(client, { "sec-websocket-protocol": FEED_PROTOCOL });
+    const place = placeHeaders({ log: this.#log.log, head: this.#log.head() });
+    return upgradeResponse(client, { "sec-websocket-protocol": FEED_PROTOCOL, ...place });
   }
 
   /** Answers the open pulls for which the log has news. Not in this turn, so that a publication does not wait for it. */

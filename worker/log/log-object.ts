@@ -88,6 +88,7 @@ export class LogObject<E extends EdgeEnv = EdgeEnv> extends DurableObject<E> {
       find: (query, reach) => readFeed(this.#runs, query, reach),
       toPage: (found) => this.#toPage(found),
       head: () => this.#runs.head,
+      log: this.#runs.log,
       limits,
       checkEvery,
     });

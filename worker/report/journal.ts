@@ -12,6 +12,15 @@ export function logFault(where: string, error: unknown, fields: LogFields = {}):
   console.error(lineOf({ level: "error", where, message, ...fields }));
 }
 
+const loggedSettings = new Set<string>();
+
+/** Logs what is wrong with the settings of the deployment: once for each isolate, since every request finds it again. */
+export function logSettingsFault(message: string): void {
+  if (loggedSettings.has(message)) return;
+  loggedSettings.add(message);
+  logFault("settings", new Error(message));
+}
+
 export interface RequestFields {
   readonly method: string;
   /** Without its query, which may contain what the caller searches for. */
@@ -19,6 +28,8 @@ export interface RequestFields {
   readonly status: number;
   /** The error's, if the request was rejected. */
   readonly code: string | undefined;
+  /** Why a web page of another origin may not send the request, or the one that it asks about. It names the origin, or headers. */
+  readonly reason: string | undefined;
   /** Milliseconds until the response began. The platform's clock advances only with its I/O. */
   readonly duration: number;
   readonly store: string | undefined;

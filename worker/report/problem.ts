@@ -25,11 +25,25 @@ export const STATUS: Readonly<Record<ErrorCode, number>> = {
 /** Seconds. An overloaded object gets time to recover; an object that went away is back at once. */
 const OVERLOADED_RETRY_AFTER = 5;
 
-/** @param otherStatus if the status of the code is not precise enough */
-export function problemResponse(error: unknown, fields: LogFields = {}, otherStatus?: number): Response {
+/** These are about the state of one stream. A caller that has appended to many streams at once must know which. */
+const ABOUT_A_STREAM: readonly ErrorCode[] = ["version-conflict", "event-id-reused", "stream-not-found"];
+
+export interface ProblemFacts {
+  /** If the status of the code is not precise enough. */
+  readonly status?: number;
+  /** The stream that the request names, if it names one. */
+  readonly streamId?: string | undefined;
+}
+
+/** @param fields for the log, if the error is unexpected */
+export function problemResponse(error: unknown, fields: LogFields = {}, { status: given, streamId }: ProblemFacts = {}): Response {
   const known = error instanceof HeadwaterError ? error : unexpected("request", error, fields);
-  const status = otherStatus ?? STATUS[known.code];
-  const body = documentOf(known, status);
+  const status = given ?? STATUS[known.code];
+  const document = documentOf(known, status);
+  const body =
+    streamId !== undefined && ABOUT_A_STREAM.includes(known.code)
+      ? { ...document, detail: `${streamId}: ${document.detail}`, streamId }
+      : document;
   const headers = new Headers({ "content-type": "application/problem+json; charset=utf-8", "cache-control": "no-store" });
   if (known.code === "unauthenticated") headers.set("www-authenticate", "Bearer");
   if (status === 503 || status === 429) headers.set("retry-after", String(known.details.retryAfter ?? 1));
@@ -42,7 +56,7 @@ export function problemOfError(where: string, error: unknown): object {
   return documentOf(known, STATUS[known.code]);
 }
 
-function documentOf(error: HeadwaterError, status: number): object {
+function documentOf(error: HeadwaterError, status: number) {
   return { type: "about:blank", title: titleOf(error.code), status, ...problemOf(error) };
 }
 

@@ -1,10 +1,11 @@
 /** Reads a request's body. Its bytes are counted as they arrive, whatever its headers claim. */
 import { InvalidRequestError, PayloadTooLargeError } from "../../shared/errors.ts";
+import { lostMessage, lostNumber, pathText } from "../../shared/json-text.ts";
 
 /**
  * @param most bytes, at most
  * @throws PayloadTooLargeError as soon as there are more
- * @throws InvalidRequestError if the body has a content encoding, is not UTF-8 or is not JSON
+ * @throws InvalidRequestError if the body has a content encoding, is not UTF-8 or is not JSON, or if it has a number that would change
  */
 export async function readJson(request: Request, most: number): Promise<unknown> {
   const encoding = request.headers.get("content-encoding");
@@ -12,6 +13,14 @@ export async function readJson(request: Request, most: number): Promise<unknown>
     throw new InvalidRequestError("The body has a content encoding: send it without one.", { field: "content-encoding" });
   }
   const text = await readText(request, most);
+  const value = parse(text);
+  const lost = lostNumber(text);
+  if (lost === undefined) return value;
+  const field = pathText(lost.path, "body");
+  throw new InvalidRequestError(`${field} ${lostMessage(lost)}`, { field });
+}
+
+function parse(text: string): unknown {
   try {
     return JSON.parse(text);
   } catch (error) {

@@ -1,6 +1,6 @@
 /** The HTTP interface: the routes, and what the Worker checks before it calls an object. */
 import { Hono } from "hono";
-import { errorOf, HeadwaterError, InvalidRequestError, UnavailableError } from "../../shared/errors.ts";
+import { errorOf, ForbiddenError, HeadwaterError, InvalidRequestError, UnavailableError } from "../../shared/errors.ts";
 import type { Commit, EventDefaults } from "../../shared/event/commit.ts";
 import type { EventTypes } from "../../shared/event/event-types.ts";
 import { assertCommitFitsRow, completeLimits, type Limits } from "../../shared/limits.ts";
@@ -8,15 +8,17 @@ import { parseStoreId, parseStreamId } from "../../shared/stream-id.ts";
 import { type AppendAnswer, type PushResult, parseAppendRequest, parsePushRequest } from "../../shared/wire/wire.ts";
 import {
   type Authenticate,
-  allowedOrigin,
+  assertGranted,
   assertKnown,
   assertMay,
+  assertMayPush,
   assertMayReadAll,
   authenticateBySettings,
   type Principal,
   readable,
 } from "../access/access.ts";
 import { countRequest } from "../access/rate-limit.ts";
+import { webPageOf } from "../access/web-pages.ts";
 import type { EdgeEnv } from "../env.ts";
 import { CHECK_EVERY } from "../log/feed-sockets.ts";
 import { LogObject, type LogSettings } from "../log/log-object.ts";
@@ -24,7 +26,7 @@ import { UNBOUND } from "../log/notifier.ts";
 import { callObject, withRoom } from "../objects/calls.ts";
 import { webSocketOf } from "../objects/platform.ts";
 import { unwrap } from "../objects/refused.ts";
-import { logFault, logRequest } from "../report/journal.ts";
+import { logRequest, logSettingsFault } from "../report/journal.ts";
 import { problemResponse } from "../report/problem.ts";
 import { StreamObject } from "../stream/stream-object.ts";
 import { completeSubscriptions, type Subscription, type Subscriptions } from "../subscription/settings.ts";
@@ -38,6 +40,12 @@ import { feedQuery, headerNumber, pageLimit, single, wholeNumber } from "./query
 import { subscriptionRoutes } from "./subscription-routes.ts";
 
 export interface EdgeSettings<E extends EdgeEnv = EdgeEnv> {
+  /**
+   * The beginning of every path, for a Worker that serves something else beside the edge: with `/api/events` a store's URL is
+   * `https://example.com/api/events/v1/permits`, and the description is at `/api/events/openapi.json`. Segments of letters, digits and
+   * `._~-`, each after a slash. Default: none.
+   */
+  readonly basePath?: string;
   /** Returns who the caller is. Default: by the settings of the deployment, see `AUTH`. */
   readonly authenticate?: Authenticate<E>;
   readonly limits?: Partial<Limits>;
@@ -65,7 +73,16 @@ export interface Edge<E extends EdgeEnv = EdgeEnv> {
 
 export type Bindings<E> = {
   Bindings: E;
-  Variables: { principal: Principal; store: string; request: Request; requestId: string; code: string | undefined };
+  Variables: {
+    principal: Principal;
+    store: string;
+    /** Only of a route that names a stream. */
+    streamId: string | undefined;
+    request: Request;
+    requestId: string;
+    code: string | undefined;
+    reason: string | undefined;
+  };
 };
 
 /**
@@ -75,6 +92,7 @@ export type Bindings<E> = {
  * @throws InvalidRequestError for settings that are not valid; `field` names the setting
  */
 export function createEdge<E extends EdgeEnv = EdgeEnv>({
+  basePath = "",
   authenticate = authenticateBySettings,
   limits: given,
   eventTypes,
@@ -84,6 +102,7 @@ export function createEdge<E extends EdgeEnv = EdgeEnv>({
   if (!(checkEvery >= 0 && checkEvery <= CHECK_EVERY)) {
     throw new InvalidRequestError(`checkEvery must be a number of milliseconds from 0 to ${CHECK_EVERY}.`, { field: "checkEvery" });
   }
+  assertBasePath(basePath);
   const limits = completeLimits(given);
   assertCommitFitsRow(limits);
   const subscriptions = completeSubscriptions(givenSubscriptions, eventTypes);
@@ -93,12 +112,13 @@ export function createEdge<E extends EdgeEnv = EdgeEnv>({
   app.onError((error, context) => {
     context.set("code", error instanceof HeadwaterError ? error.code : "unavailable");
     const { method, path } = context.req;
-    return problemResponse(error, { method, path, store: context.var.store, request: context.var.requestId });
+    const { store, requestId: request, streamId } = context.var;
+    return problemResponse(error, { method, path, store, request }, { streamId });
   });
   app.notFound((context) => {
-    const error = new InvalidRequestError("No route has this path and method: see /openapi.json.", { field: "path" });
+    const error = new InvalidRequestError(`No route has this path and method: see ${basePath}/openapi.json.`, { field: "path" });
     context.set("code", error.code);
-    return problemResponse(error, {}, 404);
+    return problemResponse(error, {}, { status: 404 });
   });
 
   app.use("*", async (context, next) => {
@@ -108,30 +128,32 @@ export function createEdge<E extends EdgeEnv = EdgeEnv>({
     context.set("requestId", request);
     await next();
     const { method, path } = context.req;
-    const { store, code } = context.var;
-    logRequest(context.env, { method, path, status: context.res.status, code, duration: Date.now() - began, store, request });
+    const { store, code, reason } = context.var;
+    logRequest(context.env, { method, path, status: context.res.status, code, reason, duration: Date.now() - began, store, request });
   });
 
   app.use("*", async (context, next) => {
-    const origin = allowedOrigin(context.req.raw, context.env);
-    if (origin !== null && context.req.method === "OPTIONS") return preflight(origin);
+    const page = webPageOf(context.req.raw, context.env);
+    if (page.kind === "refused" || page.kind === "preflight") context.set("reason", page.reason);
+    if (page.kind === "refused")
+      throw new ForbiddenError("Web pages of this origin may not use the store: add the origin to ALLOWED_ORIGINS.");
+    if (page.kind === "preflight") return new Response(null, { status: 204, headers: page.headers });
     await next();
     // A page may read a WebSocket's response anyway, and only the runtime could make a copy of it.
-    if (origin !== null && webSocketOf(context.res) === null) {
-      context.header("access-control-allow-origin", origin);
-      context.header("access-control-expose-headers", "retry-after");
-      context.header("vary", "origin");
+    if (page.kind === "allowed" && webSocketOf(context.res) === null) {
+      for (const [name, value] of Object.entries(page.headers)) context.header(name, value);
     }
     return undefined;
   });
 
-  app.get("/health", (context) => context.json({ status: "ok" }));
-  app.get("/openapi.json", (context) => context.json(openApi(names.length > 0)));
+  const routes = app.basePath(basePath);
+  routes.get("/health", (context) => context.json({ status: "ok" }));
+  routes.get("/openapi.json", (context) => context.json(openApi(names.length > 0, basePath)));
 
-  app.use("/v1/:store/*", async (context, next) => {
+  routes.use("/v1/:store/*", async (context, next) => {
     // Otherwise no handler would get the appended events, and nobody would notice.
     if (names.length > 0 && context.env.SUBSCRIPTIONS === undefined) {
-      logFault("settings", new Error(UNBOUND));
+      logSettingsFault(UNBOUND);
       throw new UnavailableError(UNBOUND);
     }
     const request = withToken(context.req.raw);
@@ -139,14 +161,16 @@ export function createEdge<E extends EdgeEnv = EdgeEnv>({
     const principal = assertKnown(await authenticate(request, context.env));
     const store = parseStoreId(context.req.param("store"));
     await countRequest(request, context.env, store, principal.actor);
+    assertGranted(principal, store);
     context.set("principal", principal);
     context.set("store", store);
     await next();
   });
 
-  app.post("/v1/:store/streams/:streamId", async (context) => {
+  routes.post("/v1/:store/streams/:streamId", async (context) => {
     const { store, principal } = context.var;
     const streamId = parseStreamId(context.req.param("streamId"));
+    context.set("streamId", streamId);
     assertMay(principal, "append", store, streamId);
     const request = parseAppendRequest(await readJson(context.req.raw, limits.bodyBytes));
     const rules = { eventTypes, limits, defaults: eventDefaults() };
@@ -156,9 +180,10 @@ export function createEdge<E extends EdgeEnv = EdgeEnv>({
     return context.json(toAnswer(result), result.status === "duplicate" ? 200 : 201);
   });
 
-  app.get("/v1/:store/streams/:streamId", async (context) => {
+  routes.get("/v1/:store/streams/:streamId", async (context) => {
     const { store, principal } = context.var;
     const streamId = parseStreamId(context.req.param("streamId"));
+    context.set("streamId", streamId);
     assertMay(principal, "read", store, streamId);
     const parameters = new URL(context.req.url).searchParams;
     const direction = single(parameters, "direction") ?? "forwards";
@@ -174,7 +199,7 @@ export function createEdge<E extends EdgeEnv = EdgeEnv>({
     return json(page);
   });
 
-  app.get("/v1/:store/streams", async (context) => {
+  routes.get("/v1/:store/streams", async (context) => {
     const { store, principal } = context.var;
     const reach = readable(principal, store);
     const parameters = new URL(context.req.url).searchParams;
@@ -190,13 +215,14 @@ export function createEdge<E extends EdgeEnv = EdgeEnv>({
     );
   });
 
-  app.post("/v1/:store/commits", async (context) => {
+  routes.post("/v1/:store/commits", async (context) => {
     const { store, principal } = context.var;
+    assertMayPush(principal, store);
     const request = parsePushRequest(await readJson(context.req.raw, limits.bodyBytes));
     return context.json(await push(request, { env: context.env, store, principal, eventTypes, limits, defaults: eventDefaults() }));
   });
 
-  app.get("/v1/:store/feed", async (context) => {
+  routes.get("/v1/:store/feed", async (context) => {
     const { store, principal } = context.var;
     const reach = readable(principal, store);
     const { request } = context.var;
@@ -204,8 +230,10 @@ export function createEdge<E extends EdgeEnv = EdgeEnv>({
     const connection = { env: context.env, store, principal, request, query };
     if (isUpgrade(request)) return openSocket(connection, context.req.raw);
     if (wantsEventStream(request)) {
-      const after = headerNumber(request, "last-event-id");
-      return eventStream(after === undefined ? connection : { ...connection, query: { ...query, after } });
+      const after = headerNumber(request, "last-event-id") ?? query.after;
+      // The mark is still that of the address.
+      const seen = query.mark === undefined ? query.seen : (query.seen ?? query.after);
+      return eventStream({ ...connection, query: { ...query, after, seen } });
     }
     const { page } = await callObject(
       () => context.env.LOGS.getByName(store),
@@ -214,7 +242,7 @@ export function createEdge<E extends EdgeEnv = EdgeEnv>({
     return json(page);
   });
 
-  app.get("/v1/:store/health", async (context) => {
+  routes.get("/v1/:store/health", async (context) => {
     const { store, principal } = context.var;
     assertMayReadAll(principal, store);
     return context.json(
@@ -225,7 +253,7 @@ export function createEdge<E extends EdgeEnv = EdgeEnv>({
     );
   });
 
-  subscriptionRoutes(app, { names, limits });
+  subscriptionRoutes(routes, { names, limits });
 
   class EdgeLog extends LogObject<E> {
     protected override settings(): LogSettings<E> {
@@ -243,6 +271,17 @@ export function createEdge<E extends EdgeEnv = EdgeEnv>({
     StreamObject,
     SubscriptionObject: EdgeSubscription,
   };
+}
+
+/** The router would take other characters for a pattern, and a URL never has a segment of dots. */
+const BASE_PATH = /^(\/(?!\.+(\/|$))[\w.~-]+)*$/;
+
+/** @throws InvalidRequestError */
+function assertBasePath(basePath: string): void {
+  if (BASE_PATH.test(basePath)) return;
+  const detail =
+    'basePath must begin with a slash and not end with one, as "/api/events" does: letters, digits and "._~-" in each segment.';
+  throw new InvalidRequestError(detail, { field: "basePath" });
 }
 
 type Taken = Extract<PushResult, { status: "committed" | "duplicate" }>;
@@ -279,17 +318,4 @@ function eventDefaults(): EventDefaults {
 
 function json(text: string): Response {
   return new Response(text, { headers: { "content-type": "application/json; charset=utf-8", "cache-control": "no-store" } });
-}
-
-function preflight(origin: string): Response {
-  return new Response(null, {
-    status: 204,
-    headers: {
-      "access-control-allow-origin": origin,
-      "access-control-allow-methods": "GET, POST",
-      "access-control-allow-headers": "authorization, content-type",
-      "access-control-max-age": "7200",
-      vary: "origin",
-    },
-  });
 }

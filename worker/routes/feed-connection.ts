@@ -4,7 +4,7 @@ import { BEARER_PROTOCOL, FEED_PROTOCOL } from "../../shared/wire/feed-socket.ts
 import { type Principal, readable } from "../access/access.ts";
 import type { EdgeEnv } from "../env.ts";
 import type { CompleteQuery } from "../log/feed-page.ts";
-import { type FeedSession, sessionHeaders } from "../log/feed-session.ts";
+import { type FeedSession, type LogPlace, placeOf, sessionHeaders } from "../log/feed-session.ts";
 import { callObject } from "../objects/calls.ts";
 import { upgradeResponse, webSocketOf } from "../objects/platform.ts";
 
@@ -48,9 +48,9 @@ export async function openSocket(connection: FeedConnection, offered: Request): 
   }
   const response = await connect(connection);
   const webSocket = webSocketOf(response);
-  if (webSocket === null || protocols.length > 0) return response;
+  if (webSocket === null) return response;
   // The response must not name a protocol if the client offered none: RFC 6455, section 4.1.
-  return upgradeResponse(webSocket);
+  return upgradeResponse(webSocket, protocols.length > 0 ? { "sec-websocket-protocol": FEED_PROTOCOL } : {});
 }
 
 /** Headers that say nothing about the caller. */
@@ -81,17 +81,24 @@ const HEARTBEAT = 20_000;
 /** How soon a reader connects again, in milliseconds. */
 const RECONNECT = 2_000;
 
-interface Page {
-  readonly log: string;
+interface Page extends LogPlace {
   readonly events: readonly { readonly position: number }[];
   readonly position: number;
-  readonly head: number;
 }
+
+const EVENT_STREAM = {
+  "content-type": "text/event-stream; charset=utf-8",
+  // `no-transform`, since a proxy that compresses the stream collects it first; `no-cache` is for proxies that do not know `no-store`.
+  "cache-control": "no-store, no-cache, no-transform",
+  // nginx collects responses otherwise: https://nginx.org/en/docs/http/ngx_http_proxy_module.html#proxy_buffering
+  "x-accel-buffering": "no",
+};
 
 /**
  * The feed as server-sent events: https://html.spec.whatwg.org/multipage/server-sent-events.html. `id` is the position, so that a reader
- * that connects again continues from there. An event without data only moves the position. The log hibernates meanwhile: the Worker has a
- * feed socket, and sends a pull once the page before was written.
+ * that connects again continues from there. An event without data only moves the position. The event `log` comes first, before there is
+ * anything to read: a reader that connects again can say which log it follows. The log hibernates meanwhile: the Worker has a feed socket,
+ * and sends a pull once the page before was written.
  */
 export async function eventStream(connection: FeedConnection): Promise<Response> {
   const { query } = connection;
@@ -102,8 +109,12 @@ export async function eventStream(connection: FeedConnection): Promise<Response>
   const writer = writable.getWriter();
   const encoder = new TextEncoder();
   const write = (text: string) => writer.write(encoder.encode(text));
-  let log = query.log;
-  const pull = (after: number) => socket.send(JSON.stringify({ pull: { after, log, limit: query.limit } }));
+  const place = placeOf(response);
+  let log = query.log ?? place?.log;
+  // A reader of another log gets the problem instead. A log of an older version says only with a page which one it is.
+  let isNamed = log !== undefined && log === place?.log;
+  const pull = (after: number, more: Pick<CompleteQuery, "mark" | "seen"> = {}) =>
+    socket.send(JSON.stringify({ pull: { after, log, limit: query.limit, ...more } }));
   const end = () => {
     clearInterval(heartbeat);
     socket.close(1000);
@@ -120,7 +131,8 @@ export async function eventStream(connection: FeedConnection): Promise<Response>
         await write(`event: problem\ndata: ${JSON.stringify(message.problem)}\n\n`);
         return end();
       }
-      if (log === undefined) await write(`event: log\ndata: ${JSON.stringify({ log: message.log, head: message.head })}\n\n`);
+      if (!isNamed) await write(logEvent(message));
+      isNamed = true;
       log = message.log;
       const events = message.events.map((event) => `id: ${event.position}\ndata: ${JSON.stringify(event)}\n\n`);
       const last = message.events.at(-1)?.position;
@@ -130,7 +142,11 @@ export async function eventStream(connection: FeedConnection): Promise<Response>
     // The next pull is sent once this page is written, so this waits for a slow reader.
     forward().catch(end);
   });
-  void write(`retry: ${RECONNECT}\n\n`).catch(end);
-  pull(query.after);
-  return new Response(body, { headers: { "content-type": "text/event-stream; charset=utf-8", "cache-control": "no-store" } });
+  void write(`retry: ${RECONNECT}\n\n${place !== undefined && isNamed ? logEvent(place) : ""}`).catch(end);
+  pull(query.after, { mark: query.mark, seen: query.seen });
+  return new Response(body, { headers: EVENT_STREAM });
+}
+
+function logEvent({ log, head }: LogPlace): string {
+  return `event: log\ndata: ${JSON.stringify({ log, head })}\n\n`;
 }

@@ -70,10 +70,17 @@ const FORMS = `A feed socket is a WebSocket of the subprotocol \`${FEED_PROTOCOL
 
 let document: ReturnType<typeof describe> | undefined;
 
-/** @param hasSubscriptions if false, their routes are left out. Their names are left out in any case: they are for administrators only */
-export function openApi(hasSubscriptions: boolean): object {
+/**
+ * @param hasSubscriptions if false, their routes are left out. Their names are left out in any case: they are for administrators only
+ * @param basePath what every path begins with
+ */
+export function openApi(hasSubscriptions: boolean, basePath: string): object {
   document ??= describe();
-  return hasSubscriptions ? { ...document, paths: { ...document.paths, ...subscriptionPaths() } } : document;
+  return {
+    ...document,
+    ...(basePath === "" ? {} : { servers: [{ url: basePath }] }),
+    ...(hasSubscriptions ? { paths: { ...document.paths, ...subscriptionPaths() } } : {}),
+  };
 }
 
 function describe() {

@@ -40,7 +40,7 @@ export function subscriptionRoutes<E extends EdgeEnv>(app: Hono<Bindings<E>>, { 
     if (names.includes(context.req.param("name"))) return next();
     const error = new InvalidRequestError("The edge has no subscription of this name.", { field: "name" });
     context.set("code", error.code);
-    return problemResponse(error, {}, 404);
+    return problemResponse(error, {}, { status: 404 });
   });
 
   app.get("/v1/:store/subscriptions/:name", async (context) => {

@@ -35,6 +35,8 @@ test("an event continues the correlation of the one that caused it; one that not
   await a.sync();
   expect(drawn(await readCorrelation(a, asked.id))).toBe("asked(answered(filed, Filled))");
   expect(drawn(await readCorrelation(devices.atEdge, asked.id))).toBe("asked(answered(filed, Filled))");
+  for (const store of [a, devices.atEdge])
+    expect(drawn(await readCorrelation(store, asked.id.toUpperCase()))).toBe("asked(answered(filed, Filled))");
   expect(drawn(await readCorrelation(a, "mine"))).toBe("other");
   expect(await readCorrelation(a, "nobody's")).toEqual([]);
 });

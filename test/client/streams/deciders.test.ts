@@ -94,7 +94,8 @@ test("the state up to a version, a position or a time; pending events by their v
   expect(await left({ upTo: { position: 1 } })).toBe(1);
   expect(await left({ upTo: { time: events[0]?.recordedAt ?? "" } })).toBe(1);
   expect(await left({ upTo: { time: "2020-01-01T00:00:00Z" } })).toBe(0);
-  await expect(left({ upTo: { time: "yesterday" } })).rejects.toMatchObject({ code: "invalid-request", field: "upTo.time" });
+  for (const time of ["yesterday", "2026-01-31T09:30:00", "2026-02-30T09:30:00Z"])
+    await expect(left({ upTo: { time } })).rejects.toMatchObject({ code: "invalid-request", field: "upTo.time" });
 });
 
 /** Both devices know of a stock of so many units. */

@@ -234,7 +234,7 @@ test("it begins where it is told: from now, behind a position, at a time; and ta
   store.subscribe(started.now.handler, { name: "now", from: "now" });
   store.subscribe(started.behind.handler, { name: "behind", from: 1 });
   store.subscribe(started.time.handler, { name: "time", from: { time } });
-  store.subscribe(started.chain.handler, { name: "chain", correlation: cause.id });
+  store.subscribe(started.chain.handler, { name: "chain", correlation: cause.id.toUpperCase() });
   const now = await store.subscription("now");
   await eventually(async () => expect(now.status).toBeDefined());
   await note(store, 4);
@@ -263,7 +263,7 @@ test("options that are wrong are told to onError, and nothing is handed over", a
   const errors: unknown[] = [];
   const { taken, handler } = taking();
   const onError = (error: unknown) => errors.push(error);
-  const wrong = [{ name: "" }, { from: -1 }, { from: { time: "soon" } }, { retries: -1 }];
+  const wrong = [{ name: "" }, { from: -1 }, { from: { time: "2026-01-31T09:30:00" } }, { retries: -1 }];
   const ends = wrong.map((options) => store.subscribe(handler, { ...options, onError }));
   const named = (field: string) => expect.objectContaining({ code: "invalid-request", field });
   await eventually(() => expect(errors).toEqual(["name", "from", "from.time", "subscribe.retries"].map(named)));

@@ -7,7 +7,7 @@ import { jsonSchema } from "../../../worker/routes/json-schema.ts";
 
 /** One line for each version of the protocol. A hash that differs is a changed wire: is it one that an older side misreads? */
 const HASHES: Readonly<Record<number, string>> = {
-  1: "ab8172a12dd63693",
+  1: "6a258e9289c4326c",
 };
 
 test("the wire is what its version says", () => {

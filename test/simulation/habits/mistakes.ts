@@ -34,7 +34,7 @@ function ofEvents(store: Store): readonly Mistake[] {
     ["undefined", { a: undefined }, ".a"],
     ["a function", [() => 0], "[0]"],
     ["not a number", { a: { b: Number.NaN } }, ".a.b"],
-    ["minus zero", -0, ""],
+    ["an infinite number", Number.NEGATIVE_INFINITY, ""],
     ["half a character", "\ud800", ""],
     ["an object of a class", new Money(), ""],
     ["a symbol as a key", { [Symbol("a")]: 1 }, ""],

@@ -111,7 +111,7 @@ test("a page that is not allowed wakes no object", async () => {
 
 test("the deployment's own settings open nothing", () => {
   expect(settingsFile).toContain("new_sqlite_classes");
-  expect(settingsFile).not.toMatch(/^\s*(AUTH|ALLOWED_ORIGINS)\s*=/m);
+  expect(settingsFile).not.toMatch(/^\s*(AUTH|ALLOWED_ORIGINS|ALLOWED_HEADERS|ALLOW_CREDENTIALS)\s*=/m);
 });
 
 test("whether the edge answers can be asked without credentials", async () => {

@@ -1,4 +1,4 @@
-import { createExecutionContext, env, evictDurableObject, SELF } from "cloudflare:test";
+import { createExecutionContext, env, evictDurableObject, runInDurableObject, SELF } from "cloudflare:test";
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { createEdge } from "../../../worker/index.ts";
@@ -138,22 +138,33 @@ test("one actor has a hundred sockets at most", async () => {
   for (const { socket } of open) socket.close();
 });
 
+/** A reader of server-sent events. */
+async function readEvents(store: string, query: string, headers: Record<string, string> = {}) {
+  const init = { headers: { accept: "text/event-stream", ...headers } };
+  const response = await SELF.fetch(`https://edge.example/v1/${store}/feed?${query}`, init);
+  const reader = response.body?.pipeThrough(new TextDecoderStream()).getReader();
+  let text = "";
+  return {
+    response,
+    until: async (end: string) => {
+      while (!text.includes(end)) {
+        const { value, done } = (await reader?.read()) ?? { done: true };
+        if (done) throw new Error(`the stream ended with ${text}`);
+        text += value ?? "";
+      }
+      return text;
+    },
+    cancel: () => reader?.cancel(),
+  };
+}
+
 test("server-sent events: the same feed, which a reader that comes back goes on reading where it stood", async () => {
   const store = newStore();
   await store.append("A-1", 0, event(), event());
   const read = async (lastEventId?: string) => {
-    const headers = { accept: "text/event-stream", ...(lastEventId === undefined ? {} : { "last-event-id": lastEventId }) };
-    const response = await SELF.fetch(`https://edge.example/v1/${store.id}/feed?category=A`, { headers });
-    expect(response.headers.get("content-type")).toBe("text/event-stream; charset=utf-8");
-    const reader = response.body?.pipeThrough(new TextDecoderStream()).getReader();
-    let text = "";
-    return {
-      until: async (end: string) => {
-        while (!text.includes(end)) text += (await reader?.read())?.value ?? "";
-        return text;
-      },
-      cancel: () => reader?.cancel(),
-    };
+    const reader = await readEvents(store.id, "category=A", lastEventId === undefined ? {} : { "last-event-id": lastEventId });
+    expect(reader.response.headers.get("content-type")).toBe("text/event-stream; charset=utf-8");
+    return reader;
   };
   const first = await read();
   const { body } = await store.request("/feed");
@@ -182,6 +193,66 @@ test("a reader of server-sent events that follows another log is told so, and th
   const text = await response.text();
   expect(text).toContain("event: problem\ndata: {");
   expect(text).toContain('"code":"log-mismatch"');
+});
+
+test("no proxy keeps server-sent events back: neither nginx collects them, nor does anything compress or store them", async () => {
+  const { response, cancel } = await readEvents(newStore().id, "");
+  expect(response.headers.get("x-accel-buffering")).toBe("no");
+  expect(response.headers.get("cache-control")).toBe("no-store, no-cache, no-transform");
+  await cancel();
+});
+
+test("server-sent events name the log before there is anything to read, so a reader learns later that the store was replaced", async () => {
+  const store = newStore();
+  await store.append("A-1", 0, event(), event());
+  const { log } = (await store.request("/feed")).body;
+  const reader = await readEvents(store.id, "after=2");
+  expect(await reader.until("}\n\n")).toBe(`retry: 2000\n\nevent: log\ndata: ${JSON.stringify({ log, head: 2 })}\n\n`);
+  await reader.cancel();
+  for (const object of [store.log(), store.stream("A-1")]) {
+    await runInDurableObject<DurableObject, void>(object, (_, { storage }) => storage.deleteAll());
+    await evictDurableObject(object);
+  }
+  await store.append("A-1", 0, event(), event(), event());
+  const { log: other } = (await store.request("/feed")).body;
+  expect(other).not.toBe(log);
+  const again = await readEvents(store.id, `after=2&log=${log}`);
+  const text = await again.until("}\n\n");
+  expect(text).not.toContain("event: log");
+  expect(JSON.parse(text.split("event: problem\ndata: ")[1] ?? "")).toMatchObject({ code: "log-mismatch", log: other, head: 3 });
+  await again.cancel();
+});
+
+test("the event that names the log comes once, whether the reader says which log it follows or not", async () => {
+  const store = newStore();
+  await store.append("A-1", 0, event());
+  const { log } = (await store.request("/feed")).body;
+  for (const query of ["", `log=${log}`]) {
+    const { until, cancel } = await readEvents(store.id, query);
+    const text = await until("id: 1\n");
+    expect(text.split("event: log\n")).toHaveLength(2);
+    expect(text.indexOf("event: log\n")).toBeLessThan(text.indexOf("id: 1\n"));
+    await cancel();
+  }
+});
+
+test.each([
+  ["after", "after=2&mark=MARK", {}, "log-mismatch"],
+  ["seen", "after=1&seen=2&mark=MARK", {}, "log-mismatch"],
+  ["after, continued by Last-Event-ID", "after=2&mark=MARK", { "last-event-id": "3" }, "log-mismatch"],
+  ["a position ahead", "after=7", {}, "position-ahead"],
+])("a reader of server-sent events learns by its mark at %s that the log has another history", async (_, query, headers, code) => {
+  const store = newStore();
+  await store.append("A-1", 0, event(), event(), event());
+  const { mark } = (await store.request("/feed?limit=2")).body;
+  const good = await readEvents(store.id, query.replace("after=7", "after=1").replace("MARK", String(mark)), headers);
+  await good.until("event: log");
+  await store.append("A-1", 3, event());
+  expect(await good.until("id: 4\n")).not.toContain("problem");
+  await good.cancel();
+  const bad = await readEvents(store.id, query.replace("MARK", "0".repeat(16)), headers);
+  expect(await bad.until(`"code":"${code}"`)).toContain("event: problem\n");
+  await bad.cancel();
 });
 
 test(`whatever is sent on a socket, each message is answered by a page or a problem, and the feed goes on (SEED=${SEED})`, async () => {

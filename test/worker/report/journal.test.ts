@@ -40,7 +40,14 @@ test("each request is told in one line of JSON, with what became of it", async (
     { ...one, method: "GET", path: `/v1/${store}/streams/B-1`, status: 404, code: "stream-not-found", store, request: "8a1b" },
     { ...one, method: "GET", path: `/v1/${store}/feed`, status: 400, code: "invalid-request", store },
     { ...one, method: "PUT", path: "/nowhere", status: 404, code: "invalid-request" },
-    { ...one, method: "OPTIONS", path: "/health", status: 403, code: "forbidden" },
+    {
+      ...one,
+      method: "OPTIONS",
+      path: "/health",
+      status: 403,
+      code: "forbidden",
+      reason: "The origin https://evil.example is not allowed: add it to ALLOWED_ORIGINS.",
+    },
   ]);
 });
 

@@ -28,11 +28,15 @@ test.each([
   ["an event without data", '{"events":[{"type":"A"}]}', "events[0].data"],
   ["an id that is no UUID", '{"events":[{"id":"1","type":"A","data":1}]}', "events[0].id"],
   ["a number that JSON can't carry", '{"events":[{"type":"A","data":{"x":1e400}}]}', "events[0].data.x"],
+  ["a whole number that would change", '{"events":[{"type":"A","data":{"list":[1,{"x":9007199254740993}]}}]}', "events[0].data.list[1].x"],
+  ["a number of twenty digits", '{"events":[{"type":"A","data":12345678901234567890}]}', "events[0].data"],
+  ["a number that would be 0", '{"events":[{"type":"A","data":1e-400}]}', "events[0].data"],
+  ["such a number in metadata", '{"events":[{"type":"A","data":1,"metadata":{"order":9007199254740993}}]}', "events[0].metadata.order"],
   ["a type too long", `{"events":[{"type":"${"t".repeat(256)}","data":1}]}`, "events[0].type"],
   ["a type with a line break", '{"events":[{"type":"a\\nb","data":1}]}', "events[0].type"],
   ["a schema version of none", '{"events":[{"type":"A","data":1,"schemaVersion":0}]}', "events[0].schemaVersion"],
   ["a local time", '{"events":[{"type":"A","data":1,"occurredAt":"2026-01-01T10:00:00+01:00"}]}', "events[0].occurredAt"],
-  ["minus zero", '{"events":[{"type":"A","data":[-0]}]}', "events[0].data[0]"],
+  ["30 February", '{"events":[{"type":"A","data":1,"occurredAt":"2026-02-30T10:00:00Z"}]}', "events[0].occurredAt"],
   ["a lone surrogate", '{"events":[{"type":"A","data":"\\ud800"}]}', "events[0].data"],
   ["metadata that is no object", '{"events":[{"type":"A","data":1,"metadata":"m"}]}', "events[0].metadata"],
 ])("%s is refused with the field, and nothing is written", async (_, body, field) => {
@@ -40,6 +44,15 @@ test.each([
   expectProblem(await post(store, "/streams/Permit-1", body), 400, "invalid-request", field);
   expectProblem(await store.request("/streams/Permit-1"), 404, "stream-not-found");
   expect(await store.feed()).toEqual([]);
+});
+
+test("numbers that JSON keeps are stored as they are, and minus zero as 0", async () => {
+  const store = newStore();
+  const data = "[-0.0,9007199254740992,0.10000000000000001,1e21,-122.41941550000001]";
+  expect((await post(store, "/streams/Permit-1", `{"events":[{"type":"A","data":${data}}]}`)).status).toBe(201);
+  expect((await store.request("/streams/Permit-1")).body.events).toMatchObject([
+    { data: [0, 9007199254740992, 0.1, 1e21, -122.41941550000001] },
+  ]);
 });
 
 test("a body that is not UTF-8, or encoded, is refused", async () => {
@@ -112,6 +125,11 @@ test.each([
   ["commits that are none", '{"commits":{}}', "commits"],
   ["a commit that is none", '{"commits":[7]}', "commits.0"],
   ["a log that is none", '{"log":1,"commits":[]}', "log"],
+  [
+    "a number that would change",
+    '{"commits":[{"streamId":"A-1","events":[{"type":"A","data":[9007199254740993]}]}]}',
+    "commits[0].events[0].data[0]",
+  ],
   ["a position that is none", '{"log":"l","position":-1,"commits":[]}', "position"],
   ["a mark that is none", '{"log":"l","position":1,"mark":1,"commits":[]}', "mark"],
   ["a mark without its position", '{"log":"l","mark":"m","commits":[]}', "position"],

@@ -1,6 +1,6 @@
 import { abortAllDurableObjects, evictDurableObject, runInDurableObject } from "cloudflare:test";
 import { expect, test, vi } from "vitest";
-import { event, newStore } from "../edge-calls.ts";
+import { type Answer, event, newStore } from "../edge-calls.ts";
 
 test("an append answers 201 with versions and position", async () => {
   const store = newStore();
@@ -91,6 +91,48 @@ test("version race: of 50 appends on the same version one wins, and 49 learn the
   expect(refused).toHaveLength(49);
   for (const { body } of refused) expect(body).toMatchObject({ code: "version-conflict", expectedVersion: 1, actualVersion: 2 });
   expect(await store.feed()).toEqual(["#1 Permit-1@1", "#2 Permit-1@2"]);
+});
+
+test("errors of many appends at once: each names its stream, in the problem document and in its sentence", async () => {
+  const store = newStore();
+  const streams = Array.from({ length: 5 }, (_, i) => `Permit-${i + 1}`);
+  await Promise.all(streams.map((streamId, i) => store.append(streamId, 0, ...Array.from({ length: i + 1 }, () => event()))));
+  const conflicts = await Promise.all(streams.map((streamId) => store.append(streamId, "no-stream", event())));
+  expect(conflicts.map(({ status, body: { type: _, title, ...problem } }) => [status, problem])).toEqual(
+    streams.map((streamId, i) => [
+      409,
+      {
+        status: 409,
+        code: "version-conflict",
+        streamId,
+        expectedVersion: "no-stream",
+        actualVersion: i + 1,
+        detail: `${streamId}: Expected version no-stream, but the stream is at version ${i + 1}.`,
+      },
+    ]),
+  );
+});
+
+test("other errors about a stream name it too, and those about the request do not", async () => {
+  const store = newStore();
+  const first = event();
+  await store.append("Permit-1", 0, first);
+  const problemOf = ({ body: { code, streamId, detail } }: Answer) => [code, streamId, detail];
+  expect(problemOf(await store.append("Permit-1", 1, { ...first, type: "Other" }))).toEqual([
+    "event-id-reused",
+    "Permit-1",
+    `Permit-1: Another event of the stream already has the id ${first.id}. Give each event its own id.`,
+  ]);
+  expect(problemOf(await store.request("/streams/Permit-2"))).toEqual([
+    "stream-not-found",
+    "Permit-2",
+    "Permit-2: The stream does not exist: no event was ever appended to it.",
+  ]);
+  const [code, streamId] = problemOf(await store.append("Permit-1", 1));
+  expect([code, streamId]).toEqual(["invalid-request", undefined]);
+  // A result of a push names its stream beside its sentence.
+  const { body } = await store.push({ streamId: "Permit-1", expectedVersion: 0, events: [event()] });
+  expect(body.results).toMatchObject([{ streamId: "Permit-1", detail: "Expected version 0, but the stream is at version 1." }]);
 });
 
 test("a push answers each commit on its own; what stands behind a refused one of its stream is skipped", async () => {
