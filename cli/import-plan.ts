@@ -7,6 +7,7 @@ import { ForbiddenError, type RecordedEvent, StreamNotFoundError } from "../clie
 import { HeadwaterError } from "../shared/errors.ts";
 import { CommandError } from "./command-error.ts";
 import { type EventLine, parseLine } from "./event-line.ts";
+import { eachInFlight } from "./in-flight.ts";
 import { type NumberedText, openLines } from "./lines.ts";
 import { type CheckedLine, Placement } from "./placement.ts";
 import { Progress } from "./progress.ts";
@@ -30,8 +31,6 @@ export interface PlacedLine {
 /** Lines that are compared together: their streams are read side by side. */
 const WINDOW_LINES = 1000;
 const WINDOW_SIZE = 1024 * 1024;
-/** Streams read at once. */
-const IN_FLIGHT = 6;
 
 export async function planImport(store: EdgeStore, file: RereadableFile): Promise<ImportPlan> {
   const placements = new Map<string, Placement>();
@@ -110,12 +109,4 @@ async function readStored(store: EdgeStore, streamId: string): Promise<readonly 
     if (error instanceof ForbiddenError) return undefined;
     throw error;
   }
-}
-
-async function eachInFlight<T>(items: Iterable<T>, work: (item: T) => Promise<void>): Promise<void> {
-  const left = items[Symbol.iterator]();
-  const worker = async () => {
-    for (let item = left.next(); item.done !== true; item = left.next()) await work(item.value);
-  };
-  await Promise.all(Array.from({ length: IN_FLIGHT }, worker));
 }

@@ -3,6 +3,7 @@ import { hash } from "node:crypto";
 import type { EdgeStore } from "../client/http.ts";
 import { type RecordedEvent, StreamNotFoundError } from "../client/index.ts";
 import { CommandError } from "./command-error.ts";
+import { eachInFlight } from "./in-flight.ts";
 import { eventsIn, Progress } from "./progress.ts";
 
 /** What to keep of a stream in the feed: enough to compare, and small enough to keep one for each stream. */
@@ -14,8 +15,6 @@ interface Digest {
 
 /** Findings that are printed, at most. */
 const MOST_FINDINGS = 20;
-/** Streams read at once. */
-const IN_FLIGHT = 6;
 
 export async function verifyStore(store: EdgeStore): Promise<void> {
   const findings: string[] = [];
@@ -59,16 +58,12 @@ function chained(before: string, event: RecordedEvent): string {
 /** @returns how many streams have more events than the feed had */
 async function checkStreams(store: EdgeStore, streams: ReadonlyMap<string, Digest>, findings: string[]): Promise<number> {
   const progress = new Progress("streams compared", streams.size);
-  const left = streams.entries();
   let ahead = 0;
   let checked = 0;
-  const reader = async () => {
-    for (const [streamId, expected] of left) {
-      ahead += (await checkStream(store, streamId, expected, findings)) ? 1 : 0;
-      progress.at(++checked, checked);
-    }
-  };
-  await Promise.all(Array.from({ length: IN_FLIGHT }, reader));
+  await eachInFlight(streams, async ([streamId, expected]) => {
+    ahead += (await checkStream(store, streamId, expected, findings)) ? 1 : 0;
+    progress.at(++checked, checked);
+  });
   progress.end();
   return ahead;
 }

@@ -5,7 +5,10 @@
 import { DatabaseSync } from "node:sqlite";
 import { isWithin, type Scope } from "../../shared/device/replica.ts";
 import type { ConfirmedEvent, EventBody } from "../../shared/event/event.ts";
-import { type CallFate, type ObjectClass, openPlatform, type Platform, type StorageCopy } from "../../worker/testing/index.ts";
+import type { CallFate } from "../../worker/testing/clock.ts";
+import type { ObjectClass } from "../../worker/testing/object.ts";
+import { openPlatform, type Platform } from "../../worker/testing/objects.ts";
+import type { StorageCopy } from "../../worker/testing/storage.ts";
 import { readFault, readLine } from "./edge-log.ts";
 import { EPOCH, type Ground } from "./ground.ts";
 import { eventTypesOf } from "./habits/types.ts";

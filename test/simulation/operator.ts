@@ -129,25 +129,24 @@ export class Operator {
 
   /** After everything is well: what has stopped is resumed, and dead letters are replayed. */
   async tend(): Promise<void> {
-    const isLeftAlone = this.#isLeftAlone();
+    const last = this.#lastEvent();
+    const isLeftAlone = last !== undefined && this.#isLeftAlone(last);
     if (isLeftAlone && this.#ground.scheduler.now < this.#last.since + BY_ITSELF) return;
     const status = await this.look();
-    const { position: last = 0 } = this.#lastEvent() ?? {};
-    if (isLeftAlone && status !== undefined && isIdle(status, this.#ground.scheduler.now) && status.position < last)
+    if (isLeftAlone && status !== undefined && isIdle(status, this.#ground.scheduler.now) && status.position < last.position)
       this.#ground.observe({ kind: "edge-idle", store: this.#store, position: status.position });
     if (status?.state === "stopped") await this.#putRight(status);
     else if (status !== undefined && status.deadLetters > 0) await this.#ask("/replay", {});
   }
 
   /** Whoever looks at its status wakes a subscription. While it can be expected to go on, it must do so by itself. */
-  #isLeftAlone(): boolean {
-    const { id = "" } = this.#lastEvent() ?? {};
+  #isLeftAlone({ id }: ConfirmedEvent): boolean {
     if (id !== this.#last.id) this.#last = { id, since: this.#ground.scheduler.now };
-    return id !== "" && this.#status?.state !== "stopped" && !this.mustVerify && !this.#edge.hasLostAlarm && !this.#edge.wasHanded(id);
+    return this.#status?.state !== "stopped" && !this.mustVerify && !this.#edge.hasLostAlarm && !this.#edge.wasHanded(id);
   }
 
-  #lastEvent(): ConfirmedEvent | undefined {
-    return this.#edge.readLog(this.#store).findLast(({ streamId }) => OF_SUBSCRIPTION.stream(streamId));
+  #lastEvent(events = this.#edge.readLog(this.#store)): ConfirmedEvent | undefined {
+    return events.findLast(({ streamId }) => OF_SUBSCRIPTION.stream(streamId));
   }
 
   async #putRight({ error }: Status): Promise<void> {
@@ -206,7 +205,7 @@ export class Operator {
   /** What its status showed last that is still to be done. */
   unsettled(): readonly string[] {
     const events = this.#edge.readLog(this.#store);
-    const last = this.#lastEvent()?.position ?? 0;
+    const last = this.#lastEvent(events)?.position ?? 0;
     if (this.#ground.params.edgeSubscription === undefined || events.length === 0) return [];
     const { state = "unknown", position = 0, error, deadLetters = 0 } = this.#status ?? {};
     const left: string[] = [];

@@ -181,8 +181,10 @@ export class World implements Ground {
 
   #converge(healedAt: number): void {
     for (let left = this.#unsettled(); left.length > 0; left = this.#unsettled()) {
-      const limit = this.#unsettledOnDevices().length > 0 ? CONVERGENCE : CONVERGENCE_AT_EDGE;
-      if (this.scheduler.now >= healedAt + limit) throw new NotConverged(left, limit);
+      if (this.scheduler.now >= healedAt + CONVERGENCE) {
+        const limit = this.#unsettledOnDevices().length > 0 ? CONVERGENCE : CONVERGENCE_AT_EDGE;
+        if (this.scheduler.now >= healedAt + limit) throw new NotConverged(left, limit);
+      }
       for (const user of this.users) void user.tend();
       if (this.params.edgeSubscription !== undefined) for (const operator of this.#operators) void operator.tend();
       this.#runFor(BETWEEN_LOOKS);

@@ -117,12 +117,9 @@ export class FeedSockets {
       const sessions = [...this.#all()];
       // Sessions that need another check don't delay the others.
       const fresh = sessions.filter((one) => !isStale(one));
-      // If one fails, its socket is closed, and the others get their answers. A session that has changed meanwhile was offered the news
-      // when it changed: a second answer to its pull would be taken for the answer to its next one.
-      const offer = async ([socket, session]: [WebSocket, FeedSession]) => {
-        if (this.#all().get(socket) !== session) return;
-        await this.#offer(socket, session, found).catch((error: unknown) => this.#close(socket, INTERNAL, error));
-      };
+      // If one fails, its socket is closed, and the others get their answers.
+      const offer = ([socket, session]: [WebSocket, FeedSession]) =>
+        this.#offer(socket, session, found).catch((error: unknown) => this.#close(socket, INTERNAL, error));
       for (const one of fresh) await offer(one);
       await eachInFlight(sessions.filter(isStale), offer);
     };
@@ -195,7 +192,8 @@ export class FeedSockets {
    */
   async #offer(socket: WebSocket, session: FeedSession, found?: Map<string, FoundEvents>, isChecked = false): Promise<void> {
     const { pull } = session;
-    // Two deliveries at once may know the same pull: it is answered once.
+    // Two deliveries at once may know the same pull: a second answer would be taken for the answer to the next one. A session that has
+    // changed meanwhile was offered the news when it changed.
     if (this.#all().get(socket) !== session || pull === null || pull.after >= this.#log.head()) return;
     if (!isChecked && this.#isStale(session)) {
       const checked = await this.#check(socket, session);

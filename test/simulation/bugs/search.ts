@@ -4,6 +4,7 @@ import type { Pool } from "../pool.ts";
 import { BUGS, type Bug } from "./index.ts";
 
 const FOUND = new URL("./found.json", import.meta.url);
+const found: Readonly<Record<string, number>> = JSON.parse(readFileSync(FOUND, "utf8"));
 
 export interface Search {
   readonly bug: Bug;
@@ -13,10 +14,10 @@ export interface Search {
 }
 
 /** Tries the seed that found the bug last, then all from 1 to `within`. */
-export async function searchBug(pool: Pool, bug: Bug, within: number): Promise<Search> {
-  const last = readFound()[bug.name];
-  const all = Array.from({ length: within }, (_, i) => i + 1);
-  return { bug, ...(await pool.run({ kind: "bug", name: bug.name, seeds: last === undefined ? all : [last, ...all] })) };
+export function searchBug(pool: Pool, bug: Bug, within: number): Promise<Search> {
+  const last = found[bug.name];
+  const all = seedsTo(within);
+  return search(pool, bug, last === undefined ? all : [last, ...all]);
 }
 
 /**
@@ -25,19 +26,22 @@ export async function searchBug(pool: Pool, bug: Bug, within: number): Promise<S
  * @param onSearch called with each as it comes in
  */
 export async function searchAll(pool: Pool, within: number, onSearch: (search: Search) => void): Promise<readonly Search[]> {
-  const seeds = Array.from({ length: within }, (_, i) => i + 1);
   const searches = await Promise.all(
     BUGS.map(async (bug) => {
-      const search = { bug, ...(await pool.run({ kind: "bug", name: bug.name, seeds })) };
-      onSearch(search);
-      return search;
+      const ended = await search(pool, bug, seedsTo(within));
+      onSearch(ended);
+      return ended;
     }),
   );
-  const found = searches.flatMap(({ bug, seed }) => (seed === undefined ? [] : [[bug.name, seed] as const]));
-  writeFileSync(FOUND, `${JSON.stringify(Object.fromEntries(found), null, 2)}\n`);
+  const now = searches.flatMap(({ bug, seed }) => (seed === undefined ? [] : [[bug.name, seed] as const]));
+  writeFileSync(FOUND, `${JSON.stringify(Object.fromEntries(now), null, 2)}\n`);
   return searches;
 }
 
-function readFound(): Readonly<Record<string, number>> {
-  return JSON.parse(readFileSync(FOUND, "utf8"));
+async function search(pool: Pool, bug: Bug, seeds: readonly number[]): Promise<Search> {
+  return { bug, ...(await pool.run({ kind: "bug", name: bug.name, seeds })) };
+}
+
+function seedsTo(last: number): readonly number[] {
+  return Array.from({ length: last }, (_, i) => i + 1);
 }

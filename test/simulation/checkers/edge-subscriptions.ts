@@ -4,8 +4,8 @@
  * is a dead letter (7). No event becomes a dead letter unless the handler failed on it alone (7a). Nothing is handed over before a wait is
  * over (7b), unless an operator resumes the subscription. An event that is no longer a dead letter was handled.
  *
- * If the object dies before its handler has any event, that counts as a failure on the next events, because the platform reports no more
- * than that. The same holds for a failure that was not retried before an operator restored an older copy of the log: another event is at
+ * If the object dies before its handler has any event, that counts as a failure on the next events: the platform reports no more than that.
+ * After the first death the next event is handed over alone. The same holds for a failure that was not retried before an operator restored an older copy of the log: another event is at
  * that position then.
  */
 import type { ConfirmedEvent } from "../../../shared/event/event.ts";
