@@ -26,8 +26,13 @@ export interface Tracked {
   isGone: boolean;
   /** The device has shown it as confirmed: it is the edge's from then on. */
   isConfirmed: boolean;
-  /** The app has appended something else by its ids, where nothing told of the first: a mistake that no device can know of. */
+  /**
+   * The app has appended something else by its ids, where nothing told of the first; or has appended it again after its rule gave its events
+   * other ids. No device can know of such a mistake.
+   */
   isMistaken: boolean;
+  /** The app's rule has put other events in its place. */
+  isReplaced: boolean;
   /** The key of the event that it was made on; null where there was none, undefined where nobody has seen. */
   base: string | null | undefined;
   /** The app, or its rule, has decided on it again. */
@@ -61,12 +66,13 @@ export class Commits {
         for (const tracked of this.of(observation.device, observation.commit.events)) {
           tracked.isMade = true;
           if (!observation.isDuplicate) tracked.acceptedAt = now;
-          if (tracked.events[0]?.data !== observation.commit.events[0]?.data) tracked.isMistaken = true;
+          if (tracked.isReplaced || tracked.events[0]?.data !== observation.commit.events[0]?.data) tracked.isMistaken = true;
         }
         return;
       case "ruled":
         for (const tracked of this.of(observation.device, observation.events)) {
           tracked.isRedecided = true;
+          if (observation.isReplaced) tracked.isReplaced = true;
           if (observation.isDiscarded) tracked.mayBeGone = true;
         }
         return;
@@ -138,6 +144,7 @@ export class Commits {
       isGone: false,
       isConfirmed: false,
       isMistaken: false,
+      isReplaced: false,
       base: undefined,
       isRedecided: false,
       rebasedAt: 0,

@@ -29,9 +29,12 @@ interface Waits {
 
 /** Has a habit act now and then, until the world heals. */
 export async function nowAndThen({ ground }: Looking, loop: Waits, act: () => Promise<unknown>, acts = ACTS): Promise<void> {
-  const { random, params, faults } = ground;
+  const { random, params, faults, scheduler } = ground;
+  const healsAt = params.minutes * 60_000;
   for (;;) {
-    await loop.pause(Math.max(1_000, random.wait((params.minutes * 60_000) / acts)));
+    const wait = Math.max(1_000, random.wait(healsAt / acts));
+    // Not longer than until the healing: there is no end to how long one wait may be.
+    await loop.pause(Math.min(wait, Math.max(0, healsAt + 1 - scheduler.now)));
     if (faults.isOver) return;
     await act();
   }
