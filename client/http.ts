@@ -1,6 +1,6 @@
 /** `headwater/http`: a store at the edge, used directly over HTTP, for servers and scripts that have no IndexedDB. */
 
-import { HeadwaterError, InvalidRequestError, LogMismatchError, remedyOf, StoreClosedError } from "../shared/errors.ts";
+import { InvalidRequestError, LogMismatchError, remedyOf, StoreClosedError } from "../shared/errors.ts";
 import { withCause } from "../shared/event/causation.ts";
 import { type Commit, parseCommit } from "../shared/event/commit.ts";
 import type { ConfirmedEvent, NewEvent, RecordedEvent } from "../shared/event/event.ts";
@@ -9,6 +9,7 @@ import type { EventTypes } from "../shared/event/event-types.ts";
 import { completeLimits, type Limits, parseCount } from "../shared/limits.ts";
 import { isOrdinal } from "../shared/order.ts";
 import { parseStreamId } from "../shared/stream-id.ts";
+import type { Answer } from "../shared/wire/answer.ts";
 import {
   appendAnswer,
   type PushResult,
@@ -253,16 +254,15 @@ export class EdgeStore implements EventStore {
     this.#closing.abort();
   }
 
-  async #send<T>(request: (call: EdgeCall) => Promise<T>): Promise<T> {
+  async #send<T>(request: (call: EdgeCall) => Promise<Answer<T>>): Promise<T> {
     for (let attempt = 0; ; attempt++) {
       if (this.#closing.signal.aborted) throw new StoreClosedError();
-      try {
-        return await request(this.#call);
-      } catch (error) {
-        if (!(error instanceof HeadwaterError) || remedyOf(error.code) !== "retry" || attempt >= this.#retries) throw error;
-        const backoff = Math.min(FIRST_WAIT * 2 ** attempt, LONGEST_WAIT) * (0.5 + Math.random() / 2);
-        await new Promise((resolve) => setTimeout(resolve, Math.max(backoff, (error.details.retryAfter ?? 0) * 1000)));
-      }
+      const answer = await request(this.#call);
+      if (answer.kind === "message") return answer.message;
+      const { error } = answer;
+      if (remedyOf(error.code) !== "retry" || attempt >= this.#retries) throw error;
+      const backoff = Math.min(FIRST_WAIT * 2 ** attempt, LONGEST_WAIT) * (0.5 + Math.random() / 2);
+      await new Promise((resolve) => setTimeout(resolve, Math.max(backoff, (error.details.retryAfter ?? 0) * 1000)));
     }
   }
 }

@@ -5,13 +5,13 @@
  *     read   ──► Reader
  *     Syncer ──► pages, rules ──► Overview
  *
- * `later.ts` is the border of the first chunk: everything behind it is loaded when it is first needed.
+ * `later.ts` and `sync/session.ts` are the border of the first chunk: what is behind them is loaded when it is first needed.
  */
 
 import type { DecidedEvent } from "../shared/device/decider.ts";
 import { NEW_REPLICA, type Scope } from "../shared/device/replica.ts";
 import { parkUndecided } from "../shared/device/resolution.ts";
-import { InvalidRequestError, StoreClosedError, UnavailableError } from "../shared/errors.ts";
+import { InvalidRequestError, StoreClosedError } from "../shared/errors.ts";
 import { withCause } from "../shared/event/causation.ts";
 import { parseCommit } from "../shared/event/commit.ts";
 import type { NewEvent } from "../shared/event/event.ts";
@@ -35,6 +35,7 @@ import { Overview } from "./sync/overview.ts";
 import { StatusBoard } from "./sync/status.ts";
 import { Syncer } from "./sync/syncer.ts";
 import { Tabs } from "./sync/tabs.ts";
+import { loadPart } from "./tools/load-part.ts";
 import { newEvents } from "./tools/options.ts";
 
 /** @throws what `openStore` throws */
@@ -243,10 +244,4 @@ export class StoreParts {
   }
 }
 
-async function importLater() {
-  try {
-    return await import("./later.ts");
-  } catch (cause) {
-    throw new UnavailableError("A part of the app can't be loaded. Reload the web page.", {}, { cause });
-  }
-}
+const importLater = () => loadPart(() => import("./later.ts"));

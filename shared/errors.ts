@@ -233,3 +233,18 @@ export function errorOf(code: ErrorCode, message: string | undefined, given: Err
   const defined = Object.fromEntries(Object.entries(details).filter(([, value]) => value !== undefined));
   return new (classOf(code))(message, defined);
 }
+
+/** The fields of an error's problem document, without the HTTP status, which the edge adds. */
+export interface ProblemFields extends ErrorDetails {
+  readonly code: ErrorCode;
+  readonly detail: string;
+}
+
+export function problemOf(error: HeadwaterError): ProblemFields {
+  return { code: error.code, detail: error.message, ...error.details };
+}
+
+/** The typed error again. */
+export function errorFrom({ code, detail, ...details }: ProblemFields): HeadwaterError {
+  return errorOf(code, detail, details);
+}

@@ -1,10 +1,11 @@
 /** The HTTP interface of the edge as typed calls. It sends a request again only to renew a token, and stores nothing. */
 
 import { NEW_REPLICA, type Replica } from "../../shared/device/replica.ts";
-import { type ErrorCode, errorOf, type HeadwaterError, UnavailableError } from "../../shared/errors.ts";
+import { type HeadwaterError, UnavailableError } from "../../shared/errors.ts";
 import type { Commit } from "../../shared/event/commit.ts";
-import { match, type Schema } from "../../shared/wire/schema.ts";
-import { errorFromProblem, explain, type FeedPage, type FeedQuery, feedPage, type PushAnswer, pushAnswer } from "../../shared/wire/wire.ts";
+import { type Answer, judge, judgeFailure, type Received, type Unheard } from "../../shared/wire/answer.ts";
+import type { Schema } from "../../shared/wire/schema.ts";
+import { type FeedPage, type FeedQuery, feedPage, type PushAnswer, pushAnswer } from "../../shared/wire/wire.ts";
 
 export interface EdgeOptions {
   /** The store at the edge, e.g. `https://events.example.com/v1/permits`. */
@@ -25,13 +26,12 @@ export interface EdgeOptions {
 }
 
 /**
- * Sends a request to the store: a GET, or a POST if there is a body. It rejects with the typed error of the edge's problem document, and
- * with UnavailableError if no answer came or the answer does not match the schema.
+ * Sends a request to the store: a GET, or a POST if there is a body. It never rejects: a failure is an answer too.
  *
  * @param path the rest of the URL after the store, e.g. `/feed?after=3`
  * @param schema the schema of the answer
  */
-export type EdgeCall = <T>(path: string, schema: Schema<T>, body?: unknown) => Promise<T>;
+export type EdgeCall = <T>(path: string, schema: Schema<T>, body?: unknown) => Promise<Answer<T>>;
 
 export function createEdgeCall({
   url,
@@ -44,18 +44,16 @@ export function createEdgeCall({
 
   return async (path, schema, body) => {
     const ending = new AbortController();
-    const { promise: ended, reject } = Promise.withResolvers<never>();
-    const end = (reason: string) => {
+    const { promise: ended, resolve } = Promise.withResolvers<Unheard>();
+    const end = (reason: string, mayBeTooMuch: boolean) => {
       ending.abort();
-      reject(new Error(reason));
+      resolve(nothing(new Error(reason), mayBeTooMuch));
     };
-    const timer = setTimeout(() => end(`No answer came within ${timeout} milliseconds.`), timeout);
-    const onAbort = () => end("The request was aborted: the store was closed, or another tab syncs.");
+    const timer = setTimeout(() => end(`No answer came within ${timeout} milliseconds.`, true), timeout);
+    const onAbort = () => end("The request was aborted: the store was closed, or another tab syncs.", false);
     signal?.addEventListener("abort", onAbort, { signal: ending.signal });
     if (signal?.aborted) onAbort();
-    /** @param rejectedToken the token that the edge rejected. If the app still returns the same one, the edge's answer is final */
-    const request = async (rejectedToken?: string): Promise<Answered> => {
-      const bearer = await token?.();
+    const request = async (bearer: string | undefined) => {
       const headers: Record<string, string> = {};
       if (bearer !== undefined) headers["authorization"] = `Bearer ${bearer}`;
       const init: RequestInit = { headers, signal: ending.signal };
@@ -65,71 +63,59 @@ export function createEdgeCall({
         init.body = JSON.stringify(body);
       }
       const response = await send(base + path, init);
-      const text = await response.text();
-      const isRenewed = response.status === 401 && bearer !== undefined && rejectedToken === undefined && (await token?.()) !== bearer;
-      return isRenewed ? request(bearer) : { response, text };
+      return judge(schema, { ...receivedOf(response), text: await textOf(response) });
     };
-    let answered: Answered;
+    const authorized = async () => {
+      const bearer = await token?.();
+      const answer = await request(bearer);
+      if (answer.kind !== "problem" || answer.error.code !== "unauthenticated" || bearer === undefined) return answer;
+      // The token may have expired on the way. If the app still returns the same one, the edge's answer is final.
+      const renewed = await token?.();
+      return renewed === bearer ? answer : request(renewed);
+    };
     try {
       // Neither the app's `token` nor its `fetch` can be trusted to settle.
-      answered = await Promise.race([request(), ended]);
+      return await Promise.race([authorized(), ended]);
     } catch (error) {
-      throw new UnavailableError(
-        "The edge did not answer. Check the connection and try again: sending the request again is safe.",
-        {},
-        { cause: error },
-      );
+      return nothing(error, false);
     } finally {
       // The timer and the signal's listener would hold the answer in memory.
       clearTimeout(timer);
       ending.abort();
     }
-    const answer = parseJson(answered.text);
-    if (!answered.response.ok) throw errorFromProblem(answer) ?? errorFromStatus(answered.response);
-    const message = match(schema, answer);
-    if (!message.success) {
-      throw new UnavailableError(
-        `This version of Headwater does not understand the edge's answer: ${explain(message.issues)} Check the URL of the store, or update the app.`,
-      );
-    }
-    return message.output;
   };
 }
 
-interface Answered {
-  readonly response: Response;
-  readonly text: string;
+function nothing(cause: unknown, mayBeTooMuch: boolean): Unheard {
+  const message = "The edge did not answer. Check the connection and try again: sending the request again is safe.";
+  return { kind: "nothing", error: new UnavailableError(message, {}, { cause }), mayBeTooMuch };
 }
 
-/** Undefined if the text is not JSON. The edge answers with JSON only, so the caller rejects it. */
-function parseJson(text: string): unknown {
+function receivedOf({ status, type, redirected, url, headers }: Response): Omit<Received, "text"> {
+  const seconds = Number(headers.get("retry-after"));
+  const isRedirect = redirected || type === "opaqueredirect" || (status >= 300 && status < 400);
+  return {
+    status,
+    leadsTo: isRedirect ? ((redirected ? url : headers.get("location")) ?? "") : undefined,
+    contentType: headers.get("content-type"),
+    retryAfter: seconds > 0 ? seconds : undefined,
+  };
+}
+
+/** Undefined if the body breaks off, or can't be decoded. */
+async function textOf(response: Response): Promise<string | undefined> {
   try {
-    return JSON.parse(text);
+    return await response.text();
   } catch {
+    // What has come of it is no answer. Why it broke off, the platform does not say.
     return undefined;
   }
 }
 
-/** The typed error of an answer that is not ok: of its problem document, or else of its status. */
+/** The typed error of an answer that is not what was requested. */
 export async function errorFromResponse(response: Response): Promise<HeadwaterError> {
-  return errorFromProblem(parseJson(await response.text())) ?? errorFromStatus(response);
+  return judgeFailure({ ...receivedOf(response), text: await textOf(response) }).error;
 }
-
-/** For answers without a problem document, e.g. of a proxy between the device and the edge. */
-function errorFromStatus({ status, headers }: Response): HeadwaterError {
-  const seconds = Number(headers.get("retry-after"));
-  const retryAfter = seconds > 0 ? seconds : undefined;
-  const message = `HTTP status ${status} without a problem document: a proxy in front of the edge may have answered.`;
-  return errorOf(CODES[status] ?? "unavailable", message, { retryAfter });
-}
-
-const CODES: Readonly<Record<number, ErrorCode>> = {
-  400: "invalid-request",
-  401: "unauthenticated",
-  403: "forbidden",
-  413: "payload-too-large",
-  429: "too-many-requests",
-};
 
 /**
  * Pushes commits.
@@ -140,14 +126,14 @@ export function pushCommits(
   call: EdgeCall,
   commits: readonly Pick<Commit, "streamId" | "expectedVersion" | "events">[],
   followed: Pick<Replica, "log" | "position" | "mark"> = NEW_REPLICA,
-): Promise<PushAnswer> {
+): Promise<Answer<PushAnswer>> {
   const { log, position, mark } = followed;
   // Fields that are undefined are not sent.
   const seen = log === null || mark === null ? {} : { position, mark };
   return call("/commits", pushAnswer, { log: log ?? undefined, ...seen, commits: commits.map(commitOf) });
 }
 
-export function readFeed(call: EdgeCall, query: FeedQuery): Promise<FeedPage> {
+export function readFeed(call: EdgeCall, query: FeedQuery): Promise<Answer<FeedPage>> {
   return call(`/feed${queryOf({ ...query })}`, feedPage);
 }
 

@@ -1,6 +1,6 @@
 /**
- * The feed socket of a leading tab: a WebSocket on which the edge sends a page as soon as there are new events. This file is loaded when it
- * is needed. Sync also requests the feed over HTTP, so nothing is lost if the socket fails, and errors are judged there, not here.
+ * The feed socket of a leading tab: a WebSocket on which the edge sends a page as soon as there are new events. Sync
+ * also requests the feed over HTTP, so nothing is lost if the socket fails, and errors are judged there, not here.
  *
  *     listen ──► connect ──► open ──► pull ──► page ──► given to the sync machine, which listens again
  *                   ▲          └── closed, or silent after a ping ──┐
@@ -8,6 +8,7 @@
  */
 import { backoff } from "../../shared/backoff.ts";
 import type { SyncInput } from "../../shared/device/sync.ts";
+import { type HeadwaterError, UnavailableError } from "../../shared/errors.ts";
 import { BEARER_PROTOCOL, FEED_PROTOCOL, PING } from "../../shared/wire/feed-socket.ts";
 import { match } from "../../shared/wire/schema.ts";
 import { type FeedQuery, feedPage } from "../../shared/wire/wire.ts";
@@ -17,6 +18,8 @@ import type { EdgeOptions } from "./edge-call.ts";
 export interface Listener {
   give(input: SyncInput): void;
   isConnected: boolean;
+  /** The feed socket failed again and again, or, with null, works. */
+  onSocket(problem: HeadwaterError | null): void;
 }
 
 export interface Listen {
@@ -29,8 +32,13 @@ const PING_EVERY = 20_000;
 const SILENCE = 10_000;
 /** Every third ping, the app's `token` is called, to see whether there is a new token. */
 const TOKEN_PINGS = 3;
+/** After so many failures in a row the app is told. */
+const FAILURES = 3;
 /** Waits before the socket connects again, in milliseconds. */
 const BACKOFF = { first: 500, longest: 30_000 };
+
+const UNOPENED =
+  "The feed socket can't be opened, so news comes by polling. A proxy may not let WebSockets through, or may change their Host or Origin header; or the page's policy does not allow the address.";
 
 export class FeedSocket {
   readonly #listener: Listener;
@@ -80,10 +88,10 @@ export class FeedSocket {
       if (this.#signal.aborted) return;
       const protocols = [FEED_PROTOCOL, ...(this.#token === undefined ? [] : [BEARER_PROTOCOL + this.#token])];
       this.#attach(webSocket(`${url.replace(/\/+$/, "").replace(/^http/, "ws")}/feed`, protocols));
-    } catch {
-      // The app has no token, or one that is not valid in a protocol name. The next request over HTTP reports it in the status.
+    } catch (error) {
+      // The app has no token just now, or the platform does not open the socket.
       this.#isConnecting = false;
-      this.#again();
+      this.#again(false, error);
     }
   }
 
@@ -106,18 +114,24 @@ export class FeedSocket {
   }
 
   #onMessage(text: string): void {
-    if (!text.startsWith("{")) return;
+    if (!text.startsWith("{")) return this.#works();
     const message: object = JSON.parse(text);
     if ("problem" in message) return this.#drop();
     if ("renewed" in message) return;
     const page = match(feedPage, message);
     const answered = this.#pulled;
     this.#pulled = undefined;
-    this.#failures = 0;
+    this.#works();
     if (!page.success || answered === undefined) return this.#drop();
     if (answered !== this.#wanted) return this.#pull();
     this.#wanted = undefined;
     this.#listener.give({ kind: "page-received", request: answered.request, page: page.output });
+  }
+
+  /** The edge has answered, if only a ping: news may be rare. */
+  #works(): void {
+    if (this.#failures >= FAILURES) this.#listener.onSocket(null);
+    this.#failures = 0;
   }
 
   /** One pull is open at a time. If another page is wanted meanwhile, it is requested when this one is answered. */
@@ -171,14 +185,16 @@ export class FeedSocket {
    * Connects again after a random wait, so that devices that lost the same edge do not all come back at once.
    *
    * @param wasConnected the socket was open before: a request over HTTP is made too, to find out what is wrong
+   * @param cause what the app or the platform threw
    */
-  #again(wasConnected = false): void {
+  #again(wasConnected = false, cause?: unknown): void {
     if (this.#signal.aborted || this.#reconnect !== undefined) return;
     const again = () => {
       if (wasConnected) this.#listener.give({ kind: "woken" });
       void this.#connect();
     };
     this.#reconnect = setTimeout(again, backoff(BACKOFF, ++this.#failures, Math.random()));
+    if (this.#failures >= FAILURES) this.#listener.onSocket(new UnavailableError(UNOPENED, {}, { cause }));
   }
 
   #hurry(): void {

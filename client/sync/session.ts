@@ -8,6 +8,8 @@ import { isWithin, type Replica } from "../../shared/device/replica.ts";
 import type { Resolve } from "../../shared/device/resolution.ts";
 import {
   advance,
+  type LinkStatus,
+  linkStatusOf,
   type SyncEffect,
   type SyncInput,
   type SyncSettings,
@@ -15,14 +17,17 @@ import {
   startSync,
   type Timer,
 } from "../../shared/device/sync.ts";
-import { HeadwaterError, StorageFailedError } from "../../shared/errors.ts";
+import type { HeadwaterError } from "../../shared/errors.ts";
 import type { ConfirmedEvent } from "../../shared/event/event.ts";
+import type { Answer } from "../../shared/wire/answer.ts";
+import type { FeedPage, PushAnswer } from "../../shared/wire/wire.ts";
 import { createEdgeCall, type EdgeCall, type EdgeOptions, pushCommits, readFeed } from "../edge/edge-call.ts";
-import type { FeedSocket, Listen } from "../edge/feed-socket.ts";
+import { FeedSocket, type Listen } from "../edge/feed-socket.ts";
 import type { Database, Schema } from "../storage/database.ts";
 import { groupsFrom } from "../storage/device-log.ts";
 import { entriesOf, groupKeyOf } from "../storage/groups.ts";
 import { applyPage, Fenced, type OutboxChange, recordRefusals } from "../storage/page.ts";
+import { unexpected } from "./unexpected.ts";
 
 export interface SessionContext {
   readonly database: Database;
@@ -33,7 +38,7 @@ export interface SessionContext {
   /** Adds streams with pending commits to the scope, whatever the filter. Returns the changed replica. */
   follow(streamIds: readonly string[]): Promise<Replica>;
   /** Called after each step of the sync machine. */
-  onStep(state: SyncState): void;
+  onStep(state: SyncState, status: SessionStatus): void;
   /** Called after sync has changed the database. */
   onWritten(change: OutboxChange, replica?: Replica): void;
   /**
@@ -42,6 +47,12 @@ export interface SessionContext {
    * @param error why they failed; undefined if they succeeded
    */
   onAnswered(calls: readonly string[], error?: HeadwaterError): void;
+}
+
+/** What the leader knows of the connection to the edge. */
+export interface SessionStatus extends LinkStatus {
+  /** Pending commits that the edge is known to have recorded. */
+  readonly acknowledged: number;
 }
 
 /** The feed is polled so many times less often while the tab is hidden, or while the feed socket is open. */
@@ -60,7 +71,7 @@ export class Session {
   /** Calls of `sync()` that wait, each with its number in the sync machine. */
   #calls: { readonly number: number; readonly call: string }[] = [];
   #state: SyncState;
-  #feedSocket: Promise<FeedSocket | undefined> | undefined;
+  #feedSocket: FeedSocket | undefined;
 
   /** @param before the last state of the session before, in this tab */
   constructor(context: SessionContext, term: number, replica: Replica, before?: SyncState) {
@@ -84,7 +95,7 @@ export class Session {
     if (this.#ending.signal.aborted) return;
     const { state, effects } = advance(this.#state, input, Math.random());
     this.#state = state;
-    this.#context.onStep(state);
+    this.show();
     for (const effect of effects) this.#perform(effect);
   }
 
@@ -94,9 +105,11 @@ export class Session {
     this.give({ kind: "called" });
   }
 
-  /** Reports the current state once more. */
+  /** Reports the current state. */
   show(): void {
-    this.#context.onStep(this.#state);
+    let acknowledged = 0;
+    for (const { kind } of this.#state.awaited.values()) if (kind === "taken") acknowledged++;
+    this.#context.onStep(this.#state, { ...linkStatusOf(this.#state), acknowledged });
   }
 
   end(outcome: "done" | "fenced"): void {
@@ -114,7 +127,7 @@ export class Session {
       case "failed":
         return this.#answer(effect.upToCall, effect.error);
       case "listen":
-        return void this.#listen(effect);
+        return this.#listen(effect);
       default: {
         const work = this.#input(effect)
           .then((input) => this.give(input))
@@ -132,9 +145,9 @@ export class Session {
     try {
       switch (effect.kind) {
         case "pull":
-          return { kind: "page-received", request, page: await readFeed(this.#edge, effect.query) };
+          return pulled(request, await readFeed(this.#edge, effect.query));
         case "push":
-          return { kind: "push-answered", request, answer: await pushCommits(this.#edge, effect.batch, effect.replica) };
+          return pushed(request, await pushCommits(this.#edge, effect.batch, effect.replica));
         case "apply": {
           const { resolve, durability } = await rules();
           const applied = await this.#write((db) =>
@@ -155,8 +168,7 @@ export class Session {
       }
     } catch (error) {
       if (error instanceof Fenced) throw error;
-      const kind = effect.kind === "pull" ? "pull-failed" : effect.kind === "push" ? "push-failed" : "storage-failed";
-      return { kind, request, error: toHeadwaterError(error) };
+      return { kind: "storage-failed", request, error: unexpected(error) };
     }
   }
 
@@ -189,14 +201,14 @@ export class Session {
     this.end("fenced");
   }
 
+  onSocket(problem: HeadwaterError | null): void {
+    this.give({ kind: "feed-socket", problem });
+  }
+
   /** Waits for news on the feed socket, if there can be one. Without it, the feed is polled. */
-  async #listen(wanted: Listen): Promise<void> {
-    // If its chunk can't be loaded, sync works without it.
-    this.#feedSocket ??= import("../edge/feed-socket.ts").then(
-      ({ FeedSocket }) => new FeedSocket(this, this.#context.edge, this.#ending.signal),
-      () => undefined,
-    );
-    (await this.#feedSocket)?.listen(wanted);
+  #listen(wanted: Listen): void {
+    this.#feedSocket ??= new FeedSocket(this, this.#context.edge, this.#ending.signal);
+    this.#feedSocket.listen(wanted);
   }
 
   #wait(timer: Timer, milliseconds: number): void {
@@ -215,8 +227,14 @@ export class Session {
   }
 }
 
-/** Unexpected errors appear in `status.problem`, and are retried like failures of the storage. */
-export function toHeadwaterError(error: unknown): HeadwaterError {
-  if (error instanceof HeadwaterError) return error;
-  return new StorageFailedError(`Sync failed unexpectedly: ${String(error)}`, {}, { cause: error });
+function pulled(request: number, answer: Answer<FeedPage>): SyncInput {
+  return answer.kind === "message"
+    ? { kind: "page-received", request, page: answer.message }
+    : { kind: "pull-failed", request, failure: answer };
+}
+
+function pushed(request: number, answer: Answer<PushAnswer>): SyncInput {
+  return answer.kind === "message"
+    ? { kind: "push-answered", request, answer: answer.message }
+    : { kind: "push-failed", request, failure: answer };
 }

@@ -5,20 +5,21 @@
  *     sync() ──► leading? ── yes ──► the session, and so the sync machine
  *                  └──────── no ───► a message to the other tabs ── no leader confirms it ──► takes the lead
  *
- * `session.ts` does the work while a tab leads; `election.ts` decides which tab leads.
+ * `session.ts` does the work while a tab leads, and is loaded for that; `election.ts` decides which tab leads.
  */
 
 import { UNHEARD } from "../../shared/device/leadership.ts";
-import { linkStatusOf, type SyncState } from "../../shared/device/sync.ts";
-import { errorOf, type HeadwaterError, StoreClosedError } from "../../shared/errors.ts";
-import { problemOf } from "../../shared/wire/wire.ts";
+import type { SyncState } from "../../shared/device/sync.ts";
+import { errorFrom, type HeadwaterError, problemOf, StoreClosedError } from "../../shared/errors.ts";
 import { unlessStorage } from "../storage/database.ts";
 import { readReplica } from "../storage/device-log.ts";
+import { loadPart } from "../tools/load-part.ts";
 import { newId } from "../tools/new-id.ts";
 import { Election, type Lead } from "./election.ts";
-import { Session, type SessionContext, toHeadwaterError } from "./session.ts";
+import type { Session, SessionContext, SessionStatus } from "./session.ts";
 import type { StatusBoard } from "./status.ts";
-import { type Problem, type TabMessage, Tabs } from "./tabs.ts";
+import { type TabMessage, Tabs } from "./tabs.ts";
+import { unexpected } from "./unexpected.ts";
 
 export interface SyncerOptions extends Omit<SessionContext, "onStep" | "onAnswered"> {
   readonly name: string;
@@ -54,7 +55,7 @@ export class Syncer {
     this.#options = options;
     this.#tabs = new Tabs(name, (message) => this.#onMessage(message));
     const lead: Lead = (term, deposed) => this.#lead(term, deposed);
-    this.#election = new Election(name, database, lead, (error) => this.#onFailed(toHeadwaterError(error)), ending);
+    this.#election = new Election(name, database, lead, (error) => this.#onFailed(unexpected(error)), ending);
     const wake = () => this.#wake();
     globalThis.addEventListener?.("online", wake, { signal: ending });
     globalThis.document?.addEventListener("visibilitychange", wake, { signal: ending });
@@ -113,15 +114,17 @@ export class Syncer {
   }
 
   async #lead(term: number, deposed: AbortSignal): Promise<"done" | "fenced"> {
-    const { database, ending, board, settings } = this.#options;
+    const { database, ending, board, settings, rules } = this.#options;
+    // A tab that can't load what a leader needs leaves the lead to another tab, and tries again later.
+    const [{ Session }] = await Promise.all([loadPart(() => import("./session.ts")), rules()]);
     const replica = await database.run(readReplica);
     const isWanted = settings.automatic || this.#calls.size > 0;
     if (deposed.aborted || ending.aborted || !isWanted) return "done";
-    board.update({ connection: "connecting" });
+    if (this.#state === undefined) board.update({ connection: "connecting" });
     const session = new Session(
       {
         ...this.#options,
-        onStep: (state) => this.#show(state),
+        onStep: (state, status) => this.#show(state, status),
         onWritten: (change, after) => {
           this.#options.onWritten(change, after);
           this.changed();
@@ -192,7 +195,8 @@ export class Syncer {
       case "changed":
         return void this.#options.refresh();
       case "connection":
-        if (this.#session === undefined) this.#options.board.update({ ...message.link, problem: errorFrom(message.problem) });
+        if (this.#session === undefined)
+          this.#options.board.update({ ...message.link, problem: message.problem && errorFrom(message.problem) });
         return;
       case "hello":
         this.#lastSent = "";
@@ -208,7 +212,7 @@ export class Syncer {
       case "heard":
         return this.#onHeard(message.call);
       case "answered":
-        return void this.#settle(message.call, errorFrom(message.problem) ?? undefined);
+        return void this.#settle(message.call, message.problem === null ? undefined : errorFrom(message.problem));
       default:
         return message satisfies never;
     }
@@ -241,22 +245,12 @@ export class Syncer {
     void this.#options.refresh();
   }
 
-  #show(state: SyncState): void {
+  #show(state: SyncState, { problem, ...link }: SessionStatus): void {
     this.#state = state;
-    let acknowledged = 0;
-    for (const { kind } of state.awaited.values()) if (kind === "taken") acknowledged++;
-    const { connection, problem } = linkStatusOf(state);
-    const link = { connection, acknowledged };
     this.#options.board.update({ ...link, problem });
     const sent = JSON.stringify([link, problem?.message]);
     if (sent === this.#lastSent) return;
     this.#lastSent = sent;
     this.#tabs.post({ kind: "connection", link, problem: problem === null ? null : problemOf(problem) });
   }
-}
-
-function errorFrom(problem: Problem | null): HeadwaterError | null {
-  if (problem === null) return null;
-  const { code, detail, ...details } = problem;
-  return errorOf(code, detail, details);
 }

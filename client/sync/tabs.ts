@@ -2,10 +2,8 @@
  * The messages between the tabs of a device. They are hints only: a message may be lost, and without BroadcastChannel all are lost. Code
  * that needs to be sure reads the database, or sends its message again.
  */
-import type { problemOf } from "../../shared/wire/wire.ts";
+import type { ProblemFields } from "../../shared/errors.ts";
 import type { Status } from "./status.ts";
-
-export type Problem = ReturnType<typeof problemOf>;
 
 export type TabMessage =
   /** A tab has added commits to the outbox. */
@@ -13,7 +11,7 @@ export type TabMessage =
   /** A tab has changed the data of `status` or `conflicts()`. */
   | { readonly kind: "changed" }
   /** The leader's connection to the edge. */
-  | { readonly kind: "connection"; readonly link: Pick<Status, "connection" | "acknowledged">; readonly problem: Problem | null }
+  | { readonly kind: "connection"; readonly link: Pick<Status, "connection" | "acknowledged">; readonly problem: ProblemFields | null }
   /** A tab that was opened, or has woken, asks the leader for its connection. */
   | { readonly kind: "hello" }
   /** The scope was changed, or, with `isReset`, the replica was reset. */
@@ -23,7 +21,7 @@ export type TabMessage =
   /** From the leader: it has got this call. */
   | { readonly kind: "heard"; readonly call: string }
   /** From the leader: this call has ended, with a problem or without. */
-  | { readonly kind: "answered"; readonly call: string; readonly problem: Problem | null };
+  | { readonly kind: "answered"; readonly call: string; readonly problem: ProblemFields | null };
 
 export class Tabs {
   #channel: BroadcastChannel | undefined;

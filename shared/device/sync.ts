@@ -22,6 +22,10 @@
  * can't be reached or only this push is wrong. The push lane works only while the link is open. So a device that comes back requests
  * one page before it sends anything.
  *
+ * Only the edge judges what is sent (`shared/wire/answer.ts`). A commit is refused by the edge's own word alone. If a push fails for
+ * another reason, it is sent again, and less at once, until the commit that does not get through is found. Its stream is deferred: the
+ * others go on, and it is retried now and then, for as long as it takes.
+ *
  * Nobody waits for listening: it receives the pages that the edge sends by itself, on the feed socket if the shell has one. A page that
  * is wanted takes precedence over it. So a socket that sends nothing, or that only seems to be open, costs time and nothing else.
  *
@@ -43,6 +47,7 @@
 import { assert } from "../assert.ts";
 import { type Backoff, backoff } from "../backoff.ts";
 import { type HeadwaterError, LogMismatchError, remedyOf, UnavailableError } from "../errors.ts";
+import type { Failure, Unheard } from "../wire/answer.ts";
 import type { FeedPage, FeedQuery, PushAnswer } from "../wire/wire.ts";
 import type { AwaitedEntries, PendingEntry } from "./outbox.ts";
 import { judgePush, nextPush, type PushBounds, type Refused, rejection } from "./push.ts";
@@ -62,25 +67,43 @@ export interface SyncSettings {
 
 /** The state of the connection to the edge, as the last pull showed it. */
 export type Link =
-  | { readonly kind: "connecting" }
+  /** @param outage the one that lasts, if there is one: a retry alone does not end it */
+  | { readonly kind: "connecting"; readonly outage: Outage | null }
   | { readonly kind: "open" }
-  | { readonly kind: "down"; readonly trouble: Trouble; readonly error: HeadwaterError };
+  | { readonly kind: "down"; readonly outage: Outage };
 
 export type Trouble = "offline" | "unauthorized" | "diverged";
+
+export interface Outage {
+  readonly trouble: Trouble;
+  readonly error: HeadwaterError;
+}
+
+/** What goes wrong while the link is open. Each lasts until the same has succeeded. */
+export interface Problems {
+  /** Storage can't apply a page. */
+  readonly page: HeadwaterError | null;
+  /** A push does not get through, or its answer can't be stored. The trouble is null if the edge can be reached all the same. */
+  readonly push: { readonly trouble: Trouble | null; readonly error: HeadwaterError } | null;
+  /** Why streams are deferred. */
+  readonly deferred: HeadwaterError | null;
+  /** Why there is no feed socket. */
+  readonly feedSocket: HeadwaterError | null;
+}
 
 export type PullLane =
   | { readonly kind: "resting" }
   | { readonly kind: "requesting"; readonly request: number; readonly covers: number; readonly page: PageRequest }
   | { readonly kind: "listening"; readonly request: number; readonly covers: number; readonly page: PageRequest }
   | { readonly kind: "applying"; readonly request: number; readonly covers: number }
-  | { readonly kind: "backing-off"; readonly error: HeadwaterError };
+  | { readonly kind: "backing-off" };
 
 export type PushLane =
   | { readonly kind: "resting" }
   | { readonly kind: "reading"; readonly request: number; readonly covers: number; readonly after: number }
   | Sending
   | { readonly kind: "recording"; readonly request: number; readonly covers: number; readonly after: number }
-  | { readonly kind: "backing-off"; readonly trouble: Trouble; readonly error: HeadwaterError };
+  | { readonly kind: "backing-off" };
 
 interface Sending {
   readonly kind: "sending";
@@ -108,6 +131,7 @@ export interface SyncState {
   /** The replica as storage has it. */
   readonly replica: Replica;
   readonly link: Link;
+  readonly problems: Problems;
   readonly pull: PullLane;
   readonly push: PushLane;
   /** How often each lane was requested to work. */
@@ -119,9 +143,9 @@ export interface SyncState {
   readonly deferred: ReadonlySet<string>;
   /** The deferred streams are retried after everything else was sent. */
   readonly isDeferredDue: boolean;
-  /** The greatest number of commits in a push. It is halved while a push is too large or keeps failing. */
+  /** The greatest number of commits in a push. It is halved while a push is too large or keeps failing, and grows again slowly. */
   readonly pushCommits: number;
-  /** The greatest number of events in a page. It is halved while storage fails to apply a page. */
+  /** The greatest number of events in a page. It is halved while storage fails to apply a page, or while a page does not get through. */
   readonly pageEvents: number;
   /** Pulls that failed in a row, and pages that storage failed to apply. */
   readonly failures: number;
@@ -162,7 +186,7 @@ export type SyncInput =
   | { readonly kind: "woken" }
   | { readonly kind: "timer"; readonly timer: Timer }
   | { readonly kind: "page-received"; readonly request: number; readonly page: FeedPage }
-  | { readonly kind: "pull-failed"; readonly request: number; readonly error: HeadwaterError }
+  | { readonly kind: "pull-failed"; readonly request: number; readonly failure: Failure }
   /** @param left the `seq` of entries that are no longer pending @param changed the `seq` of entries that have moved */
   | {
       readonly kind: "page-applied";
@@ -176,9 +200,11 @@ export type SyncInput =
   /** @param isEnd the outbox has no entry after the last of them */
   | { readonly kind: "outbox-read"; readonly request: number; readonly unsent: readonly Unsent[]; readonly isEnd: boolean }
   | { readonly kind: "push-answered"; readonly request: number; readonly answer: PushAnswer }
-  | { readonly kind: "push-failed"; readonly request: number; readonly error: HeadwaterError }
+  | { readonly kind: "push-failed"; readonly request: number; readonly failure: Failure }
   | { readonly kind: "refusals-recorded"; readonly request: number; readonly left: readonly number[] }
   | { readonly kind: "storage-failed"; readonly request: number; readonly error: HeadwaterError }
+  /** The feed socket could not be opened again and again, or, with null, it is open. */
+  | { readonly kind: "feed-socket"; readonly problem: HeadwaterError | null }
   /** The device follows more of the store than before, or less. */
   | { readonly kind: "scope-changed"; readonly replica: Replica };
 
@@ -217,6 +243,8 @@ const LONGEST_LAG = 60_000;
 const LAGS = 8;
 /** How often the same push may fail for an unknown reason before less is sent. */
 const STRIKES = 3;
+/** By which a push grows with each success, after it was halved. A proxy's limit is then met in few pushes only. */
+const GROWTH = 1.25;
 
 /** In milliseconds. */
 const BACKOFFS: Readonly<Record<Trouble, Backoff>> = {
@@ -226,6 +254,8 @@ const BACKOFFS: Readonly<Record<Trouble, Backoff>> = {
   diverged: { first: 10_000, longest: 60_000 },
 };
 
+const NO_PROBLEMS: Problems = { page: null, push: null, deferred: null, feedSocket: null };
+
 /**
  * The state when a tab begins to lead. If a former leader had a push under way, its commits are answered as duplicates.
  *
@@ -234,11 +264,13 @@ const BACKOFFS: Readonly<Record<Trouble, Backoff>> = {
  */
 export function startSync(settings: SyncSettings, replica: Replica, before: Partial<SyncState> = {}): SyncState {
   const { deferred = new Set(), pushCommits = settings.push.commits, strikes = 0, deferrals = 0 } = before;
+  const { link, problems = NO_PROBLEMS } = before;
   const wanted = { pull: settings.automatic ? 1 : 0, push: settings.automatic ? 1 : 0 };
   return {
     settings,
     replica,
-    link: { kind: "connecting" },
+    link: { kind: "connecting", outage: link === undefined || link.kind === "open" ? null : link.outage },
+    problems,
     pull: { kind: "resting" },
     push: { kind: "resting" },
     wanted,
@@ -305,7 +337,7 @@ function take(step: Draft, input: SyncInput): void {
       if (isForPull && (pull.kind === "requesting" || pull.kind === "listening")) onPage(step, pull, input.page);
       return;
     case "pull-failed":
-      if (isForPull && pull.kind === "requesting") onPullFailed(step, input.error);
+      if (isForPull && pull.kind === "requesting") onPullFailed(step, input.failure);
       return;
     case "page-applied":
       if (isForPull && pull.kind === "applying") onApplied(step, pull.covers, input);
@@ -322,7 +354,7 @@ function take(step: Draft, input: SyncInput): void {
       if (isForPush && push.kind === "sending") onAnswer(step, push, input.answer);
       return;
     case "push-failed":
-      if (isForPush && push.kind === "sending") onPushFailed(step, push, input.error);
+      if (isForPush && push.kind === "sending") onPushFailed(step, push, input.failure);
       return;
     case "refusals-recorded":
       if (!isForPush || push.kind !== "recording") return;
@@ -330,7 +362,11 @@ function take(step: Draft, input: SyncInput): void {
       return read(step, push.covers, push.after);
     case "storage-failed":
       if (isForPull) onPageFailed(step, input.error);
-      if (isForPush) backOffPush(step, input.error);
+      if (isForPush) backOffPush(step, problem(input.error));
+      return;
+    case "feed-socket":
+      // While the link is down, the link's own outage says it all.
+      if (input.problem === null || state.link.kind === "open") setProblem(step, { feedSocket: input.problem });
       return;
     default:
       return input satisfies never;
@@ -394,7 +430,7 @@ function onTimer(step: Draft, timer: Timer): void {
   switch (timer) {
     case "pull":
       if (state.pull.kind === "backing-off") state.pull = RESTING;
-      if (state.link.kind === "down") state.link = { kind: "connecting" };
+      if (state.link.kind === "down") state.link = { ...state.link, kind: "connecting" };
       return;
     case "push":
       if (state.push.kind === "backing-off") state.push = RESTING;
@@ -435,11 +471,11 @@ function onPage(
   const { log } = state.replica;
   const { after } = pageRequest;
   // The edge compares the log if the request names one. The answer is compared here too, before anything of it is stored.
-  if (log !== null && log !== page.log) return onPullFailed(step, new LogMismatchError(undefined, { log: page.log }));
+  if (log !== null && log !== page.log) return onPullFailed(step, problem(new LogMismatchError(undefined, { log: page.log })));
   if (page.position < after || (page.position === after && after < page.head) || page.events.some(({ position }) => position <= after)) {
     // On the feed socket, an earlier request was answered late. The answer to this one is still to come.
     if (kind === "listening") return;
-    return onPullFailed(step, new UnavailableError("The edge sent a page that does not continue the feed."));
+    return onPullFailed(step, problem(new UnavailableError("The edge sent a page that does not continue the feed.")));
   }
   state.link = { kind: "open" };
   state.failures = 0;
@@ -454,6 +490,7 @@ function onApplied(step: Draft, covers: number, { replica, left, changed }: Sync
   state.failures = 0;
   state.pull = RESTING;
   state.pageEvents = Math.min(settings.pageEvents, state.pageEvents * 2);
+  setProblem(step, { page: null });
   if (!isBehind(replica)) {
     state.done.pull = covers;
     if (settings.automatic) wait(step, "poll", settings.pollEvery);
@@ -470,11 +507,14 @@ function onApplied(step: Draft, covers: number, { replica, left, changed }: Sync
   state.calls = state.calls.map((call) => ({ ...call, push: state.wanted.push }));
 }
 
-function onPullFailed(step: Draft, error: HeadwaterError): void {
+function onPullFailed(step: Draft, failure: Failure): void {
   const { state } = step;
-  const trouble = troubleOf(error);
-  state.link = { kind: "down", trouble, error };
+  const { error } = failure;
+  const trouble = troubleOf(failure);
+  state.link = { kind: "down", outage: { trouble, error } };
   state.pull = RESTING;
+  if (isTooMuch(failure)) state.pageEvents = Math.ceil(state.pageEvents / 2);
+  setProblem(step, { feedSocket: null });
   pause(step, "pull", trouble, ++state.failures, error);
   fail(step, error);
 }
@@ -482,7 +522,8 @@ function onPullFailed(step: Draft, error: HeadwaterError): void {
 /** Requests a smaller page: there may be room for it, and entries that it settles make room. */
 function onPageFailed(step: Draft, error: HeadwaterError): void {
   const { state } = step;
-  state.pull = { kind: "backing-off", error };
+  state.pull = { kind: "backing-off" };
+  setProblem(step, { page: error });
   state.pageEvents = Math.ceil(state.pageEvents / 2);
   pause(step, "pull", "offline", ++state.failures, error);
   fail(step, error);
@@ -511,7 +552,11 @@ function onRead(step: Draft, { covers, after }: Place, unsent: readonly Unsent[]
   if (state.isDeferredDue) return takeBack(step, covers);
   state.push = RESTING;
   state.done.push = covers;
-  if (deferred.size === 0) state.deferrals = 0;
+  setProblem(step, { push: null });
+  if (deferred.size === 0) {
+    state.deferrals = 0;
+    setProblem(step, { deferred: null });
+  }
   if (awaited.size === 0) state.lags = 0;
   // One page is requested after everything was sent: a request after each push would make many small pages. A listening lane gets it anyway.
   else if (state.pull.kind !== "listening") wantPull(step);
@@ -542,7 +587,10 @@ function onAnswer(step: Draft, { batch, covers, rest, request, touched, isOverta
   const { settings, replica } = state;
   // Invariant 10. The feed would never deliver what another log's streams took, so it is not recorded as taken.
   if (replica.log !== null && answer.log !== null && replica.log !== answer.log) {
-    return backOffPush(step, new LogMismatchError(undefined, { log: answer.log }));
+    return backOffPush(step, problem(new LogMismatchError(undefined, { log: answer.log })));
+  }
+  if (answer.results.length !== batch.length) {
+    return backOffPush(step, problem(new UnavailableError("The edge sent a wrong number of results for a push.")));
   }
   const { taken, contested, refused } = judgePush(batch, answer.results);
   const awaited = new Map(state.awaited);
@@ -550,7 +598,8 @@ function onAnswer(step: Draft, { batch, covers, rest, request, touched, isOverta
   for (const { seq, streamId } of contested) if (!touched.has(seq)) awaited.set(seq, { streamId, kind: "contested" });
   state.awaited = awaited;
   state.strikes = 0;
-  state.pushCommits = settings.push.commits;
+  state.pushCommits = Math.min(settings.push.commits, Math.ceil(state.pushCommits * GROWTH));
+  setProblem(step, { push: null });
   if (contested.length > 0) wantPull(step);
   // An entry that was skipped because of a commit that a page has changed meanwhile can be sent now.
   const isFromStart = isOvertaken || [...contested, ...refused.map(({ entry }) => entry)].some(({ seq }) => touched.has(seq));
@@ -565,37 +614,53 @@ function onAnswer(step: Draft, { batch, covers, rest, request, touched, isOverta
   );
 }
 
-function onPushFailed(step: Draft, lane: Sending, error: HeadwaterError): void {
+function onPushFailed(step: Draft, lane: Sending, failure: Failure): void {
   const { state } = step;
   const { batch, covers, request, isOvertaken } = lane;
   const [first] = batch;
   assert(first !== undefined, "a push has at least one commit");
+  const { error } = failure;
   const remedy = remedyOf(error.code);
-  if (remedy === "retry") return onStrike(step, batch, first, error);
+  // What a stranger rejects is found without a wait between the tries.
+  if (failure.kind === "stranger" && isTooMuch(failure) && batch.length > 1) return sendLess(step, lane);
+  if (failure.kind !== "problem" || remedy === "retry") return onStrike(step, batch, first, failure);
   // If the store is full, or the credentials do not allow the push, no commit is the cause.
   const isCommitsFault = remedy !== "authenticate" && remedy !== "ask" && error.code !== "forbidden" && error.code !== "store-full";
-  if (!isCommitsFault) return backOffPush(step, error);
-  if (batch.length > 1) {
-    state.pushCommits = Math.ceil(batch.length / 2);
-    return read(step, covers, isOvertaken ? 0 : first.seq - 1);
-  }
+  if (!isCommitsFault) return backOffPush(step, failure);
+  if (batch.length > 1) return sendLess(step, lane);
   state.pushCommits = state.settings.push.commits;
   return record(step, request, { covers, after: isOvertaken ? 0 : first.seq }, [
     { entry: first, reason: rejection(error.code, error.message) },
   ]);
 }
 
-/** The same push is not sent forever. After `STRIKES` failures less is sent, and at last the stream of the failing commit is deferred. */
-function onStrike(step: Draft, batch: readonly PendingEntry[], first: PendingEntry, error: HeadwaterError): void {
+/** Sends half of the push. */
+function sendLess(step: Draft, { batch, covers, isOvertaken }: Sending): void {
+  step.state.pushCommits = Math.ceil(batch.length / 2);
+  read(step, covers, isOvertaken ? 0 : (batch[0]?.seq ?? 1) - 1);
+}
+
+/**
+ * The same push is not sent forever. If it may be too much, or after `STRIKES` failures, less is sent, and at last the stream of the failing
+ * commit is deferred.
+ */
+function onStrike(step: Draft, batch: readonly PendingEntry[], first: PendingEntry, failure: Failure): void {
   const { state } = step;
   const isTooOften = (state.strikes + 1) % STRIKES === 0;
   if (batch.length > 1) {
-    if (isTooOften) state.pushCommits = Math.ceil(batch.length / 2);
+    if (isTooOften || isTooMuch(failure)) state.pushCommits = Math.ceil(batch.length / 2);
   } else if (isTooOften || state.pushCommits === 1) {
+    const { error } = failure;
+    const message = `A commit to ${first.streamId} does not get through. It is retried, and other streams go on. ${error.message}`;
     state.deferred = new Set([...state.deferred, first.streamId]);
+    setProblem(step, { deferred: new UnavailableError(message, error.details, { cause: error }) });
     pause(step, "deferred", "unauthorized", ++state.deferrals, error);
   }
-  backOffPush(step, error);
+  backOffPush(step, failure);
+}
+
+function isTooMuch(failure: Failure): failure is Unheard {
+  return failure.kind !== "problem" && failure.mayBeTooMuch;
 }
 
 function record(step: Draft, request: number, place: Place, refused: readonly Refused[]): void {
@@ -604,10 +669,14 @@ function record(step: Draft, request: number, place: Place, refused: readonly Re
 }
 
 /** Also requests a page: the pull lane finds out whether the edge can be reached at all. */
-function backOffPush(step: Draft, error: HeadwaterError): void {
+function backOffPush(step: Draft, failure: Failure): void {
   const { state } = step;
-  const trouble = troubleOf(error);
-  state.push = { kind: "backing-off", trouble, error };
+  const { error } = failure;
+  const trouble = troubleOf(failure);
+  state.push = { kind: "backing-off" };
+  // Somebody has answered, and it was only this push.
+  const isReached = trouble === "offline" && failure.kind !== "nothing";
+  setProblem(step, { push: { trouble: isReached ? null : trouble, error } });
   pause(step, "push", trouble, ++state.strikes, error);
   fail(step, error);
   wantPull(step);
@@ -673,14 +742,26 @@ export interface LinkStatus {
 }
 
 /** The state of the connection to the edge, for the store's status. */
-export function linkStatusOf({ link, pull, push }: SyncState): LinkStatus {
-  if (link.kind === "down") return { connection: link.trouble, problem: link.error };
-  const problem = pull.kind === "backing-off" ? pull.error : null;
-  if (push.kind === "backing-off") return { connection: push.trouble, problem: problem ?? push.error };
-  return { connection: link.kind === "open" ? "online" : "connecting", problem };
+export function linkStatusOf({ link, problems }: SyncState): LinkStatus {
+  if (link.kind !== "open" && link.outage !== null) return { connection: link.outage.trouble, problem: link.outage.error };
+  const { page, push, deferred, feedSocket } = problems;
+  // If streams are deferred, a push that does not get through is most often one of theirs.
+  const atPush = push === null || push.trouble === null ? (deferred ?? push?.error) : push.error;
+  return { connection: push?.trouble ?? (link.kind === "open" ? "online" : "connecting"), problem: page ?? atPush ?? feedSocket };
 }
 
-function troubleOf({ code }: HeadwaterError): Trouble {
+function setProblem({ state }: Draft, change: Partial<Problems>): void {
+  state.problems = { ...state.problems, ...change };
+}
+
+/** A failure that the device has found itself. */
+function problem(error: HeadwaterError): Failure {
+  return { kind: "problem", error };
+}
+
+/** Only the edge itself says that it does not accept the credentials, or that it has another history. */
+function troubleOf({ kind, error: { code } }: Failure): Trouble {
+  if (kind !== "problem") return "offline";
   switch (remedyOf(code)) {
     case "authenticate":
       return "unauthorized";

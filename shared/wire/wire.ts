@@ -6,7 +6,7 @@
  * The events within a request are checked by `parseCommit`, because a schema can't express their rules.
  */
 import * as v from "valibot";
-import { type ErrorCode, type ErrorDetails, errorOf, type HeadwaterError, InvalidRequestError } from "../errors.ts";
+import { errorOf, type HeadwaterError, InvalidRequestError } from "../errors.ts";
 import { code, expectedVersion, json, match, metadata, position, type Schema, version, wholeNumber } from "./schema.ts";
 
 /** The version of the protocol. It is raised with every change that an older side would misread. */
@@ -260,11 +260,6 @@ function complaint({ type, message, expected, received }: v.BaseIssue<unknown>):
 export const parseAppendRequest = (value: unknown): AppendRequest => parseMessage(appendRequest, value);
 export const parsePushRequest = (value: unknown): PushRequest => parseMessage(pushRequest, value);
 export const parseFeedPage = (value: unknown): FeedPage => parseMessage(feedPage, value);
-
-/** The problem document of an error, without the HTTP status, which the edge adds. */
-export function problemOf(error: HeadwaterError): { code: ErrorCode; detail: string } & ErrorDetails {
-  return { code: error.code, detail: error.message, ...error.details };
-}
 
 /** The typed error of a problem document; undefined if it is not a problem document that this side knows. */
 export function errorFromProblem(value: unknown): HeadwaterError | undefined {

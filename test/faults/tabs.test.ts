@@ -68,6 +68,12 @@ async function expectInStep(...tabs: readonly Page[]): Promise<void> {
   for (const tab of tabs) expectAgreement(await dumpOf(tab, STREAMS), feed);
 }
 
+const problemOf = (page: Page) =>
+  page.evaluate(() => {
+    const { problem } = window.device.status();
+    return problem && { code: problem.code, message: problem.message };
+  });
+
 const timeout = 90_000;
 
 test("leader closed: the other tab takes over at once", { timeout }, async () => {
@@ -76,6 +82,21 @@ test("leader closed: the other tab takes over at once", { timeout }, async () =>
   await leader.page.close({ runBeforeUnload: false });
   await append(other.page, "other");
   await expectInStep(other.page);
+});
+
+test("a tab that can't load sync leaves the lead to another, which pushes what the first has recorded", { timeout }, async () => {
+  const page = await ground.newPage();
+  pages.push(page);
+  // As after a deployment that has removed the files of the version before.
+  await page.route("**/session-*.js", (route) => route.abort());
+  await open(page, { name, url, timeout: 3_000, pollEvery: 300 });
+  await append(page, "first");
+  await expect
+    .poll(() => problemOf(page))
+    .toEqual({ code: "unavailable", message: "A part of the app can't be loaded. Reload the web page." });
+  const other = await openTab();
+  await expectInStep(page, other.page);
+  expect((await feedOf(url)).length).toBeGreaterThan(0);
 });
 
 test("leader crashed: the other tab takes over, and what the crashed one had recorded goes on", { timeout }, async () => {

@@ -3,13 +3,15 @@
  * lost is noticed at once, as a broken connection, or never. A device that is offline reaches nobody, and its open connections say nothing
  * any more. Messages of a WebSocket stay in order, as TCP keeps them, and a connection breaks with or without a word.
  *
- * Left out: bits that change on the way, since TLS finds them. Answers of strangers (`docs/architecture.md`, invariant 12) come in the worlds
- * of `habits/solo.ts` only.
+ * Some requests are answered by a stranger (`strangers.ts`).
+ *
+ * Left out: bits that change on the way, since TLS finds them.
  */
 import type { ClientSocket } from "../../worker/testing/web-socket.ts";
 import type { Ground } from "./ground.ts";
 import type { EventLoop } from "./platform/event-loop.ts";
 import type { Connection, FarSide } from "./platform/web-socket.ts";
+import { throughStrangers } from "./strangers.ts";
 
 /** A caller. */
 export interface Party {
@@ -67,14 +69,21 @@ export class Network {
 
   /** The edge's answer with its whole text, or with the stream of an answer that has no end. */
   async #answered(url: string, init: RequestInit): Promise<Answer | undefined> {
-    const response = await this.#edge.handle(new Request(url, init)).catch(() => undefined);
+    const response = await throughStrangers(this.#ground, url, init, (...request) => this.#ask(...request)).catch(() => undefined);
     if (response === undefined) return undefined;
+    return response.headers.get("content-type")?.startsWith("text/event-stream") === true
+      ? { response, body: response.body }
+      : { response };
+  }
+
+  async #ask(url: string, init: RequestInit): Promise<Response> {
+    const response = await this.#edge.handle(new Request(url, init));
     const headers = Object.fromEntries(response.headers);
     const { status } = response;
-    if (headers["content-type"]?.startsWith("text/event-stream") === true) return { response, body: response.body };
+    if (headers["content-type"]?.startsWith("text/event-stream") === true) return response;
     const text = await response.text();
     this.#ground.record(`${init.method ?? "GET"} ${url} ${String(init.body ?? "")} ${status} ${text}\n`);
-    return { response: new Response(status === 204 || status === 304 ? null : text, { status, headers }) };
+    return new Response(status === 204 || status === 304 ? null : text, { status, headers });
   }
 
   #carry(loss: "lose-request" | "lose-answer", fail: () => void, deliver: () => void): void {
@@ -163,6 +172,7 @@ class Line implements Connection {
   }
 
   async #upgrade(request: Request): Promise<void> {
+    if (this.#ground.faults.strikes("no-upgrade")) return this.#down(() => this.#end(1006, ""));
     const response = await this.#edge.handle(request).catch(() => undefined);
     const far = response?.webSocket;
     if (response === undefined || far === undefined || far === null) return this.#down(() => this.#end(1006, ""));

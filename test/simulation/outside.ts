@@ -156,7 +156,7 @@ export class Reader {
     const query = new URLSearchParams({ after: String(after), limit: String(ground.random.between(1, 20)) });
     if (this.#log !== undefined) query.set("log", this.#log);
     if (this.#mark !== undefined) query.set("mark", this.#mark);
-    const answer = await this.#get<FeedPage>(`/feed?${query}`);
+    const answer = await this.#page(`/feed?${query}`);
     if (answer === undefined) return undefined;
     if ("code" in answer) {
       ground.observe({ kind: "denied", store, told: answer, token, sentAt });
@@ -185,10 +185,13 @@ export class Reader {
     }
   }
 
-  async #get<T extends object>(path: string): Promise<T | Denied | undefined> {
+  /** Undefined without the edge's own answer. */
+  async #page(path: string): Promise<FeedPage | Denied | undefined> {
     try {
       const response = await this.#script.fetch(this.#url(path), { headers: { authorization: `Bearer ${this.#bearer()}` } });
-      return (await response.json()) as T | Denied; // what the edge's interface says
+      const answer = (await response.json()) as Partial<FeedPage & Denied> | null;
+      const isEdges = response.ok ? answer?.events !== undefined : answer?.status === response.status;
+      return isEdges ? (answer as FeedPage | Denied) : undefined; // what the edge's interface says
     } catch {
       return undefined; // the network's: it is tried again at the next time
     }
@@ -198,6 +201,7 @@ export class Reader {
 /** A problem document. */
 export interface Denied {
   readonly code: string;
+  readonly status?: number;
   readonly log?: string | undefined;
   readonly head?: number | undefined;
 }

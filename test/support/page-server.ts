@@ -1,8 +1,10 @@
 /**
- * Serves a web page with one module, bundled in memory, always from the same origin: data that a browser stores for it is there next time.
+ * Serves a web page with one module and the chunks that it loads later, bundled in memory, always from the same origin: data that a browser
+ * stores for it is there next time.
  */
 import { once } from "node:events";
 import { createServer } from "node:http";
+import { basename } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
 
@@ -14,9 +16,10 @@ export interface PageServer {
 
 /** @param module a TypeScript file, relative to the project */
 export async function servePage(module: string): Promise<PageServer> {
-  const script = await bundle(module);
-  const server = createServer(({ url }, response) => {
-    const [type, body] = url === "/page.js" ? ["text/javascript", script] : ["text/html", PAGE];
+  const scripts = await bundle(module);
+  const server = createServer(({ url = "" }, response) => {
+    const script = scripts.get(url.slice(1));
+    const [type, body] = script === undefined ? ["text/html", PAGE] : ["text/javascript", script];
     response.writeHead(200, { "content-type": `${type}; charset=utf-8`, "cache-control": "no-store" }).end(body);
   });
   server.listen(0, "127.0.0.1");
@@ -35,16 +38,19 @@ export async function servePage(module: string): Promise<PageServer> {
 
 const PAGE = '<!doctype html><title>Headwater</title><link rel="icon" href="data:,"><script type="module" src="/page.js"></script>';
 
-async function bundle(module: string): Promise<string> {
+/** The text of each chunk by its name. */
+async function bundle(module: string): Promise<ReadonlyMap<string, string>> {
   const { outputFiles } = await build({
-    entryPoints: [module],
+    entryPoints: { page: module },
     absWorkingDir: fileURLToPath(new URL("../..", import.meta.url)),
     bundle: true,
+    splitting: true,
+    outdir: "out",
     format: "esm",
     platform: "browser",
     target: "es2022",
     sourcemap: "inline",
     write: false,
   });
-  return outputFiles[0]?.text ?? "";
+  return new Map(outputFiles.map(({ path, text }) => [basename(path), text]));
 }

@@ -1,9 +1,8 @@
 /** Errors that an object returns to the Worker: a thrown error would lose its class and fields on the way. */
-import { errorOf, type HeadwaterError } from "../../shared/errors.ts";
-import { problemOf } from "../../shared/wire/wire.ts";
+import { errorFrom, type HeadwaterError, type ProblemFields, problemOf } from "../../shared/errors.ts";
 
 export interface Refused {
-  readonly refused: ReturnType<typeof problemOf>;
+  readonly refused: ProblemFields;
 }
 
 export function toRefused(error: HeadwaterError): Refused {
@@ -12,10 +11,7 @@ export function toRefused(error: HeadwaterError): Refused {
 
 /** @throws the typed error, if the object returned one */
 export function unwrap<T extends object>(answer: T): Exclude<T, { readonly refused: unknown }> {
-  if (isRefused(answer)) {
-    const { code, detail, ...details } = answer.refused;
-    throw errorOf(code, detail, details);
-  }
+  if (isRefused(answer)) throw errorFrom(answer.refused);
   return answer as Exclude<T, { readonly refused: unknown }>; // the check above excludes it
 }
 

@@ -1,6 +1,5 @@
 /** Errors as HTTP responses: RFC 9457 documents. The only file that knows statuses. */
-import { type ErrorCode, HeadwaterError, titleOf, UnavailableError } from "../../shared/errors.ts";
-import { problemOf } from "../../shared/wire/wire.ts";
+import { type ErrorCode, HeadwaterError, problemOf, titleOf, UnavailableError } from "../../shared/errors.ts";
 import { type LogFields, logFault } from "./journal.ts";
 import { isOverloaded } from "./platform-error.ts";
 

@@ -31,7 +31,7 @@ test.each([
 ])("a token function that %s while the socket is open costs nothing: the next token is sent", async (_, fails) => {
   const socket = new OpenSocket();
   const token = vi.fn<() => Promise<string>>().mockResolvedValueOnce("first").mockImplementationOnce(fails).mockResolvedValue("second");
-  const listener = { give: () => undefined, isConnected: false };
+  const listener = { give: () => undefined, onSocket: () => undefined, isConnected: false };
   const ending = new AbortController();
   const options = { url: "https://edge.test/v1/main", timeout: 1000, token, webSocket: () => socket as unknown as WebSocket };
   new FeedSocket(listener, options, ending.signal).listen({ request: 1, query: { after: 0 } });

@@ -5,6 +5,7 @@ import { afterEach, expect, test, vi } from "vitest";
 import { openStore, StorageFailedError } from "../../../client/index.ts";
 import { dataOf, event, expectAgreement } from "../../support/devices.ts";
 import { edgeDevices } from "../../support/edge-devices.ts";
+import { problem } from "../../support/problem.ts";
 import {
   aborted,
   abortedAfter,
@@ -64,9 +65,9 @@ test.each(DEATHS)("a transaction %s: a store that orders its events itself recor
 });
 
 test.each(DEATHS)("a transaction %s: reads, and all that sync writes, are done once more", async (_, death) => {
-  // A proxy that takes no commit of this kind.
+  // An edge that takes no commit of this kind.
   const choosy: typeof fetch = (input, init) =>
-    String(init?.body).includes('"never"') ? Promise.resolve(new Response("", { status: 413 })) : fetch(input, init);
+    String(init?.body).includes('"never"') ? Promise.resolve(problem("payload-too-large")) : fetch(input, init);
   const a = await devices.open("A", { sync: { fetch: choosy } });
   let transactions = 0;
   for (let isDone = false; !isDone; transactions++) {

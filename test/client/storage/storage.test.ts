@@ -4,6 +4,7 @@ import { afterEach, expect, test, vi } from "vitest";
 import { openStore, type Store, StoreClosedError, StoreFullError } from "../../../client/index.ts";
 import { dataOf, event, expectAgreement } from "../../support/devices.ts";
 import { edgeDevices } from "../../support/edge-devices.ts";
+import { problem } from "../../support/problem.ts";
 
 const { devices } = edgeDevices();
 afterEach(() => {
@@ -47,7 +48,7 @@ test("strict really asked: what exists here alone is written strictly, what the 
   const a = await devices.open("A");
   // A proxy that takes no commit of this kind.
   const choosy: typeof fetch = (input, init) =>
-    String(init?.body).includes('"never"') ? Promise.resolve(new Response("", { status: 413 })) : fetch(input, init);
+    String(init?.body).includes('"never"') ? Promise.resolve(problem("payload-too-large")) : fetch(input, init);
   const b = await devices.open("B", { sync: { fetch: choosy } });
   const spy = vi.spyOn(IDBDatabase.prototype, "transaction");
   const written = () => {

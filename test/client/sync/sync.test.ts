@@ -4,6 +4,7 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { connectStore } from "../../../client/http.ts";
 import { LogMismatchError, openStore, type StoreOptions } from "../../../client/index.ts";
 import { type EdgeProcess, startEdge } from "../../support/edge.ts";
+import { problem } from "../../support/problem.ts";
 import { dataOf, event, expectAgreement, isPush, openTwoDevices } from "./two-devices.ts";
 
 let edge: EdgeProcess;
@@ -60,7 +61,7 @@ test("poison commit: one that the edge always refuses is parked with its reason,
     return request
       .clone()
       .text()
-      .then((text) => (text.includes('"large"') ? new Response("", { status: 413 }) : fetch(request)));
+      .then((text) => (text.includes('"large"') ? problem("payload-too-large") : fetch(request)));
   };
   await a.sync();
   expect(a.status).toMatchObject({ pending: 0, conflicts: 3 });
@@ -88,7 +89,7 @@ test("the edge always fails on one commit: those of other streams arrive after s
   await a.appendToStream("A-1", [event("fails")]);
   await a.appendToStream("B-1", [event("fine")]);
   network.fault = async (request, send) =>
-    isPush(request) && (await request.clone().text()).includes('"fails"') ? new Response("", { status: 503 }) : send();
+    isPush(request) && (await request.clone().text()).includes('"fails"') ? problem("unavailable") : send();
   for (let calls = 0; calls < 5; calls++) await expect(a.sync()).rejects.toMatchObject({ code: "unavailable" });
   expect(await dataOf(atEdge, "B-1")).toEqual(["fine"]);
   network.fault = undefined;
@@ -100,7 +101,7 @@ test("the edge always fails on one commit: those of other streams arrive after s
 
 test("a token that the edge no longer takes stops sync and nothing else; with a new one it goes on", async () => {
   const { network, a, atEdge, close } = await twoDevices();
-  network.fault = () => Promise.resolve(new Response("", { status: 401 }));
+  network.fault = () => Promise.resolve(problem("unauthenticated"));
   await a.appendToStream("A-1", [event(1)]);
   await expect(a.sync()).rejects.toMatchObject({ code: "unauthenticated" });
   expect(a.status).toMatchObject({ connection: "unauthorized", pending: 1 });
@@ -140,8 +141,8 @@ test("store rolled back: an edge with less history than was seen stops sync, and
   await a.sync();
   await a.appendToStream("A-1", [event(3)]);
   const { cursor } = a.status;
-  const problem = JSON.stringify({ code: "position-ahead", detail: "Only 1 is here.", log: cursor?.log, head: 1 });
-  network.fault = (request) => (isPush(request) ? undefined : Promise.resolve(new Response(problem, { status: 409 })));
+  const ahead = () => problem("position-ahead", "Only 1 is here.", { log: cursor?.log, head: 1 });
+  network.fault = (request) => (isPush(request) ? undefined : Promise.resolve(ahead()));
   await expect(a.sync()).rejects.toMatchObject({ code: "position-ahead", details: { head: 1 } });
   expect(a.status).toMatchObject({ connection: "diverged", pending: 1, cursor });
   expect(network.pushes).toHaveLength(1);
@@ -321,7 +322,7 @@ test("half-open: neither a network nor a token that never answers holds up the n
   await store.appendToStream("A-1", [event(1)]);
   for (silent of ["network", "token"] as const) {
     await expect(store.sync()).rejects.toMatchObject({ code: "unavailable" });
-    expect(store.status).toMatchObject({ connection: "offline", pending: 1 });
+    await expect.poll(() => store.status).toMatchObject({ connection: "offline", pending: 1 });
   }
   silent = undefined;
   await store.sync();
@@ -336,7 +337,7 @@ test("a token that expired on the way is asked for anew, once, before anybody is
   const strict: typeof fetch = (input, init) => {
     const token = new Headers(init?.headers).get("authorization") ?? "";
     used.push(token);
-    return token === "Bearer old" ? Promise.resolve(new Response("", { status: 401 })) : fetch(input, init);
+    return token === "Bearer old" ? Promise.resolve(problem("unauthenticated")) : fetch(input, init);
   };
   const store = await openStore({
     name: crypto.randomUUID(),
@@ -370,8 +371,8 @@ test("a parked commit that the app appends again is parked no more; with other e
 
 test("a parked commit that the edge has taken after all is parked no more", async () => {
   const { network, a, atEdge, close } = await twoDevices();
-  // A proxy that refuses what it has let through.
-  network.fault = (request, send) => (isPush(request) ? send().then(() => new Response("", { status: 413 })) : undefined);
+  // An edge that refuses what it has recorded.
+  network.fault = (request, send) => (isPush(request) ? send().then(() => problem("payload-too-large")) : undefined);
   await a.appendToStream("A-1", [event("one")]);
   await a.sync();
   expect(await dataOf(atEdge, "A-1")).toEqual(["one"]);

@@ -57,7 +57,8 @@ test("a tab that has lost the lead shows the connection of the tab that leads no
   const { tab, heard, depose, isAwaited, close } = device();
   const writing = Promise.withResolvers<void>();
   const rules: SyncerOptions["rules"] = async () => ({ resolve: parkUndecided, durability: "relaxed" });
-  const slowRules: SyncerOptions["rules"] = () => writing.promise.then(rules);
+  let loads = 0;
+  const slowRules: SyncerOptions["rules"] = () => (++loads === 1 ? rules() : writing.promise.then(rules));
   const one = tab(async () => Response.json(EMPTY), slowRules);
   one.syncer.start();
   await eventually(() => expect(one.board.current.connection).toBe("online"));

@@ -154,7 +154,7 @@ test("a commit on which the edge fails does not keep the others from being sent,
     machine.outbox(1, 2);
     const { request, batch } = machine.take("push");
     sent.push(batch.map(({ seq }) => seq));
-    machine.give({ kind: "push-failed", request, error: new UnavailableError() });
+    machine.give({ kind: "push-failed", request, failure: { kind: "problem", error: new UnavailableError() } });
     machine.take("failed");
     before = machine.state;
   }

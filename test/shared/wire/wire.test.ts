@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
-import { ERROR_CODES, errorOf, HeadwaterError } from "../../../shared/errors.ts";
+import { ERROR_CODES, errorOf, HeadwaterError, problemOf } from "../../../shared/errors.ts";
 import * as wire from "../../../shared/wire/wire.ts";
 import { jsonSchema } from "../../../worker/routes/json-schema.ts";
 
@@ -22,7 +22,7 @@ test("every error survives the wire with its class, code, sentence and details",
     const details = { field: "events[0]", expectedVersion: "no-stream" as const, actualVersion: 3, log: "l", head: 9, retryAfter: 2 };
     const error = errorOf(code, "A sentence.", details);
     expect(error).toBeInstanceOf(HeadwaterError);
-    const back = wire.errorFromProblem(JSON.parse(JSON.stringify({ status: 400, ...wire.problemOf(error), unknown: { to: "this side" } })));
+    const back = wire.errorFromProblem(JSON.parse(JSON.stringify({ status: 400, ...problemOf(error), unknown: { to: "this side" } })));
     expect(back).toBeInstanceOf(error.constructor);
     expect(back).toMatchObject({ code, message: "A sentence.", details: error.details });
   }

@@ -7,6 +7,7 @@ import { EDGE_BUGS } from "./edge.ts";
 import { EDGE_SUBSCRIPTIONS } from "./edge-subscriptions.ts";
 import { SHARED } from "./shared.ts";
 import { STORAGE } from "./storage.ts";
+import { STRANGERS } from "./strangers.ts";
 import { STREAMS_AND_ROWS } from "./streams-and-rows.ts";
 import { SYNC } from "./sync.ts";
 
@@ -23,4 +24,5 @@ export const BUGS: readonly Bug[] = [
   ...DEVICE_SUBSCRIPTIONS,
   ...EDGE_BUGS,
   ...EDGE_SUBSCRIPTIONS,
+  ...STRANGERS,
 ];

@@ -58,15 +58,21 @@ export const SHARED: readonly Bug[] = [
     patches: [
       patch(
         SYNC,
-        "    state.pushCommits = Math.ceil(batch.length / 2);\n    return read(step, covers, isOvertaken ? 0 : first.seq - 1);",
-        "    return read(step, covers, batch.at(-1)?.seq ?? 0);",
+        "  read(step, covers, isOvertaken ? 0 : (batch[0]?.seq ?? 1) - 1);",
+        "  read(step, covers, isOvertaken ? 0 : (batch.at(-1)?.seq ?? 1));",
       ),
     ],
     by: "convergence in time",
   },
   {
     name: "an edge that can't be reached is taken for a refusal",
-    patches: [patch(SYNC, 'if (remedy === "retry") return', 'if (remedy === "retry" && error.code !== "unavailable") return')],
+    patches: [
+      patch(
+        SYNC,
+        'if (failure.kind !== "problem" || remedy === "retry") return',
+        'if (remedy === "retry" && error.code !== "unavailable") return',
+      ),
+    ],
     by: "6 conservation",
   },
   {

@@ -21,7 +21,7 @@ export const SYNC: readonly Bug[] = [
       ),
       patch(
         SESSION,
-        'return { kind: "push-answered", request, answer: await pushCommits(this.#edge, effect.batch, effect.replica) };',
+        "return pushed(request, await pushCommits(this.#edge, effect.batch, effect.replica));",
         `{
           const answer = await pushCommits(this.#edge, effect.batch, effect.replica);
           await this.#context.database.run(async (db) => {
@@ -32,7 +32,7 @@ export const SYNC: readonly Bug[] = [
             }
             await Promise.all(outbox.write(tx));
           });
-          return { kind: "push-answered", request, answer };
+          return pushed(request, answer);
         }`,
       ),
     ],
@@ -153,7 +153,7 @@ export const SYNC: readonly Bug[] = [
   },
   {
     name: "a request without an answer is waited for a thousand times too long",
-    patches: [patch(EDGE_CALL, "milliseconds.`), timeout);", "milliseconds.`), timeout * 1000);")],
+    patches: [patch(EDGE_CALL, "milliseconds.`, true), timeout);", "milliseconds.`, true), timeout * 1000);")],
     world: { faults: { "lose-answer": 1, "lose-request": 1 } },
     by: "convergence in time",
   },

@@ -7,8 +7,9 @@ import type { HabitName } from "./names.ts";
 import { probe } from "./probes.ts";
 import { runScript } from "./script.ts";
 import { runSolo } from "./solo.ts";
+import { runWalled } from "./walled.ts";
 
-const HABITS: Partial<Record<HabitName, Habit>> = { probes: probe, script: runScript, solo: runSolo };
+const HABITS: Partial<Record<HabitName, Habit>> = { probes: probe, script: runScript, solo: runSolo, walled: runWalled };
 
 export class Habits {
   readonly #ground: Ground;

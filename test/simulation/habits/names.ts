@@ -12,6 +12,8 @@ const SHARES = {
   browse: 0.05,
   /** Devices have browsers of all kinds. */
   browsers: 0.1,
+  /** A person's device is behind a wall, which does not let everything through. */
+  walled: 0.1,
   /** The apps and the edge have event types. */
   types: 0.1,
 } as const;

@@ -1,0 +1,14 @@
+/** Loads a part of the app that has its own chunk. */
+import { UnavailableError } from "../../shared/errors.ts";
+
+/**
+ * @param load calls `import()`. A bundler finds the chunk by that call, so each caller writes its own
+ * @throws UnavailableError if it can't be loaded, e.g. since a deployment has replaced the file
+ */
+export async function loadPart<T>(load: () => Promise<T>): Promise<T> {
+  try {
+    return await load();
+  } catch (cause) {
+    throw new UnavailableError("A part of the app can't be loaded. Reload the web page.", {}, { cause });
+  }
+}
