@@ -4,9 +4,32 @@ import { cloudflareTest } from "@cloudflare/vitest-plugin";
 import { playwright } from "@vitest/browser-playwright";
 import { defineConfig } from "vitest/config";
 import { CHROMIUM_ARGS, findChromium } from "./scripts/chromium.mjs";
+import { BACKENDS, findFirefox, findWebKit } from "./scripts/engines.mjs";
 import { verify } from "./test/support/commands.ts";
+import { drivenProvider } from "./test/support/engines/driven.ts";
+import { driveFirefox } from "./test/support/engines/firefox.ts";
+import { EngineTable } from "./test/support/engines/table.ts";
+import { driveWebKit } from "./test/support/engines/webkit.ts";
 
 const executablePath = findChromium();
+const chromium = (...more: string[]) =>
+  playwright({ launchOptions: { ...(executablePath === undefined ? {} : { executablePath }), args: [...CHROMIUM_ARGS, ...more] } });
+
+/** How many of the events of a file one engine takes, from the first. The others take fewer: most of the time is the edge's. */
+const most = { permits: Number(process.env["PERMITS"] ?? 3000), tickets: Number(process.env["TICKETS"] ?? 3000) };
+/** What runs in a web page, in every engine alike. */
+const inBrowser = {
+  include: ["test/browser/**/*.browser.test.ts", "test/contract/*.browser.test.ts"],
+  globalSetup: ["test/support/browser-setup.ts"],
+  provide: { lines: { permits: 600, tickets: 600 } },
+  testTimeout: 60_000,
+};
+const headless = { enabled: true, headless: true, screenshotFailures: false, commands: { verify } };
+/** Engines that are not installed are left out: scripts/engines.mjs says so. */
+const others = [
+  ...(findFirefox() === undefined ? [] : [{ name: "Firefox", browser: "firefox" as const }]),
+  ...(findWebKit() === undefined ? [] : [{ name: "WebKit", browser: "webkit" as const }]),
+];
 
 /** Bytes that edges and browsers may keep for a run. */
 const ROOM = 4 * 1024 ** 3;
@@ -33,6 +56,7 @@ export default defineConfig({
   test: {
     // Most of the time is waiting, for an edge or a browser: on two cores, one file at a time leaves more than half of them idle.
     maxWorkers: 2,
+    reporters: ["default", new EngineTable()],
     projects: [
       {
         test: {
@@ -81,19 +105,32 @@ export default defineConfig({
       {
         test: {
           name: "browser",
-          include: ["test/browser/**/*.browser.test.ts", "test/contract/*.browser.test.ts"],
-          globalSetup: ["test/support/browser-setup.ts"],
-          testTimeout: 60_000,
+          ...inBrowser,
           browser: {
-            enabled: true,
-            headless: true,
-            screenshotFailures: false,
-            commands: { verify },
-            provider: playwright({ launchOptions: { ...(executablePath === undefined ? {} : { executablePath }), args: CHROMIUM_ARGS } }),
-            instances: [{ browser: "chromium" }],
+            ...headless,
+            provider: chromium(),
+            instances: [
+              { name: "Chromium with LevelDB", browser: "chromium", provide: { lines: most } },
+              { name: "Chromium with SQLite", browser: "chromium", provider: chromium(...BACKENDS.SQLite) },
+            ],
           },
         },
       },
+      ...(others.length === 0
+        ? []
+        : [
+            {
+              test: {
+                name: "engines",
+                ...inBrowser,
+                browser: {
+                  ...headless,
+                  provider: drivenProvider({ firefox: driveFirefox, webkit: driveWebKit }),
+                  instances: others,
+                },
+              },
+            },
+          ]),
     ],
   },
 });

@@ -3,6 +3,7 @@ import { cpSync, mkdirSync } from "node:fs";
 import { basename } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
+import { TARGET } from "../scripts/targets.mjs";
 
 const HERE = fileURLToPath(new URL(".", import.meta.url));
 
@@ -15,7 +16,7 @@ export async function buildDemo() {
     bundle: true,
     minify: true,
     format: "esm",
-    target: "es2022",
+    target: TARGET,
     logLevel: "warning",
   });
 }

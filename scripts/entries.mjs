@@ -7,3 +7,6 @@ const { exports, bin } = JSON.parse(readFileSync(new URL("../package.json", impo
 export const ENTRIES = [...Object.values(exports).map((entry) => entry.default), ...Object.values(bin)].map((path) =>
   path.replace(/^(\.\/)?dist\//, "").replace(/\.js$/, ".ts"),
 );
+
+/** The one that is built as a single file, with everything that it imports. */
+export const SINGLE = "client/single.ts";

@@ -42,6 +42,7 @@ export function useCount(store: Store): number {
 `;
 
 let folder: string;
+let installed: { readonly stdout: string; readonly stderr: string };
 
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), "headwater-package-"));
@@ -49,7 +50,7 @@ beforeAll(async () => {
   expect(stdout).toContain(".tgz");
   const [tarball] = (await readdir(folder)).filter((name) => name.endsWith(".tgz"));
   await writeFile(join(folder, "package.json"), '{"name":"consumer","private":true,"type":"module"}');
-  await run("npm", ["install", "--no-audit", "--no-fund", `./${tarball}`], { cwd: folder });
+  installed = await run("npm", ["install", "--no-audit", "--no-fund", "--prefer-offline", `./${tarball}`], { cwd: folder });
   await writeFile(join(folder, "consumer.ts"), CONSUMER);
   await writeFile(join(folder, "worker.ts"), WORKER);
 }, 180_000);
@@ -61,6 +62,12 @@ afterAll(async () => {
 test("it holds what it needs and nothing else", async () => {
   const installed = await readdir(join(folder, "node_modules/headwater"));
   expect(installed.sort()).toEqual(["CHANGELOG.md", "LICENSE", "README.md", "dist", "package.json"]);
+});
+
+test("it is installed without a warning: it has no script that npm would run on an app's machine", async () => {
+  expect(installed.stderr).not.toMatch(/warn/i);
+  const { scripts } = JSON.parse(await readFile(join(folder, "node_modules/headwater/package.json"), "utf8"));
+  expect(Object.keys(scripts)).not.toEqual(expect.arrayContaining([expect.stringMatching(/^(pre|post)?(install|prepare)$/)]));
 });
 
 test("each of its entries is there, with its types", async () => {

@@ -5,6 +5,7 @@ import { HeadwaterError, LogMismatchError, remedyOf, UnavailableError } from "..
 import type { ConfirmedEvent } from "../../shared/event/event.ts";
 import { match } from "../../shared/wire/schema.ts";
 import { confirmedEvent, errorFromProblem, explain, type FeedQuery } from "../../shared/wire/wire.ts";
+import { chunksOf } from "../tools/chunks-of.ts";
 import { pause } from "../tools/pause.ts";
 import { type EdgeOptions, errorFromResponse, queryOf } from "./edge-call.ts";
 
@@ -79,7 +80,7 @@ async function* connection(
       .pipeThrough(bytes)
       .pipeThrough(new TextDecoderStream() as ReadableWritablePair<string, Uint8Array>)
       .pipeThrough(new EventSourceParserStream({ onError: "terminate" }));
-    for await (const { event: kind, data, id } of messages) {
+    for await (const { event: kind, data, id } of chunksOf(messages)) {
       switch (kind) {
         case "problem":
           throw (

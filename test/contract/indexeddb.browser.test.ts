@@ -1,4 +1,4 @@
 import { openStore } from "../../client/index.ts";
 import { describeEventStore } from "./event-store-contract.ts";
 
-describeEventStore("IndexedDB in Chromium", () => openStore({ name: crypto.randomUUID() }));
+describeEventStore("IndexedDB in a browser", () => openStore({ name: crypto.randomUUID() }));

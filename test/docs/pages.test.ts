@@ -31,6 +31,7 @@ const ELSEWHERE: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   },
   "docs/access.md": { "json-1.json": "json.test.ts" },
   "docs/operations.md": { "json-1.json": "../worker/report/journal.test.ts" },
+  "docs/single-file.md": { "html-1.html": "../faults/single.test.ts" },
   "docs/react.md": { "shelf.tsx": "react.test.ts" },
 };
 

@@ -12,41 +12,6 @@ export function open(page: Page, options: DeviceOptions): Promise<void> {
   return page.evaluate((given) => window.device.open(given), options);
 }
 
-/**
- * What a page tells, as it arrives. A page tells of an append when that has resolved: a kill can lose reports that are on
- * their way, but make none up.
- */
-export class Ear {
-  readonly reports: Report[] = [];
-  readonly heard: Record<Report["kind"], number> = { appended: 0, refused: 0, applied: 0 };
-  #check = () => {};
-
-  static async at(page: Page): Promise<Ear> {
-    const ear = new Ear();
-    const session = await page.context().newCDPSession(page);
-    session.on("Runtime.bindingCalled", ({ payload }) => ear.#hear(JSON.parse(payload)));
-    await session.send("Runtime.enable");
-    await session.send("Runtime.addBinding", { name: "report" });
-    return ear;
-  }
-
-  /** Resolves at once when so many reports of a kind have arrived. For one who waits at a time. */
-  until(kind: Report["kind"], count: number): Promise<void> {
-    return new Promise((resolve) => {
-      this.#check = () => {
-        if (this.heard[kind] >= count) resolve();
-      };
-      this.#check();
-    });
-  }
-
-  #hear(report: Report): void {
-    this.reports.push(report);
-    this.heard[report.kind]++;
-    this.#check();
-  }
-}
-
 /** Resolves when the page is told to rest, with what it has recorded. */
 export function write(page: Page, writing: Writing): Promise<Report[]> {
   return page.evaluate((given) => window.device.write(given), writing);

@@ -13,14 +13,14 @@ export interface Ground {
   newPage(): Promise<Page>;
 }
 
-/** To be called at the top of the file: what starts and ends them is registered where it is called. @param module the page's */
-export function faultGround(module = "test/faults/page.ts"): Ground {
+/** To be called at the top of the file: what starts and ends them is registered where it is called. @param module the page's @param args more arguments of Chromium's */
+export function faultGround(module = "test/faults/page.ts", args: readonly string[] = []): Ground {
   let edge: EdgeProcess;
   let server: PageServer;
   let browser: BrowserProcess;
   beforeAll(async () => {
     [edge, server] = await Promise.all([startEdge(), servePage(module)]);
-    browser = await startBrowser();
+    browser = await startBrowser(undefined, args);
   });
   afterAll(async () => {
     await Promise.all([browser?.stop(), edge?.stop(), server?.close()]);

@@ -1,29 +1,33 @@
 /**
- * Kills the browser without warning, at any moment of appending and of applying what others appended. `KILLS=200 npx vitest run --project
- * faults test/faults/kill` kills it more often. The seed repeats what is appended and when the kill is sent. It does not repeat what the
+ * Kills each browser without warning, at any moment of appending and of applying what others appended. `KILLS=200 npx vitest run --project
+ * faults test/faults/kill` kills each more often. The seed repeats what is appended and when the kill is sent. It does not repeat what the
  * machine does in between.
  *
- * Chromium itself does not survive every kill. A kill that cuts a write to LevelDB's log in two leaves half a record. After the restart
+ * Chromium on LevelDB does not survive every kill by itself. A kill that cuts a write to LevelDB's log in two leaves half a record. After the restart
  * Chromium continues to write after that half record (LevelDB's `reuse_logs`). At the next restart, however it happens, Chromium takes the
  * log for corrupt, deletes everything that the origin has stored, and reports it (`dataLoss`). When a store is opened, it makes LevelDB
  * begin a new log first. So no kill may end like that.
  */
-import type { Page } from "playwright";
-import { afterAll, beforeAll, expect, onTestFailed, test } from "vitest";
-import { type BrowserProcess, startBrowser } from "../support/browser.ts";
+import { afterAll, beforeAll, expect, onTestFailed, onTestFinished, test } from "vitest";
 import { type EdgeProcess, startEdge } from "../support/edge.ts";
-import { type PageServer, servePage } from "../support/page-server.ts";
+import type { Killable } from "../support/engines/group.ts";
+import { type InstalledBrowser, installedBrowsers } from "../support/engines/installed.ts";
+import { removeProfile, temporaryProfile } from "../support/engines/profile.ts";
 import { Random } from "../support/random.ts";
 import { SEED } from "../support/seed.ts";
 import { expectAgreement, expectAllAtEdge, expectKept, expectUnmoved, expectWhole } from "./checks.ts";
-import { appendElsewhere, dumpOf, Ear, feedOf, open, settled, write } from "./devices.ts";
+import { appendElsewhere, feedOf } from "./devices.ts";
 import type { DeviceOptions, Report } from "./page.ts";
+import { RemoteControl, type RemotePage } from "./remote.ts";
 
-const KILLS = Number(process.env["KILLS"] ?? 8);
+/** Of each browser. */
+const KILLS = Number(process.env["KILLS"] ?? 4);
 /** A kill is sent within so many milliseconds of the first append, or page, that is told. */
 const WINDOW = 300;
 /** Events in a page: small, so that many are applied within the window. */
 const PAGE = 20;
+/** For a device and the edge to come together, in milliseconds. */
+const BOUND = 45_000;
 /** Kills that a device suffers before a new one takes its place. */
 const LIFE = 4;
 
@@ -35,16 +39,54 @@ const THEIRS = ["Theirs-1", "Theirs-2", "Theirs-3"];
 const STREAMS = [...OWN, ...SHARED, ...CONTESTED, ...THEIRS];
 
 let edge: EdgeProcess;
-let server: PageServer;
-let browser: BrowserProcess;
+let control: RemoteControl;
 
 beforeAll(async () => {
-  [edge, server] = await Promise.all([startEdge(), servePage("test/faults/page.ts")]);
-  browser = await startBrowser(server.url);
+  [edge, control] = await Promise.all([startEdge(), RemoteControl.start()]);
 });
 afterAll(async () => {
-  await Promise.all([browser?.stop(), edge?.stop(), server?.close()]);
+  await Promise.all([edge?.stop(), control?.close()]);
 });
+
+/** One that is killed and started again, always on the same profile. */
+class Browser {
+  readonly #installed: InstalledBrowser;
+  readonly #profile: string;
+  #running: Killable | undefined;
+  #page: RemotePage | undefined;
+
+  private constructor(installed: InstalledBrowser, profile: string) {
+    this.#installed = installed;
+    this.#profile = profile;
+  }
+
+  static async start(installed: InstalledBrowser): Promise<Browser> {
+    const browser = new Browser(installed, await temporaryProfile());
+    await browser.restart();
+    return browser;
+  }
+
+  get page(): RemotePage {
+    if (this.#page === undefined) throw new Error("the browser does not run");
+    return this.#page;
+  }
+
+  async restart(): Promise<void> {
+    this.#page = await control.pageOf(async (url) => {
+      this.#running = await this.#installed.start(this.#profile, url);
+    });
+  }
+
+  async kill(): Promise<void> {
+    this.#page = undefined;
+    await this.#running?.kill();
+  }
+
+  async stop(): Promise<void> {
+    await this.kill();
+    await removeProfile(this.#profile);
+  }
+}
 
 /** What the page does when it is killed: append offline, apply many pages of others' events, or push and see its own confirmed. */
 const DOINGS = ["appending", "pulling", "pushing"] as const;
@@ -61,12 +103,6 @@ function newVictim(durability: "strict" | "relaxed"): Victim {
   return { options: { name: id, url: `${edge.url}/v1/kill-${id.slice(0, 8)}`, durability }, reports: [] };
 }
 
-async function pageOf(running: BrowserProcess): Promise<Page> {
-  const page = running.context().pages()[0] ?? (await running.context().newPage());
-  await page.waitForFunction(() => window.device !== undefined);
-  return page;
-}
-
 /** Others append, so that there is something to pull, to move behind and to conflict with. */
 async function othersAppend({ options: { url } }: Victim, name: string, doing: Doing, random: Random): Promise<void> {
   const many = doing === "pulling" ? random.between(40, 120) : 2;
@@ -74,51 +110,53 @@ async function othersAppend({ options: { url } }: Victim, name: string, doing: D
   await appendElsewhere(url, name, Object.fromEntries(counts));
 }
 
-/** Has the page work until it is killed, and answers what it told. */
-async function killWhile(doing: Doing, { options }: Victim, name: string, random: Random): Promise<readonly Report[]> {
-  const page = await pageOf(browser);
-  const ear = await Ear.at(page);
+/** Has the page work until it is killed, and returns what it reported. */
+async function killWhile(browser: Browser, doing: Doing, { options }: Victim, name: string, random: Random): Promise<readonly Report[]> {
+  const { page } = browser;
   const failed = Promise.withResolvers<never>();
   failed.promise.catch(() => undefined); // whoever waits is told; a page that ends by the kill has not failed
   const begin = (task: Promise<unknown>) => void task.catch(failed.reject);
   const append = (part: string) =>
-    begin(write(page, { name: `${name}.${part}`, exact: [...OWN, ...CONTESTED], any: SHARED, seed: random.between(0, 2 ** 30) }));
-  const told = (kind: Report["kind"], count: number) => Promise.race([ear.until(kind, count), failed.promise]);
+    begin(page.call("write", { name: `${name}.${part}`, exact: [...OWN, ...CONTESTED], any: SHARED, seed: random.between(0, 2 ** 30) }));
+  const told = (kind: Report["kind"], count: number) => Promise.race([page.until(kind, count), failed.promise]);
 
-  await open(page, { ...options, isOnline: false, pageEvents: PAGE });
+  await page.call("open", { ...options, isOnline: false, pageEvents: PAGE });
   append("before");
   await told("appended", { appending: 1, pulling: random.between(1, 40), pushing: random.between(60, 140) }[doing]);
   if (doing !== "appending") {
     // Pages then meet pending commits, which move, are parked or settled. The client pulls when there is nothing to push.
-    await page.evaluate(() => window.device.rest());
-    await page.evaluate(() => window.device.goOnline());
-    begin(page.evaluate(() => window.device.keepSyncing()));
+    await page.call("rest");
+    await page.call("goOnline");
+    begin(page.call("keepSyncing"));
     await told("applied", 1);
     append("meanwhile");
   }
   // A moment, not a condition: that it may be any moment is what is tested.
   await new Promise((resolve) => setTimeout(resolve, random.next() * WINDOW));
   await browser.kill();
-  return ear.reports;
+  return page.reports;
 }
 
 /** What a kill left: only some of the pages that the edge had, or nothing at all, by Chromium's own word. */
 type Left = "all pages" | "some pages" | "wiped";
 
-async function checkAfterKill({ options, reports }: Victim): Promise<Left> {
-  const page = await pageOf(browser);
-  await open(page, { ...options, isOnline: false });
-  const found = await dumpOf(page, STREAMS);
+async function settled(page: RemotePage): Promise<void> {
+  await expect.poll(() => page.call("sync"), { timeout: BOUND, interval: 50 }).toBe("done");
+}
+
+async function checkAfterKill(page: RemotePage, { options, reports }: Victim): Promise<Left> {
+  await page.call("open", { ...options, isOnline: false });
+  const found = await page.call("dump", STREAMS);
   expectWhole(found);
   if (found.isWiped) return "wiped";
   expectKept(found, reports);
   expectUnmoved(found, reports, OWN);
   const atEdge = (await feedOf(options.url)).length;
 
-  await page.evaluate(() => window.device.goOnline());
+  await page.call("goOnline");
   await settled(page);
-  if ((await page.evaluate(() => window.device.rebaseAll())) > 0) await settled(page);
-  const [after, feed] = [await dumpOf(page, STREAMS), await feedOf(options.url)];
+  if ((await page.call("rebaseAll")) > 0) await settled(page);
+  const [after, feed] = [await page.call("dump", STREAMS), await feedOf(options.url)];
   expectAgreement(after, feed);
   expectKept(after, reports);
   expectUnmoved(after, reports, OWN);
@@ -126,31 +164,37 @@ async function checkAfterKill({ options, reports }: Victim): Promise<Left> {
   return (found.status.cursor?.position ?? 0) < atEdge ? "some pages" : "all pages";
 }
 
-test(`browser killed (outbox atomicity): ${KILLS} times, what an append had answered is there, whole, and is confirmed once`, {
-  timeout: 60_000 + KILLS * 20_000,
-}, async () => {
-  const random = new Random(SEED);
-  const kills: Record<Doing, number> = { appending: 0, pulling: 0, pushing: 0 };
-  const told = { kills, resolved: 0, killedBetweenPages: 0, wipedByChromium: 0 };
-  let victim: Victim | undefined;
-  onTestFailed(() => console.log(`SEED=${SEED}, by then:`, told, victim?.options));
-  for (let kill = 0; kill < KILLS; kill++) {
-    if (victim === undefined || kill % LIFE === 0) victim = newVictim(random.of(["strict", "relaxed"]));
-    const doing = random.of(DOINGS);
-    kills[doing]++;
-    await othersAppend(victim, `theirs-${kill}`, doing, random);
-    const reports = await killWhile(doing, victim, `mine-${kill}`, random);
-    victim.reports.push(...reports);
-    told.resolved += reports.filter(({ kind }) => kind === "appended").length;
-    await browser.start(server.url);
-    const left = await checkAfterKill(victim);
-    if (left === "some pages" && doing !== "appending") told.killedBetweenPages++;
-    if (left !== "wiped") continue;
-    told.wipedByChromium++;
-    victim = undefined;
-  }
-  console.log(`SEED=${SEED} KILLS=${KILLS}`, told);
-  expect(told.resolved).toBeGreaterThanOrEqual(KILLS);
-  // A log that was cut in the middle of a record would be (`torn-log.test.ts`).
-  expect(told.wipedByChromium).toBe(0);
-});
+test.each(installedBrowsers())(
+  `$name killed (outbox atomicity): ${KILLS} times, what an append had answered is there, whole, and is confirmed once`,
+  {
+    timeout: 60_000 + KILLS * 20_000,
+  },
+  async (installed) => {
+    const browser = await Browser.start(installed);
+    onTestFinished(() => browser.stop());
+    const random = new Random(SEED);
+    const kills: Record<Doing, number> = { appending: 0, pulling: 0, pushing: 0 };
+    const told = { kills, resolved: 0, killedBetweenPages: 0, wipedByChromium: 0 };
+    let victim: Victim | undefined;
+    onTestFailed(() => console.log(`SEED=${SEED}, by then:`, told, victim?.options));
+    for (let kill = 0; kill < KILLS; kill++) {
+      if (victim === undefined || kill % LIFE === 0) victim = newVictim(random.of(["strict", "relaxed"]));
+      const doing = random.of(DOINGS);
+      kills[doing]++;
+      await othersAppend(victim, `theirs-${kill}`, doing, random);
+      const reports = await killWhile(browser, doing, victim, `mine-${kill}`, random);
+      victim.reports.push(...reports);
+      told.resolved += reports.filter(({ kind }) => kind === "appended").length;
+      await browser.restart();
+      const left = await checkAfterKill(browser.page, victim);
+      if (left === "some pages" && doing !== "appending") told.killedBetweenPages++;
+      if (left !== "wiped") continue;
+      told.wipedByChromium++;
+      victim = undefined;
+    }
+    console.log(`${installed.name}, SEED=${SEED} KILLS=${KILLS}`, told);
+    expect(told.resolved).toBeGreaterThanOrEqual(KILLS);
+    // A log that was cut in the middle of a record would be (`torn-log.test.ts`).
+    expect(told.wipedByChromium).toBe(0);
+  },
+);

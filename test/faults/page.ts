@@ -251,7 +251,8 @@ declare global {
   }
 }
 
-window.device = new Device();
+export const device = new Device();
+window.device = device;
 
 // Chromium says so to whoever opens a database next, and in no other way.
 const open = IDBFactory.prototype.open;

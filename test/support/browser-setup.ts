@@ -5,7 +5,7 @@ import { startEdge } from "./edge.ts";
 declare module "vitest" {
   interface ProvidedContext {
     edgeUrl: string;
-    /** How many of the events of a file are taken, from the first. */
+    /** How many of the events of a file are taken, from the first: vitest.config.ts. */
     lines: { permits: number; tickets: number };
   }
 }
@@ -13,6 +13,5 @@ declare module "vitest" {
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
   const edge = await startEdge();
   project.provide("edgeUrl", edge.url);
-  project.provide("lines", { permits: Number(process.env["PERMITS"] ?? 3000), tickets: Number(process.env["TICKETS"] ?? 3000) });
   return () => edge.stop();
 }

@@ -3,7 +3,7 @@
  * stores for it is there next time.
  */
 import { once } from "node:events";
-import { createServer } from "node:http";
+import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import { basename } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
@@ -14,10 +14,18 @@ export interface PageServer {
   close(): Promise<void>;
 }
 
+/** Answers what a page posts. A rejection closes the connection. */
+export type Answer = (request: IncomingMessage, response: ServerResponse) => Promise<void>;
+
 /** @param module a TypeScript file, relative to the project */
-export async function servePage(module: string): Promise<PageServer> {
+export async function servePage(module: string, answer?: Answer): Promise<PageServer> {
   const scripts = await bundle(module);
-  const server = createServer(({ url = "" }, response) => {
+  const server = createServer((request, response) => {
+    const { method, url = "" } = request;
+    if (method === "POST" && answer !== undefined) {
+      answer(request, response).catch((error: Error) => response.destroy(error));
+      return;
+    }
     const script = scripts.get(url.slice(1));
     const [type, body] = script === undefined ? ["text/html", PAGE] : ["text/javascript", script];
     response.writeHead(200, { "content-type": `${type}; charset=utf-8`, "cache-control": "no-store" }).end(body);
