@@ -38,19 +38,33 @@ const OTHER_NAMES: Readonly<Record<string, readonly string[]>> = {
 
 type Given = Readonly<Record<string, unknown>>;
 
+export interface ReadLine {
+  readonly given: Given;
+  readonly fail: Fail;
+}
+
 /** @throws CommandError with the number of the line, and the column if there is one */
-export function parseLine(text: string, number: number): EventLine {
+export function readLine(text: string, number: number): ReadLine {
   const given = parse(text, number);
-  const fail = (problem: string, name: string, remedy: string): CommandError => {
-    const at = namesOf(text).findLast((found) => found.name === name)?.at ?? 0;
-    return new CommandError(`line ${number} has ${problem} at column ${at + 1}: ${remedy}`);
-  };
+  const fail: Fail = (problem, name, remedy) =>
+    new CommandError(`line ${number} has ${problem} at column ${columnOf(text, name)}: ${remedy}`);
   assertNames(text, given, fail);
   const lost = lostNumber(text);
   if (lost !== undefined) {
     const place = `line ${number} has a number that would change at column ${lost.at + 1}`;
     throw new CommandError(`${place}: ${pathText(lost.path, "it")} ${lostMessage(lost)}`);
   }
+  return { given, fail };
+}
+
+/** Where a member of the line begins, from 1. */
+export function columnOf(text: string, name: string): number {
+  return (namesOf(text).findLast((found) => found.name === name)?.at ?? 0) + 1;
+}
+
+/** @throws CommandError with the number of the line, and the column if there is one */
+export function parseLine(text: string, number: number): EventLine {
+  const { given, fail } = readLine(text, number);
   const streamId = given["streamId"] ?? given["stream"];
   if (typeof streamId !== "string") throw new CommandError(`line ${number} has no stream: add "stream" or "streamId".`);
   const { type, data, version } = given;
@@ -140,7 +154,8 @@ function timeOf(given: Given, fail: Fail): string | undefined {
   throw fail(`an invalid time, ${shown(time)},`, name, "write a time that exists, in ISO 8601 with a zone, e.g. 2026-01-31T09:30:00Z.");
 }
 
-function shown(value: unknown): string {
-  const text = JSON.stringify(value);
+/** A value of a line, in an error. */
+export function shown(value: unknown): string {
+  const text = JSON.stringify(value) ?? "nothing";
   return text.length > 60 ? `${text.slice(0, 60)}…` : text;
 }

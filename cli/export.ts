@@ -1,19 +1,23 @@
-/** `headwater export`: every event in position order, one JSON object a line. */
+/** `headwater export`: every event in position order, one JSON object a line, and a line at the end that counts and digests them. */
 import { createWriteStream } from "node:fs";
 import { pipeline } from "node:stream/promises";
 import type { EdgeStore } from "../client/http.ts";
 import { CommandError } from "./command-error.ts";
+import { endLine, LinesDigest } from "./end-line.ts";
 import { eventsIn, Progress } from "./progress.ts";
 
 /** @param out a path. Default: standard output */
 export async function exportStore(store: EdgeStore, out: string | undefined): Promise<void> {
   const progress = new Progress("events exported", await eventsIn(store));
   async function* lines(): AsyncGenerator<string> {
-    let count = 0;
+    const digest = new LinesDigest();
     for await (const event of store.readAll()) {
-      yield `${JSON.stringify(event)}\n`;
-      progress.at(++count, count);
+      const line = JSON.stringify(event);
+      digest.add(line, event.id);
+      yield `${line}\n`;
+      progress.at(digest.events, digest.events);
     }
+    yield `${endLine(digest.end())}\n`;
   }
   try {
     await pipeline(lines, out === undefined ? process.stdout : createWriteStream(out), { end: out !== undefined });

@@ -6,6 +6,7 @@ import type { EdgeStore } from "../client/http.ts";
 import { ForbiddenError, type RecordedEvent, StreamNotFoundError } from "../client/index.ts";
 import { HeadwaterError } from "../shared/errors.ts";
 import { CommandError } from "./command-error.ts";
+import { ExportedPart } from "./end-line.ts";
 import { type EventLine, parseLine } from "./event-line.ts";
 import { eachInFlight } from "./in-flight.ts";
 import { type NumberedText, openLines } from "./lines.ts";
@@ -70,8 +71,12 @@ export async function* placedLines(
 }
 
 async function* checkedLines(store: EdgeStore, lines: AsyncIterable<NumberedText>): AsyncGenerator<CheckedLine> {
+  const part = new ExportedPart();
   for await (const { number, text } of lines) {
-    if (text.trim() !== "") yield { ...check(store, parseLine(text, number)), size: text.length };
+    if (text.trim() === "" || part.ends(text, number)) continue;
+    const line = check(store, parseLine(text, number));
+    part.add(text);
+    yield { ...line, size: text.length };
   }
 }
 

@@ -1,11 +1,12 @@
 #!/usr/bin/env node
-/** The command line: `headwater import | export | verify | tail`, against an edge, and `token` for developers. */
+/** The command line: `headwater import | export | restore | verify | tail`, against an edge, and `token` for developers. */
 import { Command, InvalidArgumentError } from "commander";
 import { connectStore, type EdgeStore } from "../client/http.ts";
 import { HeadwaterError } from "../shared/errors.ts";
 import { CommandError } from "./command-error.ts";
 import { exportStore } from "./export.ts";
 import { type ImportChoice, importFile } from "./import.ts";
+import { abandonRestore, restoreFile } from "./restore.ts";
 import { type TailChoice, tailStore } from "./tail.ts";
 import { signToken, type TokenChoice } from "./token.ts";
 import { verifyStore } from "./verify.ts";
@@ -62,9 +63,24 @@ withAccess(program.command("export"))
   .option("--out <file>", "write to a file instead of standard output")
   .action(async ({ out, ...access }: Access & { out?: string }) => exportStore(connect(access), out));
 
+withAccess(program.command("restore"))
+  .description("put the file of an export into a store as it was recorded, with ids, actors and times; needs the action admin")
+  .argument("[file]", "FILE.ndjson or FILE.ndjson.gz, as export wrote it; - reads standard input")
+  .option("--abandon", "give up the restore that is under way; the store is as it was before")
+  .addHelpText(
+    "after",
+    `
+Positions are kept if the store is empty. Nothing is shown before everything is restored. If it breaks off, run the same command again.`,
+  )
+  .action(async (file: string | undefined, { abandon = false, ...access }: Access & { abandon?: boolean }, command: Command) => {
+    if (abandon === (file !== undefined)) command.error("error: restore needs a file, or --abandon without one");
+    console.log(await (file === undefined ? abandonRestore(connect(access)) : restoreFile(connect(access), file)));
+  });
+
 withAccess(program.command("verify"))
   .description("read the whole store; check positions, versions and ids, and compare each stream with the feed")
-  .action(async (access: Access) => verifyStore(connect(access)));
+  .option("--against <file>", "compare the store with the file of an export, too")
+  .action(async ({ against, ...access }: Access & { against?: string }) => verifyStore(connect(access), against));
 
 withAccess(program.command("tail"))
   .description("write events as they come, one JSON object a line, until you stop it with Ctrl-C")

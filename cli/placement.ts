@@ -14,9 +14,9 @@
 import { createHash, hash } from "node:crypto";
 import type { NewEvent, RecordedEvent } from "../client/index.ts";
 import type { EventBody } from "../shared/event/event.ts";
-import { isObject } from "../shared/json.ts";
 import { CommandError } from "./command-error.ts";
 import type { EventLine } from "./event-line.ts";
+import { sortedJson } from "./sorted-json.ts";
 
 /** What is known of an event with an id, in the store or in the file. */
 interface Known {
@@ -146,9 +146,7 @@ function isWithin({ version }: EventLine, stored: number): boolean {
 
 /** A digest of everything that a repeated event must have in common with the first one. The order of keys does not matter. */
 function contentOf({ type, schemaVersion, data, metadata }: Omit<EventBody, "id" | "occurredAt">): string {
-  const sorted = (_: string, value: unknown) =>
-    isObject(value) && !Array.isArray(value) ? Object.fromEntries(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1))) : value;
-  return hash("sha1", JSON.stringify([type, schemaVersion, data, metadata], sorted), "base64");
+  return hash("sha1", sortedJson([type, schemaVersion, data, metadata]), "base64");
 }
 
 /** RFC 9562 section 5.5: the same place and content always get the same id, so that an import that is run again appends nothing twice. */

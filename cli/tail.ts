@@ -15,7 +15,9 @@ export async function tailStore(store: EdgeStore, { after, ...filter }: TailChoi
   process.once("SIGINT", end);
   process.once("SIGTERM", end);
   process.stdout.once("error", end);
-  const from = after ?? (await store.head());
+  // Also if it is not needed: the iteration below would wait for a store that can't be reached, without a word.
+  const head = await store.head();
+  const from = after ?? head;
   const given = Object.fromEntries(Object.entries(filter).filter(([, value]) => value !== undefined));
   for await (const event of store.tail({ ...given, after: from, signal: ending.signal })) {
     if (!process.stdout.write(`${JSON.stringify(event)}\n`)) await drained(ending.signal);

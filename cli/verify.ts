@@ -1,10 +1,15 @@
-/** `headwater verify`: reads a whole store twice, by its feed and stream by stream, and reports how the two differ. */
+/**
+ * `headwater verify`: reads a whole store twice, by its feed and stream by stream, and reports how the two differ. With a file, it also reports
+ * how the feed and the file differ.
+ */
 import { hash } from "node:crypto";
 import type { EdgeStore } from "../client/http.ts";
 import { type RecordedEvent, StreamNotFoundError } from "../client/index.ts";
 import { CommandError } from "./command-error.ts";
+import { FileComparison } from "./file-comparison.ts";
 import { eachInFlight } from "./in-flight.ts";
 import { eventsIn, Progress } from "./progress.ts";
+import { withRereadable } from "./rereadable-file.ts";
 
 /** What to keep of a stream in the feed: enough to compare, and small enough to keep one for each stream. */
 interface Digest {
@@ -16,11 +21,18 @@ interface Digest {
 /** Findings that are printed, at most. */
 const MOST_FINDINGS = 20;
 
-export async function verifyStore(store: EdgeStore): Promise<void> {
+/** @param against the path of an export, or `-` for standard input */
+export async function verifyStore(store: EdgeStore, against?: string): Promise<void> {
+  if (against === undefined) return verify(store, undefined);
+  return withRereadable(against, async (file) => verify(store, await FileComparison.read(file)));
+}
+
+async function verify(store: EdgeStore, comparison: FileComparison | undefined): Promise<void> {
   const findings: string[] = [];
-  const { streams, position } = await readFeed(store, findings);
+  const { streams, position } = await readFeed(store, findings, comparison);
   await checkList(store, streams, findings);
   const ahead = await checkStreams(store, streams, findings);
+  findings.push(...((await comparison?.findings()) ?? []));
   if (findings.length > 0) {
     const shown = findings.slice(0, MOST_FINDINGS).join("\n  ");
     const more = findings.length > MOST_FINDINGS ? `\n  and ${findings.length - MOST_FINDINGS} more` : "";
@@ -29,10 +41,15 @@ export async function verifyStore(store: EdgeStore): Promise<void> {
   console.log(
     `clean: ${position} events in ${streams.size} streams; positions, versions and ids are correct, and each stream matches the feed.`,
   );
+  if (comparison !== undefined) console.log(`clean: ${comparison.compared} events compared with ${comparison.name}: all are equal.`);
   if (ahead > 0) console.log(`${ahead} streams have events that the feed did not have yet when it was read.`);
 }
 
-async function readFeed(store: EdgeStore, findings: string[]): Promise<{ streams: Map<string, Digest>; position: number }> {
+async function readFeed(
+  store: EdgeStore,
+  findings: string[],
+  comparison: FileComparison | undefined,
+): Promise<{ streams: Map<string, Digest>; position: number }> {
   const progress = new Progress("events read from the feed", await eventsIn(store));
   const streams = new Map<string, Digest>();
   let position = 0;
@@ -42,6 +59,7 @@ async function readFeed(store: EdgeStore, findings: string[]): Promise<{ streams
     const before = streams.get(event.streamId) ?? { version: 0, hash: "" };
     if (event.version !== before.version + 1) findings.push(`${event.streamId}@${event.version} follows @${before.version} in the feed.`);
     streams.set(event.streamId, { version: event.version, hash: chained(before.hash, event) });
+    comparison?.add(event);
     progress.at(position, position);
   }
   progress.end();

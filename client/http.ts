@@ -10,6 +10,7 @@ import { completeLimits, type Limits, parseCount } from "../shared/limits.ts";
 import { isOrdinal } from "../shared/order.ts";
 import { parseStreamId } from "../shared/stream-id.ts";
 import type { Answer } from "../shared/wire/answer.ts";
+import type { Schema } from "../shared/wire/schema.ts";
 import {
   appendAnswer,
   type PushResult,
@@ -247,6 +248,11 @@ export class EdgeStore implements EventStore {
   /** The log's id and size, and how many events the streams hold that the log does not have yet. */
   health(): Promise<StoreHealth> {
     return this.#send((call) => call("/health", storeHealth));
+  }
+
+  /** @internal Any other request of the edge, with the same retries. It is a POST if there is a body. */
+  request<T>(path: string, schema: Schema<T>, body?: unknown): Promise<T> {
+    return this.#send((call) => call(path, schema, body));
   }
 
   /** Ends retries and all iterations of `tail`. Later calls reject with StoreClosedError. */

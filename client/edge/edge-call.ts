@@ -6,6 +6,7 @@ import type { Commit } from "../../shared/event/commit.ts";
 import { type Answer, judge, judgeFailure, type Received, type Unheard } from "../../shared/wire/answer.ts";
 import type { Schema } from "../../shared/wire/schema.ts";
 import { type FeedPage, type FeedQuery, feedPage, type PushAnswer, pushAnswer } from "../../shared/wire/wire.ts";
+import { reasonOf } from "./reason.ts";
 
 export interface EdgeOptions {
   /** The store at the edge, e.g. `https://events.example.com/v1/permits`. */
@@ -47,7 +48,7 @@ export function createEdgeCall({
     const { promise: ended, resolve } = Promise.withResolvers<Unheard>();
     const end = (reason: string, mayBeTooMuch: boolean) => {
       ending.abort();
-      resolve(nothing(new Error(reason), mayBeTooMuch));
+      resolve(nothing(base, new Error(reason), mayBeTooMuch));
     };
     const timer = setTimeout(() => end(`No answer came within ${timeout} milliseconds.`, true), timeout);
     const onAbort = () => end("The request was aborted: the store was closed, or another tab syncs.", false);
@@ -77,7 +78,7 @@ export function createEdgeCall({
       // Neither the app's `token` nor its `fetch` can be trusted to settle.
       return await Promise.race([authorized(), ended]);
     } catch (error) {
-      return nothing(error, false);
+      return nothing(base, error, false);
     } finally {
       // The timer and the signal's listener would hold the answer in memory.
       clearTimeout(timer);
@@ -86,8 +87,8 @@ export function createEdgeCall({
   };
 }
 
-function nothing(cause: unknown, mayBeTooMuch: boolean): Unheard {
-  const message = "The edge did not answer. Check the connection and try again: sending the request again is safe.";
+function nothing(base: string, cause: unknown, mayBeTooMuch: boolean): Unheard {
+  const message = `${base} did not answer: ${reasonOf(cause)}. Sending the request again is safe.`;
   return { kind: "nothing", error: new UnavailableError(message, {}, { cause }), mayBeTooMuch };
 }
 

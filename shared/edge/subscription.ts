@@ -40,6 +40,8 @@ export interface EdgeSubscription {
   readonly retryAt: number | null;
   /** Why the handler failed last, or why the subscription stopped; null if neither. */
   readonly error: string | null;
+  /** The position up to which its log was restored from a backup, if the subscription has taken note of that. */
+  readonly restoredUpTo?: number;
 }
 
 /** A position of the log, and the log's mark at this position; the mark is null if it is not known. */
@@ -119,6 +121,21 @@ export function hasMore({ position }: LogPlace, head: number, heard: number): bo
 /** The log is not the one that it followed: it stops. */
 export function afterOtherLog<S extends EdgeSubscription>(subscription: S, error: string): S {
   return { ...subscription, progress: stopped(subscription.progress), retryAt: null, error };
+}
+
+/**
+ * The log was restored from a backup. A subscription that has not reached its end stops there: the events may have been handled when they
+ * were first recorded, and a mail is not sent again. An operator resumes it, which continues after them, or resets it.
+ *
+ * @returns the same subscription if it has taken note of the restore already
+ */
+export function afterRestore<S extends EdgeSubscription>(subscription: S, log: string, restoredUpTo: number): S {
+  if (restoredUpTo <= (subscription.restoredUpTo ?? 0)) return subscription;
+  const noted = { ...subscription, restoredUpTo };
+  // If it followed another log, it stops for that.
+  if (subscription.log !== log || subscription.progress.checkpoint >= restoredUpTo) return noted;
+  const error = `The store was restored from a backup up to position ${restoredUpTo}, and this subscription has not handled all of it. Resume it to continue after that, or reset it to the position after which the events are to be handled again.`;
+  return { ...noted, mark: null, progress: stopped(startAt(restoredUpTo)), retryAt: null, error };
 }
 
 /** Whether to write that no event of the filter was found up to `position`: only after 1,000 positions. */

@@ -111,9 +111,14 @@ export function parseEvent(
   return { event, bytes: content + copyJson(type, field, 0).bytes + ENVELOPE_BYTES };
 }
 
+/** In either case. */
+export function isUuid(value: unknown): value is string {
+  return typeof value === "string" && UUID.test(value);
+}
+
 /** @throws InvalidRequestError if `value` is not a UUID. @returns the id in lower case */
 export function parseEventId(value: unknown, field: string): string {
-  if (typeof value !== "string" || !UUID.test(value)) throw new InvalidRequestError("An event id must be a UUID.", { field });
+  if (!isUuid(value)) throw new InvalidRequestError("An event id must be a UUID.", { field });
   return toReference(value);
 }
 

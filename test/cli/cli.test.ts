@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { once } from "node:events";
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { createServer } from "node:http";
@@ -8,7 +9,7 @@ import { gunzip, gzipSync } from "node:zlib";
 import { jwtVerify } from "jose";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { connectStore } from "../../client/http.ts";
-import { type EdgeProcess, startEdge } from "../support/edge.ts";
+import { type EdgeProcess, freePort, startEdge } from "../support/edge.ts";
 import { SEED } from "../support/seed.ts";
 import { headwater, startTail } from "./run.ts";
 
@@ -74,11 +75,17 @@ test("a file is imported once, however often it is imported; verify is clean, an
 
   const exported = await headwater(["export", "--url", url]);
   expect(exported.exitCode).toBe(0);
-  const positions = exported.stdout
-    .trimEnd()
-    .split("\n")
-    .map((line) => JSON.parse(line).position);
-  expect(positions).toEqual(lines.map((_, i) => i + 1));
+  const written = exported.stdout.trimEnd().split("\n");
+  expect(written.slice(0, -1).map((line) => JSON.parse(line).position)).toEqual(lines.map((_, i) => i + 1));
+  const sha256 = createHash("sha256")
+    .update(
+      written
+        .slice(0, -1)
+        .map((line) => `${line}\n`)
+        .join(""),
+    )
+    .digest("hex");
+  expect(JSON.parse(written.at(-1) ?? "")).toMatchObject({ end: { events: 600, sha256 } });
   const out = join(folder, "out.ndjson");
   expect(await headwater(["export", "--url", url, "--out", out])).toMatchObject({ exitCode: 0, stdout: "" });
   expect(await readFile(out, "utf8")).toBe(exported.stdout);
@@ -156,11 +163,13 @@ test("a file that the store contradicts is refused, and nothing is overwritten",
 });
 
 test("what can't be reached, read or understood is said in one sentence", async () => {
+  const closed = `http://127.0.0.1:${await freePort()}/v1/none`;
   for (const [args, message] of [
     [
-      ["verify", "--url", "http://127.0.0.1:9/v1/none"],
-      "The edge did not answer. Check the connection and try again: sending the request again is safe. (unavailable)",
+      ["verify", "--url", closed],
+      `${closed} did not answer: nothing accepts connections there (ECONNREFUSED). Sending the request again is safe. (unavailable)`,
     ],
+    [["tail", "--after", "0", "--url", closed], `${closed} did not answer: nothing accepts connections there (ECONNREFUSED).`],
     [["import", join(folder, "missing"), "--url", newUrl()], "missing can't be read"],
     [
       [

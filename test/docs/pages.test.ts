@@ -30,7 +30,11 @@ const ELSEWHERE: Readonly<Record<string, Readonly<Record<string, string>>>> = {
     "json-1.json": "json.test.ts",
   },
   "docs/access.md": { "json-1.json": "json.test.ts" },
-  "docs/operations.md": { "json-1.json": "../worker/report/journal.test.ts" },
+  "docs/operations.md": {
+    "json-1.json": "../worker/report/journal.test.ts",
+    "sh-1.sh": "operations.test.ts",
+    "sh-2.sh": "operations.test.ts",
+  },
   "docs/single-file.md": { "html-1.html": "../faults/single.test.ts" },
   "docs/react.md": { "shelf.tsx": "react.test.ts" },
 };

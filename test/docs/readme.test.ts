@@ -2,8 +2,6 @@
  * Tests what a plain run of the README does not cover: a script that starts without a known position, a token, a Worker and commands. Tests
  * the links of all pages too.
  */
-import { spawn } from "node:child_process";
-import { once } from "node:events";
 import { existsSync } from "node:fs";
 import { readdir, readFile, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
@@ -14,6 +12,7 @@ import { afterAll, beforeAll, expect, test, vi } from "vitest";
 import { connectStore } from "../../client/http.ts";
 import { type Block, blocksOf, Page } from "../support/document.ts";
 import { type EdgeProcess, startEdge } from "../support/edge.ts";
+import { inShell, outputOf } from "../support/shell.ts";
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 
@@ -72,20 +71,6 @@ test("the commands are those that there are", async () => {
   expect(commands).toContain("npm start -- --var AUTH:jwt");
 });
 
-/** A line of the README, in a shell, against an edge of the test's. */
-function inShell(line: string, url: string, settings: Readonly<Record<string, string>> = {}) {
-  const command = line.replaceAll("npx headwater", `${process.execPath} dist/cli/main.js`).replaceAll("http://127.0.0.1:8787", url);
-  return spawn("bash", ["-c", `set -o pipefail; ${command}`], { cwd: ROOT, detached: true, env: { ...process.env, ...settings } });
-}
-
-async function outputOf(child: ReturnType<typeof inShell>): Promise<string> {
-  let output = "";
-  for (const stream of [child.stdout, child.stderr]) stream.on("data", (text) => (output += text));
-  const [exitCode] = await once(child, "close");
-  expect(exitCode, output).toBe(0);
-  return output;
-}
-
 /** Of one that goes on until it is ended. */
 async function firstLineOf(child: ReturnType<typeof inShell>, provoke: () => Promise<unknown>): Promise<string> {
   let output = "";
@@ -119,15 +104,16 @@ test("from a terminal: each line as it stands there, with a part of the log", as
   const own = (line: string) =>
     line
       .replaceAll("/v1/permits", "/v1/terminal")
-      .replace("> permits", `> ${page.folder}/permits`)
+      .replace(/(> |restore )permits/, `$1${page.folder}/permits`)
       .replace("test/data/permits.ndjson.gz", part);
-  const [importing = "", verifying = "", exporting = "", tailing = "", ...others] = lines.map(own);
+  const [importing = "", verifying = "", exporting = "", restoring = "", tailing = "", ...others] = lines.map(own);
   expect(others).toEqual([]);
   await outputOf(inShell(importing, edge.url));
   expect(await outputOf(inShell(verifying, edge.url))).toMatch(/^clean: 500 events/m);
   await outputOf(inShell(importing, edge.url));
   await outputOf(inShell(exporting, edge.url));
-  expect((await readFile(join(ROOT, page.folder, "permits.ndjson"), "utf8")).trimEnd().split("\n")).toHaveLength(500);
+  expect((await readFile(join(ROOT, page.folder, "permits.ndjson"), "utf8")).trimEnd().split("\n")).toHaveLength(501);
+  expect(await outputOf(inShell(restoring, edge.url))).toContain("500 events restored, 0 were there already");
   const line = await firstLineOf(inShell(tailing, edge.url), () => append(`${edge.url}/v1/terminal`));
   expect(JSON.parse(line)).toMatchObject({ type: "Noted" });
 });

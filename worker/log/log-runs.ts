@@ -21,6 +21,16 @@ export type LogRow = {
   mark: string;
 };
 
+/** Of a table of runs. */
+export const COLUMNS = `
+  last_position INTEGER PRIMARY KEY,
+  stream_id TEXT NOT NULL,
+  first_version INTEGER NOT NULL,
+  last_version INTEGER NOT NULL,
+  events TEXT NOT NULL,
+  mark TEXT NOT NULL
+`;
+
 /** Versions of one stream that are next to each other in the log. */
 export interface Span {
   readonly firstVersion: number;
@@ -32,14 +42,19 @@ export class LogRuns {
   readonly #storage: DurableObjectStorage;
   readonly #sql: SqlStorage;
   readonly #log: string;
-  #head: number;
+  #head = 0;
   /** The mark at the head. */
-  #mark: string;
+  #mark = START_MARK;
 
   constructor(storage: DurableObjectStorage) {
     this.#storage = storage;
     this.#sql = storage.sql;
     this.#log = storage.transactionSync(() => this.#begin());
+    this.readEnd();
+  }
+
+  /** The head and its mark, after the table was replaced. To be called in `transaction`. */
+  readEnd(): void {
     const last = this.#rowBy(Number.MAX_SAFE_INTEGER);
     this.#head = last.last_position;
     this.#mark = last.mark;
@@ -63,14 +78,7 @@ export class LogRuns {
   #begin(): string {
     this.#sql.exec(`
       CREATE TABLE IF NOT EXISTS meta (log TEXT NOT NULL);
-      CREATE TABLE IF NOT EXISTS runs (
-        last_position INTEGER PRIMARY KEY,
-        stream_id TEXT NOT NULL,
-        first_version INTEGER NOT NULL,
-        last_version INTEGER NOT NULL,
-        events TEXT NOT NULL,
-        mark TEXT NOT NULL
-      );
+      CREATE TABLE IF NOT EXISTS runs (${COLUMNS});
       CREATE UNIQUE INDEX IF NOT EXISTS runs_by_stream ON runs (stream_id, last_version);
     `);
     this.#addMarks();

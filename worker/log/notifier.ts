@@ -23,6 +23,8 @@ export interface Origin extends LogEnd {
   readonly name: string;
   /** The log's head when it first knew of the subscription. */
   readonly since: number;
+  /** The position up to which the log was restored from a backup; 0 if it was not, undefined from a log of an earlier version. */
+  readonly restoredUpTo?: number;
 }
 
 interface Known {
@@ -42,6 +44,8 @@ export interface SubscribersHost {
   head(): number;
   /** The log's mark at the head. */
   mark(): string;
+  /** The position up to which the log was restored from a backup. */
+  restoredUpTo(): number;
 }
 
 const KEY = "subscribers";
@@ -87,7 +91,8 @@ export class Subscribers {
     const since = this.#known?.since[name];
     if (this.#known === undefined || since === undefined) return undefined;
     const { log } = this.#host;
-    return { store: this.#known.store, name, log, head: this.#host.head(), mark: this.#host.mark(), since };
+    const end = { log, head: this.#host.head(), mark: this.#host.mark() };
+    return { store: this.#known.store, name, ...end, since, restoredUpTo: this.#host.restoredUpTo() };
   }
 
   /** To be called in the same turn as the write of what was published. It does not wait for the calls. */

@@ -1,5 +1,5 @@
 /** Errors that an object returns to the Worker: a thrown error would lose its class and fields on the way. */
-import { errorFrom, type HeadwaterError, type ProblemFields, problemOf } from "../../shared/errors.ts";
+import { errorFrom, HeadwaterError, type ProblemFields, problemOf } from "../../shared/errors.ts";
 
 export interface Refused {
   readonly refused: ProblemFields;
@@ -7,6 +7,16 @@ export interface Refused {
 
 export function toRefused(error: HeadwaterError): Refused {
   return { refused: problemOf(error) };
+}
+
+/** Returns what `work` returns, or the error of ours that it throws. @throws any other error */
+export function refusable<T>(work: () => T): T | Refused {
+  try {
+    return work();
+  } catch (error) {
+    if (error instanceof HeadwaterError) return toRefused(error);
+    throw error;
+  }
 }
 
 /** @throws the typed error, if the object returned one */

@@ -14,12 +14,13 @@ const ID_END = ID_START.length + 36;
 
 /** JSON escapes line breaks within texts, so a line break only separates events. */
 export function toLines(events: readonly EventBody[], recordedAt: string, actor: string | null): string {
-  return events
-    .map(({ id, type, schemaVersion, data, metadata, occurredAt }) => {
-      const stored: StoredEvent = { id, type, schemaVersion, data, metadata, occurredAt, recordedAt, actor };
-      return JSON.stringify(stored);
-    })
-    .join("\n");
+  return events.map((event) => toLine({ ...event, recordedAt, actor })).join("\n");
+}
+
+/** The fields in the order in which every event is stored. */
+export function toLine({ id, type, schemaVersion, data, metadata, occurredAt, recordedAt, actor }: StoredEvent): string {
+  const stored: StoredEvent = { id, type, schemaVersion, data, metadata, occurredAt, recordedAt, actor };
+  return JSON.stringify(stored);
 }
 
 export function linesOf(text: string): string[] {

@@ -37,6 +37,7 @@ import { eventStream, isUpgrade, openSocket, wantsEventStream, withToken } from 
 import { openApi } from "./openapi.ts";
 import { push } from "./push.ts";
 import { feedQuery, headerNumber, pageLimit, single, wholeNumber } from "./query.ts";
+import { restoreRoutes } from "./restore-routes.ts";
 import { subscriptionRoutes } from "./subscription-routes.ts";
 
 export interface EdgeSettings<E extends EdgeEnv = EdgeEnv> {
@@ -210,7 +211,7 @@ export function createEdge<E extends EdgeEnv = EdgeEnv>({
     return context.json(
       await callObject(
         () => context.env.LOGS.getByName(store),
-        (log) => log.listStreams(query, reach),
+        async (log) => unwrap(await log.listStreams(query, reach)),
       ),
     );
   });
@@ -248,11 +249,12 @@ export function createEdge<E extends EdgeEnv = EdgeEnv>({
     return context.json(
       await callObject(
         () => context.env.LOGS.getByName(store),
-        (log) => log.health(),
+        async (log) => unwrap(await log.health()),
       ),
     );
   });
 
+  restoreRoutes(routes, limits);
   subscriptionRoutes(routes, { names, limits });
 
   class EdgeLog extends LogObject<E> {

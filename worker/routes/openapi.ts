@@ -2,6 +2,7 @@
 import { type ErrorCode, titleOf } from "../../shared/errors.ts";
 import { DEFAULT_LIMITS, NAME_LENGTH } from "../../shared/limits.ts";
 import { BEARER_PROTOCOL, FEED_PROTOCOL } from "../../shared/wire/feed-socket.ts";
+import * as restore from "../../shared/wire/restore.ts";
 import { expectedVersion, type Schema } from "../../shared/wire/schema.ts";
 import * as wire from "../../shared/wire/wire.ts";
 import { STATUS } from "../report/problem.ts";
@@ -192,7 +193,41 @@ function describe() {
           responses: { 200: answer("The counts.", wire.storeHealth), ...problems("invalid-request") },
         },
       },
+      ...restorePaths(),
     },
+  };
+}
+
+/** `headwater restore` is their client. */
+function restorePaths(): object {
+  const step = (summary: string, request: Schema<unknown>, answered: Schema<unknown>, properties: object = {}) => ({
+    parameters: [STORE],
+    post: {
+      summary,
+      description: ADMINISTRATORS,
+      requestBody: body(describing(jsonSchema(request), properties)),
+      responses: { 200: answer("The step is done.", answered), ...problems("invalid-request", "payload-too-large", "store-full") },
+    },
+  });
+  const withStream = (item: Schema<unknown>) => ({ type: "array", items: describing(jsonSchema(item), { streamId: STREAM.schema }) });
+  const begin = step("Begin to restore a backup, or continue with the same file.", restore.beginRestore, restore.restoreBegun);
+  return {
+    "/v1/{store}/restore": {
+      ...begin,
+      get: {
+        summary: "Read which restore is under way.",
+        description: ADMINISTRATORS,
+        responses: { 200: answer("The restore; null if there is none.", restore.restoreStatus), ...problems("invalid-request") },
+      },
+    },
+    "/v1/{store}/restore/streams": step("Restore streams, hidden until the end.", restore.restoreStreams, restore.restoredStreams, {
+      streams: withStream(restore.restoreStreams.entries.streams.item),
+    }),
+    "/v1/{store}/restore/log": step("Restore the log, hidden until the end.", restore.restoreLog, restore.restoredLog, {
+      runs: withStream(restore.restoreLog.entries.runs.item),
+    }),
+    "/v1/{store}/restore/finish": step("Show all that was restored.", restore.endRestore, restore.restoreFinished),
+    "/v1/{store}/restore/abandon": step("Drop all that was restored.", restore.endRestore, restore.restoreAbandoned),
   };
 }
 

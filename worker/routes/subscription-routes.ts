@@ -89,8 +89,9 @@ async function call<T>(
   if (origin === null) {
     throw new Error("LOGS is bound to another LogObject: bind the class that createEdge returned together with these subscriptions.");
   }
+  const known = unwrap(origin);
   return callObject(
     () => subscriptionsOf(env).getByName(`${store}/${name}`),
-    (object) => work(object, origin),
+    (object) => work(object, known),
   );
 }

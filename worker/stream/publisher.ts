@@ -55,6 +55,12 @@ export class Publisher {
     this.#state.waitUntil(this.#attempt());
   }
 
+  /** A restore has shown its events. The log has them, and their positions are not known here yet. */
+  restored(): void {
+    this.#published = this.#runs.version;
+    this.#unlocated = this.#runs.version;
+  }
+
   /** Makes sure that the alarm will check the backlog. To be called in the same turn as the write of the runs. */
   arm(delay = alarmDelay(0)): void {
     if (this.#armed) return;

@@ -14,6 +14,7 @@ import { StoreFullError, StreamNotFoundError } from "../../shared/errors.ts";
 import type { Commit } from "../../shared/event/commit.ts";
 import type { EventBody } from "../../shared/event/event.ts";
 import { toVersion } from "../../shared/order.ts";
+import type { RestoredStream } from "../../shared/wire/restore.ts";
 import type { PushResult } from "../../shared/wire/wire.ts";
 import type { EdgeEnv } from "../env.ts";
 import type { PublicationAnswer, PublishedRun } from "../log/log-object.ts";
@@ -22,6 +23,7 @@ import { type Refused, toRefused } from "../objects/refused.ts";
 import { fitting, idOf, linesOf, parseLine, toLines, toWire } from "../objects/run-text.ts";
 import { isFull } from "../report/platform-error.ts";
 import { Publisher } from "./publisher.ts";
+import { type RestoredPart, StreamRestore } from "./stream-restore.ts";
 import { type StoredRun, StreamRuns } from "./stream-runs.ts";
 
 /** A result whose position may be null until it is known. */
@@ -52,11 +54,16 @@ export class StreamObject extends DurableObject<EdgeEnv> {
   /** The stream's event ids, built at the first append after a wake. */
   #ids: Map<string, number> | undefined;
   readonly #publisher: Publisher;
+  readonly #restore: StreamRestore;
 
   constructor(state: DurableObjectState, env: EdgeEnv) {
     super(state, env);
     this.#runs = new StreamRuns(state.storage);
     this.#publisher = new Publisher(state, env, this.#runs);
+    this.#restore = new StreamRestore(env, this.#runs, () => {
+      this.#ids = undefined;
+      this.#publisher.restored();
+    });
     state.blockConcurrencyWhile(() => this.#publisher.wake());
   }
 
@@ -76,6 +83,10 @@ export class StreamObject extends DurableObject<EdgeEnv> {
     actor: string | null,
     publishedBy: "stream" | "caller",
   ): Promise<AppendOutcome | Refused> {
+    if (this.#restore.isOpen) {
+      const refused = await this.#restore.settle();
+      if (refused !== undefined) return refused;
+    }
     let results: CommitResult[];
     try {
       results = this.#commit(name, commits, actor);
@@ -175,6 +186,11 @@ export class StreamObject extends DurableObject<EdgeEnv> {
 
   /** @internal A page of the stream as JSON. */
   async read(name: string, query: StreamQuery): Promise<{ readonly page: string } | Refused> {
+    if (this.#restore.isOpen) {
+      const refused = await this.#restore.settle();
+      // What the stream had before the restore can be read.
+      if (refused !== undefined && this.#version === 0) return refused;
+    }
     if (this.#version === 0) return toRefused(new StreamNotFoundError());
     const upTo = this.#version;
     const backwards = query.direction === "backwards";
@@ -199,6 +215,23 @@ export class StreamObject extends DurableObject<EdgeEnv> {
       }
     }
     return { page: `{"streamId":"${streamId}","version":${upTo},"events":[${events.join(",")}]}` };
+  }
+
+  /**
+   * @internal
+   * Takes a part of a backup while the restore is running, and shows or deletes what it took once the restore has ended.
+   *
+   * @param name `store/streamId`
+   */
+  async restore(name: string, state: "running" | "finished" | "abandoned", part: RestoredPart): Promise<RestoredStream | Refused> {
+    try {
+      this.#restore.end(part.restore, state);
+      if (state === "running") return await this.#restore.take(name, part);
+      return { status: "stored", streamId: name.slice(name.indexOf("/") + 1), version: this.#version };
+    } catch (error) {
+      if (isFull(error)) return toRefused(new StoreFullError());
+      throw error;
+    }
   }
 
   override async alarm(): Promise<void> {

@@ -2,6 +2,7 @@
  * What a stream's object stores: its events as runs, in the order of their versions.
  *
  *     key: the run's last version, padded     value: { events: lines as UTF-8, name: of the object, in the first run }
+ *     key: !restore                           value: which restore added the runs after `from`. They are hidden until it has ended
  *
  * An object has its key-value store from the start; a table of its own would cost two more rows for each stream
  * (docs/decisions/0015-runs-of-a-stream.md). Events are stored as UTF-8, because a value counts with its serialised size: a text that is
@@ -21,17 +22,36 @@ interface Value {
   readonly name?: string;
 }
 
+/** The note of a restore that has not ended, as far as the stream knows. */
+export interface RestoreNote {
+  /** The restore's. */
+  readonly id: string;
+  /** The object's. */
+  readonly name: string;
+  /** The stream's version before the restore: the runs after it are restored ones. */
+  readonly from: number;
+}
+
+/** Sorts before the keys of all runs. */
+const RESTORE = "!restore";
+
 export class StreamRuns {
   readonly #storage: DurableObjectStorage;
+  #restore: RestoreNote | undefined;
   #version: number;
 
   constructor(storage: DurableObjectStorage) {
     this.#storage = storage;
     this.#takeOverTable();
+    this.#restore = storage.kv.get<RestoreNote>(RESTORE);
     this.#version = this.#readVersion();
   }
 
-  /** The stream's version; 0 if nothing was written yet. */
+  get restore(): RestoreNote | undefined {
+    return this.#restore;
+  }
+
+  /** The stream's version; 0 if nothing was written yet. Restored runs count when they are shown. */
   get version(): number {
     return this.#version;
   }
@@ -59,13 +79,25 @@ export class StreamRuns {
 
   /** The runs from the one that has `version` on, by default all runs. Each is read when it is its turn. */
   *from(version = 1): Generator<StoredRun> {
-    for (const entry of this.#storage.kv.list<Value>({ start: ordinalKey(version) })) yield toRun(entry);
+    yield* this.#between(version, this.#version);
+  }
+
+  /** The same, with the hidden runs. */
+  *withHiddenFrom(version: number): Generator<StoredRun> {
+    yield* this.#between(version, Number.MAX_SAFE_INTEGER - 1);
+  }
+
+  *#between(version: number, last: number): Generator<StoredRun> {
+    if (version > last) return;
+    const range = { start: ordinalKey(version), end: ordinalKey(last + 1) };
+    for (const entry of this.#storage.kv.list<Value>(range)) yield toRun(entry);
   }
 
   /** The same in the other direction: from the run that has `version` down. */
   *downFrom(version: number): Generator<StoredRun> {
     yield this.holding(version);
-    for (const entry of this.#storage.kv.list<Value>({ end: ordinalKey(version), reverse: true })) yield toRun(entry);
+    const range = { start: ordinalKey(0), end: ordinalKey(version), reverse: true };
+    for (const entry of this.#storage.kv.list<Value>(range)) yield toRun(entry);
   }
 
   /** The run that has a version of the stream. */
@@ -77,13 +109,14 @@ export class StreamRuns {
 
   /** The last version before the last run; 0 if that is the first run. */
   beforeLast(): number {
-    const [, run] = this.#storage.kv.list<Value>({ reverse: true, limit: 2 });
+    const range = { start: ordinalKey(0), end: ordinalKey(this.#version + 1), reverse: true, limit: 2 };
+    const [, run] = this.#storage.kv.list<Value>(range);
     return run === undefined ? 0 : Number(run[0]);
   }
 
   /** The object's name, of a stream that has events. */
   name(): string {
-    const [first] = this.#storage.kv.list<Value>({ limit: 1 });
+    const [first] = this.#storage.kv.list<Value>({ start: ordinalKey(0), limit: 1 });
     const name = first?.[1].name;
     assert(name !== undefined, "the first run has the object's name");
     return name;
@@ -94,8 +127,40 @@ export class StreamRuns {
   }
 
   #readVersion(): number {
-    const [last] = this.#storage.kv.list<Value>({ reverse: true, limit: 1 });
+    return this.#restore?.from ?? this.withHidden;
+  }
+
+  /** The last version with the hidden runs. */
+  get withHidden(): number {
+    const [last] = this.#storage.kv.list<Value>({ start: ordinalKey(0), reverse: true, limit: 1 });
     return last === undefined ? 0 : Number(last[0]);
+  }
+
+  /** Adds hidden runs of a restore after all others. Without runs, the stream still takes note of the restore. */
+  hide(id: string, name: string, runs: readonly StoredRun[]): void {
+    const note = this.#restore ?? { id, name, from: this.#version };
+    this.#storage.transactionSync(() => {
+      if (this.#restore === undefined) this.#storage.kv.put(RESTORE, note);
+      let version = this.withHidden;
+      for (const { lastVersion, events } of runs) {
+        this.#put(lastVersion, { events: new TextEncoder().encode(events), ...(version === 0 && { name }) });
+        version = lastVersion;
+      }
+    });
+    this.#restore = note;
+  }
+
+  /** The restore has ended: its runs are shown, or deleted. */
+  endRestore(how: "show" | "delete"): void {
+    this.#storage.transactionSync(() => {
+      if (how === "delete") {
+        const hidden = [...this.#storage.kv.list({ start: ordinalKey(this.#version + 1) })];
+        for (const [key] of hidden) this.#storage.kv.delete(key);
+      }
+      this.#storage.kv.delete(RESTORE);
+    });
+    this.#restore = undefined;
+    this.#version = this.#readVersion();
   }
 
   /** Moves the runs of an earlier version, in which they were rows of a table. */

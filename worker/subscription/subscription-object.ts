@@ -20,6 +20,7 @@ import {
   afterFailure,
   afterKill,
   afterOtherLog,
+  afterRestore,
   afterResume,
   afterSkipped,
   deadLettersKeptUpTo,
@@ -177,13 +178,16 @@ export class SubscriptionObject<E extends EdgeEnv = EdgeEnv> extends DurableObje
 
   #begin(origin: Origin): SubscriptionRecord {
     const known = this.#stored.now;
-    if (known !== undefined) return known;
+    const record = afterRestore(known ?? this.#first(origin), origin.log, origin.restoredUpTo ?? 0);
+    if (record !== known) this.#stored.write(record);
+    return record;
+  }
+
+  #first(origin: Origin): SubscriptionRecord {
     const { store, name, log } = origin;
     const subscription = this.settings().get(name);
     if (subscription === undefined) throw new Error(WRONG_OBJECT);
-    const record = { ...subscriptionAt(log, beginningOf(subscription.from, origin)), store, name, deadLetters: 0 };
-    this.#stored.write(record);
-    return record;
+    return { ...subscriptionAt(log, beginningOf(subscription.from, origin)), store, name, deadLetters: 0 };
   }
 
   #statusOf({ name, head }: Origin): SubscriptionStatus {

@@ -69,6 +69,21 @@ const ROUTES: Record<string, readonly Form[]> = {
     { path: "/feed", headers: SOCKET, granted: [101, 101, 403, 403] },
   ],
   "GET /v1/{store}/health": [{ path: "/health", granted: [403, 200, 403, 403] }],
+  "GET /v1/{store}/restore": [{ path: "/restore", granted: ADMINISTRATION }],
+  // The store has events, so it stays open to readers.
+  "POST /v1/{store}/restore": [
+    { path: "/restore", body: { file: "file", events: 0, mark: "0".repeat(16) }, granted: ADMINISTRATION },
+    { path: "/restore", body: { file: "another", events: 0, mark: "0".repeat(16) }, granted: [403, 403, 403, 400] },
+  ],
+  "POST /v1/{store}/restore/streams": [
+    { path: "/restore/streams", body: { restore: ELSEWHERE, streams: [] }, granted: [403, 403, 403, 400] },
+    { path: "/restore/streams", body: "not a restore", granted: [403, 403, 403, 400] },
+  ],
+  "POST /v1/{store}/restore/log": [
+    { path: "/restore/log", body: { restore: ELSEWHERE, position: 1, runs: [] }, granted: [403, 403, 403, 400] },
+  ],
+  "POST /v1/{store}/restore/finish": [{ path: "/restore/finish", body: { restore: ELSEWHERE }, granted: [403, 403, 403, 400] }],
+  "POST /v1/{store}/restore/abandon": [{ path: "/restore/abandon", body: { restore: ELSEWHERE }, granted: [403, 403, 403, 400] }],
   "GET /v1/{store}/subscriptions": [{ path: "/subscriptions", granted: ADMINISTRATION }],
   "GET /v1/{store}/subscriptions/{name}": [
     { path: "/subscriptions/all", granted: ADMINISTRATION },
