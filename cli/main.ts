@@ -3,6 +3,7 @@
 import { Command, InvalidArgumentError } from "commander";
 import { connectStore, type EdgeStore } from "../client/http.ts";
 import { HeadwaterError } from "../shared/errors.ts";
+import { toStoreUrl } from "../shared/store-url.ts";
 import { CommandError } from "./command-error.ts";
 import { exportStore } from "./export.ts";
 import { type ImportChoice, importFile } from "./import.ts";
@@ -21,11 +22,11 @@ function connect({ url, token = process.env["HEADWATER_TOKEN"] }: Access): EdgeS
 }
 
 function parseUrl(value: string): string {
-  const url = URL.parse(value);
-  if (url === null || !/^https?:$/.test(url.protocol) || !/\/v1\/[^/]+\/?$/.test(url.pathname)) {
-    throw new InvalidArgumentError("It must be the URL of a store, e.g. http://127.0.0.1:8787/v1/permits");
+  const url = toStoreUrl(value);
+  if (url === undefined || !/\/v1\/[^/]+$/.test(url)) {
+    throw new InvalidArgumentError("It must be the URL of a store without a query or a hash, e.g. http://127.0.0.1:8787/v1/permits");
   }
-  return value;
+  return url;
 }
 
 function parsePosition(value: string): number {

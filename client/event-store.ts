@@ -1,7 +1,8 @@
 /** The interface of every event store: on IndexedDB, on the edge over HTTP, or in memory. */
 import type { Cause } from "../shared/event/causation.ts";
 import type { ConfirmedEvent, NewEvent, RecordedEvent } from "../shared/event/event.ts";
-import type { ExpectedVersion } from "../shared/expected-version.ts";
+import { type ExpectedVersion, expectedVersion } from "../shared/expected-version.ts";
+import * as option from "../shared/options.ts";
 
 export interface AppendOptions {
   /** The version that the writer expects the stream to have. Default: `"any"`. */
@@ -9,6 +10,11 @@ export interface AppendOptions {
   /** The event that led to these: they continue its correlation. Values in their own metadata take precedence. */
   readonly causedBy?: Cause;
 }
+
+export const APPEND_OPTIONS = {
+  expectedVersion: /* @__PURE__ */ option.withPreset(expectedVersion, "any"),
+  causedBy: option.cause,
+} satisfies option.OptionsOf<AppendOptions>;
 
 export interface AppendResult {
   readonly streamId: string;
@@ -27,7 +33,7 @@ export interface AppendResult {
 export interface ReadStreamOptions {
   /** A version, inclusive. Default: the first version if forwards, the last if backwards. */
   readonly from?: number;
-  /** Default: `"forwards"`. */
+  /** The order of the events. Default: `"forwards"`. */
   readonly direction?: "forwards" | "backwards";
   /** The greatest number of events. Default: all. */
   readonly limit?: number;
@@ -48,8 +54,11 @@ export interface StreamSlice {
 export interface ReadAllOptions {
   /** A position, exclusive. Default: 0. */
   readonly after?: number;
+  /** Only events of streams of these categories. Default: all. */
   readonly category?: string | readonly string[];
+  /** Only events of these streams. Default: all. */
   readonly stream?: string | readonly string[];
+  /** Only events of these types. Default: all. */
   readonly type?: string | readonly string[];
   /** The greatest number of events. Default: all up to the head at the time of reading. */
   readonly limit?: number;

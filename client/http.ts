@@ -1,14 +1,15 @@
 /** `headwater/http`: a store at the edge, used directly over HTTP, for servers and scripts that have no IndexedDB. */
 
-import { InvalidRequestError, LogMismatchError, remedyOf, StoreClosedError } from "../shared/errors.ts";
+import { LogMismatchError, remedyOf, StoreClosedError } from "../shared/errors.ts";
 import { withCause } from "../shared/event/causation.ts";
-import { type Commit, parseCommit } from "../shared/event/commit.ts";
+import { assertNewEvents, type Commit, parseCommit } from "../shared/event/commit.ts";
 import type { ConfirmedEvent, NewEvent, RecordedEvent } from "../shared/event/event.ts";
 import { completeVersions } from "../shared/event/event-checks.ts";
 import type { EventTypes } from "../shared/event/event-types.ts";
-import { completeLimits, type Limits, parseCount } from "../shared/limits.ts";
-import { isOrdinal } from "../shared/order.ts";
+import { completeLimits, type Limits } from "../shared/limits.ts";
+import * as option from "../shared/options.ts";
 import { parseStreamId } from "../shared/stream-id.ts";
+import { retryWait, timeLimit } from "../shared/wait.ts";
 import type { Answer } from "../shared/wire/answer.ts";
 import type { Schema } from "../shared/wire/schema.ts";
 import {
@@ -20,19 +21,34 @@ import {
   streamList,
   streamPage,
 } from "../shared/wire/wire.ts";
-import { createEdgeCall, type EdgeCall, type EdgeOptions, pushCommits, queryOf, readFeed } from "./edge/edge-call.ts";
+import { createEdgeCall, type EdgeCall, type EdgeOptions, edgeOptions, pushCommits, queryOf, readFeed } from "./edge/edge-call.ts";
 import { tailFeed } from "./edge/tail.ts";
-import type {
-  AppendOptions,
-  AppendResult,
-  EventStore,
-  ReadAllOptions,
-  ReadStreamOptions,
-  StreamEvent,
-  StreamSlice,
+import {
+  APPEND_OPTIONS,
+  type AppendOptions,
+  type AppendResult,
+  type EventStore,
+  type ReadStreamOptions,
+  type StreamEvent,
+  type StreamSlice,
 } from "./event-store.ts";
-import { checkEvents, createReader, type EventTypeOptions } from "./streams/event-checks.ts";
+import {
+  APPEND_CALL,
+  CALL_OPTIONS,
+  type CallOptions,
+  CONNECT_OPTIONS,
+  type ConnectOptions,
+  LIST_OPTIONS,
+  type ListStreamsOptions,
+  READ_FEED_OPTIONS,
+  READ_STREAM_CALL,
+  type ReadFeedOptions,
+  TAIL_OPTIONS,
+  type TailOptions,
+} from "./http-options.ts";
+import { checkEvents, createReader } from "./streams/event-checks.ts";
 import { newEvents } from "./tools/options.ts";
+import { pause } from "./tools/pause.ts";
 
 export {
   type ErrorCode,
@@ -73,6 +89,7 @@ export type { Limits } from "../shared/limits.ts";
 export type { Position, Version } from "../shared/order.ts";
 export type { StreamId } from "../shared/stream-id.ts";
 export type { PushResult, StoreHealth, StreamList } from "../shared/wire/wire.ts";
+export type { ConnectionOptions } from "./edge/edge-call.ts";
 export type {
   AppendOptions,
   AppendResult,
@@ -82,34 +99,18 @@ export type {
   StreamEvent,
   StreamSlice,
 } from "./event-store.ts";
-export type { EventTypeOptions } from "./streams/event-checks.ts";
-
-export interface ConnectOptions extends EventTypeOptions {
-  /** The store at the edge, e.g. `https://events.example.com/v1/permits`. */
-  readonly url: string;
-  /**
-   * Returns the bearer token. It is called before each request, and once more if the edge rejects the token. Leave it out if the edge
-   * requires none.
-   */
-  readonly token?: () => string | Promise<string>;
-  /** Default: the global `fetch`. */
-  readonly fetch?: typeof fetch;
-  /** Limits to use instead of the defaults. The edge checks its own limits again. */
-  readonly limits?: Partial<Limits>;
-  /** How often a request is sent again after an error that may pass. Default: 5. */
-  readonly retries?: number;
-}
-
-export interface TailOptions extends Omit<ReadAllOptions, "limit"> {
-  /** Ends the iteration when it is aborted. */
-  readonly signal?: AbortSignal;
-}
+export type { CallOptions, ConnectOptions, ListStreamsOptions, ReadFeedOptions, TailOptions } from "./http-options.ts";
+export type { EventTypeOptions } from "./streams/event-codec.ts";
 
 /** Waits before a request is sent again, in milliseconds. The wait doubles each time, and a random half of it is left out. */
 const FIRST_WAIT = 100;
 const LONGEST_WAIT = 5_000;
 
-/** Returns a store at the edge. It makes no request by itself. */
+/**
+ * Returns a store at the edge. It makes no request by itself.
+ *
+ * @throws InvalidRequestError for an option that is wrong; `field` names it
+ */
 export function connectStore(options: ConnectOptions): EdgeStore {
   return new EdgeStore(options);
 }
@@ -120,27 +121,32 @@ export function connectStore(options: ConnectOptions): EdgeStore {
  */
 export class EdgeStore implements EventStore {
   readonly #edge: Omit<EdgeOptions, "signal">;
-  readonly #call: EdgeCall;
   readonly #limits: Limits;
   readonly #retries: number;
   readonly #eventTypes: EventTypes | undefined;
   readonly #read: <E extends RecordedEvent>(event: E) => E;
   readonly #closing = new AbortController();
+  /** Aborted if the store is closed. */
+  readonly #ending: AbortSignal;
 
   /** @internal Use `connectStore`. */
-  constructor({ limits, retries = 5, eventTypes, onUnknownEvent, ...edge }: ConnectOptions) {
-    this.#edge = edge;
-    this.#call = createEdgeCall(edge);
+  constructor(given: ConnectOptions) {
+    const options = option.completeOptions(given, CONNECT_OPTIONS);
+    const { limits, retries, eventTypes, onUnknownEvent, signal } = options;
+    this.#edge = edgeOptions(options);
+    this.#ending = anyOf(this.#closing.signal, signal);
     this.#limits = completeLimits(limits);
     this.#retries = retries;
     this.#eventTypes = eventTypes;
     this.#read = eventTypes === undefined ? (event) => event : createReader(eventTypes, onUnknownEvent);
   }
 
-  async appendToStream(streamId: string, events: readonly NewEvent[], options: AppendOptions = {}): Promise<AppendResult> {
+  async appendToStream(streamId: string, events: readonly NewEvent[], given: AppendOptions & CallOptions = {}): Promise<AppendResult> {
+    const { signal, ...options } = option.completeOptions(given, APPEND_CALL);
+    assertNewEvents(events);
     const checked = this.#eventTypes === undefined ? events : await checkEvents(this.#eventTypes, events, { limits: this.#limits });
     const { expectedVersion, events: complete } = this.prepare(streamId, checked, options);
-    const answer = await this.#send((call) => call(`/streams/${streamId}`, appendAnswer, { expectedVersion, events: complete }));
+    const answer = await this.#send((call) => call(`/streams/${streamId}`, appendAnswer, { expectedVersion, events: complete }), signal);
     return { ...answer, pending: false };
   }
 
@@ -150,8 +156,9 @@ export class EdgeStore implements EventStore {
    *
    * @throws InvalidRequestError, PayloadTooLargeError
    */
-  prepare(streamId: string, events: readonly NewEvent[], { expectedVersion = "any", causedBy }: AppendOptions = {}): Commit {
-    const caused = withCause(events, causedBy);
+  prepare(streamId: string, events: readonly NewEvent[], options: AppendOptions = {}): Commit {
+    const { expectedVersion, causedBy } = option.completeOptions(options, APPEND_OPTIONS);
+    const caused = withCause(assertNewEvents(events), causedBy);
     const given = this.#eventTypes === undefined ? caused : completeVersions(this.#eventTypes, caused);
     return parseCommit({ streamId, expectedVersion, events: given }, newEvents(), this.#limits);
   }
@@ -162,26 +169,27 @@ export class EdgeStore implements EventStore {
    * @throws PayloadTooLargeError if it is too much for one request
    * @throws InvalidRequestError if the event types reject a commit; nothing is sent then
    */
-  async push(commits: readonly Commit[]): Promise<readonly PushResult[]> {
+  async push(commits: readonly Commit[], options: CallOptions = {}): Promise<readonly PushResult[]> {
+    const { signal } = option.completeOptions(options, CALL_OPTIONS);
     if (this.#eventTypes !== undefined) {
       for (const [i, { events }] of commits.entries()) {
         await checkEvents(this.#eventTypes, events, { limits: this.#limits, field: `commits[${i}].` });
       }
     }
-    const { results } = await this.#send((call) => pushCommits(call, commits));
+    const { results } = await this.#send((call) => pushCommits(call, commits), signal);
     return results;
   }
 
-  async readStream(streamId: string, options: ReadStreamOptions = {}): Promise<StreamSlice> {
+  async readStream(streamId: string, options: ReadStreamOptions & CallOptions = {}): Promise<StreamSlice> {
     const id = parseStreamId(streamId);
-    const { direction = "forwards" } = options;
-    let left = parseCount(options.limit, "limit") ?? Number.POSITIVE_INFINITY;
-    let from = parseCount(options.from, "from");
+    const { direction, signal, limit: most = Number.POSITIVE_INFINITY, from: first } = option.completeOptions(options, READ_STREAM_CALL);
+    let left = most;
+    let from = first;
     const events: StreamEvent[] = [];
     for (;;) {
       const limit = Math.min(left, this.#limits.pageEvents);
       const query = queryOf({ from, limit, direction });
-      const page = await this.#send((call) => call(`/streams/${id}${query}`, streamPage));
+      const page = await this.#send((call) => call(`/streams/${id}${query}`, streamPage), signal);
       for (const event of page.events) events.push(this.#read({ ...event, pending: false }));
       left -= page.events.length;
       const last = page.events.at(-1)?.version;
@@ -196,19 +204,15 @@ export class EdgeStore implements EventStore {
    *
    * @throws LogMismatchError if the store's log is replaced while it is read
    */
-  async *readAll({
-    after = 0,
-    limit,
-    ...filter
-  }: ReadAllOptions & { readonly correlation?: string } = {}): AsyncGenerator<ConfirmedEvent, void, undefined> {
-    let left = parseCount(limit, "limit") ?? Number.POSITIVE_INFINITY;
-    if (!isOrdinal(after)) throw new InvalidRequestError("after: expected a position, a whole number from 0.", { field: "after" });
+  async *readAll(options: ReadFeedOptions = {}): AsyncGenerator<ConfirmedEvent, void, undefined> {
+    const { after, limit = Number.POSITIVE_INFINITY, signal, ...filter } = option.completeOptions(options, READ_FEED_OPTIONS);
+    let left = limit;
     let position = after;
     let log: string | undefined;
     let end = Number.POSITIVE_INFINITY;
     while (left > 0 && position < end) {
       const query = { ...filter, after: position, limit: Math.min(left, this.#limits.pageEvents), ...(log === undefined ? {} : { log }) };
-      const page = await this.#send((call) => readFeed(call, query));
+      const page = await this.#send((call) => readFeed(call, query), signal);
       if (log !== undefined && page.log !== log) throw new LogMismatchError();
       if (log === undefined) end = page.head;
       log = page.log;
@@ -228,47 +232,68 @@ export class EdgeStore implements EventStore {
    * @param options `after` is a position, exclusive; default: 0. `signal` ends the iteration
    * @throws LogMismatchError if the store's log is replaced meanwhile
    */
-  async *tail({ signal, ...query }: TailOptions = {}): AsyncGenerator<ConfirmedEvent, void, undefined> {
-    const { after = 0 } = query;
-    if (!isOrdinal(after)) throw new InvalidRequestError("after: expected a position, a whole number from 0.", { field: "after" });
-    const ended = AbortSignal.any([this.#closing.signal, ...(signal === undefined ? [] : [signal])]);
+  async *tail(options: TailOptions = {}): AsyncGenerator<ConfirmedEvent, void, undefined> {
+    const { signal, ...query } = option.completeOptions(options, TAIL_OPTIONS);
+    const ended = anyOf(this.#ending, signal);
     for await (const event of tailFeed({ ...this.#edge, signal: ended }, query)) yield this.#read(event);
   }
 
   /** Lists streams in the order of their ids: at most `limit`, and only ids after `after`. */
-  listStreams(query: { category?: string; after?: string; limit?: number } = {}): Promise<StreamList> {
-    return this.#send((call) => call(`/streams${queryOf(query)}`, streamList));
+  async listStreams(options: ListStreamsOptions = {}): Promise<StreamList> {
+    const { signal, ...query } = option.completeOptions(options, LIST_OPTIONS);
+    return this.#send((call) => call(`/streams${queryOf(query)}`, streamList), signal);
   }
 
   /** The log's last position. */
-  async head(): Promise<number> {
-    return (await this.#send((call) => readFeed(call, { limit: 1 }))).head;
+  async head(options: CallOptions = {}): Promise<number> {
+    const { signal } = option.completeOptions(options, CALL_OPTIONS);
+    return (await this.#send((call) => readFeed(call, { limit: 1 }), signal)).head;
   }
 
   /** The log's id and size, and how many events the streams hold that the log does not have yet. */
-  health(): Promise<StoreHealth> {
-    return this.#send((call) => call("/health", storeHealth));
+  async health(options: CallOptions = {}): Promise<StoreHealth> {
+    const { signal } = option.completeOptions(options, CALL_OPTIONS);
+    return this.#send((call) => call("/health", storeHealth), signal);
   }
 
   /** @internal Any other request of the edge, with the same retries. It is a POST if there is a body. */
   request<T>(path: string, schema: Schema<T>, body?: unknown): Promise<T> {
-    return this.#send((call) => call(path, schema, body));
+    return this.#send((call) => call(path, schema, body), undefined);
   }
 
-  /** Ends retries and all iterations of `tail`. Later calls reject with StoreClosedError. */
+  /** Ends running requests, their retries and all iterations of `tail`. Calls that run, and later ones, reject with StoreClosedError. */
   async close(): Promise<void> {
     this.#closing.abort();
   }
 
-  async #send<T>(request: (call: EdgeCall) => Promise<Answer<T>>): Promise<T> {
+  /** Sends a request, and again after errors that may pass. @param signal the caller's own */
+  async #send<T>(request: (call: EdgeCall) => Promise<Answer<T>>, signal: AbortSignal | undefined): Promise<T> {
+    const limit = timeLimit(this.#edge.timeout) ?? Number.POSITIVE_INFINITY;
+    const began = performance.now();
+    const left = () => limit - (performance.now() - began);
+    const ended = anyOf(this.#ending, signal);
     for (let attempt = 0; ; attempt++) {
-      if (this.#closing.signal.aborted) throw new StoreClosedError();
-      const answer = await request(this.#call);
+      this.#assertOpen();
+      signal?.throwIfAborted();
+      const answer = await request(createEdgeCall({ ...this.#edge, timeout: Math.max(1, Math.ceil(left())), signal: ended }));
       if (answer.kind === "message") return answer.message;
+      this.#assertOpen();
+      signal?.throwIfAborted();
       const { error } = answer;
       if (remedyOf(error.code) !== "retry" || attempt >= this.#retries) throw error;
       const backoff = Math.min(FIRST_WAIT * 2 ** attempt, LONGEST_WAIT) * (0.5 + Math.random() / 2);
-      await new Promise((resolve) => setTimeout(resolve, Math.max(backoff, (error.details.retryAfter ?? 0) * 1000)));
+      const wait = Math.max(backoff, retryWait(error.details.retryAfter));
+      if (wait >= left()) throw error;
+      await pause(wait, ended);
     }
   }
+
+  /** @throws StoreClosedError */
+  #assertOpen(): void {
+    if (this.#ending.aborted) throw new StoreClosedError();
+  }
+}
+
+function anyOf(signal: AbortSignal, other: AbortSignal | undefined): AbortSignal {
+  return other === undefined ? signal : AbortSignal.any([signal, other]);
 }

@@ -50,6 +50,7 @@ export {
 } from "../shared/subscription.ts";
 export type { Conflict } from "./conflicts/conflicts.ts";
 export type { ConflictAnswer, ConflictRules } from "./conflicts/rules.ts";
+export type { ConnectionOptions } from "./edge/edge-call.ts";
 export type {
   AppendOptions,
   AppendResult,
@@ -64,9 +65,9 @@ export type { LiveRows, Table } from "./rows/table.ts";
 export type { ExportedCommit } from "./storage/export.ts";
 export type { Platform } from "./storage/idb.ts";
 export { openStore, type Store } from "./store.ts";
-export type { StoreOptions, SyncOptions } from "./store-options.ts";
+export type { ResetOptions, StoreOptions, SyncFilter, SyncOptions } from "./store-options.ts";
 export type { Aggregate, FoldOptions } from "./streams/aggregates.ts";
-export type { EventTypeOptions } from "./streams/event-checks.ts";
+export type { EventTypeOptions } from "./streams/event-codec.ts";
 export type { HandleOptions, HandleResult } from "./streams/handle.ts";
 export type { LiveState } from "./streams/live-state.ts";
 export type { SubscriptionControl } from "./subscription/control.ts";

@@ -7,8 +7,7 @@ import type { AppendOptions, AppendResult } from "./event-store.ts";
 import type { AppendRequest } from "./storage/appender.ts";
 import type { Database } from "./storage/database.ts";
 import type { Platform } from "./storage/idb.ts";
-import type { EventTypeOptions } from "./streams/event-checks.ts";
-import type { EventCodec } from "./streams/event-codec.ts";
+import type { EventCodec, EventTypeOptions } from "./streams/event-codec.ts";
 
 export interface StoreInternals extends EventTypeOptions, Pick<EventCodec, "read"> {
   /** Of the database. */

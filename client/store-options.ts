@@ -3,30 +3,33 @@ import type { AnyDecider } from "../shared/device/decider.ts";
 import type { Scope } from "../shared/device/replica.ts";
 import type { SyncSettings } from "../shared/device/sync.ts";
 import { InvalidRequestError } from "../shared/errors.ts";
-import { type Limits, parseCount } from "../shared/limits.ts";
+import type { Limits } from "../shared/limits.ts";
+import * as option from "../shared/options.ts";
 import { parseStreamId } from "../shared/stream-id.ts";
 import type { ConflictRules } from "./conflicts/rules.ts";
-import type { EdgeOptions } from "./edge/edge-call.ts";
+import { CONNECTION_OPTIONS, type ConnectionOptions, type EdgeOptions, edgeOptions } from "./edge/edge-call.ts";
 import type { Platform } from "./storage/idb.ts";
-import type { EventTypeOptions } from "./streams/event-checks.ts";
+import { EVENT_TYPE_OPTIONS, type EventTypeOptions } from "./streams/event-codec.ts";
 
-export interface SyncOptions {
-  /** The address of the store at the edge, e.g. `https://events.example.com/v1/permits`. */
-  readonly url: string;
-  /** Called before each request, and once more if the edge rejects the token. Leave it out if the edge needs none. */
-  readonly token?: () => string | Promise<string>;
-  /** Default: the global one. */
-  readonly fetch?: typeof fetch;
-  /** Milliseconds until a request without an answer counts as failed. Default: 30,000. */
+/** The part of a store that a device follows: streams of these categories, and these streams. At least one must be named. */
+export interface SyncFilter {
+  /** Categories whose streams the device follows. Default: none. */
+  readonly categories?: readonly string[];
+  /** Ids of streams that the device follows. Default: none. */
+  readonly streams?: readonly string[];
+}
+
+export interface SyncOptions extends ConnectionOptions {
+  /** Milliseconds until a request without an answer counts as failed. 0 or `Infinity`: never. Default: 30,000. */
   readonly timeout?: number;
   /**
-   * `true` (the default): one tab of the device pushes commits as soon as they are appended, follows the feed, and retries what fails.
-   * `false`: all that happens when `sync()` is called, and only then.
+   * `true`: one tab of the device pushes commits as soon as they are appended, follows the feed, and retries what fails. `false`: all that
+   * happens when `sync()` is called, and only then. Default: `true`.
    */
   readonly automatic?: boolean;
   /**
-   * Milliseconds after which the feed is requested again. Default: 5,000. The wait is twelve times longer while the web page is hidden, or
-   * while a feed socket is open.
+   * Milliseconds after which the feed is requested again. The wait is twelve times longer while the web page is hidden, or while a feed
+   * socket is open. Default: 5,000.
    */
   readonly pollEvery?: number;
   /**
@@ -35,7 +38,7 @@ export interface SyncOptions {
    */
   readonly webSocket?: boolean | ((url: string, protocols: string[]) => WebSocket);
   /** The part of the store that this device follows: streams of these categories, and these streams. Default: all of it. */
-  readonly filter?: { readonly categories?: readonly string[]; readonly streams?: readonly string[] };
+  readonly filter?: SyncFilter;
 }
 
 export interface StoreOptions extends ConflictRules, EventTypeOptions {
@@ -44,42 +47,81 @@ export interface StoreOptions extends ConflictRules, EventTypeOptions {
   /** Leave it out for a store that lives on this device alone. */
   readonly sync?: SyncOptions;
   /**
-   * How an append is written. With `strict` (the default) the operating system has written it to the disk when the append resolves. With
-   * `relaxed` it is faster, and a power cut may lose the last moments.
+   * How an append is written. With `strict` the operating system has written it to the disk when the append resolves. With `relaxed` it is
+   * faster, and a power cut may lose the last moments. Default: `strict`.
    */
   readonly durability?: "strict" | "relaxed";
-  /** Default: `DEFAULT_LIMITS`, each limit by itself. */
+  /** Limits of what the device accepts. Default: `DEFAULT_LIMITS`, each limit by itself. */
   readonly limits?: Partial<Limits>;
-  /** The deciders whose commands are decided again if others' events came first. Functions can't be stored, so each tab passes them. */
+  /** The deciders whose commands are decided again if others' events came first. Functions can't be stored, so each tab passes them. Default: none. */
   readonly deciders?: readonly AnyDecider[];
   /** The IndexedDB that holds the database. Default: the browser's. For tests use `openMemoryStore` of `headwater/testing`. */
   readonly platform?: Platform;
 }
 
-/** @throws InvalidRequestError if `pollEvery` is not a count of milliseconds */
-export function syncSettings(
-  { automatic = true, pollEvery = 5_000, fetch, webSocket = fetch === undefined }: SyncOptions,
-  limits: Limits,
-): SyncSettings {
-  const { pageEvents, pushCommits, pushStreams, bodyBytes } = limits;
+export interface ResetOptions {
+  /**
+   * Whether pending commits and conflicts stay. Those that were decided on the deleted events become conflicts. `false` discards all of them
+   * for good: see `export()`. Default: `true`.
+   */
+  readonly keepPending?: boolean;
+}
+
+export const RESET_OPTIONS = { keepPending: /* @__PURE__ */ option.withPreset(option.flag, true) } satisfies option.OptionsOf<ResetOptions>;
+
+export const STORE_OPTIONS = {
+  name: /* @__PURE__ */ option.required(option.text),
+  sync: option.object,
+  durability: /* @__PURE__ */ option.withPreset(/* @__PURE__ */ option.oneOf("strict", "relaxed"), "strict"),
+  limits: option.object,
+  deciders: /* @__PURE__ */ option.withPreset(option.list, []),
+  platform: option.object,
+  onConflict: option.callback,
+  commuting: option.list,
+  ...EVENT_TYPE_OPTIONS,
+} satisfies option.OptionsOf<StoreOptions>;
+
+export const SYNC_OPTIONS = {
+  ...CONNECTION_OPTIONS,
+  timeout: /* @__PURE__ */ option.withPreset(option.timeout, 30_000),
+  automatic: /* @__PURE__ */ option.withPreset(option.flag, true),
+  pollEvery: /* @__PURE__ */ option.withPreset(option.milliseconds, 5_000),
+  webSocket: { what: "true, false or a function", accepts: (value) => option.flag.accepts(value) || option.callback.accepts(value) },
+  filter: option.object,
+} satisfies option.OptionsOf<SyncOptions>;
+
+export const FILTER_OPTIONS = {
+  categories: /* @__PURE__ */ option.withPreset(option.list, []),
+  streams: /* @__PURE__ */ option.withPreset(option.list, []),
+} satisfies option.OptionsOf<SyncFilter>;
+
+/** How the store syncs. */
+export interface SyncPlan {
+  readonly edge: Omit<EdgeOptions, "signal">;
+  readonly settings: SyncSettings;
+  readonly scope: Scope;
+}
+
+/** @throws InvalidRequestError for an option that is wrong; `field` names it */
+export function planSync(given: SyncOptions, { pageEvents, pushCommits, pushStreams, bodyBytes }: Limits): SyncPlan {
+  const options = option.completeOptions(given, SYNC_OPTIONS, "sync.");
+  const { automatic, pollEvery, fetch, webSocket = fetch === undefined, filter } = options;
   return {
-    automatic,
-    pageEvents,
-    push: { commits: pushCommits, streams: pushStreams, size: bodyBytes / 4 },
-    pollEvery: parseCount(pollEvery, "sync.pollEvery") ?? pollEvery,
-    feedSocket: automatic && webSocket !== false,
+    edge: { ...edgeOptions(options), webSocket: typeof webSocket === "function" ? webSocket : undefined },
+    settings: {
+      automatic,
+      pageEvents,
+      push: { commits: pushCommits, streams: pushStreams, size: bodyBytes / 4 },
+      pollEvery,
+      feedSocket: automatic && webSocket !== false,
+    },
+    scope: filter === undefined ? null : scopeOf(filter),
   };
 }
 
-/** How the edge is reached. */
-export function edgeOptions({ url, token, fetch, timeout, webSocket }: SyncOptions): Omit<EdgeOptions, "signal"> {
-  return { url, token, fetch, timeout, webSocket: typeof webSocket === "function" ? webSocket : undefined };
-}
-
 /** @throws InvalidRequestError for a name that is no category and no stream id, and for an empty filter */
-export function scopeOf(filter: SyncOptions["filter"]): Scope {
-  if (filter === undefined) return null;
-  const { categories = [], streams = [] } = filter;
+function scopeOf(filter: SyncFilter): Scope {
+  const { categories, streams } = option.completeOptions(filter, FILTER_OPTIONS, "sync.filter.");
   if (categories.length + streams.length === 0) {
     throw new InvalidRequestError("sync.filter is empty. Name at least one category or stream, or leave it out.", { field: "sync.filter" });
   }

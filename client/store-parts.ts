@@ -13,12 +13,13 @@ import { NEW_REPLICA, type Scope } from "../shared/device/replica.ts";
 import { parkUndecided } from "../shared/device/resolution.ts";
 import { InvalidRequestError, StoreClosedError } from "../shared/errors.ts";
 import { withCause } from "../shared/event/causation.ts";
-import { parseCommit } from "../shared/event/commit.ts";
+import { assertNewEvents, parseCommit } from "../shared/event/commit.ts";
 import type { NewEvent } from "../shared/event/event.ts";
 import { completeLimits, type Limits } from "../shared/limits.ts";
+import { type Complete, completeOptions } from "../shared/options.ts";
 import { parseStreamId } from "../shared/stream-id.ts";
 import type { Deciders } from "./conflicts/rules.ts";
-import type { AppendOptions, AppendResult } from "./event-store.ts";
+import { APPEND_OPTIONS, type AppendOptions, type AppendResult } from "./event-store.ts";
 import type { StoreInternals } from "./internals.ts";
 import type { LaterParts } from "./later.ts";
 import { Appender, type AppendRequest } from "./storage/appender.ts";
@@ -27,9 +28,8 @@ import { Database } from "./storage/database.ts";
 import { readReplica } from "./storage/device-log.ts";
 import { Reader } from "./storage/reader.ts";
 import { isFollowing } from "./storage/scope.ts";
-import { edgeOptions, type StoreOptions, scopeOf, syncSettings } from "./store-options.ts";
-import type { EventTypeOptions } from "./streams/event-checks.ts";
-import { type EventCodec, PLAIN_EVENTS } from "./streams/event-codec.ts";
+import { planSync, STORE_OPTIONS, type StoreOptions } from "./store-options.ts";
+import { type EventCodec, type EventTypeOptions, PLAIN_EVENTS } from "./streams/event-codec.ts";
 import { Follower } from "./sync/follower.ts";
 import { Overview } from "./sync/overview.ts";
 import { StatusBoard } from "./sync/status.ts";
@@ -39,7 +39,8 @@ import { loadPart } from "./tools/load-part.ts";
 import { newEvents } from "./tools/options.ts";
 
 /** @throws what `openStore` throws */
-export async function openParts(options: StoreOptions): Promise<StoreParts> {
+export async function openParts(given: StoreOptions): Promise<StoreParts> {
+  const options = completeOptions(given, STORE_OPTIONS);
   const limits = completeLimits(options.limits);
   const parts = new StoreParts(options, limits, await codecOf(options, limits));
   try {
@@ -75,25 +76,16 @@ export class StoreParts {
   #isClosed = false;
   #later: Promise<LaterParts> | undefined;
 
-  constructor(options: StoreOptions, limits: Limits, codec: EventCodec) {
-    const {
-      name,
-      platform = globalThis,
-      sync,
-      durability = "strict",
-      deciders = [],
-      eventTypes,
-      onUnknownEvent,
-      onConflict,
-      commuting,
-    } = options;
+  constructor(options: Complete<StoreOptions, typeof STORE_OPTIONS>, limits: Limits, codec: EventCodec) {
+    const { name, platform = globalThis, sync, durability, deciders, eventTypes, onUnknownEvent, onConflict, commuting } = options;
+    const plan = sync && planSync(sync, limits);
     const rules = { ...(onConflict && { onConflict }), ...(commuting && { commuting }) };
     const known: Deciders = new Map(deciders.map((decider) => [decider.name, decider]));
     this.#limits = limits;
     this.#codec = codec;
-    this.#scope = scopeOf(sync?.filter);
-    this.board = new StatusBoard(sync === undefined ? "local" : "offline");
-    const begin = sync === undefined ? {} : ({ authority: "edge", scope: this.#scope } as const);
+    this.#scope = plan?.scope ?? null;
+    this.board = new StatusBoard(plan === undefined ? "local" : "offline");
+    const begin = plan === undefined ? {} : ({ authority: "edge", scope: this.#scope } as const);
     this.#database = new Database(name, platform, begin, {
       onOutdated: () => this.#onOutdated(),
       onReopened: () => this.#onReopened(),
@@ -126,7 +118,7 @@ export class StoreParts {
       read: codec.read,
       watch: (listener) => this.overview.watch(listener),
     };
-    if (sync === undefined) {
+    if (plan === undefined) {
       this.#tabs = new Tabs(name, () => void this.overview.refreshQuietly());
       return;
     }
@@ -135,8 +127,8 @@ export class StoreParts {
     this.#syncer = new Syncer({
       name,
       database: this.#database,
-      edge: edgeOptions(sync),
-      settings: syncSettings(sync, limits),
+      edge: plan.edge,
+      settings: plan.settings,
       // Events that a rule puts in the place of a commit exist on this device alone.
       rules: async () =>
         known.size > 0 || Object.keys(rules).length > 0
@@ -167,11 +159,12 @@ export class StoreParts {
   async append(
     streamId: string,
     events: readonly (NewEvent | DecidedEvent)[],
-    { expectedVersion = "any", causedBy }: AppendOptions,
+    options: AppendOptions,
     command?: AppendRequest["command"],
   ): Promise<AppendResult> {
     this.assertOpen();
-    const caused = withCause(events, causedBy);
+    const { expectedVersion, causedBy } = completeOptions(options, APPEND_OPTIONS);
+    const caused = withCause(assertNewEvents(events), causedBy);
     const checked = this.#codec.check === undefined ? caused : await this.#codec.check(caused);
     const commit = parseCommit({ streamId, expectedVersion, events: checked }, newEvents(), this.#limits);
     await this.#follower?.follow(commit.streamId, commit.expectedVersion);

@@ -1,13 +1,13 @@
 /** The store as an app uses it: a door. What is behind it is in `store-parts.ts`; what each part does is in its own folder. */
 import type { DecidedEvent, Decider, Folding } from "../shared/device/decider.ts";
 import type { IndexField, Projection } from "../shared/device/projection.ts";
-import { InvalidRequestError } from "../shared/errors.ts";
 import type { ConfirmedEvent, NewEvent } from "../shared/event/event.ts";
+import { completeOptions } from "../shared/options.ts";
 import type { Conflict } from "./conflicts/conflicts.ts";
 import type { AppendOptions, AppendResult, EventStore, ReadAllOptions, ReadStreamOptions, StreamSlice } from "./event-store.ts";
 import type { Table } from "./rows/table.ts";
 import type { ExportedCommit } from "./storage/export.ts";
-import type { StoreOptions } from "./store-options.ts";
+import { RESET_OPTIONS, type ResetOptions, type StoreOptions } from "./store-options.ts";
 import { openParts, type StoreParts } from "./store-parts.ts";
 import type { Aggregate, FoldOptions } from "./streams/aggregates.ts";
 import type { HandleOptions, HandleResult } from "./streams/handle.ts";
@@ -26,9 +26,6 @@ import { whenLoaded } from "./tools/when-loaded.ts";
  * @throws UnavailableError if a part of the app that the options need can't be loaded
  */
 export async function openStore(options: StoreOptions): Promise<Store> {
-  if (typeof options.name !== "string" || options.name === "") {
-    throw new InvalidRequestError("name: expected the name of the store, a text that is not empty.", { field: "name" });
-  }
   return new Store(await openParts(options));
 }
 
@@ -146,11 +143,10 @@ export class Store implements EventStore {
    * Deletes the confirmed events and the cursor of the device: the way on if the edge holds another history (`diverged`). The next sync
    * fetches what the edge holds now.
    *
-   * @param keepPending whether pending commits and conflicts stay (the default). Those that were decided on the deleted events become
-   *   conflicts. `false` discards all of them for good: see `export()`
    * @throws InvalidRequestError if the store was opened without `sync`
    */
-  async reset({ keepPending = true }: { readonly keepPending?: boolean } = {}): Promise<void> {
+  async reset(options: ResetOptions = {}): Promise<void> {
+    const { keepPending } = completeOptions(options, RESET_OPTIONS);
     const syncer = this.#parts.syncer();
     await this.#parts.appender.idle();
     await (await this.#parts.later()).resetReplica(keepPending);

@@ -7,6 +7,8 @@
  * on average, add up to g / (2g - 2) times the bound. With a quarter that is 2.5 times, so a wait is at most two fifths of the time
  * that the failures have lasted by then. An edge that was away for ten seconds is found again within four.
  */
+import { boundedWait, retryWait } from "./wait.ts";
+
 export interface Backoff {
   /** The bound of the first wait, in milliseconds. */
   readonly first: number;
@@ -24,10 +26,10 @@ const LEAST = 50;
  *
  * @param failures in a row: 1 or more
  * @param random from 0 to below 1
- * @param retryAfter milliseconds that the other side asked for; they are added to the wait. Default: 0
- * @returns milliseconds
+ * @param retryAfter seconds that the other side asked for. At most five minutes of them are added to the wait. Default: 0
+ * @returns milliseconds, as many as a timer can have
  */
 export function backoff({ first, longest }: Backoff, failures: number, random: number, retryAfter = 0): number {
   const bound = Math.min(longest, first * GROWTH ** (failures - 1));
-  return Math.max(LEAST, Math.round(bound * random)) + retryAfter;
+  return boundedWait(Math.max(LEAST, Math.round(bound * random)) + retryWait(retryAfter));
 }

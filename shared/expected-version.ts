@@ -9,6 +9,7 @@
  * | `"any"`           | anything                           |
  */
 import { InvalidRequestError } from "./errors.ts";
+import type { Option } from "./options.ts";
 import { isOrdinal, type Version } from "./order.ts";
 
 export type ExpectedVersion = number | "no-stream" | "stream-exists" | "any";
@@ -33,8 +34,13 @@ export function isExpectedVersion(value: unknown): value is ExpectedVersion {
   return value === "no-stream" || value === "stream-exists" || value === "any" || isOrdinal(value);
 }
 
+export const expectedVersion: Option = {
+  what: 'a whole number from 0, "no-stream", "stream-exists" or "any"',
+  accepts: isExpectedVersion,
+};
+
 /** @throws InvalidRequestError if it is none of the four */
 export function parseExpectedVersion(value: unknown, field = "expectedVersion"): ExpectedVersion {
   if (isExpectedVersion(value)) return value;
-  throw new InvalidRequestError('An expected version must be a whole number from 0, "no-stream", "stream-exists" or "any".', { field });
+  throw new InvalidRequestError(`An expected version must be ${expectedVersion.what}.`, { field });
 }

@@ -4,6 +4,7 @@ import { InvalidRequestError } from "./errors.ts";
 import { correlationOf } from "./event/causation.ts";
 import { parseUtcTime, toReference } from "./event/commit.ts";
 import type { RecordedEvent } from "./event/event.ts";
+import { texts } from "./options.ts";
 import { categoryOf, parseStreamId } from "./stream-id.ts";
 import type { FeedQuery } from "./wire/wire.ts";
 
@@ -14,23 +15,29 @@ export interface FeedFilter {
   readonly content: ((event: Pick<RecordedEvent, "id" | "type" | "metadata" | "recordedAt">) => boolean) | undefined;
 }
 
-/** The filter that readers of a device's events can use. @throws InvalidRequestError that names the part with a wrong form */
+/** The filter that readers of a device's events can use. @param query its parts have the form of `texts` (`options.ts`) */
 export function readerFilter({ category, stream, type }: Pick<FeedQuery, "category" | "stream" | "type">): FeedFilter {
-  const categories = setOf(category, "category");
-  const streams = setOf(stream, "stream");
-  const types = setOf(type, "type");
+  const categories = setOf(category);
+  const streams = setOf(stream);
+  const types = setOf(type);
   return {
     stream: (streamId) => (streams?.has(streamId) ?? true) && (categories?.has(categoryOf(streamId)) ?? true),
     content: types && ((event) => types.has(event.type)),
   };
 }
 
+const PARTS = ["within", "category", "stream", "type"] as const;
+
 /** The filter with all parts of a feed query. @throws InvalidRequestError that names the part with a wrong form */
 export function feedFilter(query: Omit<FeedQuery, "after" | "limit" | "log" | "mark">): FeedFilter {
+  for (const field of PARTS) {
+    const part = query[field];
+    if (part !== undefined && !texts.accepts(part)) throw new InvalidRequestError(`${field} must be ${texts.what}.`, { field });
+  }
   const reader = readerFilter(query);
-  const within = setOf(query.within, "within");
+  const within = setOf(query.within);
   for (const part of within ?? []) parseStreamId(part, "within");
-  for (const stream of setOf(query.stream, "stream") ?? []) parseStreamId(stream, "stream");
+  for (const stream of setOf(query.stream) ?? []) parseStreamId(stream, "stream");
   const correlation = query.correlation === undefined ? undefined : toReference(query.correlation);
   const since = timeOf(query.since, "since");
   const until = timeOf(query.until, "until");
@@ -49,19 +56,15 @@ export function feedFilter(query: Omit<FeedQuery, "after" | "limit" | "log" | "m
 
 /** The only streams that can pass, if the query names streams; undefined if it names none, or also names categories. */
 export function namedStreams({ stream, within }: Pick<FeedQuery, "stream" | "within">): readonly string[] | undefined {
-  const streams = setOf(stream, "stream");
+  const streams = setOf(stream);
   if (streams !== undefined) return [...streams];
-  const parts = setOf(within, "within");
+  const parts = setOf(within);
   // A category contains no `-`, so a name that contains one names a single stream.
   return parts !== undefined && [...parts].every((part) => part.includes("-")) ? [...parts] : undefined;
 }
 
-function setOf(value: string | readonly string[] | undefined, field: string): ReadonlySet<string> | undefined {
-  if (value === undefined) return undefined;
+function setOf(value: string | readonly string[] = []): ReadonlySet<string> | undefined {
   const values = typeof value === "string" ? [value] : value;
-  if (!Array.isArray(values) || values.some((item) => typeof item !== "string" || item === "")) {
-    throw new InvalidRequestError(`${field} must be a non-empty string, or a list of such strings.`, { field });
-  }
   return values.length === 0 ? undefined : new Set(values);
 }
 

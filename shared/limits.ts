@@ -1,29 +1,30 @@
 /** The limits of sizes and counts. A value above a limit throws an error that names the limit; nothing is ever truncated. */
 import { InvalidRequestError } from "./errors.ts";
+import * as option from "./options.ts";
 import { isOrdinal } from "./order.ts";
 
 export interface Limits {
-  /** Bytes of an event's data and metadata together, as UTF-8 JSON. */
+  /** Bytes of an event's data and metadata together, as UTF-8 JSON. Default: 65,536. */
   readonly eventBytes: number;
-  /** Bytes of all events of a commit, as UTF-8 JSON with their ids, types and times. */
+  /** Bytes of all events of a commit, as UTF-8 JSON with their ids, types and times. Default: 1,048,576. */
   readonly commitBytes: number;
-  /** Events in a commit. */
+  /** Events in a commit. Default: 1,000. */
   readonly commitEvents: number;
-  /** Levels of arrays and objects in an event's data or metadata; a plain value is level 0. */
+  /** Levels of arrays and objects in an event's data or metadata; a plain value is level 0. Default: 64. */
   readonly jsonDepth: number;
-  /** Commits in one push. */
+  /** Commits in one push. Default: 1,000. */
   readonly pushCommits: number;
   /**
    * Different streams in one push. For each, the Worker that takes the push makes two calls: one to append, and one to notify the
    * stream of what the log published.
    * The free plan of Cloudflare Workers allows 50 subrequests a request (https://developers.cloudflare.com/workers/platform/limits/).
    * The documentation does not say whether the second call counts. 2 × 20 calls leave room for the log, for retries and for
-   * authentication. The paid plan allows 10,000.
+   * authentication. The paid plan allows 10,000. Default: 20.
    */
   readonly pushStreams: number;
-  /** Bytes of a request's body. */
+  /** Bytes of a request's body. Default: 4,194,304. */
   readonly bodyBytes: number;
-  /** Events in a page of a stream or of the feed. */
+  /** Events in a page of a stream or of the feed. Default: 1,000. */
   readonly pageEvents: number;
 }
 
@@ -38,15 +39,17 @@ export const DEFAULT_LIMITS: Limits = {
   pageEvents: 1000,
 };
 
+export const LIMIT_OPTIONS = /* @__PURE__ */ Object.fromEntries(
+  Object.entries(DEFAULT_LIMITS).map(([name, preset]) => [name, option.withPreset(option.count, preset)]),
+) as Readonly<Record<keyof Limits, option.Option & { readonly preset: number }>>; // it has the names of the defaults
+
 /**
  * The given limits, with defaults for those that are left out.
  *
- * @throws InvalidRequestError if a limit is not a whole number from 1
+ * @throws InvalidRequestError for a name that is no limit, and for a limit that is not a whole number from 1
  */
 export function completeLimits(given: Partial<Limits> = {}): Limits {
-  const limits: Limits = { ...DEFAULT_LIMITS, ...given };
-  for (const [name, value] of Object.entries(limits)) parseCount(value, `limits.${name}`);
-  return limits;
+  return option.completeOptions(given, LIMIT_OPTIONS, "limits.");
 }
 
 /** Returns `value`. @throws InvalidRequestError if it is neither a whole number from 1 nor undefined */

@@ -22,22 +22,29 @@
 import { assert } from "./assert.ts";
 import { type Backoff, backoff } from "./backoff.ts";
 import { HeadwaterError, InvalidRequestError } from "./errors.ts";
-import { parseCount } from "./limits.ts";
+import { isObject } from "./json.ts";
+import * as option from "./options.ts";
 import { isOrdinal } from "./order.ts";
 
 export interface SubscriptionPolicy {
-  /** The greatest number of events in one call of the handler: 1 to 1,000. */
+  /** The greatest number of events in one call of the handler: 1 to 1,000. Default: 100. */
   readonly batchSize: number;
-  /** How many more times an event is handed to the handler after the handler failed on it alone. A whole number from 0. */
+  /**
+   * How many more times an event is handed to the handler after the handler failed on it alone. A whole number from 0. Default: 30, which
+   * takes about half an hour.
+   */
   readonly retries: number;
   /**
    * What happens if the last retry fails too. `dead-letter`: the event becomes a dead letter, and the subscription continues. `stop`: the
-   * subscription stops, and all later events wait.
+   * subscription stops, and all later events wait. Default: `stop`, so that no event is skipped without anybody noticing.
    */
   readonly onFailure: "dead-letter" | "stop";
-  /** After so many dead letters in a row, the next failing event stops the subscription. A whole number from 0. */
+  /**
+   * After so many dead letters in a row, the next failing event stops the subscription: the handler is broken, not the events. A whole
+   * number from 0. Default: 10.
+   */
   readonly maxConsecutiveDeadLetters: number;
-  /** The waits before the retries, in milliseconds. */
+  /** The waits before the retries, in milliseconds. Default: `{ first: 2_000, longest: 300_000 }`. */
   readonly backoff: Backoff;
 }
 
@@ -87,7 +94,19 @@ export const DEFAULT_POLICY: SubscriptionPolicy = {
   backoff: { first: 2_000, longest: 300_000 },
 };
 
-const LARGEST_BATCH = 1000;
+export const POLICY_OPTIONS = {
+  batchSize: /* @__PURE__ */ option.withPreset(/* @__PURE__ */ option.upTo(1000), DEFAULT_POLICY.batchSize),
+  retries: /* @__PURE__ */ option.withPreset(option.ordinal, DEFAULT_POLICY.retries),
+  onFailure: /* @__PURE__ */ option.withPreset(/* @__PURE__ */ option.oneOf("dead-letter", "stop"), DEFAULT_POLICY.onFailure),
+  maxConsecutiveDeadLetters: /* @__PURE__ */ option.withPreset(option.ordinal, DEFAULT_POLICY.maxConsecutiveDeadLetters),
+  backoff: /* @__PURE__ */ option.withPreset(
+    {
+      what: `{ first, longest }, each ${option.milliseconds.what}`,
+      accepts: (value) => isObject(value) && ["first", "longest"].every((name) => option.milliseconds.accepts(value[name])),
+    },
+    DEFAULT_POLICY.backoff,
+  ),
+} satisfies option.OptionsOf<SubscriptionPolicy>;
 
 /** How often a batch of several events is retried before its events are handed over one at a time: most of them are innocent. */
 const RETRIES_TOGETHER = 2;
@@ -126,10 +145,16 @@ export type SubscriptionStep =
  */
 export type Beginning = "beginning" | "now" | number;
 
+export const beginning: option.Option = { what: '"beginning", "now" or a position', accepts: isBeginning };
+
+function isBeginning(value: unknown): value is Beginning {
+  return value === "beginning" || value === "now" || isOrdinal(value);
+}
+
 /** @throws InvalidRequestError if `from` is not one of these */
 export function parseBeginning(from: unknown, field: string): Beginning {
-  if (from === "beginning" || from === "now" || isOrdinal(from)) return from;
-  throw new InvalidRequestError(`${field} must be "beginning", "now" or a position.`, { field });
+  if (isBeginning(from)) return from;
+  throw new InvalidRequestError(`${field} must be ${beginning.what}.`, { field });
 }
 
 /**
@@ -231,23 +256,4 @@ export function messageOfFailure(error: unknown): string {
   }
   if (!(error instanceof Error)) return "The handler threw a value that is not an error.";
   return `The handler threw ${/^\w{1,60}$/.test(error.name) ? error.name : "an error"}.`;
-}
-
-/** The policy, with defaults for fields that are not given. @throws InvalidRequestError that names the field with an invalid value */
-export function completePolicy(given: Partial<SubscriptionPolicy>, field: string): SubscriptionPolicy {
-  const policy = { ...DEFAULT_POLICY, ...given };
-  const { batchSize, retries, onFailure, maxConsecutiveDeadLetters } = policy;
-  parseCount(batchSize, `${field}.batchSize`);
-  if (batchSize > LARGEST_BATCH) {
-    throw new InvalidRequestError(`${field}.batchSize must be at most ${LARGEST_BATCH}.`, { field: `${field}.batchSize` });
-  }
-  if (!isOrdinal(retries)) throw new InvalidRequestError(`${field}.retries must be a whole number from 0.`, { field: `${field}.retries` });
-  if (onFailure !== "dead-letter" && onFailure !== "stop") {
-    throw new InvalidRequestError(`${field}.onFailure must be "dead-letter" or "stop".`, { field: `${field}.onFailure` });
-  }
-  if (!isOrdinal(maxConsecutiveDeadLetters)) {
-    const name = `${field}.maxConsecutiveDeadLetters`;
-    throw new InvalidRequestError(`${name} must be a whole number from 0.`, { field: name });
-  }
-  return policy;
 }

@@ -19,6 +19,6 @@ export interface EdgeEnv extends JwtSettings {
   readonly ALLOW_CREDENTIALS?: string;
   /** Counts each actor's requests to each store. If unset, none are counted. */
   readonly RATE_LIMITER?: RateLimit;
-  /** `faults` logs faults only. Any other value, or unset, logs each request too. */
+  /** `faults` logs faults only, `all` each request too. Any other value counts as `all`, and is logged as wrong. Default: `all`. */
   readonly LOG?: string;
 }

@@ -3,7 +3,7 @@
 import { decideAgain } from "../../shared/device/decider.ts";
 import { byCommutation, type Contested, type Resolution, type Resolve } from "../../shared/device/resolution.ts";
 import { InvalidRequestError } from "../../shared/errors.ts";
-import { parseCommit } from "../../shared/event/commit.ts";
+import { assertNewEvents, parseCommit } from "../../shared/event/commit.ts";
 import type { ConfirmedEvent, EventBody } from "../../shared/event/event.ts";
 import { assertAccepted, completeVersions, questionsOf } from "../../shared/event/event-checks.ts";
 import { upcastEvent } from "../../shared/event/event-types.ts";
@@ -59,6 +59,7 @@ function completed(
   given: readonly unknown[],
   field: string,
 ): readonly EventBody[] {
+  assertNewEvents(given, field);
   const versioned = eventTypes === undefined ? given : completeVersions(eventTypes, given);
   const { events } = parseCommit({ streamId, expectedVersion: "any", events: versioned }, newEvents(), limits, field);
   if (eventTypes === undefined) return events;

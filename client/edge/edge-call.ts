@@ -3,13 +3,40 @@
 import { NEW_REPLICA, type Replica } from "../../shared/device/replica.ts";
 import { type HeadwaterError, UnavailableError } from "../../shared/errors.ts";
 import type { Commit } from "../../shared/event/commit.ts";
+import * as option from "../../shared/options.ts";
+import { toStoreUrl } from "../../shared/store-url.ts";
+import { boundedWait, parseRetryAfter, timeLimit } from "../../shared/wait.ts";
 import { type Answer, judge, judgeFailure, type Received, type Unheard } from "../../shared/wire/answer.ts";
 import type { Schema } from "../../shared/wire/schema.ts";
 import { type FeedPage, type FeedQuery, feedPage, type PushAnswer, pushAnswer } from "../../shared/wire/wire.ts";
 import { reasonOf } from "./reason.ts";
 
+/** How an app says where the edge is, and how it is reached. */
+export interface ConnectionOptions {
+  /**
+   * The address of the store at the edge, e.g. `https://events.example.com/v1/permits`: absolute, `http:` or `https:`, without a query, a
+   * hash or a user name.
+   */
+  readonly url: string | URL;
+  /** Called before each request, and once more if the edge rejects the token. Leave it out if the edge needs none. */
+  readonly token?: () => string | Promise<string>;
+  /** Sends requests. Default: the global `fetch`. */
+  readonly fetch?: typeof fetch;
+}
+
+export const CONNECTION_OPTIONS = {
+  url: /* @__PURE__ */ option.required(option.storeUrl),
+  token: option.callback,
+  fetch: option.callback,
+} satisfies option.OptionsOf<ConnectionOptions>;
+
+/** @param options checked by their description */
+export function edgeOptions({ url, token, fetch, timeout }: ConnectionOptions & { readonly timeout: number }): EdgeOptions {
+  return { url: toStoreUrl(url) ?? "", token, fetch, timeout };
+}
+
 export interface EdgeOptions {
-  /** The store at the edge, e.g. `https://events.example.com/v1/permits`. */
+  /** The address of the store at the edge, as `toStoreUrl` returns it. */
   readonly url: string;
   /**
    * Returns the bearer token. It is called before each request, and once more if the edge rejects the token with status 401: the token may
@@ -20,8 +47,8 @@ export interface EdgeOptions {
   readonly fetch?: typeof fetch | undefined;
   /** Opens the feed socket. Default: with the global `WebSocket`. */
   readonly webSocket?: ((url: string, protocols: string[]) => WebSocket) | undefined;
-  /** Milliseconds after which a request without an answer fails. Default: 30,000. */
-  readonly timeout?: number | undefined;
+  /** Milliseconds after which a request without an answer fails; 0 or Infinity: never. */
+  readonly timeout: number;
   /** When it is aborted, running requests and all later ones fail. */
   readonly signal?: AbortSignal | undefined;
 }
@@ -34,23 +61,17 @@ export interface EdgeOptions {
  */
 export type EdgeCall = <T>(path: string, schema: Schema<T>, body?: unknown) => Promise<Answer<T>>;
 
-export function createEdgeCall({
-  url,
-  token,
-  fetch: send = (...request) => fetch(...request),
-  timeout = 30_000,
-  signal,
-}: EdgeOptions): EdgeCall {
-  const base = url.replace(/\/+$/, "");
+export function createEdgeCall({ url, token, fetch: send = (...request) => fetch(...request), timeout, signal }: EdgeOptions): EdgeCall {
+  const limit = timeLimit(timeout);
 
   return async (path, schema, body) => {
     const ending = new AbortController();
     const { promise: ended, resolve } = Promise.withResolvers<Unheard>();
     const end = (reason: string, mayBeTooMuch: boolean) => {
       ending.abort();
-      resolve(nothing(base, new Error(reason), mayBeTooMuch));
+      resolve(nothing(url, new Error(reason), mayBeTooMuch));
     };
-    const timer = setTimeout(() => end(`No answer came within ${timeout} milliseconds.`, true), timeout);
+    const timer = limit && setTimeout(() => end(`No answer came within ${limit} milliseconds.`, true), boundedWait(limit));
     const onAbort = () => end("The request was aborted: the store was closed, or another tab syncs.", false);
     signal?.addEventListener("abort", onAbort, { signal: ending.signal });
     if (signal?.aborted) onAbort();
@@ -63,7 +84,7 @@ export function createEdgeCall({
         init.method = "POST";
         init.body = JSON.stringify(body);
       }
-      const response = await send(base + path, init);
+      const response = await send(url + path, init);
       return judge(schema, { ...receivedOf(response), text: await textOf(response) });
     };
     const authorized = async () => {
@@ -78,7 +99,7 @@ export function createEdgeCall({
       // Neither the app's `token` nor its `fetch` can be trusted to settle.
       return await Promise.race([authorized(), ended]);
     } catch (error) {
-      return nothing(base, error, false);
+      return nothing(url, error, false);
     } finally {
       // The timer and the signal's listener would hold the answer in memory.
       clearTimeout(timer);
@@ -87,19 +108,18 @@ export function createEdgeCall({
   };
 }
 
-function nothing(base: string, cause: unknown, mayBeTooMuch: boolean): Unheard {
-  const message = `${base} did not answer: ${reasonOf(cause)}. Sending the request again is safe.`;
+function nothing(url: string, cause: unknown, mayBeTooMuch: boolean): Unheard {
+  const message = `${url} did not answer: ${reasonOf(cause)}. Sending the request again is safe.`;
   return { kind: "nothing", error: new UnavailableError(message, {}, { cause }), mayBeTooMuch };
 }
 
 function receivedOf({ status, type, redirected, url, headers }: Response): Omit<Received, "text"> {
-  const seconds = Number(headers.get("retry-after"));
   const isRedirect = redirected || type === "opaqueredirect" || (status >= 300 && status < 400);
   return {
     status,
     leadsTo: isRedirect ? ((redirected ? url : headers.get("location")) ?? "") : undefined,
     contentType: headers.get("content-type"),
-    retryAfter: seconds > 0 ? seconds : undefined,
+    retryAfter: parseRetryAfter(headers.get("retry-after"), Date.now()),
   };
 }
 

@@ -87,7 +87,7 @@ export class FeedSocket {
       this.#token = await token?.();
       if (this.#signal.aborted) return;
       const protocols = [FEED_PROTOCOL, ...(this.#token === undefined ? [] : [BEARER_PROTOCOL + this.#token])];
-      this.#attach(webSocket(`${url.replace(/\/+$/, "").replace(/^http/, "ws")}/feed`, protocols));
+      this.#attach(webSocket(`${url.replace(/^http/i, "ws")}/feed`, protocols));
     } catch (error) {
       // The app has no token just now, or the platform does not open the socket.
       this.#isConnecting = false;

@@ -45,7 +45,7 @@ export async function* tailFeed(
       // A token may have expired on the way: the next connection calls the app's `token` again, once.
       if (known.code === "unauthenticated" && failures > 0) throw known;
       failures++;
-      const wait = backoff(BACKOFF, failures, Math.random(), (known.details.retryAfter ?? 0) * 1000);
+      const wait = backoff(BACKOFF, failures, Math.random(), known.details.retryAfter);
       await pause(wait, edge.signal);
     }
   }
@@ -68,7 +68,7 @@ async function* connection(
     const bearer = await token?.();
     const headers = { accept: "text/event-stream", ...(bearer === undefined ? {} : { authorization: `Bearer ${bearer}` }) };
     const query = queryOf({ ...filter, log: place.log, after: place.position });
-    const response = await send(`${url.replace(/\/+$/, "")}/feed${query}`, { headers, signal: ended });
+    const response = await send(`${url}/feed${query}`, { headers, signal: ended });
     if (!response.ok || response.body === null) throw await errorFromResponse(response);
     const bytes = new TransformStream<Uint8Array, Uint8Array>({
       transform(chunk, out) {

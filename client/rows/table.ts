@@ -10,10 +10,11 @@ import {
   type RowQuery,
 } from "../../shared/device/projection.ts";
 import { readerFilter } from "../../shared/feed-filter.ts";
+import { completeOptions } from "../../shared/options.ts";
 import type { StoreInternals } from "../internals.ts";
 import { followed, stretches } from "../storage/confirmed.ts";
 import { readReplica } from "../storage/device-log.ts";
-import { type FoldOptions, isUpTo } from "../streams/aggregates.ts";
+import { FOLD_OPTIONS, type FoldOptions, isUpTo } from "../streams/aggregates.ts";
 import { LiveValue } from "../tools/live-value.ts";
 import { rerunOnChange } from "../tools/rerun-on-change.ts";
 import type { ProjectionStatus, Projector } from "./projector.ts";
@@ -100,6 +101,7 @@ async function rowsUpTo<Row, Index extends IndexField<Row>>(
   projection: Projection<Row, never, Index>,
   upTo: Exclude<NonNullable<FoldOptions["upTo"]>, { version: number }>,
 ): Promise<Map<string, Row>> {
+  completeOptions({ upTo }, FOLD_OPTIONS);
   const isWanted = isUpTo(upTo);
   const replica = await internals.database.run(readReplica);
   let rows = new Map<string, unknown>();

@@ -1,15 +1,16 @@
 /** Reading a stream, and the confirmed log, on the device. */
 
-import { InvalidRequestError, StreamNotFoundError, UnavailableError } from "../../shared/errors.ts";
+import { StreamNotFoundError, UnavailableError } from "../../shared/errors.ts";
 import type { ConfirmedEvent } from "../../shared/event/event.ts";
 import { readerFilter } from "../../shared/feed-filter.ts";
-import { parseCount } from "../../shared/limits.ts";
-import { isOrdinal, type Version } from "../../shared/order.ts";
+import { completeOptions } from "../../shared/options.ts";
+import type { Version } from "../../shared/order.ts";
 import { parseStreamId, type StreamId } from "../../shared/stream-id.ts";
 import type { ReadAllOptions, ReadStreamOptions, StreamSlice } from "../event-store.ts";
 import type { EventCodec } from "../streams/event-codec.ts";
 import type { Database } from "./database.ts";
 import { pagesFrom, type ReadTx, readReplica, replicaOf, streamEvents, versionOf } from "./device-log.ts";
+import { READ_ALL_OPTIONS, READ_STREAM_OPTIONS } from "./read-options.ts";
 import { eventsOfPages } from "./segments.ts";
 
 export class Reader {
@@ -27,12 +28,7 @@ export class Reader {
   async readStream(streamId: string, options: ReadStreamOptions): Promise<StreamSlice> {
     this.#assertOpen();
     const id = parseStreamId(streamId);
-    const { direction = "forwards" } = options;
-    if (direction !== "forwards" && direction !== "backwards") {
-      throw new InvalidRequestError('direction: expected "forwards" or "backwards".', { field: "direction" });
-    }
-    const limit = parseCount(options.limit, "limit") ?? Number.POSITIVE_INFINITY;
-    const from = parseCount(options.from, "from");
+    const { direction, from, limit = Number.POSITIVE_INFINITY } = completeOptions(options, READ_STREAM_OPTIONS);
     const { read } = this.#codec;
     return this.#database.run(async (db) => {
       const tx: ReadTx = db.transaction(["events"], "readonly");
@@ -49,11 +45,10 @@ export class Reader {
     });
   }
 
-  async *readAll(options: ReadAllOptions): AsyncGenerator<ConfirmedEvent, void, undefined> {
+  async *readAll(given: ReadAllOptions): AsyncGenerator<ConfirmedEvent, void, undefined> {
+    const options = completeOptions(given, READ_ALL_OPTIONS);
     const filter = readerFilter(options);
-    let left = parseCount(options.limit, "limit") ?? Number.POSITIVE_INFINITY;
-    let after = options.after ?? 0;
-    if (!isOrdinal(after)) throw new InvalidRequestError("after: expected a position, a whole number from 0.", { field: "after" });
+    let { after, limit: left = Number.POSITIVE_INFINITY } = options;
     this.#assertOpen();
     const { position: end, resets } = await this.#database.run(readReplica);
     while (after < end) {

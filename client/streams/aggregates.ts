@@ -11,6 +11,9 @@
 import { type Folding, fold } from "../../shared/device/decider.ts";
 import { isSameCopy } from "../../shared/device/same-copy.ts";
 import { isUsable, isWorthTaking, type SnapshotFacts } from "../../shared/device/snapshot.ts";
+import { isObject } from "../../shared/json.ts";
+import * as option from "../../shared/options.ts";
+import { isOrdinal } from "../../shared/order.ts";
 import type { StreamEvent } from "../event-store.ts";
 import type { StoreInternals } from "../internals.ts";
 import type { Snapshot } from "../storage/database.ts";
@@ -36,6 +39,15 @@ export interface FoldOptions {
   readonly upTo?: { readonly version: number } | { readonly position: number } | { readonly time: string };
 }
 
+export const FOLD_OPTIONS = {
+  upTo: {
+    what: "{ version }, { position } or { time }, with a whole number from 0 or a time",
+    accepts: (value) =>
+      isObject(value) && Object.keys(value).length === 1 && (ENDS.some((end) => isOrdinal(value[end])) || "time" in value),
+  },
+} satisfies option.OptionsOf<FoldOptions>;
+const ENDS = ["version", "position"];
+
 /** The state after the last confirmed event. */
 export interface Base<State> {
   readonly state: State;
@@ -51,7 +63,8 @@ export class Aggregates {
     this.#internals = internals;
   }
 
-  async read<State>(streamId: string, decider: Folding<State>, { upTo }: FoldOptions): Promise<Aggregate<State>> {
+  async read<State>(streamId: string, decider: Folding<State>, options: FoldOptions): Promise<Aggregate<State>> {
+    const { upTo } = option.completeOptions(options, FOLD_OPTIONS);
     if (upTo === undefined) return (await this.readFrom(streamId, decider)).aggregate;
     const events = (await this.#events(streamId, 1)).filter(isUpTo(upTo));
     return {

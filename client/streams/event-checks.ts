@@ -5,16 +5,7 @@ import { assertAccepted, completeVersions, questionsOf } from "../../shared/even
 import { type EventTypes, upcastEvent } from "../../shared/event/event-types.ts";
 import { DEFAULT_LIMITS, type Limits } from "../../shared/limits.ts";
 import { newEvents } from "../tools/options.ts";
-
-export interface EventTypeOptions {
-  /**
-   * The event types that the app knows. Events that it appends are checked, and events that it reads are upcast to the current version.
-   * Default: neither.
-   */
-  readonly eventTypes?: EventTypes | undefined;
-  /** Called with each event that is read as it was recorded, because `eventTypes` does not know its type or its schema version. */
-  readonly onUnknownEvent?: ((event: RecordedEvent) => void) | undefined;
-}
+import type { EventTypeOptions } from "./event-codec.ts";
 
 export interface CheckOptions {
   readonly limits?: Limits;

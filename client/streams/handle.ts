@@ -8,6 +8,7 @@ import { type DecidedEvent, type Decider, decideCommand, fold } from "../../shar
 import { InvalidRequestError } from "../../shared/errors.ts";
 import type { RecordedEvent } from "../../shared/event/event.ts";
 import { copyJson } from "../../shared/json.ts";
+import * as option from "../../shared/options.ts";
 import type { StoreInternals } from "../internals.ts";
 import type { Turns } from "../tools/turns.ts";
 import type { Aggregates } from "./aggregates.ts";
@@ -18,6 +19,11 @@ export interface HandleOptions {
   /** How often the command is decided again if another tab, or an append without a command, was faster. Default: 10. */
   readonly retries?: number;
 }
+
+export const HANDLE_OPTIONS = {
+  causedBy: option.cause,
+  retries: option.withPreset(option.ordinal, 10),
+} satisfies option.OptionsOf<HandleOptions>;
 
 export interface HandleResult<State, Event> {
   readonly streamId: string;
@@ -39,8 +45,9 @@ export async function handleCommand<State, Command, Event extends DecidedEvent>(
   streamId: string,
   decider: Decider<State, Command, Event, never>,
   command: Command,
-  { causedBy, retries = 10 }: HandleOptions,
+  options: HandleOptions,
 ): Promise<HandleResult<State, Event>> {
+  const { causedBy, retries } = option.completeOptions(options, HANDLE_OPTIONS);
   const { append, deciders, fetched, limits } = internals;
   const known = deciders.get(decider.name);
   if (known !== undefined && known !== decider) {
@@ -63,8 +70,8 @@ export async function handleCommand<State, Command, Event extends DecidedEvent>(
       // Before the events are recorded: if `evolve` throws on them, the command is refused.
       const decided = fold(folding, state, events);
       try {
-        const options = { expectedVersion: version, ...(causedBy && { causedBy }) };
-        const result = await append(streamId, events, options, { decider: decider.name, command: kept });
+        const expected = { expectedVersion: version, ...(causedBy && { causedBy }) };
+        const result = await append(streamId, events, expected, { decider: decider.name, command: kept });
         return { streamId, events, state: decided, version: result.version, pending: result.pending };
       } catch (error) {
         if (attempt >= retries || !isConflict(error)) throw error;

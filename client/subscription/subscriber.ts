@@ -23,13 +23,15 @@ import {
   stoppedByOtherHistory,
   unlessOvertaken,
 } from "../../shared/device/subscription.ts";
-import { HeadwaterError, InvalidRequestError } from "../../shared/errors.ts";
+import { HeadwaterError } from "../../shared/errors.ts";
 import { type Cause, correlationOf } from "../../shared/event/causation.ts";
 import { toReference } from "../../shared/event/commit.ts";
 import type { ConfirmedEvent } from "../../shared/event/event.ts";
 import { type FeedFilter, readerFilter } from "../../shared/feed-filter.ts";
+import { isObject } from "../../shared/json.ts";
 import { NO_EVENTS, withEvent } from "../../shared/mark.ts";
-import { type Beginning, completePolicy, messageOfFailure, parseBeginning, type SubscriptionPolicy } from "../../shared/subscription.ts";
+import * as option from "../../shared/options.ts";
+import { type Beginning, beginning, messageOfFailure, POLICY_OPTIONS, type SubscriptionPolicy } from "../../shared/subscription.ts";
 import type { ReadAllOptions } from "../event-store.ts";
 import type { StoreInternals } from "../internals.ts";
 import { EVERY_EVENT, followed, stretches } from "../storage/confirmed.ts";
@@ -50,7 +52,7 @@ export interface SubscribeOptions
    * and begins again each time.
    */
   readonly name?: string;
-  /** Only events of this correlation. */
+  /** Only events of this correlation. Default: all. */
   readonly correlation?: string;
   /**
    * Where it begins the first time. Default: `beginning` with a name, `now` without one. A number is the position before the first event. A
@@ -63,6 +65,22 @@ export interface SubscribeOptions
    */
   readonly onError?: (error: unknown, event?: ConfirmedEvent) => void;
 }
+
+const { batchSize: _, ...POLICY } = POLICY_OPTIONS;
+
+export const SUBSCRIBE_OPTIONS = {
+  name: option.text,
+  category: option.texts,
+  stream: option.texts,
+  type: option.texts,
+  correlation: option.text,
+  from: {
+    what: `${beginning.what}, or { time }`,
+    accepts: (value) => beginning.accepts(value) || (isObject(value) && "time" in value),
+  },
+  onError: option.callback,
+  ...POLICY,
+} satisfies option.OptionsOf<SubscribeOptions>;
 
 type Compare = Resumption & { kind: "compare" };
 
@@ -90,11 +108,10 @@ export class Subscriber {
     this.#now = now;
     this.#handler = handler;
     this.#options = options;
-    const { category, stream, type, correlation, name, from, onError, ...policy } = options;
-    if (name === "") throw new InvalidRequestError("The name of a subscription must not be empty.", { field: "name" });
+    const complete = option.completeOptions(options, SUBSCRIBE_OPTIONS);
+    const { category, stream, type, correlation, name, from, onError, ...policy } = complete;
     if (typeof from === "object") momentOf(from.time, "from.time");
-    else if (from !== undefined) parseBeginning(from, "from");
-    this.#policy = { ...completePolicy(policy, "subscribe"), batchSize: 1 };
+    this.#policy = { ...policy, batchSize: 1 };
     const filter = readerFilter({ category, stream, type });
     const wanted = correlation === undefined ? undefined : toReference(correlation);
     const isOfCorrelation = (event: Cause) => wanted === undefined || correlationOf(event) === wanted;

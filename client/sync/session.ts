@@ -19,6 +19,7 @@ import {
 } from "../../shared/device/sync.ts";
 import type { HeadwaterError } from "../../shared/errors.ts";
 import type { ConfirmedEvent } from "../../shared/event/event.ts";
+import { boundedWait } from "../../shared/wait.ts";
 import type { Answer } from "../../shared/wire/answer.ts";
 import type { FeedPage, PushAnswer } from "../../shared/wire/wire.ts";
 import { createEdgeCall, type EdgeCall, type EdgeOptions, pushCommits, readFeed } from "../edge/edge-call.ts";
@@ -214,7 +215,7 @@ export class Session {
   #wait(timer: Timer, milliseconds: number): void {
     clearTimeout(this.#timers.get(timer));
     const isSeldom = timer === "poll" && (globalThis.document?.hidden || this.isConnected);
-    const wait = setTimeout(() => this.give({ kind: "timer", timer }), isSeldom ? milliseconds * SELDOM : milliseconds);
+    const wait = setTimeout(() => this.give({ kind: "timer", timer }), boundedWait(isSeldom ? milliseconds * SELDOM : milliseconds));
     this.#timers.set(timer, wait);
   }
 

@@ -7,7 +7,14 @@
  * changes the row that it gets, gives another result the second time, and fails the test.
  */
 import { dequal } from "dequal";
-import { type AnyProjection, foldRows, type IndexField, keysOfAll, type Projection } from "../../shared/device/projection.ts";
+import {
+  type AnyProjection,
+  checkProjection,
+  foldRows,
+  type IndexField,
+  keysOfAll,
+  type Projection,
+} from "../../shared/device/projection.ts";
 import type { RecordedEvent } from "../../shared/event/event.ts";
 import { readerFilter } from "../../shared/feed-filter.ts";
 import { isObject, type Json } from "../../shared/json.ts";
@@ -53,6 +60,7 @@ export type GivenEvent<Event> = Event extends unknown
 type Given = Pick<RecordedEvent, "streamId" | "type">;
 
 function rowsOf(projection: AnyProjection, events: readonly Given[]): Rows {
+  checkProjection(projection);
   const { stream, content } = readerFilter(projection);
   // The filter reads only the event's type.
   const passed = events.filter((event) => stream(event.streamId) && (content?.(event as never) ?? true));

@@ -1,4 +1,5 @@
 /** The clock of an edge in memory. It runs with the real time, and can be moved ahead of it. */
+import { boundedWait } from "../../shared/wait.ts";
 import type { Clock } from "../../worker/testing/clock.ts";
 
 /** As they were when this file was loaded: fake timers of a test that are installed later do not stop an edge. */
@@ -72,7 +73,7 @@ export class MemoryClock implements Clock {
     clearTimeout(this.#timer);
     const next = this.#next();
     if (next === undefined) return;
-    const timer: unknown = setTimeout(() => this.#runDue(), Math.min(next.at - this.now(), LONGEST));
+    const timer: unknown = setTimeout(() => this.#runDue(), boundedWait(next.at - this.now()));
     this.#timer = timer as ReturnType<typeof setTimeout>; // of whatever runtime
     // In Node it has this method: an alarm that is far away does not keep the process alive.
     if (typeof timer === "object" && timer !== null && "unref" in timer && typeof timer.unref === "function") timer.unref();
@@ -83,9 +84,6 @@ export class MemoryClock implements Clock {
     this.#arm();
   }
 }
-
-/** Milliseconds that a timer can have. */
-const LONGEST = 2 ** 31 - 1;
 
 /** Resolves when the promises of this turn have gone on. */
 export function nextTurn(): Promise<void> {

@@ -4,6 +4,7 @@
  *
  *     device ── MemoryNetwork ──► edge.fetch ──► objects with storage, alarms and WebSockets (worker/testing/)
  */
+import * as option from "../../shared/options.ts";
 import { openPlatform, type Platform } from "../../worker/testing/objects.ts";
 import { loadSqlite } from "../../worker/testing/sqlite.ts";
 import { MemoryClock, nextTurn } from "./memory-clock.ts";
@@ -18,9 +19,11 @@ export interface EdgeParts {
 }
 
 export interface MemoryEdgeOptions {
-  /** The environment of the Worker besides its objects: settings, and what handlers of subscriptions use. Default: `{ AUTH: "open", LOG: "faults" }`. */
+  /** The environment of the Worker besides its objects: settings, and what handlers of subscriptions use. It is put over `{ AUTH: "open", LOG: "faults" }`. */
   readonly env?: Readonly<Record<string, unknown>>;
 }
+
+export const MEMORY_EDGE_OPTIONS = { env: option.withPreset(option.object, {}) } satisfies option.OptionsOf<MemoryEdgeOptions>;
 
 export interface MemoryEdge {
   /** A network of a device's own. */
@@ -47,7 +50,8 @@ const OBJECTS = { STREAMS: "StreamObject", LOGS: "LogObject", SUBSCRIPTIONS: "Su
  * @param edge what `createEdge` returned, e.g. the default export of the app's own Worker
  * @throws Error outside of Node, and in a Node before 22.13
  */
-export async function openMemoryEdge(edge: EdgeParts, { env = {} }: MemoryEdgeOptions = {}): Promise<MemoryEdge> {
+export async function openMemoryEdge(edge: EdgeParts, options: MemoryEdgeOptions = {}): Promise<MemoryEdge> {
+  const { env } = option.completeOptions(options, MEMORY_EDGE_OPTIONS);
   const clock = new MemoryClock();
   const platform = openPlatform({
     bindings: Object.keys(OBJECTS),

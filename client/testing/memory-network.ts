@@ -18,7 +18,7 @@ export interface MemoryNetwork {
   /** Gives the network back. A store notices it at its next attempt: call its `sync()` to make one. */
   connect(): void;
   /** The `sync` of a store's options, for a store of this name at the edge. */
-  to(store: string): Required<Pick<SyncOptions, "url" | "fetch" | "webSocket">>;
+  to(store: string): Required<Pick<SyncOptions, "fetch" | "webSocket">> & { readonly url: string };
   /** Sends a request to the edge, as the global `fetch` would. */
   readonly fetch: (input: string | URL | Request, init?: RequestInit) => Promise<Response>;
   /** Opens a WebSocket to the edge, as `new WebSocket` would. */
@@ -46,7 +46,7 @@ export class EdgeNetwork implements MemoryNetwork {
     if (!this.isConnected) this.#line = new AbortController();
   }
 
-  to(store: string): Required<Pick<SyncOptions, "url" | "fetch" | "webSocket">> {
+  to(store: string): ReturnType<MemoryNetwork["to"]> {
     return { url: `${ORIGIN}/v1/${store}`, fetch: this.fetch, webSocket: (url, protocols) => this.webSocket(url, protocols) };
   }
 

@@ -4,11 +4,12 @@
  *
  * fake-indexeddb is loaded when a store is opened. Tests that use only given, when and then do not need it.
  */
+import * as option from "../../shared/options.ts";
 import { openStore, type Store } from "../store.ts";
-import type { StoreOptions } from "../store-options.ts";
+import { STORE_OPTIONS, type StoreOptions } from "../store-options.ts";
 
 export interface MemoryStoreOptions extends Omit<StoreOptions, "name" | "platform"> {
-  /** Default: `memory`. */
+  /** The name of the store on its device. Default: `memory`. */
   readonly name?: string;
   /**
    * The device: a `new IDBFactory()` of fake-indexeddb. Stores with the same name on one device share their data. Default: a new device for
@@ -17,8 +18,17 @@ export interface MemoryStoreOptions extends Omit<StoreOptions, "name" | "platfor
   readonly indexedDB?: IDBFactory;
 }
 
+const { name: _, platform: __, ...OTHERS } = STORE_OPTIONS;
+
+export const MEMORY_STORE_OPTIONS = {
+  name: option.withPreset(option.text, "memory"),
+  indexedDB: option.object,
+  ...OTHERS,
+} satisfies option.OptionsOf<MemoryStoreOptions>;
+
 /** @throws Error if fake-indexeddb is not installed; all errors of `openStore` */
-export async function openMemoryStore({ name = "memory", indexedDB, ...options }: MemoryStoreOptions = {}): Promise<Store> {
+export async function openMemoryStore(given: MemoryStoreOptions = {}): Promise<Store> {
+  const { name, indexedDB, ...options } = option.completeOptions(given, MEMORY_STORE_OPTIONS);
   const { IDBFactory, IDBKeyRange } = await loadFake();
   const device = indexedDB ?? new IDBFactory();
   // Web Locks and broadcasts reach all stores of the same name in the process, so each device gets its own names.

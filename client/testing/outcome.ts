@@ -2,7 +2,7 @@
 
 import { type DecidedEvent, type Decider, decideCommand, fold } from "../../shared/device/decider.ts";
 import { HeadwaterError } from "../../shared/errors.ts";
-import { type EventDefaults, parseCommit } from "../../shared/event/commit.ts";
+import { assertNewEvents, type EventDefaults, parseCommit } from "../../shared/event/commit.ts";
 import type { EventBody } from "../../shared/event/event.ts";
 import { copyJson, type Json, sameJson } from "../../shared/json.ts";
 import { DEFAULT_LIMITS } from "../../shared/limits.ts";
@@ -50,7 +50,9 @@ export function recorded(events: readonly DecidedEvent[], what: string): Json[] 
   let made = 0;
   const defaults: EventDefaults = { newId: () => NO_ID + String(made++).padStart(12, "0"), occurredAt: NO_TIME };
   return recordable(what, () =>
-    parseCommit({ streamId: "Given", expectedVersion: "any", events }, defaults, DEFAULT_LIMITS).events.map(withoutDefaults),
+    parseCommit({ streamId: "Given", expectedVersion: "any", events: assertNewEvents(events) }, defaults, DEFAULT_LIMITS).events.map(
+      withoutDefaults,
+    ),
   );
 }
 

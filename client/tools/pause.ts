@@ -1,3 +1,5 @@
+import { boundedWait } from "../../shared/wait.ts";
+
 /** Resolves after this many milliseconds, or when the signal is aborted: at once if it is already. */
 export function pause(milliseconds: number, signal: AbortSignal | undefined): Promise<void> {
   return new Promise((resolve) => {
@@ -8,7 +10,7 @@ export function pause(milliseconds: number, signal: AbortSignal | undefined): Pr
       signal?.removeEventListener("abort", end);
       resolve();
     };
-    const timer = setTimeout(end, milliseconds);
+    const timer = setTimeout(end, boundedWait(milliseconds));
     signal?.addEventListener("abort", end);
   });
 }

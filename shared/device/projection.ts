@@ -10,8 +10,7 @@
 import { InvalidRequestError } from "../errors.ts";
 import type { RecordedEvent } from "../event/event.ts";
 import { sameJson } from "../json.ts";
-import { parseCount } from "../limits.ts";
-import { isOrdinal } from "../order.ts";
+import * as option from "../options.ts";
 import type { Scope } from "./replica.ts";
 import { isSameCopy } from "./same-copy.ts";
 
@@ -30,13 +29,26 @@ export interface Projection<Row, Event = RecordedEvent, Index extends IndexField
   readonly category?: string | readonly string[];
   /** The types of the events that it is folded from. Default: all. */
   readonly type?: string | readonly string[];
-  /** Fields by which rows are found. They hold strings or numbers. A row without a field is not found by its index. */
+  /** Fields by which rows are found. They hold strings or numbers. A row without a field is not found by its index. Default: none. */
   readonly indexes?: readonly Index[];
   /** The keys of the rows that an event changes; undefined for none. Default: one key, the id of the event's stream. */
   key?(event: Event): string | readonly string[] | undefined;
   /** The row after the event; undefined if there is no row after it. Pure, like a decider's `evolve`. */
   evolve(row: Row | undefined, event: Event): Row | undefined;
 }
+
+export const PROJECTION_OPTIONS = {
+  name: option.required({
+    what: "a text of the characters A-Z a-z 0-9 . _ -",
+    accepts: (value) => typeof value === "string" && /^[A-Za-z0-9._-]+$/.test(value),
+  }),
+  version: option.required(option.count),
+  category: option.texts,
+  type: option.texts,
+  indexes: option.withPreset(option.list, []),
+  key: option.callback,
+  evolve: option.required(option.callback),
+} satisfies option.OptionsOf<AnyProjection>;
 
 /** Any projection, for code that does not use its types. */
 // biome-ignore lint/suspicious/noExplicitAny: a projection's types are both parameters and results of its functions
@@ -112,17 +124,30 @@ export function foldRows<Row>(
 
 /** Which rows to find. With `index`, in the order of the index and then of their keys; without it, all rows in the order of their keys. */
 export interface RowQuery<Index extends string = string> {
+  /** One of the projection's indexes. Default: the key of a row. */
   readonly index?: Index;
+  /** Only rows with this value. Default: all. */
   readonly equals?: string | number;
-  /** Inclusive. */
+  /** The first value, inclusive. Default: from the lowest. */
   readonly from?: string | number;
-  /** Inclusive. */
+  /** The last value, inclusive. Default: to the highest. */
   readonly to?: string | number;
-  /** Default: forwards. */
+  /** The order of the rows. Default: `forwards`. */
   readonly direction?: "forwards" | "backwards";
-  /** Default: all. */
+  /** The greatest number of rows. Default: all. */
   readonly limit?: number;
 }
+
+const place: option.Option = { what: "a text or a number", accepts: isPlace };
+
+export const QUERY_OPTIONS = {
+  index: option.text,
+  equals: place,
+  from: place,
+  to: place,
+  direction: option.direction,
+  limit: option.count,
+} satisfies option.OptionsOf<RowQuery>;
 
 export interface FoundRow<Row> {
   readonly key: string;
@@ -130,35 +155,24 @@ export interface FoundRow<Row> {
 }
 
 /** @throws InvalidRequestError that names the part of the projection with a wrong form */
-export function checkProjection({ name, version, indexes = [] }: AnyProjection): void {
-  const fail = (message: string, field: string) => {
-    throw new InvalidRequestError(message, { field });
-  };
-  if (!/^[A-Za-z0-9._-]+$/.test(name) || !isOrdinal(version) || version < 1) {
-    fail("A projection must have a name of the characters A-Z a-z 0-9 . _ - and a version that is a whole number from 1.", "projection");
-  }
+export function checkProjection(projection: AnyProjection): void {
+  const { indexes } = option.completeOptions(projection, PROJECTION_OPTIONS, "projection.");
   for (const [i, index] of indexes.entries()) {
     // What IndexedDB reads as the name of a field, and not as a path into one.
     const isField = /^[\p{ID_Start}$_][\p{ID_Continue}$\u200c\u200d]*$/u.test(index);
     if (!isField || indexes.indexOf(index) < i) {
-      fail(`An index must be a field of the row, be written as an identifier, and be listed once: ${index}.`, "projection.indexes");
+      throw new InvalidRequestError(`An index must be a field of the row, be written as an identifier, and be listed once: ${index}.`, {
+        field: "projection.indexes",
+      });
     }
   }
 }
 
 /** @throws InvalidRequestError if the projection has no such index, or a part of the query has a wrong form */
 export function checkRowQuery({ name, indexes = [] }: AnyProjection, query: RowQuery): void {
-  const { index, limit, direction } = query;
+  const { index } = option.completeOptions(query, QUERY_OPTIONS);
   if (index !== undefined && !indexes.includes(index)) {
     throw new InvalidRequestError(`The projection ${name} has no index ${index}: add it to its indexes.`, { field: "index" });
-  }
-  for (const field of ["equals", "from", "to"] as const) {
-    const value: unknown = query[field];
-    if (value !== undefined && !isPlace(value)) throw new InvalidRequestError(`${field} must be a string or a number.`, { field });
-  }
-  parseCount(limit, "limit");
-  if (direction !== undefined && direction !== "forwards" && direction !== "backwards") {
-    throw new InvalidRequestError('A direction must be "forwards" or "backwards".', { field: "direction" });
   }
 }
 

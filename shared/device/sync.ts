@@ -683,7 +683,7 @@ function backOffPush(step: Draft, failure: Failure): void {
 }
 
 function pause(step: Draft, timer: Timer, trouble: Trouble, failures: number, { details }: HeadwaterError): void {
-  wait(step, timer, backoff(BACKOFFS[trouble], failures, step.random, (details.retryAfter ?? 0) * 1000));
+  wait(step, timer, backoff(BACKOFFS[trouble], failures, step.random, details.retryAfter));
 }
 
 /** All waiting calls fail. Work that does not depend on a call continues. */

@@ -5,13 +5,41 @@ import { copyJson, isObject, type Json } from "../json.ts";
 import { type Limits, NAME_LENGTH, parseCount } from "../limits.ts";
 import { parseStreamId, type StreamId } from "../stream-id.ts";
 import { isUtcTime } from "../time.ts";
-import type { EventBody, EventMetadata } from "./event.ts";
+import type { EventBody, EventMetadata, RecordedEvent } from "./event.ts";
 
 /** Events of one stream that are appended together: all of them or none. */
 export interface Commit {
   readonly streamId: StreamId;
   readonly expectedVersion: ExpectedVersion;
   readonly events: readonly EventBody[];
+}
+
+export const NEW_EVENT_FIELDS = ["id", "type", "data", "metadata", "schemaVersion", "occurredAt"] satisfies (keyof EventBody)[];
+type NewField = (typeof NEW_EVENT_FIELDS)[number];
+/** Fields of an event that was read. It may be appended to another stream as it is. */
+const READ_FIELDS = ["streamId", "version", "position", "recordedAt", "actor", "pending"] satisfies (
+  | Exclude<keyof RecordedEvent, NewField>
+  | "pending"
+)[];
+const EVENT_FIELDS: readonly string[] = [...NEW_EVENT_FIELDS, ...READ_FIELDS];
+
+/**
+ * Returns `events`. Fields that no event has are typos, and their values would be lost.
+ *
+ * @param field as of `parseCommit`
+ * @throws InvalidRequestError if it is not a list, e.g. one event, or an event has a field that no event has
+ */
+export function assertNewEvents<E>(events: readonly E[], field = ""): readonly E[] {
+  if (!Array.isArray(events)) {
+    throw new InvalidRequestError(`${field}events must be a list, also for one event: [event].`, { field: `${field}events` });
+  }
+  for (const [i, event] of events.entries()) {
+    const unknown = isObject(event) ? Object.keys(event).find((name) => !EVENT_FIELDS.includes(name)) : undefined;
+    if (unknown === undefined) continue;
+    const place = `${field}events[${i}].${unknown}`;
+    throw new InvalidRequestError(`${place} is no field of an event. Put what is your own into data or metadata.`, { field: place });
+  }
+  return events;
 }
 
 /** Values for fields that an event leaves out. The caller passes them, because `shared/` has neither a clock nor randomness. */

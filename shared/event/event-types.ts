@@ -16,11 +16,12 @@
 import { assert } from "../assert.ts";
 import { InvalidRequestError } from "../errors.ts";
 import { copyJson, type Json } from "../json.ts";
-import { isOrdinal } from "../order.ts";
+import { completeOptions } from "../options.ts";
 import { messageOf } from "../thrown.ts";
 import { isName } from "./commit.ts";
 import type { EventBody, EventMetadata, RecordedEvent } from "./event.ts";
-import { isStandardSchema, type StandardSchema } from "./standard-schema.ts";
+import { EVENT_TYPE_PARTS } from "./event-type-parts.ts";
+import type { StandardSchema } from "./standard-schema.ts";
 
 export type { StandardSchema };
 
@@ -34,9 +35,9 @@ export type Upcaster = { upcast(data: unknown, event: EventBody): unknown }["upc
 export interface EventTypeDefinition {
   /** A whole number from 1: the schema version that the app appends. */
   readonly version: number;
-  /** Accepts or rejects data of this version; its output is not stored. */
+  /** Accepts or rejects data of this version; its output is not stored. Default: all data is accepted. */
   readonly schema?: StandardSchema;
-  /** One upcaster for each older version. */
+  /** One upcaster for each older version, by the version. Default: none. */
   readonly upcast?: { readonly [version: number]: Upcaster };
 }
 
@@ -70,8 +71,6 @@ export type EventOf<R extends EventTypes, Base = RecordedEvent> =
     ? { [K in keyof T & string]: Omit<Base, "type" | "data"> & { readonly type: K; readonly data: DataOf<T[K]> } }[keyof T & string]
     : never;
 
-const PARTS: readonly string[] = ["version", "schema", "upcast"] satisfies (keyof EventTypeDefinition)[];
-
 /** @throws InvalidRequestError that names the type and the version, e.g. if an older version has no upcaster */
 export function defineEventTypes<T extends EventTypeDefinitions>(definitions: T): EventTypes<T> {
   const prototype: unknown = Object.getPrototypeOf(definitions);
@@ -84,16 +83,7 @@ export function defineEventTypes<T extends EventTypeDefinitions>(definitions: T)
 function readDefinition(type: string, definition: EventTypeDefinition): EventType {
   const refused = (sentence: string, part = "") => new InvalidRequestError(sentence, { field: `eventTypes.${type}${part}` });
   if (!isName(type)) throw refused(`${JSON.stringify(type)} is not a valid event type: it must be 1 to 255 printable characters.`);
-  if (typeof definition !== "object" || definition === null) throw refused(`${type} must be an object with a version.`);
-  const unknown = Object.keys(definition).find((part) => !PARTS.includes(part));
-  if (unknown !== undefined) {
-    throw refused(`${type} has ${unknown}, but an event type can only have version, schema and upcast.`, `.${unknown}`);
-  }
-  const { version, schema, upcast = {} } = definition;
-  if (!isOrdinal(version) || version === 0) throw refused(`The version of ${type} must be a whole number from 1.`, ".version");
-  if (schema !== undefined && !isStandardSchema(schema)) {
-    throw refused(`The schema of ${type} must be a Standard Schema, see https://standardschema.dev.`, ".schema");
-  }
+  const { version, schema, upcast } = completeOptions(definition, EVENT_TYPE_PARTS, `eventTypes.${type}.`);
   const upcasters: Upcaster[] = [];
   for (let older = 1; older < version; older++) {
     const upcaster = Object.hasOwn(upcast, older) ? upcast[older] : undefined;

@@ -191,6 +191,10 @@ test("what can't be reached, read or understood is said in one sentence", async 
     ],
     [["export", "--url", newUrl(), "--out", join(folder, "no/such/folder")], "can't be written: ENOENT"],
     [["export", "--url", "permits"], "It must be the URL of a store"],
+    [["export", "--url", "http://127.0.0.1:8787/v1/permits?after=1"], "without a query or a hash"],
+    [["export", "--url", "http://127.0.0.1:8787/v1/permits#top"], "without a query or a hash"],
+    [["export", "--url", "ws://127.0.0.1:8787/v1/permits"], "It must be the URL of a store"],
+    [["export", "--url", "http://127.0.0.1:8787/"], "It must be the URL of a store"],
     [["import", "x.ndjson"], "required option '--url <url>' not specified"],
   ] as const) {
     const result = await headwater(args);

@@ -25,14 +25,27 @@ test("a wait is never shorter than what the edge asks for, never none, and grows
     fc.property(
       fc.integer({ min: 1, max: 2000 }),
       fc.double({ min: 0, max: 0.999, noNaN: true }),
-      fc.nat(60_000),
-      (failures, random, asked) => {
-        const wait = backoff(SLOW, failures, random, asked);
-        expect(wait).toBeGreaterThan(asked);
-        expect(wait - asked).toBeLessThanOrEqual(SLOW.longest);
-        expect(backoff(SLOW, failures + 1, random, asked)).toBeGreaterThanOrEqual(wait);
+      fc.nat(300),
+      (failures, random, seconds) => {
+        const wait = backoff(SLOW, failures, random, seconds);
+        expect(wait).toBeGreaterThan(seconds * 1000);
+        expect(wait - seconds * 1000).toBeLessThanOrEqual(SLOW.longest);
+        expect(backoff(SLOW, failures + 1, random, seconds)).toBeGreaterThanOrEqual(wait);
       },
     ),
     { seed: SEED },
   );
+});
+
+test("whatever the edge asks for, a wait is one that a timer can have: five minutes longer at most", () => {
+  fc.assert(
+    fc.property(fc.integer({ min: 1, max: 2000 }), fc.double(), (failures, seconds) => {
+      const wait = backoff(SLOW, failures, 0.5, seconds);
+      expect(wait).toBeGreaterThanOrEqual(50);
+      expect(wait).toBeLessThanOrEqual(SLOW.longest + 300_000);
+    }),
+    { seed: SEED },
+  );
+  const asked = (seconds: number) => backoff(SLOW, 1, 0.5, seconds) - backoff(SLOW, 1, 0.5);
+  expect([31_536_000, 1e308, Number.POSITIVE_INFINITY, -5, Number.NaN, 7].map(asked)).toEqual([300_000, 300_000, 300_000, 0, 0, 7_000]);
 });

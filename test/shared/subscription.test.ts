@@ -1,17 +1,18 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { InvalidRequestError, UnavailableError } from "../../shared/errors.ts";
+import { completeOptions } from "../../shared/options.ts";
 import {
   afterFailed,
   afterHandled,
   afterPassed,
   type Batch,
   beginningOf,
-  completePolicy,
   DEFAULT_POLICY,
   HandlerError,
   messageOfFailure,
   nextStep,
+  POLICY_OPTIONS,
   type Progress,
   resumed,
   type SubscriptionPolicy,
@@ -266,11 +267,14 @@ test.each([
   [{ retries: -1 }, "mailer.retries"],
   [{ onFailure: "skip" }, "mailer.onFailure"],
   [{ maxConsecutiveDeadLetters: 0.5 }, "mailer.maxConsecutiveDeadLetters"],
+  [{ backoff: { first: 0, longest: 10 } }, "mailer.backoff"],
+  [{ backoff: { first: 10, longest: Number.POSITIVE_INFINITY } }, "mailer.backoff"],
+  [{ onFailures: "stop" }, "mailer.onFailures"],
 ])("a policy that is none is refused by its part: %j", (given, field) => {
   const refusal = expect.objectContaining({ field });
-  expect(() => completePolicy(given as object, "mailer")).toThrow(refusal);
-  expect(() => completePolicy(given as object, "mailer")).toThrow(InvalidRequestError);
-  expect(completePolicy({}, "mailer")).toEqual(DEFAULT_POLICY);
+  expect(() => completeOptions(given as object, POLICY_OPTIONS, "mailer.")).toThrow(refusal);
+  expect(() => completeOptions(given as object, POLICY_OPTIONS, "mailer.")).toThrow(InvalidRequestError);
+  expect(completeOptions({}, POLICY_OPTIONS, "mailer.")).toEqual(DEFAULT_POLICY);
 });
 
 test("a wait is as long as it was meant, and over where the clock was set back since", () => {

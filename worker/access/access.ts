@@ -1,8 +1,12 @@
 /** Who the caller is, and what they may do. */
 
-import { type Action, type Grant, isEverything, isReached, type Reach, reachOf } from "../../shared/edge/grants.ts";
-import { ForbiddenError, UnauthenticatedError } from "../../shared/errors.ts";
+import * as v from "valibot";
+import { type Action, type Grant, grant, isEverything, isReached, type Reach, reachOf } from "../../shared/edge/grants.ts";
+import { ForbiddenError, UnauthenticatedError, UnavailableError } from "../../shared/errors.ts";
 import { isName } from "../../shared/event/commit.ts";
+import * as option from "../../shared/options.ts";
+import { messageOf } from "../../shared/thrown.ts";
+import { match } from "../../shared/wire/schema.ts";
 import type { EdgeEnv } from "../env.ts";
 import { logSettingsFault } from "../report/journal.ts";
 import { checkJwtSettings, verifyToken } from "./jwt.ts";
@@ -45,13 +49,32 @@ export async function authenticateBySettings(request: Request, env: EdgeEnv): Pr
   return token === undefined ? null : verifyToken(token, env);
 }
 
-/** @throws UnauthenticatedError */
-export function assertKnown(principal: Principal | null): Principal {
-  if (principal === null) throw new UnauthenticatedError();
+export const PRINCIPAL = {
+  actor: option.required({ what: "a text or null", accepts: (value) => value === null || typeof value === "string" }),
+  grants: option.required({ what: "a list of { store, streams, can }", accepts: (value) => match(v.array(grant), value).success }),
+  expiresAt: { what: "a number of milliseconds since 1970", accepts: (value) => typeof value === "number" && !Number.isNaN(value) },
+} satisfies option.OptionsOf<Principal>;
+
+/**
+ * @throws UnauthenticatedError if nobody is known
+ * @throws UnavailableError if an app's `authenticate` returned something else: the reason is logged
+ */
+export function assertKnown(given: Principal | null): Principal {
+  if (given === null || given === undefined) throw new UnauthenticatedError();
+  const principal = completePrincipal(given);
   if (principal.actor !== null && !isName(principal.actor)) {
     throw new UnauthenticatedError("The actor, in a token its `sub`, must be 1 to 255 printable characters: correct it, or leave it out.");
   }
   return principal;
+}
+
+function completePrincipal(given: Principal): Principal {
+  try {
+    return option.completeOptions(given, PRINCIPAL, "principal.");
+  } catch (error) {
+    logSettingsFault(`authenticate returned what is no principal, so the request is rejected: ${messageOf(error)}`);
+    throw new UnavailableError("The edge can't find out what this caller may do: its log has the reason.", {}, { cause: error });
+  }
 }
 
 /**

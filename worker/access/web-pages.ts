@@ -107,7 +107,8 @@ function refusalOf(headers: Headers, allowed: readonly string[]): string | undef
 }
 
 function listed(given = ""): string[] {
-  return given
+  // A list in wrangler.toml is a list here too.
+  return String(given)
     .split(",")
     .map((item) => item.trim())
     .filter((item) => item !== "");

@@ -14,6 +14,7 @@ import type { Reach } from "../../shared/edge/grants.ts";
 import { InvalidRequestError, PayloadTooLargeError, TooManyRequestsError, UnauthenticatedError } from "../../shared/errors.ts";
 import { feedFilter } from "../../shared/feed-filter.ts";
 import type { Limits } from "../../shared/limits.ts";
+import { boundedWait } from "../../shared/wait.ts";
 import { FEED_PROTOCOL, PING, PONG } from "../../shared/wire/feed-socket.ts";
 import { parseMessage, socketAuth, socketMessage, socketPull } from "../../shared/wire/wire.ts";
 import { assertKnown, type Principal, readable } from "../access/access.ts";
@@ -277,7 +278,10 @@ export class FeedSockets {
 
   /** One alarm for all sockets, at the time when the first credentials expire. */
   #armExpiry(expiresAt: number | null): void {
-    if (expiresAt !== null) this.#alarm.arm(expiresAt);
+    if (expiresAt === null) return;
+    const time = now(this.#state);
+    // A token may be valid for longer than an alarm can wait: `onAlarm` arms it again then.
+    this.#alarm.arm(time + boundedWait(expiresAt - time));
   }
 }
 

@@ -1,5 +1,6 @@
 /** Reads a request's body. Its bytes are counted as they arrive, whatever its headers claim. */
 import { InvalidRequestError, PayloadTooLargeError } from "../../shared/errors.ts";
+import { isObject } from "../../shared/json.ts";
 import { lostMessage, lostNumber, pathText } from "../../shared/json-text.ts";
 
 /**
@@ -18,6 +19,38 @@ export async function readJson(request: Request, most: number): Promise<unknown>
   if (lost === undefined) return value;
   const field = pathText(lost.path, "body");
   throw new InvalidRequestError(`${field} ${lostMessage(lost)}`, { field });
+}
+
+/**
+ * Checks that a body has no other fields than its schema: a typo such as `expected` would append without a check. A push is not checked so,
+ * since devices of later versions make it: see `assertSpelt`.
+ *
+ * @throws InvalidRequestError that names the first other field
+ */
+export function assertFields(body: unknown, { entries }: { readonly entries: object }): void {
+  const unknown = isObject(body) ? Object.keys(body).find((name) => !Object.hasOwn(entries, name)) : undefined;
+  if (unknown === undefined) return;
+  const fields = Object.keys(entries).join(", ");
+  throw new InvalidRequestError(`${unknown} is not a field of this body. Fields are ${fields}.`, { field: unknown });
+}
+
+/**
+ * Checks that no field of a push differs from one that the edge knows in its case or its separators alone, such as `expected_version`. A later
+ * version adds no such field, but a person may write one, and the edge would ignore it.
+ *
+ * @param field what errors put before the name, e.g. `commits[3].`
+ * @throws InvalidRequestError that names the first such field
+ */
+export function assertSpelt(value: unknown, known: readonly string[], field: string): void {
+  if (!isObject(value) || Array.isArray(value)) return;
+  for (const name of Object.keys(value)) {
+    const meant = known.includes(name) ? undefined : known.find((other) => plain(other) === plain(name));
+    if (meant !== undefined) throw new InvalidRequestError(`${field}${name} must be written ${meant}.`, { field: `${field}${name}` });
+  }
+}
+
+function plain(name: string): string {
+  return name.replaceAll(/[_-]/g, "").toLowerCase();
 }
 
 function parse(text: string): unknown {

@@ -1,26 +1,14 @@
 /** The HTTP interface: the routes, and what the Worker checks before it calls an object. */
 import { Hono } from "hono";
 import { errorOf, ForbiddenError, HeadwaterError, InvalidRequestError, UnavailableError } from "../../shared/errors.ts";
-import type { Commit, EventDefaults } from "../../shared/event/commit.ts";
-import type { EventTypes } from "../../shared/event/event-types.ts";
-import { assertCommitFitsRow, completeLimits, type Limits } from "../../shared/limits.ts";
+import { assertNewEvents, type Commit, type EventDefaults } from "../../shared/event/commit.ts";
 import { parseStoreId, parseStreamId } from "../../shared/stream-id.ts";
-import { type AppendAnswer, type PushResult, parseAppendRequest, parsePushRequest } from "../../shared/wire/wire.ts";
-import {
-  type Authenticate,
-  assertGranted,
-  assertKnown,
-  assertMay,
-  assertMayPush,
-  assertMayReadAll,
-  authenticateBySettings,
-  type Principal,
-  readable,
-} from "../access/access.ts";
+import { type AppendAnswer, appendRequest, type PushResult, parseAppendRequest, parsePushRequest } from "../../shared/wire/wire.ts";
+import { assertGranted, assertKnown, assertMay, assertMayPush, assertMayReadAll, type Principal, readable } from "../access/access.ts";
 import { countRequest } from "../access/rate-limit.ts";
+import { checkVariables } from "../access/variables.ts";
 import { webPageOf } from "../access/web-pages.ts";
 import type { EdgeEnv } from "../env.ts";
-import { CHECK_EVERY } from "../log/feed-sockets.ts";
 import { LogObject, type LogSettings } from "../log/log-object.ts";
 import { UNBOUND } from "../log/notifier.ts";
 import { callObject, withRoom } from "../objects/calls.ts";
@@ -29,40 +17,17 @@ import { unwrap } from "../objects/refused.ts";
 import { logRequest, logSettingsFault } from "../report/journal.ts";
 import { problemResponse } from "../report/problem.ts";
 import { StreamObject } from "../stream/stream-object.ts";
-import { completeSubscriptions, type Subscription, type Subscriptions } from "../subscription/settings.ts";
+import type { Subscriptions } from "../subscription/settings.ts";
 import { SubscriptionObject } from "../subscription/subscription-object.ts";
-import { readJson } from "./body.ts";
+import { assertFields, readJson } from "./body.ts";
 import { checkEvents, readCommit } from "./event-checks.ts";
 import { eventStream, isUpgrade, openSocket, wantsEventStream, withToken } from "./feed-connection.ts";
 import { openApi } from "./openapi.ts";
-import { push } from "./push.ts";
-import { feedQuery, headerNumber, pageLimit, single, wholeNumber } from "./query.ts";
+import { assertPushSpelt, push } from "./push.ts";
+import { FEED, feedQuery, headerNumber, LIST, NONE, pageLimit, parametersOf, STREAM, single, wholeNumber } from "./query.ts";
 import { restoreRoutes } from "./restore-routes.ts";
+import { completeSettings, type EdgeSettings } from "./settings.ts";
 import { subscriptionRoutes } from "./subscription-routes.ts";
-
-export interface EdgeSettings<E extends EdgeEnv = EdgeEnv> {
-  /**
-   * The beginning of every path, for a Worker that serves something else beside the edge: with `/api/events` a store's URL is
-   * `https://example.com/api/events/v1/permits`, and the description is at `/api/events/openapi.json`. Segments of letters, digits and
-   * `._~-`, each after a slash. Default: none.
-   */
-  readonly basePath?: string;
-  /** Returns who the caller is. Default: by the settings of the deployment, see `AUTH`. */
-  readonly authenticate?: Authenticate<E>;
-  readonly limits?: Partial<Limits>;
-  /**
-   * Which events the edge accepts: events of these types that their schemas accept, or of an older version, which is stored as it is.
-   * Readers get events as they were recorded; handlers of subscriptions get them in the current versions. Default: every event.
-   */
-  readonly eventTypes?: EventTypes;
-  /**
-   * Milliseconds. If the last check of a feed socket's credentials is longer ago, they are checked again before anything is sent on it.
-   * Default, and at most: 60,000.
-   */
-  readonly checkEvery?: number;
-  /** Handlers that get each store's events, by the subscription's name. */
-  readonly subscriptions?: Readonly<Record<string, Subscription<E>>>;
-}
 
 /** A Worker's handler, and the classes that it exports. The classes have the settings of this edge. */
 export interface Edge<E extends EdgeEnv = EdgeEnv> {
@@ -92,21 +57,8 @@ export type Bindings<E> = {
  *
  * @throws InvalidRequestError for settings that are not valid; `field` names the setting
  */
-export function createEdge<E extends EdgeEnv = EdgeEnv>({
-  basePath = "",
-  authenticate = authenticateBySettings,
-  limits: given,
-  eventTypes,
-  checkEvery = CHECK_EVERY,
-  subscriptions: givenSubscriptions,
-}: EdgeSettings<E> = {}): Edge<E> {
-  if (!(checkEvery >= 0 && checkEvery <= CHECK_EVERY)) {
-    throw new InvalidRequestError(`checkEvery must be a number of milliseconds from 0 to ${CHECK_EVERY}.`, { field: "checkEvery" });
-  }
-  assertBasePath(basePath);
-  const limits = completeLimits(given);
-  assertCommitFitsRow(limits);
-  const subscriptions = completeSubscriptions(givenSubscriptions, eventTypes);
+export function createEdge<E extends EdgeEnv = EdgeEnv>(settings: EdgeSettings<E> = {}): Edge<E> {
+  const { basePath, authenticate, limits, eventTypes, checkEvery, subscriptions } = completeSettings(settings);
   const names = [...subscriptions.keys()];
   const app = new Hono<Bindings<E>>();
 
@@ -124,6 +76,7 @@ export function createEdge<E extends EdgeEnv = EdgeEnv>({
 
   app.use("*", async (context, next) => {
     const began = Date.now();
+    checkVariables(context.env);
     // Cloudflare's id of the request; a local edge has none.
     const request = context.req.header("cf-ray") ?? crypto.randomUUID();
     context.set("requestId", request);
@@ -173,7 +126,11 @@ export function createEdge<E extends EdgeEnv = EdgeEnv>({
     const streamId = parseStreamId(context.req.param("streamId"));
     context.set("streamId", streamId);
     assertMay(principal, "append", store, streamId);
-    const request = parseAppendRequest(await readJson(context.req.raw, limits.bodyBytes));
+    parametersOf(context.req, NONE);
+    const body = await readJson(context.req.raw, limits.bodyBytes);
+    assertFields(body, appendRequest);
+    const request = parseAppendRequest(body);
+    assertNewEvents(request.events);
     const rules = { eventTypes, limits, defaults: eventDefaults() };
     const commit = readCommit({ ...request, streamId }, rules);
     await checkEvents(commit, rules);
@@ -186,7 +143,7 @@ export function createEdge<E extends EdgeEnv = EdgeEnv>({
     const streamId = parseStreamId(context.req.param("streamId"));
     context.set("streamId", streamId);
     assertMay(principal, "read", store, streamId);
-    const parameters = new URL(context.req.url).searchParams;
+    const parameters = parametersOf(context.req, STREAM);
     const direction = single(parameters, "direction") ?? "forwards";
     if (direction !== "forwards" && direction !== "backwards") {
       throw new InvalidRequestError('direction must be "forwards" or "backwards".', { field: "direction" });
@@ -203,7 +160,7 @@ export function createEdge<E extends EdgeEnv = EdgeEnv>({
   routes.get("/v1/:store/streams", async (context) => {
     const { store, principal } = context.var;
     const reach = readable(principal, store);
-    const parameters = new URL(context.req.url).searchParams;
+    const parameters = parametersOf(context.req, LIST);
     const category = single(parameters, "category");
     if (category !== undefined) parseStreamId(category, "category");
     const after = single(parameters, "after") ?? "";
@@ -219,7 +176,10 @@ export function createEdge<E extends EdgeEnv = EdgeEnv>({
   routes.post("/v1/:store/commits", async (context) => {
     const { store, principal } = context.var;
     assertMayPush(principal, store);
-    const request = parsePushRequest(await readJson(context.req.raw, limits.bodyBytes));
+    parametersOf(context.req, NONE);
+    const body = await readJson(context.req.raw, limits.bodyBytes);
+    const request = parsePushRequest(body);
+    assertPushSpelt(body);
     return context.json(await push(request, { env: context.env, store, principal, eventTypes, limits, defaults: eventDefaults() }));
   });
 
@@ -227,7 +187,7 @@ export function createEdge<E extends EdgeEnv = EdgeEnv>({
     const { store, principal } = context.var;
     const reach = readable(principal, store);
     const { request } = context.var;
-    const query = feedQuery(new URL(context.req.url).searchParams, limits);
+    const query = feedQuery(parametersOf(context.req, FEED), limits);
     const connection = { env: context.env, store, principal, request, query };
     if (isUpgrade(request)) return openSocket(connection, context.req.raw);
     if (wantsEventStream(request)) {
@@ -246,6 +206,7 @@ export function createEdge<E extends EdgeEnv = EdgeEnv>({
   routes.get("/v1/:store/health", async (context) => {
     const { store, principal } = context.var;
     assertMayReadAll(principal, store);
+    parametersOf(context.req, NONE);
     return context.json(
       await callObject(
         () => context.env.LOGS.getByName(store),
@@ -273,17 +234,6 @@ export function createEdge<E extends EdgeEnv = EdgeEnv>({
     StreamObject,
     SubscriptionObject: EdgeSubscription,
   };
-}
-
-/** The router would take other characters for a pattern, and a URL never has a segment of dots. */
-const BASE_PATH = /^(\/(?!\.+(\/|$))[\w.~-]+)*$/;
-
-/** @throws InvalidRequestError */
-function assertBasePath(basePath: string): void {
-  if (BASE_PATH.test(basePath)) return;
-  const detail =
-    'basePath must begin with a slash and not end with one, as "/api/events" does: letters, digits and "._~-" in each segment.';
-  throw new InvalidRequestError(detail, { field: "basePath" });
 }
 
 type Taken = Extract<PushResult, { status: "committed" | "duplicate" }>;

@@ -4,8 +4,9 @@
  */
 import { assert } from "../../shared/assert.ts";
 import { HeadwaterError, InvalidRequestError, PayloadTooLargeError } from "../../shared/errors.ts";
-import type { Commit } from "../../shared/event/commit.ts";
-import type { PushAnswer, PushRequest, PushResult } from "../../shared/wire/wire.ts";
+import { type Commit, NEW_EVENT_FIELDS } from "../../shared/event/commit.ts";
+import { isObject } from "../../shared/json.ts";
+import { type PushAnswer, type PushRequest, type PushResult, pushRequest } from "../../shared/wire/wire.ts";
 import { assertMay, type Principal } from "../access/access.ts";
 import type { EdgeEnv } from "../env.ts";
 import type { Followed, LogObject, PublicationAnswer } from "../log/log-object.ts";
@@ -15,6 +16,7 @@ import { unwrap } from "../objects/refused.ts";
 import { logFault } from "../report/journal.ts";
 import { isOverloaded } from "../report/platform-error.ts";
 import type { AppendOutcome } from "../stream/stream-object.ts";
+import { assertSpelt } from "./body.ts";
 import { type CommitRules, checkEvents, readCommit } from "./event-checks.ts";
 
 /**
@@ -38,6 +40,20 @@ interface StreamPart {
 }
 
 type Outcome = Disposable & AppendOutcome;
+
+/** @param body of a push, as it was sent @throws InvalidRequestError for a field that is written in another way */
+export function assertPushSpelt(body: unknown): void {
+  assertSpelt(body, Object.keys(pushRequest.entries), "");
+  for (const [place, commit] of listOf(body, "commits").entries()) {
+    assertSpelt(commit, Object.keys(pushRequest.entries.commits.item.entries), `commits[${place}].`);
+    for (const [i, event] of listOf(commit, "events").entries()) assertSpelt(event, NEW_EVENT_FIELDS, `commits[${place}].events[${i}].`);
+  }
+}
+
+function listOf(value: unknown, name: string): readonly unknown[] {
+  const list: unknown = isObject(value) ? value[name] : undefined;
+  return Array.isArray(list) ? list : [];
+}
 
 export async function push(request: PushRequest, context: PushContext): Promise<PushAnswer> {
   const { env, store, limits } = context;

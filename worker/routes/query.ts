@@ -4,6 +4,30 @@ import { feedFilter } from "../../shared/feed-filter.ts";
 import type { Limits } from "../../shared/limits.ts";
 import type { CompleteQuery } from "../log/feed-page.ts";
 
+/** The parameters of each route that has some. `/openapi.json` describes them, and a test compares the two. */
+export const STREAM = ["from", "limit", "direction"];
+export const LIST = ["category", "after", "limit"];
+export const FEED = [
+  ...["after", "limit", "log", "mark", "seen", "within"],
+  ...["category", "stream", "type", "correlation", "since", "until"],
+];
+export const DEAD_LETTERS = ["after", "limit"];
+export const NONE: readonly string[] = [];
+
+/**
+ * The parameters of a request.
+ *
+ * @param known those of its route
+ * @throws InvalidRequestError for any other: a typo in a filter would return events that nobody asked for
+ */
+export function parametersOf({ url }: { readonly url: string }, known: readonly string[]): URLSearchParams {
+  const { searchParams } = new URL(url);
+  const unknown = [...searchParams.keys()].find((name) => !known.includes(name));
+  if (unknown === undefined) return searchParams;
+  const are = known.length === 0 ? "It has none" : `Parameters are ${known.join(", ")}`;
+  throw new InvalidRequestError(`${unknown} is not a parameter of this route. ${are}.`, { field: unknown });
+}
+
 /** @throws InvalidRequestError for anything but a whole number from `least` to 2^53 − 1 */
 export function wholeNumber(parameters: URLSearchParams, name: string, least: number): number | undefined {
   return parseWhole(single(parameters, name), name, least);

@@ -11,9 +11,9 @@ import { eachInFlight } from "../objects/in-flight.ts";
 import { unwrap } from "../objects/refused.ts";
 import { problemResponse } from "../report/problem.ts";
 import type { SubscriptionObject } from "../subscription/subscription-object.ts";
-import { readJson } from "./body.ts";
+import { assertFields, readJson } from "./body.ts";
 import type { Bindings } from "./edge.ts";
-import { pageLimit, wholeNumber } from "./query.ts";
+import { DEAD_LETTERS, NONE, pageLimit, parametersOf, wholeNumber } from "./query.ts";
 
 interface Settings {
   readonly names: readonly string[];
@@ -29,6 +29,7 @@ export function subscriptionRoutes<E extends EdgeEnv>(app: Hono<Bindings<E>>, { 
 
   app.get("/v1/:store/subscriptions", async (context) => {
     const { store } = context.var;
+    parametersOf(context.req, NONE);
     const outcomes = await eachInFlight(names, (name) => call(context.env, store, name, async (object, origin) => object.status(origin)));
     const failed = outcomes.find(({ error }) => error !== undefined);
     if (failed !== undefined) throw failed.error;
@@ -44,7 +45,7 @@ export function subscriptionRoutes<E extends EdgeEnv>(app: Hono<Bindings<E>>, { 
   });
 
   app.get("/v1/:store/subscriptions/:name", async (context) => {
-    const parameters = new URL(context.req.url).searchParams;
+    const parameters = parametersOf(context.req, DEAD_LETTERS);
     const after = wholeNumber(parameters, "after", 0) ?? 0;
     const limit = pageLimit(parameters, 100, limits);
     const { store } = context.var;
@@ -55,12 +56,13 @@ export function subscriptionRoutes<E extends EdgeEnv>(app: Hono<Bindings<E>>, { 
 
   app.post("/v1/:store/subscriptions/:name/resume", async (context) => {
     const { store } = context.var;
+    parametersOf(context.req, NONE);
     return context.json(await call(context.env, store, context.req.param("name"), async (object, origin) => object.resume(origin)));
   });
 
   app.post("/v1/:store/subscriptions/:name/reset", async (context) => {
     const { store } = context.var;
-    const { position } = parseMessage(resetRequest, await readJson(context.req.raw, limits.bodyBytes));
+    const { position } = parseMessage(resetRequest, await readBody(context.req, resetRequest, limits));
     return context.json(
       await call(context.env, store, context.req.param("name"), async (object, origin) => unwrap(await object.reset(origin, position))),
     );
@@ -68,11 +70,18 @@ export function subscriptionRoutes<E extends EdgeEnv>(app: Hono<Bindings<E>>, { 
 
   app.post("/v1/:store/subscriptions/:name/replay", async (context) => {
     const { store } = context.var;
-    const { position } = parseMessage(replayRequest, await readJson(context.req.raw, limits.bodyBytes));
+    const { position } = parseMessage(replayRequest, await readBody(context.req, replayRequest, limits));
     return context.json(
       await call(context.env, store, context.req.param("name"), async (object, origin) => unwrap(await object.replay(origin, position))),
     );
   });
+}
+
+async function readBody(request: { readonly url: string; readonly raw: Request }, schema: { readonly entries: object }, limits: Limits) {
+  parametersOf(request, NONE);
+  const body = await readJson(request.raw, limits.bodyBytes);
+  assertFields(body, schema);
+  return body;
 }
 
 /** Calls the subscription's object. The log is called first: it knows its position when the subscription was new, and its head. */

@@ -3,8 +3,8 @@ import { InvalidRequestError } from "../../shared/errors.ts";
 import type { ConfirmedEvent } from "../../shared/event/event.ts";
 import { type EventTypes, upcastEvents } from "../../shared/event/event-types.ts";
 import { feedFilter } from "../../shared/feed-filter.ts";
-import { parseCount } from "../../shared/limits.ts";
-import { type Beginning, completePolicy, parseBeginning, type SubscriptionPolicy } from "../../shared/subscription.ts";
+import * as option from "../../shared/options.ts";
+import { type Beginning, beginning, DEFAULT_POLICY, POLICY_OPTIONS, type SubscriptionPolicy } from "../../shared/subscription.ts";
 import type { FeedQuery } from "../../shared/wire/wire.ts";
 import type { EdgeEnv } from "../env.ts";
 
@@ -26,8 +26,11 @@ export interface HandlerContext {
  * store matches.
  */
 export interface Subscription<E extends EdgeEnv = EdgeEnv> {
+  /** Only events of streams of these categories. Default: all. */
   readonly category?: string | readonly string[];
+  /** Only events of these streams. Default: all. */
   readonly stream?: string | readonly string[];
+  /** Only events of these types. Default: all. */
   readonly type?: string | readonly string[];
   /** Where it begins in a store. A number is the position before the first event that it delivers. Default: `beginning`. */
   readonly from?: Beginning;
@@ -66,10 +69,22 @@ export interface CompleteSubscription<E extends EdgeEnv = EdgeEnv> {
 /** Subscriptions by name. */
 export type Subscriptions<E extends EdgeEnv = EdgeEnv> = ReadonlyMap<string, CompleteSubscription<E>>;
 
-const NAME = /^[A-Za-z][A-Za-z0-9._-]{0,62}$/;
-/** An alarm has 15 minutes: https://developers.cloudflare.com/durable-objects/platform/limits/ */
+/** An alarm has 15 minutes, in milliseconds: https://developers.cloudflare.com/durable-objects/platform/limits/ */
 const LONGEST_TIMEOUT = 600_000;
-const TIMEOUT = 120_000;
+
+const { backoff: _, ...POLICY } = POLICY_OPTIONS;
+
+export const SUBSCRIPTION_OPTIONS = {
+  category: option.texts,
+  stream: option.texts,
+  type: option.texts,
+  from: option.withPreset(beginning, "beginning"),
+  ...POLICY,
+  timeout: option.withPreset(option.upTo(LONGEST_TIMEOUT), 120_000),
+  handle: option.required(option.callback),
+} satisfies option.OptionsOf<Subscription>;
+
+const NAME = /^[A-Za-z][A-Za-z0-9._-]{0,62}$/;
 
 /**
  * @param eventTypes handlers get events in the current versions of these types
@@ -90,19 +105,15 @@ function complete<E extends EdgeEnv>(name: string, given: Subscription<E>, event
       { field },
     );
   }
-  const { category, stream, type, batchSize, retries, onFailure, maxConsecutiveDeadLetters, from = "beginning", timeout = TIMEOUT } = given;
+  const options = option.completeOptions(given, SUBSCRIPTION_OPTIONS, `${field}.`);
+  const { category, stream, type, from, timeout, handle: _handle, ...policy } = options;
   const filter = { category, stream, type };
   feedFilter(filter);
-  parseCount(timeout, `${field}.timeout`);
-  if (timeout > LONGEST_TIMEOUT) {
-    throw new InvalidRequestError(`${field}.timeout must be at most ${LONGEST_TIMEOUT} milliseconds.`, { field: `${field}.timeout` });
-  }
   const read = (events: readonly ConfirmedEvent[]) => (eventTypes === undefined ? events : upcastEvents(eventTypes, events).events);
-  const policy = completePolicy(definedOf({ batchSize, retries, onFailure, maxConsecutiveDeadLetters }), field);
   return {
     filter: definedOf(filter),
-    policy,
-    from: parseBeginning(from, `${field}.from`),
+    policy: { ...policy, backoff: DEFAULT_POLICY.backoff },
+    from,
     timeout,
     handle: (events, ...rest) => given.handle(read(events), ...rest),
   };

@@ -266,7 +266,7 @@ test("options that are wrong are told to onError, and nothing is handed over", a
   const wrong = [{ name: "" }, { from: -1 }, { from: { time: "2026-01-31T09:30:00" } }, { retries: -1 }];
   const ends = wrong.map((options) => store.subscribe(handler, { ...options, onError }));
   const named = (field: string) => expect.objectContaining({ code: "invalid-request", field });
-  await eventually(() => expect(errors).toEqual(["name", "from", "from.time", "subscribe.retries"].map(named)));
+  await eventually(() => expect(errors).toEqual(["name", "from", "from.time", "retries"].map(named)));
   await note(store, 1);
   for (const end of ends) end();
   expect(taken).toEqual([]);

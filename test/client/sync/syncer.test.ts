@@ -3,7 +3,7 @@ import "fake-indexeddb/auto";
 import { expect, test } from "vitest";
 import { Database } from "../../../client/storage/database.ts";
 import { readReplica } from "../../../client/storage/device-log.ts";
-import { syncSettings } from "../../../client/store-options.ts";
+import { planSync } from "../../../client/store-options.ts";
 import { StatusBoard } from "../../../client/sync/status.ts";
 import { Syncer, type SyncerOptions } from "../../../client/sync/syncer.ts";
 import type { TabMessage } from "../../../client/sync/tabs.ts";
@@ -27,8 +27,7 @@ function device() {
     const syncer = new Syncer({
       name,
       database,
-      edge: { url, fetch: send },
-      settings: syncSettings({ url, webSocket: false }, DEFAULT_LIMITS),
+      ...planSync({ url, fetch: send }, DEFAULT_LIMITS),
       rules,
       board,
       ending: ending.signal,

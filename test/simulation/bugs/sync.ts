@@ -153,18 +153,14 @@ export const SYNC: readonly Bug[] = [
   },
   {
     name: "a request without an answer is waited for a thousand times too long",
-    patches: [patch(EDGE_CALL, "milliseconds.`, true), timeout);", "milliseconds.`, true), timeout * 1000);")],
+    patches: [patch(EDGE_CALL, "milliseconds.`, true), boundedWait(limit));", "milliseconds.`, true), boundedWait(limit * 1000));")],
     world: { faults: { "lose-answer": 1, "lose-request": 1 } },
     by: "convergence in time",
   },
   {
     name: "a session keeps the first token that it got",
     patches: [
-      patch(
-        EDGE_CALL,
-        'const base = url.replace(/\\/+$/, "");',
-        'const base = url.replace(/\\/+$/, "");\n  let known: string | undefined;',
-      ),
+      patch(EDGE_CALL, "const limit = timeLimit(timeout);", "const limit = timeLimit(timeout);\n  let known: string | undefined;"),
       patch(EDGE_CALL, "const bearer = await token?.();", "known ??= await token?.();\n      const bearer = known;"),
     ],
     world: { faults: { "expire-token": 1 } },

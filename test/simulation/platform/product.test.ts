@@ -139,7 +139,7 @@ test("the feed socket pulls a page, drops a silent edge, and connects again when
     const { product, page } = device.openTab();
     const given: unknown[] = [];
     const listener: Listener = { isConnected: false, onSocket: () => undefined, give: (input) => void given.push(input.kind) };
-    const edge = { url: "https://edge.example/v1/store", token: async () => "abc" };
+    const edge = { url: "https://edge.example/v1/store", token: async () => "abc", timeout: 30_000 };
     const socket = new product.FeedSocket(listener, edge, new AbortController().signal);
     socket.listen({ request: 1, query: { after: 0 } });
     device.world.run();

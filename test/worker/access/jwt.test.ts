@@ -1,4 +1,4 @@
-import { createExecutionContext, env } from "cloudflare:test";
+import { createExecutionContext, env, runInDurableObject } from "cloudflare:test";
 import { exportJWK, exportSPKI, generateKeyPair, type JWTPayload, SignJWT } from "jose";
 import { beforeAll, expect, test, vi } from "vitest";
 import { hasRepeatedKey } from "../../../worker/access/jwt.ts";
@@ -230,4 +230,16 @@ test.each([
   ['{"a":"a","b":["a","b"]}', false],
 ])("%s repeats a key: %s", (text, repeated) => {
   expect(hasRepeatedKey(text)).toBe(repeated);
+});
+
+test("a token that is valid for thousands of years: its socket's alarm is one that can be set, and goes off early", async () => {
+  const store = newStore();
+  const response = await upgrade({ JWT_SECRET: SECRET }, `${store.id}/feed`, await sign({ exp: 9_000_000_000_000 }));
+  expect(response.status).toBe(101);
+  response.webSocket?.accept();
+  const before = Date.now();
+  const alarm = await runInDurableObject(env.LOGS.getByName(store.id), (_, state) => state.storage.getAlarm());
+  expect(alarm).toBeGreaterThan(before);
+  expect(alarm).toBeLessThanOrEqual(before + 2 ** 31);
+  response.webSocket?.close();
 });

@@ -74,3 +74,52 @@ test("subscriptions without their binding: every request is answered 503, and th
   }
   expect(told()).toEqual([["error", "settings", expect.stringContaining("SUBSCRIPTIONS")]]);
 });
+
+test.each<[string, Record<string, unknown>, string]>([
+  ["an origin with a path", { ALLOWED_ORIGINS: "https://app.example/" }, "ALLOWED_ORIGINS must be origins such as"],
+  ["any origin", { ALLOWED_ORIGINS: "*" }, "ALLOWED_ORIGINS must be origins such as"],
+  ["origins as a list", { ALLOWED_ORIGINS: ["https://app.example"] }, "ALLOWED_ORIGINS must be origins such as"],
+  ["LOG misspelt", { LOG: "fault" }, 'LOG must be "faults" or "all"'],
+  ["an issuer that is no text", { JWT_ISSUER: 7 }, "JWT_ISSUER must be a text"],
+])("%s: the edge answers, and the log says what is wrong once", async (_, settings, message) => {
+  const { STREAMS, LOGS } = env;
+  const edge = (await newIsolate()).createEdge();
+  vi.spyOn(console, "log").mockImplementation(() => undefined);
+  const bindings = { STREAMS, LOGS, AUTH: "open", LOG: "faults", ...settings } as typeof env;
+  for (let i = 0; i < 2; i++) {
+    const request = new Request("https://edge.example/health", { headers: { origin: "https://edge.example" } });
+    expect((await edge.fetch(request, bindings, createExecutionContext())).status).toBeLessThan(500);
+  }
+  expect(told()).toEqual([["error", "settings", expect.stringContaining(message)]]);
+});
+
+test("variables that are right log nothing", async () => {
+  const { STREAMS, LOGS } = env;
+  const edge = (await newIsolate()).createEdge();
+  const settings = { ALLOWED_ORIGINS: "https://app.example, http://127.0.0.1:5173,", LOG: "faults", JWT_ISSUER: "" };
+  const bindings = { STREAMS, LOGS, AUTH: "open", ...settings };
+  expect((await edge.fetch(new Request("https://edge.example/health"), bindings, createExecutionContext())).status).toBe(200);
+  expect(told()).toEqual([]);
+});
+
+test.each<[string, unknown, string]>([
+  ["a misspelt end", { actor: "ann", grants: [], expires: 1 }, "principal.expires is not an option here"],
+  ["no grants", { actor: "ann" }, "principal.grants must be a list of"],
+  ["grants of another form", { actor: "ann", grants: [{ store: "*", stream: "*", can: "read" }] }, "principal.grants must be a list of"],
+  ["an end that is a date", { actor: "ann", grants: [], expiresAt: new Date() }, "principal.expiresAt must be a number of"],
+  ["no actor", { grants: [] }, "principal.actor must be a text or null"],
+])("an app's authenticate that returns %s lets nobody in, and the log says why", async (_, principal, message) => {
+  const { STREAMS, LOGS } = env;
+  const edge = (await newIsolate()).createEdge({ authenticate: () => principal as null });
+  const bindings = { STREAMS, LOGS, LOG: "faults" };
+  const response = await edge.fetch(new Request("https://edge.example/v1/any/feed"), bindings, createExecutionContext());
+  expect([response.status, await response.json()]).toMatchObject([503, { code: "unavailable" }]);
+  expect(told()).toContainEqual(["error", "settings", expect.stringContaining(message)]);
+});
+
+test("an app's authenticate that returns nothing knows nobody", async () => {
+  const { STREAMS, LOGS } = env;
+  const edge = (await newIsolate()).createEdge({ authenticate: () => undefined as unknown as null });
+  const request = new Request("https://edge.example/v1/any/feed");
+  expect((await edge.fetch(request, { STREAMS, LOGS, LOG: "faults" }, createExecutionContext())).status).toBe(401);
+});

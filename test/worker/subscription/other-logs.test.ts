@@ -153,7 +153,7 @@ test("without its binding the edge says so, and takes nothing that nobody would 
 
 test.each([
   [{ "a name": {} }, "subscriptions.a name"],
-  [{ mailer: { category: "" } }, "category"],
+  [{ mailer: { category: "" } }, "subscriptions.mailer.category"],
   [{ mailer: { from: -1 } }, "subscriptions.mailer.from"],
   [{ mailer: { from: "end" } }, "subscriptions.mailer.from"],
   [{ mailer: { batchSize: 5_000 } }, "subscriptions.mailer.batchSize"],
