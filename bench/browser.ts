@@ -47,7 +47,14 @@ export function measureModelInBrowser(): Promise<Page.ModelTimes> {
 async function withPage<T>(work: (page: BrowserPage) => Promise<T>): Promise<T> {
   const executablePath = findChromium();
   if (executablePath === undefined) throw new Error("No Chromium was found: run `node scripts/chromium.mjs` to install one.");
-  const { outputFiles } = await build({ entryPoints: ["bench/page.ts"], bundle: true, format: "iife", globalName: "bench", write: false });
+  const { outputFiles } = await build({
+    entryPoints: ["bench/page.ts"],
+    bundle: true,
+    format: "iife",
+    globalName: "bench",
+    define: { "process.env.NODE_ENV": '"production"' },
+    write: false,
+  });
   const server = createServer((_, response) => response.setHeader("content-type", "text/html").end("<!doctype html><title>bench</title>"));
   server.listen(0, "127.0.0.1");
   await once(server, "listening");

@@ -3,7 +3,7 @@
  * until a change is seen.
  */
 import { type Decider, type LiveValue, openStore, type Projection, type Store } from "../client/index.ts";
-import { fold } from "../shared/device/decider.ts";
+import { beginningOf, fold } from "../shared/device/decider.ts";
 import { compare, type Measurement, timed } from "./measure.ts";
 
 /** The milliseconds of each repetition, by what was measured. */
@@ -79,7 +79,7 @@ async function measureFolds(): Promise<Measurement[]> {
   const inMemory = async () => {
     // One fold is too short for the browser's clock.
     const time = await timed(async () => {
-      for (let i = 0; i < 50; i++) kept = fold(deciderOf(1), deciderOf(1).initialState, events);
+      for (let i = 0; i < 50; i++) kept = fold(deciderOf(1), beginningOf(deciderOf(1)), events, false);
     });
     return time / 50;
   };
@@ -94,7 +94,7 @@ async function measureFolds(): Promise<Measurement[]> {
     await compare({ ...facts, name, baseline: "reading the stream, then a fold in memory" }, without, () =>
       timed(async () => {
         const slice = await store.readStream("Fold-1");
-        kept = fold(deciderOf(1), deciderOf(1).initialState, slice.events);
+        kept = fold(deciderOf(1), beginningOf(deciderOf(1)), slice.events, false);
       }),
     ),
   ];

@@ -31,7 +31,10 @@ export interface AppendResult {
 }
 
 export interface ReadStreamOptions {
-  /** A version, inclusive. Default: the first version if forwards, the last if backwards. */
+  /**
+   * A version, inclusive. Behind the stream's version there are no events: forwards, nothing is read; backwards, reading begins with the last
+   * event. Default: the first version if forwards, the last if backwards.
+   */
   readonly from?: number;
   /** The order of the events. Default: `"forwards"`. */
   readonly direction?: "forwards" | "backwards";
@@ -52,7 +55,7 @@ export interface StreamSlice {
 }
 
 export interface ReadAllOptions {
-  /** A position, exclusive. Default: 0. */
+  /** A position, exclusive. If the store holds no event after it, there is nothing to read. Default: 0. */
   readonly after?: number;
   /** Only events of streams of these categories. Default: all. */
   readonly category?: string | readonly string[];

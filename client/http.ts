@@ -1,6 +1,6 @@
 /** `headwater/http`: a store at the edge, used directly over HTTP, for servers and scripts that have no IndexedDB. */
 
-import { LogMismatchError, remedyOf, StoreClosedError } from "../shared/errors.ts";
+import { aboutStream, LogMismatchError, PositionAheadError, remedyOf, StoreClosedError } from "../shared/errors.ts";
 import { withCause } from "../shared/event/causation.ts";
 import { assertNewEvents, type Commit, parseCommit } from "../shared/event/commit.ts";
 import type { ConfirmedEvent, NewEvent, RecordedEvent } from "../shared/event/event.ts";
@@ -14,6 +14,7 @@ import type { Answer } from "../shared/wire/answer.ts";
 import type { Schema } from "../shared/wire/schema.ts";
 import {
   appendAnswer,
+  type FeedPage,
   type PushResult,
   type StoreHealth,
   type StreamList,
@@ -143,11 +144,16 @@ export class EdgeStore implements EventStore {
 
   async appendToStream(streamId: string, events: readonly NewEvent[], given: AppendOptions & CallOptions = {}): Promise<AppendResult> {
     const { signal, ...options } = option.completeOptions(given, APPEND_CALL);
-    assertNewEvents(events);
-    const checked = this.#eventTypes === undefined ? events : await checkEvents(this.#eventTypes, events, { limits: this.#limits });
-    const { expectedVersion, events: complete } = this.prepare(streamId, checked, options);
-    const answer = await this.#send((call) => call(`/streams/${streamId}`, appendAnswer, { expectedVersion, events: complete }), signal);
-    return { ...answer, pending: false };
+    const id = parseStreamId(streamId);
+    try {
+      assertNewEvents(events);
+      const checked = this.#eventTypes === undefined ? events : await checkEvents(this.#eventTypes, events, { limits: this.#limits });
+      const { expectedVersion, events: complete } = this.prepare(id, checked, options);
+      const answer = await this.#send((call) => call(`/streams/${id}`, appendAnswer, { expectedVersion, events: complete }), signal);
+      return { ...answer, pending: false };
+    } catch (error) {
+      throw aboutStream(error, id);
+    }
   }
 
   /**
@@ -200,9 +206,9 @@ export class EdgeStore implements EventStore {
   }
 
   /**
-   * Yields events in position order, up to the head at the time of the first request.
+   * Yields events in position order, up to the head at the time of the first request. Behind the head there are none.
    *
-   * @throws LogMismatchError if the store's log is replaced while it is read
+   * @throws LogMismatchError, PositionAheadError if the store's log is replaced while it is read
    */
   async *readAll(options: ReadFeedOptions = {}): AsyncGenerator<ConfirmedEvent, void, undefined> {
     const { after, limit = Number.POSITIVE_INFINITY, signal, ...filter } = option.completeOptions(options, READ_FEED_OPTIONS);
@@ -212,7 +218,14 @@ export class EdgeStore implements EventStore {
     let end = Number.POSITIVE_INFINITY;
     while (left > 0 && position < end) {
       const query = { ...filter, after: position, limit: Math.min(left, this.#limits.pageEvents), ...(log === undefined ? {} : { log }) };
-      const page = await this.#send((call) => readFeed(call, query), signal);
+      let page: FeedPage;
+      try {
+        page = await this.#send((call) => readFeed(call, query), signal);
+      } catch (error) {
+        // There is nothing to read behind the head, as in any event store. While the log is read, its end can't come nearer.
+        if (error instanceof PositionAheadError && log === undefined) return;
+        throw error;
+      }
       if (log !== undefined && page.log !== log) throw new LogMismatchError();
       if (log === undefined) end = page.head;
       log = page.log;
@@ -230,6 +243,7 @@ export class EdgeStore implements EventStore {
    * Yields events as they come, until the caller stops iterating. If the connection breaks, it connects again. It waits for a slow reader.
    *
    * @param options `after` is a position, exclusive; default: 0. `signal` ends the iteration
+   * @throws PositionAheadError if `after` is behind the head: the log is not the one that the position is of
    * @throws LogMismatchError if the store's log is replaced meanwhile
    */
   async *tail(options: TailOptions = {}): AsyncGenerator<ConfirmedEvent, void, undefined> {

@@ -17,6 +17,7 @@ import { resolveParked } from "./conflicts/resolve-parked.ts";
 import { createResolver } from "./conflicts/resolver.ts";
 import type { StoreInternals } from "./internals.ts";
 import { Projector } from "./rows/projector.ts";
+import { deleteRows } from "./rows/row-versions.ts";
 import { Table } from "./rows/table.ts";
 import { type ExportedCommit, exportAll } from "./storage/export.ts";
 import { resetReplica } from "./storage/reset.ts";
@@ -29,6 +30,8 @@ import { type HandleOptions, type HandleResult, handleCommand } from "./streams/
 import { type LiveState, watchStream } from "./streams/live-state.ts";
 import { SubscriptionControl } from "./subscription/control.ts";
 import { type Handler, type SubscribeOptions, Subscriber } from "./subscription/subscriber.ts";
+import { IS_DEVELOPMENT } from "./tools/development.ts";
+import { takesOver } from "./tools/hot-reload.ts";
 import { Turns } from "./tools/turns.ts";
 
 /** Checks appended events, and reads events in the current version of their type. For an app that has event types. */
@@ -68,14 +71,15 @@ export class LaterParts {
     const { name, version } = projection;
     const known = this.#projectors.get(name);
     const isSame = known?.projection === projection;
-    if (known?.projection.version === version && !isSame) {
+    const isOther = known?.projection.version === version && !isSame;
+    if (isOther && !takesOver(IS_DEVELOPMENT, known.projection, projection, `projection ${name}`)) {
       throw new InvalidRequestError(
-        `Two different projections are named ${name} and have version ${version}. Rename one; if it was changed, raise its version.`,
+        `Two different projections are named ${name} and have version ${version}. Create each once, in a module, and rename one, or raise its version.`,
         { field: "projection.name" },
       );
     }
     checkProjection(projection);
-    const projector = isSame ? known.projector : this.#openProjector(projection, known?.projector);
+    const projector = isSame ? known.projector : this.#openProjector(projection, known?.projector, isOther);
     this.#projectors.set(name, { projection, projector });
     // If the projector can't be opened, the next call tries again.
     await projector.catch(() => {
@@ -84,11 +88,16 @@ export class LaterParts {
     return new Table<Row, Index>(this.#internals, projection, await projector);
   }
 
-  /** Another version replaces the previous one, e.g. after a module was reloaded. */
-  async #openProjector(projection: AnyProjection, before: Promise<Projector> | undefined): Promise<Projector> {
+  /**
+   * Another projection replaces the previous one, e.g. after a module was reloaded.
+   *
+   * @param isAnew whether rows that are stored for this version may be folded by other code, and are built again
+   */
+  async #openProjector(projection: AnyProjection, before: Promise<Projector> | undefined, isAnew: boolean): Promise<Projector> {
     // If the previous one could not be opened, its own callers got the error.
     const opened = await before?.catch(() => undefined);
     opened?.close();
+    if (isAnew) deleteRows(this.#internals, projection);
     return Projector.open(this.#internals, projection);
   }
 

@@ -11,7 +11,7 @@
 import type { DecidedEvent } from "../shared/device/decider.ts";
 import { NEW_REPLICA, type Scope } from "../shared/device/replica.ts";
 import { parkUndecided } from "../shared/device/resolution.ts";
-import { InvalidRequestError, StoreClosedError } from "../shared/errors.ts";
+import { aboutStream, InvalidRequestError, StoreClosedError } from "../shared/errors.ts";
 import { withCause } from "../shared/event/causation.ts";
 import { assertNewEvents, parseCommit } from "../shared/event/commit.ts";
 import type { NewEvent } from "../shared/event/event.ts";
@@ -164,11 +164,16 @@ export class StoreParts {
   ): Promise<AppendResult> {
     this.assertOpen();
     const { expectedVersion, causedBy } = completeOptions(options, APPEND_OPTIONS);
-    const caused = withCause(assertNewEvents(events), causedBy);
-    const checked = this.#codec.check === undefined ? caused : await this.#codec.check(caused);
-    const commit = parseCommit({ streamId, expectedVersion, events: checked }, newEvents(), this.#limits);
-    await this.#follower?.follow(commit.streamId, commit.expectedVersion);
-    return this.appender.append({ commit, mayRepeat: events.some((event) => "id" in event && event.id !== undefined), command });
+    const id = parseStreamId(streamId);
+    try {
+      const caused = withCause(assertNewEvents(events), causedBy);
+      const checked = this.#codec.check === undefined ? caused : await this.#codec.check(caused);
+      const commit = parseCommit({ streamId, expectedVersion, events: checked }, newEvents(), this.#limits);
+      await this.#follower?.follow(id, commit.expectedVersion);
+      return await this.appender.append({ commit, mayRepeat: events.some((event) => "id" in event && event.id !== undefined), command });
+    } catch (error) {
+      throw aboutStream(error, id);
+    }
   }
 
   /** @throws InvalidRequestError if the store was opened without `sync` */

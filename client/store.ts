@@ -1,5 +1,6 @@
 /** The store as an app uses it: a door. What is behind it is in `store-parts.ts`; what each part does is in its own folder. */
 import type { DecidedEvent, Decider, Folding } from "../shared/device/decider.ts";
+import { initialStateOf } from "../shared/device/initial-state.ts";
 import type { IndexField, Projection } from "../shared/device/projection.ts";
 import type { ConfirmedEvent, NewEvent } from "../shared/event/event.ts";
 import { completeOptions } from "../shared/options.ts";
@@ -82,7 +83,7 @@ export class Store implements EventStore {
 
   /** A stream's state as it changes, for user interfaces. */
   live<State>(streamId: string, decider: Folding<State>): LiveValue<LiveState<State>> {
-    const initial: LiveState<State> = { streamId, state: decider.initialState, version: 0, pending: 0, status: "loading" };
+    const initial: LiveState<State> = { streamId, state: initialStateOf(decider), version: 0, pending: 0, status: "loading" };
     return new LiveValue(initial, (set) =>
       whenLoaded(
         this.#parts.later(),

@@ -22,6 +22,8 @@ await build({
   splitting: true,
   chunkNames: "chunks/[hash]",
   external,
+  // The app's bundler replaces it: esbuild would do it here.
+  define: { "process.env.NODE_ENV": "process.env.NODE_ENV" },
 });
 // No bundler of an app's will make it smaller.
 const { metafile } = await build({ ...options, entryPoints: [SINGLE], minify: true, metafile: true });

@@ -41,6 +41,8 @@ export type ErrorCode =
 /** What an error says besides its message, by name. The problem document of the wire has the same fields. */
 export interface ErrorDetails {
   readonly field?: string | undefined;
+  /** The stream that the error is about, if it is about one. */
+  readonly streamId?: string | undefined;
   readonly expectedVersion?: ExpectedVersion | undefined;
   readonly actualVersion?: number | undefined;
   readonly eventId?: string | undefined;
@@ -228,8 +230,8 @@ function classOf(code: ErrorCode): (typeof CLASSES)[number] {
 /** The typed error for a code and its details, as the wire or a decision has them. */
 export function errorOf(code: ErrorCode, message: string | undefined, given: ErrorDetails = {}): HeadwaterError {
   // Other fields of `given` (it may be a decision, or a message of the wire) do not belong into an error.
-  const { field, expectedVersion, actualVersion, eventId, log, head, retryAfter } = given;
-  const details = { field, expectedVersion, actualVersion, eventId, log, head, retryAfter };
+  const { field, streamId, expectedVersion, actualVersion, eventId, log, head, retryAfter } = given;
+  const details = { field, streamId, expectedVersion, actualVersion, eventId, log, head, retryAfter };
   const defined = Object.fromEntries(Object.entries(details).filter(([, value]) => value !== undefined));
   return new (classOf(code))(message, defined);
 }
@@ -247,4 +249,26 @@ export function problemOf(error: HeadwaterError): ProblemFields {
 /** The typed error again. */
 export function errorFrom({ code, detail, ...details }: ProblemFields): HeadwaterError {
   return errorOf(code, detail, details);
+}
+
+/** Errors of these codes are about the one stream that a request names, or about what was sent to it. */
+const OF_A_STREAM: readonly ErrorCode[] = [
+  "version-conflict",
+  "event-id-reused",
+  "stream-not-found",
+  "payload-too-large",
+  "invalid-request",
+  "forbidden",
+];
+
+/**
+ * The same error with its stream in `details` and at the beginning of the message: an app that has appended to many streams at once must
+ * know which append failed. Errors that are not about a stream, or name theirs already, stay as they are.
+ *
+ * @param streamId the stream that the request names
+ */
+export function aboutStream(error: unknown, streamId: string): unknown {
+  if (!(error instanceof HeadwaterError) || error.details.streamId !== undefined || !OF_A_STREAM.includes(error.code)) return error;
+  // As options, the error has its own cause.
+  return new (classOf(error.code))(`${streamId}: ${error.message}`, { ...error.details, streamId }, error);
 }

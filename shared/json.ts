@@ -3,7 +3,8 @@
  * stored as 0. A value is copied while it is checked. So exactly the checked value is stored, even if the original has getters or is
  * changed later. Keys such as `__proto__` become own properties of the copy and have no effect.
  */
-import { InvalidRequestError, PayloadTooLargeError } from "./errors.ts";
+import { HeadwaterError, InvalidRequestError, PayloadTooLargeError } from "./errors.ts";
+import { messageOf } from "./thrown.ts";
 
 export type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json };
 
@@ -18,12 +19,14 @@ export interface JsonCopy {
  *
  * @param field how errors name the value, e.g. `events[0].data`
  * @param depth how many levels of arrays and objects are allowed
- * @throws InvalidRequestError that names the place, for what JSON can't represent: `undefined`, functions, symbols, big
- *   integers, NaN, infinities, lone surrogates, holes, cycles, and objects that are not plain
+ * @throws InvalidRequestError that names the place and what to use instead, for what JSON can't represent: `undefined`, functions,
+ *   symbols, big integers, NaN, infinities, lone surrogates, holes, cycles, instances of a class (a Date, a Map), and what throws when it is
+ *   read. Proxies of plain objects and arrays are copied like these, and symbols that are not enumerable are ignored: libraries that
+ *   observe objects use both
  * @throws PayloadTooLargeError if it has more levels than `depth`
  */
 export function copyJson(value: unknown, field: string, depth: number): JsonCopy {
-  const copy = new Copier(field).copy(value, depth);
+  const copy = new Copier(field).copyAll(value, depth);
   return {
     value: copy,
     get bytes() {
@@ -32,50 +35,80 @@ export function copyJson(value: unknown, field: string, depth: number): JsonCopy
   };
 }
 
+/** What to use instead of an object with this tag of `Object.prototype.toString`. */
+function insteadOf(tag: string): string | undefined {
+  switch (tag) {
+    case "Date":
+      return "`toISOString()`";
+    case "Map":
+      return "`Object.fromEntries()`";
+    case "Set":
+      return "`Array.from()`";
+    case "Promise":
+      return "`await`";
+    default:
+      return undefined;
+  }
+}
+
 /** Keeps the current place as a list of steps, because making the full name of every place would cost more than the copy. */
 class Copier {
   readonly #field: string;
   readonly #path: (string | number)[] = [];
+  /** The objects that contain the current place. */
+  readonly #around: object[] = [];
 
   constructor(field: string) {
     this.#field = field;
   }
 
-  copy(value: unknown, depth: number): Json {
+  copyAll(value: unknown, depth: number): Json {
+    try {
+      return this.#copy(value, depth);
+    } catch (error) {
+      if (error instanceof HeadwaterError) throw error;
+      const field = this.#place();
+      throw new InvalidRequestError(`${field} can't be read: ${messageOf(error)}`, { field }, { cause: error });
+    }
+  }
+
+  #copy(value: unknown, depth: number): Json {
     if (typeof value === "string") return this.#wellFormed(value);
     if (typeof value === "number" || typeof value === "boolean" || value === null) {
-      if (typeof value === "number" && !Number.isFinite(value)) throw this.#notJson(`${value}`);
+      if (typeof value === "number" && !Number.isFinite(value)) throw this.#notJson(`is ${value}`, "null");
       return value === 0 ? 0 : value;
     }
-    if (typeof value !== "object") throw this.#notJson(value === undefined ? "undefined" : `a ${typeof value}`);
+    if (value === undefined) throw this.#notJson("is undefined", "null, or leave it out");
+    if (typeof value !== "object") throw this.#notJson(`is a ${typeof value}`, "a string");
+    if (this.#around.includes(value)) throw this.#notJson("is a cycle: it contains itself", "an id in its place");
     if (depth === 0) {
       throw new PayloadTooLargeError(`${this.#field} is nested too deeply: use fewer levels of arrays and objects.`, {
         field: this.#field,
       });
     }
-    return Array.isArray(value) ? this.#array(value, depth - 1) : this.#object(value, depth - 1);
+    this.#around.push(value);
+    const copy = Array.isArray(value) ? this.#array(value, depth - 1) : this.#object(value, depth - 1);
+    this.#around.pop();
+    return copy;
   }
 
   #array(value: readonly unknown[], depth: number): Json {
     const copy: Json[] = [];
     for (let i = 0; i < value.length; i++) {
       this.#path.push(i);
-      copy.push(this.copy(value[i], depth));
+      copy.push(this.#copy(value[i], depth));
       this.#path.pop();
     }
     return copy;
   }
 
   #object(value: object, depth: number): Json {
-    const prototype: unknown = Object.getPrototypeOf(value);
-    // An object of another realm (an iframe) has another Object.prototype, which itself has no prototype.
-    if (prototype !== null && Object.getPrototypeOf(prototype) !== null) throw this.#notJson("an object that is not plain");
-    if (Object.getOwnPropertySymbols(value).length > 0) throw this.#notJson("a symbol as a key");
+    this.#assertPlain(value);
     const copy: { [key: string]: Json } = {};
     for (const key of Object.keys(value)) {
       this.#path.push(key);
       this.#wellFormed(key);
-      const item = this.copy((value as Readonly<Record<string, unknown>>)[key], depth);
+      const item = this.#copy((value as Readonly<Record<string, unknown>>)[key], depth);
       this.#path.pop();
       if (key === "__proto__") Object.defineProperty(copy, key, { value: item, enumerable: true, configurable: true, writable: true });
       else copy[key] = item;
@@ -83,14 +116,34 @@ class Copier {
     return copy;
   }
 
+  #assertPlain(value: object): void {
+    const prototype: object | null = Object.getPrototypeOf(value);
+    // An object of another realm (an iframe) has another Object.prototype, which itself has no prototype.
+    if (prototype !== null && Object.getPrototypeOf(prototype) !== null) {
+      const tag = Object.prototype.toString.call(value).slice(8, -1);
+      const instead = insteadOf(tag);
+      if (instead !== undefined) throw this.#notJson(`is a ${tag}`, instead);
+      throw this.#notJson(
+        `is an instance of ${prototype.constructor.name || "a class"}`,
+        "toJSON" in value ? "its `toJSON()`" : "a plain object with its fields",
+      );
+    }
+    const symbol = Object.getOwnPropertySymbols(value).find((key) => Object.prototype.propertyIsEnumerable.call(value, key));
+    if (symbol !== undefined) throw this.#notJson(`has the key ${String(symbol)}`, "a string as the key");
+  }
+
   #wellFormed(text: string): string {
-    if (!text.isWellFormed()) throw this.#notJson("a lone surrogate");
+    if (!text.isWellFormed()) throw this.#notJson("contains a lone surrogate", "`toWellFormed()`");
     return text;
   }
 
-  #notJson(what: string): InvalidRequestError {
-    const field = this.#field + this.#path.map((step) => (typeof step === "number" ? `[${step}]` : `.${step}`)).join("");
-    return new InvalidRequestError(`${field} contains ${what}, which JSON can't represent.`, { field });
+  #place(): string {
+    return this.#field + this.#path.map((step) => (typeof step === "number" ? `[${step}]` : `.${step}`)).join("");
+  }
+
+  #notJson(what: string, instead: string): InvalidRequestError {
+    const field = this.#place();
+    return new InvalidRequestError(`${field} ${what}, which JSON can't represent. Use ${instead}.`, { field });
   }
 }
 

@@ -93,6 +93,8 @@ test("it is bundled for the browser by esbuild", async () => {
   });
   expect(warnings).toEqual([]);
   expect(outputFiles[0]?.text).toContain("indexedDB");
+  // The bundler has said whether this is development.
+  expect(outputFiles[0]?.text).not.toContain("process.env");
 });
 
 test("it is bundled for the browser by Vite", async () => {
@@ -102,6 +104,7 @@ test("it is bundled for the browser by Vite", async () => {
   const texts = await Promise.all(assets.map((name) => readFile(join(folder, "site/assets", name), "utf8")));
   const [entry, ...others] = texts.filter((text) => text.includes("appendToStream"));
   expect([entry === undefined, others]).toEqual([false, []]);
+  expect(texts.join()).not.toContain("NODE_ENV");
   // The live connection is a file of its own, loaded when it is needed.
   const live = texts.find((text) => text.includes("headwater.v1"));
   expect(live).toBeDefined();

@@ -5,6 +5,7 @@ import { describe, expect, test } from "vitest";
 import { given } from "../client/testing/index.ts";
 import { type Activity, isActivity, STEPS } from "../demo/permits/activities.ts";
 import { ActivityRefused, type Permit, permits, REASONS, type Reason } from "../demo/permits/decider.ts";
+import { initialStateOf } from "../shared/device/initial-state.ts";
 
 const ACTIVITIES = Object.keys(STEPS).filter(isActivity);
 
@@ -219,7 +220,7 @@ function replay(streams: readonly (readonly Line[])[]) {
   const accepted = new Map<Activity, number>();
   const refused = new Map<Activity, Partial<Record<Reason, number>>>();
   for (const lines of streams) {
-    let permit = permits.initialState;
+    let permit = initialStateOf(permits);
     for (const { type } of lines) {
       const answer = decide(type, permit);
       if (typeof answer === "string") {

@@ -3,7 +3,7 @@ import { refusalError } from "../../shared/append.ts";
 import type { ParkedEntry } from "../../shared/device/outbox.ts";
 import { rebaseParked } from "../../shared/device/parked.ts";
 import type { Resolve } from "../../shared/device/resolution.ts";
-import { InvalidRequestError } from "../../shared/errors.ts";
+import { aboutStream, InvalidRequestError } from "../../shared/errors.ts";
 import type { ConfirmedEvent } from "../../shared/event/event.ts";
 import type { StoreInternals } from "../internals.ts";
 import type { WriteTx } from "../storage/device-log.ts";
@@ -44,7 +44,7 @@ async function putBehind(tx: WriteTx, parked: ParkedEntry, again: Resolve<Confir
   const recorded = await recordedEvents(tx, streamId, new Set(parked.events.map(({ id }) => id)));
   const entry = recorded.size === 0 ? await decidedAgain(tx, parked, again) : parked;
   const rebase = rebaseParked(entry, seq, { version: await versionOf(tx, streamId), recorded });
-  if (rebase.kind === "refused") throw refusalError(rebase);
+  if (rebase.kind === "refused") throw aboutStream(refusalError(rebase), streamId);
   return rebase.kind === "rebased" ? addToOutbox(tx, [rebase.entry]) : [];
 }
 

@@ -9,6 +9,7 @@ import { assertAccepted, completeVersions, questionsOf } from "../../shared/even
 import { upcastEvent } from "../../shared/event/event-types.ts";
 import { messageOf } from "../../shared/thrown.ts";
 import type { StoreInternals } from "../internals.ts";
+import { IS_DEVELOPMENT } from "../tools/development.ts";
 import { newEvents } from "../tools/options.ts";
 import type { ConflictAnswer } from "./rules.ts";
 
@@ -22,7 +23,8 @@ export function createResolver(internals: StoreInternals): Resolve<ConfirmedEven
   const { onConflict, commuting = [] } = internals.rules;
   return (contested) => {
     if (contested.command !== undefined) {
-      return decideAgain(deciders, contested, known, (events) => completed(internals, contested.streamId, events, "decide."));
+      const again = { ...contested, freezes: IS_DEVELOPMENT };
+      return decideAgain(deciders, again, known, (events) => completed(internals, contested.streamId, events, "decide."));
     }
     try {
       const answer = onConflict?.({ ...contested, theirs: contested.theirs.map((event) => read(event)) });

@@ -9,10 +9,10 @@
 import { backoff } from "../../shared/backoff.ts";
 import type { SyncInput } from "../../shared/device/sync.ts";
 import { type HeadwaterError, UnavailableError } from "../../shared/errors.ts";
-import { BEARER_PROTOCOL, FEED_PROTOCOL, PING } from "../../shared/wire/feed-socket.ts";
+import { FEED_PROTOCOL, PING, toBearerProtocol } from "../../shared/wire/feed-socket.ts";
 import { match } from "../../shared/wire/schema.ts";
 import { type FeedQuery, feedPage } from "../../shared/wire/wire.ts";
-import type { EdgeOptions } from "./edge-call.ts";
+import { type EdgeOptions, readToken } from "./edge-call.ts";
 
 /** The session that uses the feed socket. */
 export interface Listener {
@@ -84,9 +84,9 @@ export class FeedSocket {
     clearTimeout(this.#reconnect);
     this.#reconnect = undefined;
     try {
-      this.#token = await token?.();
+      this.#token = await readToken(token);
       if (this.#signal.aborted) return;
-      const protocols = [FEED_PROTOCOL, ...(this.#token === undefined ? [] : [BEARER_PROTOCOL + this.#token])];
+      const protocols = [FEED_PROTOCOL, ...(this.#token === undefined ? [] : [toBearerProtocol(this.#token)])];
       this.#attach(webSocket(`${url.replace(/^http/i, "ws")}/feed`, protocols));
     } catch (error) {
       // The app has no token just now, or the platform does not open the socket.
@@ -151,10 +151,8 @@ export class FeedSocket {
   /** Sends a token that the app has renewed, before the old one expires. */
   async #renew(): Promise<void> {
     const socket = this.#socket;
-    // If the app has no token now, the socket stays open as long as the edge allows. The app's function may throw, or reject.
-    const token = await Promise.resolve()
-      .then(() => this.#edge.token?.())
-      .catch(() => this.#token);
+    // If the app has no token now, the socket stays open as long as the edge allows.
+    const token = await readToken(this.#edge.token).catch(() => this.#token);
     if (token === this.#token || token === undefined || socket !== this.#socket || !this.#listener.isConnected) return;
     this.#token = token;
     socket?.send(JSON.stringify({ auth: { token } }));

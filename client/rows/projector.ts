@@ -31,6 +31,7 @@ import { followed, stretchAfter } from "../storage/confirmed.ts";
 import { readReplica } from "../storage/device-log.ts";
 import { flush } from "../storage/flush.ts";
 import { openChannel } from "../sync/tabs.ts";
+import { IS_DEVELOPMENT } from "../tools/development.ts";
 import { whileElected } from "../tools/elected.ts";
 import { LiveCell, type LiveValue } from "../tools/live-value.ts";
 import { pause } from "../tools/pause.ts";
@@ -152,7 +153,7 @@ export class Projector {
       // A page was folded in meanwhile: read again.
       if (![checkpoint, touched.checkpoint].every((now) => sameJson(now, before))) continue;
       const [stored, rows] = isOther ? [[], new Map<string, unknown>()] : [found, touched.rows];
-      return overlaid<unknown>(query, stored, foldRows(this.#projection, rows, events));
+      return overlaid<unknown>(query, stored, foldRows(this.#projection, rows, events, IS_DEVELOPMENT));
     }
   }
 
@@ -247,7 +248,7 @@ export class Projector {
     const isReady = start.isReady || end >= replica.position;
     const after: Folded = { ...start, position: end, isReady };
     const keys = keysOfAll(this.#projection, events);
-    await this.#rows.fold({ before: checkpoint, after, isAnew }, keys, (rows) => foldRows(this.#projection, rows, events));
+    await this.#rows.fold({ before: checkpoint, after, isAnew }, keys, (rows) => foldRows(this.#projection, rows, events, IS_DEVELOPMENT));
     this.#shown = ++this.#begun;
     this.#show({ ...this.status, position: end, head: replica.position });
     this.#tabs?.postMessage(null);

@@ -15,9 +15,12 @@ export async function openBefore(internals: StoreInternals, projection: AnyProje
 
 /** Deletes the rows of previous versions. A tab that still has one of them open builds its rows again. */
 export async function deleteBefore(internals: StoreInternals, projection: AnyProjection): Promise<void> {
-  for (const version of await versionsBefore(internals, projection)) {
-    internals.platform.indexedDB.deleteDatabase(rowsName(internals.name, projection.name, version));
-  }
+  for (const version of await versionsBefore(internals, projection)) deleteRows(internals, { ...projection, version });
+}
+
+/** Deletes the rows of this version. What opens them next waits for it, and builds them again. */
+export function deleteRows({ name: store, platform }: StoreInternals, { name, version }: AnyProjection): void {
+  platform.indexedDB.deleteDatabase(rowsName(store, name, version));
 }
 
 /** The earlier versions that have rows, the latest first; none if the browser can't list databases. */

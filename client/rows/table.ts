@@ -15,6 +15,7 @@ import type { StoreInternals } from "../internals.ts";
 import { followed, stretches } from "../storage/confirmed.ts";
 import { readReplica } from "../storage/device-log.ts";
 import { FOLD_OPTIONS, type FoldOptions, isUpTo } from "../streams/aggregates.ts";
+import { IS_DEVELOPMENT } from "../tools/development.ts";
 import { LiveValue } from "../tools/live-value.ts";
 import { rerunOnChange } from "../tools/rerun-on-change.ts";
 import type { ProjectionStatus, Projector } from "./projector.ts";
@@ -107,7 +108,7 @@ async function rowsUpTo<Row, Index extends IndexField<Row>>(
   let rows = new Map<string, unknown>();
   for await (const stretch of stretches(internals.database, replica, { after: 0 }, followed(readerFilter(projection), replica))) {
     const events = stretch.filter((event) => isWanted({ ...event, pending: false })).map((event) => internals.read(event));
-    rows = foldRows(projection as AnyProjection, rows, events);
+    rows = foldRows(projection as AnyProjection, rows, events, IS_DEVELOPMENT);
   }
   return new Map([...rows].filter((entry): entry is [string, Row] => entry[1] !== undefined));
 }

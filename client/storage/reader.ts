@@ -1,6 +1,6 @@
 /** Reading a stream, and the confirmed log, on the device. */
 
-import { StreamNotFoundError, UnavailableError } from "../../shared/errors.ts";
+import { aboutStream, StreamNotFoundError, UnavailableError } from "../../shared/errors.ts";
 import type { ConfirmedEvent } from "../../shared/event/event.ts";
 import { readerFilter } from "../../shared/feed-filter.ts";
 import { completeOptions } from "../../shared/options.ts";
@@ -72,6 +72,6 @@ export class Reader {
 
 async function existingVersion(tx: ReadTx, streamId: StreamId): Promise<Version> {
   const version = await versionOf(tx, streamId);
-  if (version === 0) throw new StreamNotFoundError(`${streamId} is not on this device.`);
+  if (version === 0) throw aboutStream(new StreamNotFoundError("The stream is not on this device."), streamId);
   return version;
 }

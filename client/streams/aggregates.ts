@@ -8,7 +8,7 @@
  * A snapshot contains confirmed events only, and these never change. So it stays valid whatever happens to pending events.
  */
 
-import { type Folding, fold } from "../../shared/device/decider.ts";
+import { beginningOf, type Folding, fold } from "../../shared/device/decider.ts";
 import { isSameCopy } from "../../shared/device/same-copy.ts";
 import { isUsable, isWorthTaking, type SnapshotFacts } from "../../shared/device/snapshot.ts";
 import { isObject } from "../../shared/json.ts";
@@ -19,6 +19,7 @@ import type { StoreInternals } from "../internals.ts";
 import type { Snapshot } from "../storage/database.ts";
 import type { ReadTx, WriteTx } from "../storage/device-log.ts";
 import { replicaOf, streamEvents, versionOf, whole } from "../storage/device-log.ts";
+import { IS_DEVELOPMENT } from "../tools/development.ts";
 import { momentOf } from "../tools/moment.ts";
 import { whenIdle } from "../tools/when-idle.ts";
 
@@ -33,7 +34,7 @@ export interface Aggregate<State> {
 
 export interface FoldOptions {
   /**
-   * Folds events up to this version, position or time of recording (ISO 8601), inclusive. Pending events have neither position nor time of
+   * Folds events up to this version, position or time of recording (ISO 8601), inclusive; all of them if it is behind the last one. Pending events have neither position nor time of
    * recording: they are folded only with `version`, or without `upTo`. Default: all events.
    */
   readonly upTo?: { readonly version: number } | { readonly position: number } | { readonly time: string };
@@ -69,7 +70,7 @@ export class Aggregates {
     const events = (await this.#events(streamId, 1)).filter(isUpTo(upTo));
     return {
       streamId,
-      state: fold(decider, decider.initialState, events),
+      state: fold(decider, beginningOf(decider), events, IS_DEVELOPMENT),
       version: events.at(-1)?.version ?? 0,
       pending: events.filter(({ pending }) => pending).length,
     };
@@ -88,9 +89,9 @@ export class Aggregates {
     const confirmed = events.filter(({ pending }) => !pending);
     const pending = events.slice(confirmed.length);
     const version = confirmed.at(-1)?.version ?? from.version;
-    const base = { state: fold(decider, from.state, confirmed), version, resets: replica.resets };
+    const base = { state: fold(decider, from.state, confirmed, IS_DEVELOPMENT), version, resets: replica.resets };
     if (isWorthTaking(base.version, isKnown ? from.version : 0)) this.#take(streamId, decider, base);
-    const state = fold(decider, base.state, pending);
+    const state = fold(decider, base.state, pending, IS_DEVELOPMENT);
     const aggregate = { streamId, state, version: base.version + pending.length, pending: pending.length };
     return { aggregate, base, unconfirmed: pending.map(({ id }) => id).join() };
   }
@@ -112,7 +113,7 @@ export class Aggregates {
       const replica = await replicaOf(tx);
       const isKept = known !== undefined && isSameCopy(known, replica);
       const kept = isKept ? known : await readSnapshot(tx, streamId, decider);
-      const from = kept ?? { state: decider.initialState, version: 0 };
+      const from = kept ?? { state: beginningOf(decider), version: 0 };
       const events = await streamEvents(tx, streamId, from.version + 1, Number.POSITIVE_INFINITY);
       return { from, events: events.map(read), replica, isKnown: kept !== undefined };
     });

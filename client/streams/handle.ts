@@ -10,6 +10,8 @@ import type { RecordedEvent } from "../../shared/event/event.ts";
 import { copyJson } from "../../shared/json.ts";
 import * as option from "../../shared/options.ts";
 import type { StoreInternals } from "../internals.ts";
+import { IS_DEVELOPMENT } from "../tools/development.ts";
+import { takesOver } from "../tools/hot-reload.ts";
 import type { Turns } from "../tools/turns.ts";
 import type { Aggregates } from "./aggregates.ts";
 
@@ -50,11 +52,10 @@ export async function handleCommand<State, Command, Event extends DecidedEvent>(
   const { causedBy, retries } = option.completeOptions(options, HANDLE_OPTIONS);
   const { append, deciders, fetched, limits } = internals;
   const known = deciders.get(decider.name);
-  if (known !== undefined && known !== decider) {
-    throw new InvalidRequestError(
-      `Two different deciders are named ${decider.name}. Rename one of them; if one was changed while the app ran, reload the web page.`,
-      { field: "decider.name" },
-    );
+  if (known !== undefined && known !== decider && !takesOver(IS_DEVELOPMENT, known, decider, `decider ${decider.name}`)) {
+    throw new InvalidRequestError(`Two different deciders are named ${decider.name}. Create each once, in a module, and rename one.`, {
+      field: "decider.name",
+    });
   }
   deciders.set(decider.name, decider);
   // It is decided on the copy that is stored, so that the command is the same when it is decided again.
@@ -68,7 +69,7 @@ export async function handleCommand<State, Command, Event extends DecidedEvent>(
       const events = decideCommand(decider, kept as Command, state);
       if (events.length === 0) return { streamId, events, state, version, pending: pending > 0 };
       // Before the events are recorded: if `evolve` throws on them, the command is refused.
-      const decided = fold(folding, state, events);
+      const decided = fold(folding, state, events, IS_DEVELOPMENT);
       try {
         const expected = { expectedVersion: version, ...(causedBy && { causedBy }) };
         const result = await append(streamId, events, expected, { decider: decider.name, command: kept });

@@ -50,7 +50,7 @@ export class Follower {
       if (!(error instanceof HeadwaterError) || error.code === "store-closed") throw error;
       if (exactVersion(expectedVersion) === 0) return;
       const message = `${streamId} is not on this device and can't be fetched: ${error.message}`;
-      throw new UnavailableError(message, {}, { cause: error });
+      throw new UnavailableError(message, { streamId }, { cause: error });
     }
   }
 

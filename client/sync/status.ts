@@ -10,7 +10,7 @@ import { LiveCell, type LiveValue } from "../tools/live-value.ts";
  * - `offline`: the edge can't be reached. The device retries.
  * - `connecting`: the first answer of the edge is awaited.
  * - `online`: the edge answers.
- * - `unauthorized`: the edge rejects the token, or its grants do not cover what the device asks for.
+ * - `unauthorized`: the edge rejects the token, its grants do not cover what the device asks for, or the app's `token` returns none.
  * - `diverged`: the edge holds another log, or less of this one. Nothing is merged until the app has chosen a way on.
  * - `outdated`: a newer tab has upgraded the database. Reload the web page.
  */

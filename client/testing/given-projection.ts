@@ -3,10 +3,12 @@
  *
  *     givenProjection(projection, ...events).thenRows({ key: row, … })
  *
- * Events that the projection's filter excludes change no row, as in a store. The events are folded twice. An `evolve` that reads a clock, or
- * changes the row that it gets, gives another result the second time, and fails the test.
+ * Events that the projection's filter excludes change no row, as in a store. Rows and events are frozen, so
+ * that an `evolve` that changes them in place throws ChangedInPlaceError. The events are folded twice. An `evolve` that reads a clock gives
+ * another result the second time, and fails the test.
  */
 import { dequal } from "dequal";
+import { frozen } from "../../shared/device/frozen.ts";
 import {
   type AnyProjection,
   checkProjection,
@@ -65,7 +67,7 @@ function rowsOf(projection: AnyProjection, events: readonly Given[]): Rows {
   // The filter reads only the event's type.
   const passed = events.filter((event) => stream(event.streamId) && (content?.(event as never) ?? true));
   const keys = [...keysOfAll(projection, passed)].sort();
-  const rows = foldRows(projection, new Map(keys.map((key) => [key, undefined])), structuredClone(passed));
+  const rows = foldRows(projection, new Map(keys.map((key) => [key, undefined])), frozen(structuredClone(passed)), true);
   return stored(projection.name, Object.fromEntries([...rows].filter(([, row]) => row !== undefined)));
 }
 

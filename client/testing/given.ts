@@ -4,8 +4,9 @@
  *     given(decider, ...events).when(command).then(...events) · thenNothing() · thenRefused(how)
  *
  * An expectation that fails throws an Error whose message has the whole story, so that any test runner shows it. Decided events must be what
- * a store can record. Each command is decided twice. A decider that reads a clock, or changes the state that it gets, gives another result
- * the second time, and fails the test: a store decides commands again, and must get the same result.
+ * a store can record. States and events are frozen, so that a decider that changes them in place throws ChangedInPlaceError. Each command is
+ * decided twice. A decider that reads a clock gives another result the second time, and fails the test: a store decides commands again, and
+ * must get the same result.
  *
  * The form comes from Emmett: https://event-driven-io.github.io/emmett/guides/testing.html.
  */

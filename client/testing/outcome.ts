@@ -1,6 +1,7 @@
 /** The outcome of a command: the events as a store would record them, or the error that `decide` threw. */
 
-import { type DecidedEvent, type Decider, decideCommand, fold } from "../../shared/device/decider.ts";
+import { beginningOf, type DecidedEvent, type Decider, decideCommand, fold } from "../../shared/device/decider.ts";
+import { ChangedInPlaceError, frozen } from "../../shared/device/frozen.ts";
 import { HeadwaterError } from "../../shared/errors.ts";
 import { assertNewEvents, type EventDefaults, parseCommit } from "../../shared/event/commit.ts";
 import type { EventBody } from "../../shared/event/event.ts";
@@ -10,17 +11,23 @@ import { nameOf } from "./refusal.ts";
 
 export type Outcome = { readonly decided: readonly Json[] } | { readonly refusal: unknown };
 
-/** Decides a command on these events. @throws TypeError if the decided events can't be recorded */
+/**
+ * Decides a command on these events.
+ *
+ * @throws what `evolve` throws; ChangedInPlaceError if a function changes the state or an event; TypeError if the decided events can't be
+ *   recorded
+ */
 export function outcomeOf<State, Command, Event extends DecidedEvent, Evolved>(
   decider: Decider<State, Command, Event, Evolved>,
   events: readonly Evolved[],
   command: Command,
 ): Outcome {
-  const state = fold(decider, decider.initialState, events);
+  const state = fold(decider, beginningOf(decider), frozen(structuredClone(events)), true);
   let decided: readonly Event[];
   try {
     decided = decideCommand(decider, command, state);
   } catch (refusal) {
+    if (refusal instanceof ChangedInPlaceError) throw refusal;
     return { refusal };
   }
   return { decided: recorded(decided, `${decider.name}: the decided events`) };

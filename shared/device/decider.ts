@@ -15,6 +15,8 @@ import { withCauseOf } from "../event/causation.ts";
 import type { EventBody, EventMetadata } from "../event/event.ts";
 import type { Json } from "../json.ts";
 import { messageOf } from "../thrown.ts";
+import { frozen, inPlaceErrorOf } from "./frozen.ts";
+import { initialStateOf } from "./initial-state.ts";
 import { parkUndecided, type Resolution } from "./resolution.ts";
 
 /** An event that a decider returns for a command. */
@@ -26,7 +28,7 @@ export interface DecidedEvent {
 }
 
 /**
- * `evolve` and `decide` are pure: they use no clock, no randomness and no promise. The command contains what a decision needs besides the
+ * `evolve` and `decide` are pure: they use no clock, no randomness and no promise, and change nothing in place. The command contains what a decision needs besides the
  * state. They are written as methods only so that their parameters may have the types of the events that the decider knows. `evolve` also
  * gets other events, and returns the state unchanged for them.
  */
@@ -35,7 +37,9 @@ export interface Decider<State, Command, Event extends DecidedEvent = DecidedEve
   readonly name: string;
   /** A whole number from 1. Raise it when `evolve` or the state changes: snapshots of other versions are not used. */
   readonly version: number;
-  readonly initialState: State;
+  /** The state of a stream that does not exist, or a function that returns it. It is frozen when it is first used. */
+  readonly initialState: State | (() => State);
+  /** Returns the state after the event: a new one if the event changes it. In development, every state is frozen. */
   evolve(state: State, event: Evolved): State;
   /**
    * The events for a command. Returning nothing, or an empty list, means that the command changes nothing.
@@ -52,7 +56,7 @@ export type AnyDecider = Decider<any, any, any, any>;
 
 /** The part of a decider that folds events into a state. */
 export interface Folding<State> extends Pick<AnyDecider, "name" | "version"> {
-  readonly initialState: State;
+  readonly initialState: State | (() => State);
   evolve(state: State, event: never): State;
 }
 
@@ -64,24 +68,47 @@ export interface PendingCommand {
   readonly command: Json;
 }
 
-/** Folds events into a state, in the given order. @throws what `evolve` throws */
+/** The state that a fold from the first event begins with. It is frozen, because all streams begin with it. */
+export function beginningOf<State>(decider: Pick<Folding<State>, "initialState">): State {
+  return frozen(initialStateOf(decider));
+}
+
+/**
+ * Folds events into a state, in the given order.
+ *
+ * @param freezes whether every state is frozen, from `state` to the result. If not, only a state that is frozen already is safe from changes
+ * @throws what `evolve` throws; ChangedInPlaceError if it changes a frozen state
+ */
 export function fold<State, Event>(
-  decider: Pick<Decider<State, never, DecidedEvent, Event>, "evolve">,
+  decider: Pick<Decider<State, never, DecidedEvent, Event>, "name" | "evolve">,
   state: State,
   events: Iterable<Event>,
+  freezes: boolean,
 ): State {
-  let folded = state;
-  for (const event of events) folded = decider.evolve(folded, event);
+  let folded = freezes ? frozen(state) : state;
+  for (const event of events) {
+    try {
+      folded = decider.evolve(folded, event);
+    } catch (error) {
+      throw inPlaceErrorOf(error, `evolve of the decider ${decider.name}`, [folded, event], (args) => decider.evolve(...args));
+    }
+    if (freezes) frozen(folded);
+  }
   return folded;
 }
 
-/** The result of `decide`, always as a list. @throws what `decide` throws */
+/** The result of `decide`, always as a list. @throws what `decide` throws; ChangedInPlaceError if it changes a frozen state */
 export function decideCommand<State, Command, Event extends DecidedEvent>(
-  decider: Pick<Decider<State, Command, Event, never>, "decide">,
+  decider: Pick<Decider<State, Command, Event, never>, "name" | "decide">,
   command: Command,
   state: State,
 ): readonly Event[] {
-  const decided = decider.decide(command, state);
+  let decided: ReturnType<typeof decider.decide>;
+  try {
+    decided = decider.decide(command, state);
+  } catch (error) {
+    throw inPlaceErrorOf(error, `decide of the decider ${decider.name}`, [command, state], (args) => decider.decide(...args));
+  }
   return decided === undefined ? [] : Array.isArray(decided) ? decided : [decided as Event];
 }
 
@@ -94,6 +121,8 @@ export interface Again {
   readonly recorded: readonly EventBody[];
   /** The pending events after those and before the command's own. */
   readonly ahead: readonly EventBody[];
+  /** As of `fold`. */
+  readonly freezes: boolean;
 }
 
 /**
@@ -105,14 +134,14 @@ export interface Again {
  */
 export function decideAgain(
   deciders: ReadonlyMap<string, AnyDecider>,
-  { command, events: [before], recorded, ahead }: Again,
+  { command, events: [before], recorded, ahead, freezes }: Again,
   read: (event: EventBody) => unknown,
   complete: (events: readonly DecidedEvent[]) => readonly EventBody[],
 ): Resolution {
   const decider = deciders.get(command?.decider ?? "");
   if (decider === undefined) return parkUndecided({ command });
   try {
-    const state = fold(decider, decider.initialState, [...recorded, ...ahead].map(read));
+    const state = fold(decider, beginningOf(decider), [...recorded, ...ahead].map(read), freezes);
     const events = decideCommand(decider, command?.command, state);
     return events.length > 0
       ? { kind: "rebase", events: complete(withCauseOf(events, before?.metadata)) }

@@ -11,6 +11,7 @@ import { InvalidRequestError } from "../errors.ts";
 import type { RecordedEvent } from "../event/event.ts";
 import { sameJson } from "../json.ts";
 import * as option from "../options.ts";
+import { frozen, inPlaceErrorOf } from "./frozen.ts";
 import type { Scope } from "./replica.ts";
 import { isSameCopy } from "./same-copy.ts";
 
@@ -33,7 +34,10 @@ export interface Projection<Row, Event = RecordedEvent, Index extends IndexField
   readonly indexes?: readonly Index[];
   /** The keys of the rows that an event changes; undefined for none. Default: one key, the id of the event's stream. */
   key?(event: Event): string | readonly string[] | undefined;
-  /** The row after the event; undefined if there is no row after it. Pure, like a decider's `evolve`. */
+  /**
+   * The row after the event; undefined if there is no row after it. Pure, like a decider's `evolve`: it returns a new row, and does not change
+   * the one that it gets. In development, that one is frozen.
+   */
   evolve(row: Row | undefined, event: Event): Row | undefined;
 }
 
@@ -108,16 +112,27 @@ export function keysOfAll(projection: AnyProjection, events: Iterable<{ readonly
  * Folds events into rows.
  *
  * @param rows the stored rows of all keys that the events change; undefined: there is no row of the key
+ * @param freezes whether `evolve` gets frozen rows
  * @returns the rows of the same keys after the events; undefined: there is no row of the key
+ * @throws what `key` and `evolve` throw; ChangedInPlaceError if `evolve` changes a frozen row
  */
 export function foldRows<Row>(
   projection: Projection<Row, never> & AnyProjection,
   rows: ReadonlyMap<string, Row | undefined>,
   events: Iterable<{ readonly streamId: string }>,
+  freezes: boolean,
 ): Map<string, Row | undefined> {
   const folded = new Map(rows);
   for (const event of events) {
-    for (const key of keysOf(projection, event)) folded.set(key, projection.evolve(folded.get(key), event));
+    for (const key of keysOf(projection, event)) {
+      const row = folded.get(key);
+      if (freezes) frozen(row);
+      try {
+        folded.set(key, projection.evolve(row, event));
+      } catch (error) {
+        throw inPlaceErrorOf(error, `evolve of the projection ${projection.name}`, [row, event], (args) => projection.evolve(...args));
+      }
+    }
   }
   return folded;
 }

@@ -180,6 +180,8 @@ export const replayRequest = v.object({ position: v.optional(wholeNumber) });
 
 /** The fields of an error on the wire. */
 const problem = v.object({
+  /** The stream that the error is about. The `detail` begins with it. */
+  streamId: v.optional(v.string()),
   code,
   detail: v.optional(v.string()),
   field: v.optional(v.string()),
@@ -195,8 +197,6 @@ export const problemDocument = v.object({
   type: v.optional(v.string()),
   title: v.optional(v.string()),
   status: v.optional(wholeNumber),
-  /** The stream whose state rejects the request. The `detail` names it too. */
-  streamId: v.optional(v.string()),
   ...problem.entries,
 });
 

@@ -2,7 +2,7 @@
 import { afterEach, expect, inject, test, vi } from "vitest";
 import { connectStore } from "../../client/http.ts";
 import { openStore, type Projection, type Store, type StoreOptions } from "../../client/index.ts";
-import { fold } from "../../shared/device/decider.ts";
+import { beginningOf, fold } from "../../shared/device/decider.ts";
 import { foldRows } from "../../shared/device/projection.ts";
 import { eventually } from "../support/eventually.ts";
 import { type StockEvent, stock } from "../support/stock.ts";
@@ -80,7 +80,7 @@ test("a snapshot spares the events before it, is there in the next session, and 
   const counting = { ...stock, evolve };
   const { events } = await a.readStream("Stock-1");
   // What was read of the device are the events of a stock.
-  const state = fold(stock, stock.initialState, events as unknown as StockEvent[]);
+  const state = fold(stock, beginningOf(stock), events as unknown as StockEvent[], true);
   expect(state).toEqual({ left: 499, takenBy: ["ann"] });
   await eventually(async () => {
     evolve.mockClear();
@@ -123,7 +123,7 @@ async function fillShelves(store: Store): Promise<void> {
 async function folded(store: Store, projection: Projection<Level, LevelEvent>) {
   const events: LevelEvent[] = [];
   for await (const event of store.readAll({ category: "Stock" })) events.push(event as unknown as LevelEvent);
-  const rows = [...foldRows<Level>(projection, new Map(), events)];
+  const rows = [...foldRows<Level>(projection, new Map(), events, true)];
   return rows.flatMap(([key, row]) => (row === undefined ? [] : [{ key, row }])).sort((a, b) => (a.key < b.key ? -1 : 1));
 }
 

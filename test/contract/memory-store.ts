@@ -1,7 +1,7 @@
 /** The simplest store that fulfils the contract: arrays, and the decisions of `shared/`. */
 import type { AppendOptions, AppendResult, EventStore, ReadAllOptions, ReadStreamOptions, StreamSlice } from "../../client/event-store.ts";
-import { decideAppend, refusalMessage } from "../../shared/append.ts";
-import { errorOf, InvalidRequestError, StoreClosedError, StreamNotFoundError } from "../../shared/errors.ts";
+import { decideAppend, refusalError } from "../../shared/append.ts";
+import { aboutStream, InvalidRequestError, StoreClosedError, StreamNotFoundError } from "../../shared/errors.ts";
 import { withCause } from "../../shared/event/causation.ts";
 import { parseCommit } from "../../shared/event/commit.ts";
 import type { ConfirmedEvent, NewEvent } from "../../shared/event/event.ts";
@@ -14,12 +14,17 @@ export class MemoryStore implements EventStore {
   readonly #log: ConfirmedEvent[] = [];
   #closed = false;
 
-  async appendToStream(
-    streamId: string,
-    given: readonly NewEvent[],
-    { expectedVersion = "any", causedBy }: AppendOptions = {},
-  ): Promise<AppendResult> {
+  async appendToStream(streamId: string, events: readonly NewEvent[], options: AppendOptions = {}): Promise<AppendResult> {
     this.#throwIfClosed();
+    const id = parseStreamId(streamId);
+    try {
+      return this.#append(id, events, options);
+    } catch (error) {
+      throw aboutStream(error, id);
+    }
+  }
+
+  #append(streamId: string, given: readonly NewEvent[], { expectedVersion = "any", causedBy }: AppendOptions): AppendResult {
     const now = new Date().toISOString();
     const commit = parseCommit(
       { streamId, expectedVersion, events: withCause(given, causedBy) },
@@ -30,7 +35,7 @@ export class MemoryStore implements EventStore {
     const ids = new Set(commit.events.map((event) => event.id));
     const recorded = new Map(stream.filter((event) => ids.has(event.id)).map((event) => [event.id, event]));
     const decision = decideAppend({ version: toVersion(stream.length), recorded }, commit);
-    if (decision.kind === "refused") throw errorOf(decision.code, refusalMessage(decision), decision);
+    if (decision.kind === "refused") throw refusalError(decision);
     if (decision.kind === "append") {
       for (const [i, body] of commit.events.entries()) {
         const version = toVersion(decision.firstVersion + i);
@@ -50,7 +55,7 @@ export class MemoryStore implements EventStore {
     if (direction !== "forwards" && direction !== "backwards") throw new InvalidRequestError("not a direction", { field: "direction" });
     const limit = parseCount(given.limit, "limit") ?? Number.POSITIVE_INFINITY;
     const from = parseCount(given.from, "from");
-    if (stream.length === 0) throw new StreamNotFoundError();
+    if (stream.length === 0) throw aboutStream(new StreamNotFoundError(), streamId);
     const wanted = stream.filter(
       (event) => from === undefined || (direction === "forwards" ? event.version >= from : event.version <= from),
     );

@@ -44,6 +44,18 @@ handled.state satisfies { readonly right: number };
 // @ts-expect-error an event is caused by another one
 store.handle("Stock-1", stock, { type: "Fill", units: 3 }, { causedBy: "8f0f" });
 
+// An initial state is a state, or a function that returns one.
+declare const decide: (command: Command, state: Stock) => Filled;
+({ name: "stock", version: 1, initialState: () => ({ left: 3 }), evolve: (state) => state, decide }) satisfies Decider<
+  Stock,
+  Command,
+  Filled
+>;
+// @ts-expect-error a function that returns something else
+({ name: "stock", version: 1, initialState: () => 3, evolve: (state) => state, decide }) satisfies Decider<Stock, Command, Filled>;
+const inferred = await store.aggregateStream("Stock-1", { name: "n", version: 1, initialState: () => 0, evolve: (count: number) => count });
+isTrue<Equal<typeof inferred.state, number>>();
+
 // Reading a state.
 const aggregate = await store.aggregateStream("Stock-1", stock);
 isTrue<Equal<typeof aggregate.state, Stock>>();

@@ -1,5 +1,5 @@
 /** Errors as HTTP responses: RFC 9457 documents. The only file that knows statuses. */
-import { type ErrorCode, HeadwaterError, problemOf, titleOf, UnavailableError } from "../../shared/errors.ts";
+import { aboutStream, type ErrorCode, HeadwaterError, problemOf, titleOf, UnavailableError } from "../../shared/errors.ts";
 import { type LogFields, logFault } from "./journal.ts";
 import { isOverloaded } from "./platform-error.ts";
 
@@ -24,9 +24,6 @@ export const STATUS: Readonly<Record<ErrorCode, number>> = {
 /** Seconds. An overloaded object gets time to recover; an object that went away is back at once. */
 const OVERLOADED_RETRY_AFTER = 5;
 
-/** These are about the state of one stream. A caller that has appended to many streams at once must know which. */
-const ABOUT_A_STREAM: readonly ErrorCode[] = ["version-conflict", "event-id-reused", "stream-not-found"];
-
 export interface ProblemFacts {
   /** If the status of the code is not precise enough. */
   readonly status?: number;
@@ -36,17 +33,13 @@ export interface ProblemFacts {
 
 /** @param fields for the log, if the error is unexpected */
 export function problemResponse(error: unknown, fields: LogFields = {}, { status: given, streamId }: ProblemFacts = {}): Response {
-  const known = error instanceof HeadwaterError ? error : unexpected("request", error, fields);
+  const named = streamId === undefined ? error : aboutStream(error, streamId);
+  const known = named instanceof HeadwaterError ? named : unexpected("request", error, fields);
   const status = given ?? STATUS[known.code];
-  const document = documentOf(known, status);
-  const body =
-    streamId !== undefined && ABOUT_A_STREAM.includes(known.code)
-      ? { ...document, detail: `${streamId}: ${document.detail}`, streamId }
-      : document;
   const headers = new Headers({ "content-type": "application/problem+json; charset=utf-8", "cache-control": "no-store" });
   if (known.code === "unauthenticated") headers.set("www-authenticate", "Bearer");
   if (status === 503 || status === 429) headers.set("retry-after", String(known.details.retryAfter ?? 1));
-  return new Response(JSON.stringify(body), { status, headers });
+  return new Response(JSON.stringify(documentOf(known, status)), { status, headers });
 }
 
 /** The same document, for a place without a response. @param where that place, to log it if the error is unexpected */

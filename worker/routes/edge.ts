@@ -254,7 +254,8 @@ async function appendOne(env: EdgeEnv, store: string, commit: Commit, actor: str
       return result;
     case "conflict":
     case "rejected":
-      throw errorOf(result.code, result.detail, result);
+      // The detail does not name the stream yet: `aboutStream` adds it to both.
+      throw errorOf(result.code, result.detail, { ...result, streamId: undefined });
     default:
       throw new Error("The stream returned no result for a commit.");
   }

@@ -1,6 +1,6 @@
 /** The Worker's side of the feed socket: opens it at the log, or reads it itself for a reader of server-sent events. */
 import { InvalidRequestError } from "../../shared/errors.ts";
-import { BEARER_PROTOCOL, FEED_PROTOCOL } from "../../shared/wire/feed-socket.ts";
+import { FEED_PROTOCOL, tokenOfProtocols } from "../../shared/wire/feed-socket.ts";
 import { type Principal, readable } from "../access/access.ts";
 import type { EdgeEnv } from "../env.ts";
 import type { CompleteQuery } from "../log/feed-page.ts";
@@ -19,10 +19,10 @@ export function wantsEventStream(request: Request): boolean {
 /** A browser's WebSocket can't have headers, so it offers its token as a subprotocol. This moves it to `authorization`, like any token. */
 export function withToken(request: Request): Request {
   if (!isUpgrade(request)) return request;
-  const token = protocolsOf(request).find((protocol) => protocol.startsWith(BEARER_PROTOCOL));
+  const token = tokenOfProtocols(protocolsOf(request));
   if (token === undefined) return request;
   const headers = new Headers(request.headers);
-  headers.set("authorization", `Bearer ${token.slice(BEARER_PROTOCOL.length)}`);
+  headers.set("authorization", `Bearer ${token}`);
   return new Request(request.url, { headers });
 }
 

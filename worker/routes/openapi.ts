@@ -1,7 +1,7 @@
 /** `GET /openapi.json`, generated from the schemas that check the messages, so that the two can't differ. */
 import { type ErrorCode, titleOf } from "../../shared/errors.ts";
 import { DEFAULT_LIMITS, NAME_LENGTH } from "../../shared/limits.ts";
-import { BEARER_PROTOCOL, FEED_PROTOCOL } from "../../shared/wire/feed-socket.ts";
+import { FEED_PROTOCOL } from "../../shared/wire/feed-socket.ts";
 import * as restore from "../../shared/wire/restore.ts";
 import { expectedVersion, type Schema } from "../../shared/wire/schema.ts";
 import * as wire from "../../shared/wire/wire.ts";
@@ -66,7 +66,7 @@ const EVENTS = {
 const COMMIT = { expectedVersion: { ...jsonSchema(expectedVersion), default: "any" }, events: EVENTS };
 
 const FORMS = `A feed socket is a WebSocket of the subprotocol \`${FEED_PROTOCOL}\`, with the token offered beside it as
-\`${BEARER_PROTOCOL}<token>\`. Each \`{"pull":{"after":17}}\` is answered by one page, and \`{"auth":{"token":"…"}}\` by
+\`bearer.<token>\`, or as \`base64url.bearer.<token in base64url>\` if it has a character that a subprotocol can't have. Each \`{"pull":{"after":17}}\` is answered by one page, and \`{"auth":{"token":"…"}}\` by
 \`{"renewed":{"expiresAt":…}}\`; errors are sent as \`{"problem":{…}}\`. With server-sent events, \`id\` is the position.`;
 
 let document: ReturnType<typeof describe> | undefined;

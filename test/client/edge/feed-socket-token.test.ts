@@ -46,3 +46,16 @@ test.each([
   expect([listener.isConnected, socket.isClosed]).toEqual([true, false]);
   ending.abort();
 });
+
+test.each([
+  ["eyJh.eyJz.x-y_z", "bearer.eyJh.eyJz.x-y_z"],
+  ["c2Vzc2lvbg==", "base64url.bearer.YzJWemMybHZiZz09"],
+])("the token %s is offered in a subprotocol that a browser accepts", async (token, protocol) => {
+  const webSocket = vi.fn(() => new OpenSocket() as unknown as WebSocket);
+  const ending = new AbortController();
+  const options = { url: "https://edge.test/v1/main", timeout: 1000, token: () => token, webSocket };
+  new FeedSocket({ give: () => undefined, onSocket: () => undefined, isConnected: false }, options, ending.signal).listen({ request: 1, query: { after: 0 } });
+  await vi.advanceTimersByTimeAsync(0);
+  expect(webSocket.mock.calls).toEqual([["wss://edge.test/v1/main/feed", ["headwater.v1", protocol]]]);
+  ending.abort();
+});

@@ -316,7 +316,7 @@ test("half-open: neither a network nor a token that never answers holds up the n
       url,
       timeout: 300,
       fetch: (...request) => (silent === "network" ? never : fetch(...request)),
-      token: () => (silent === "token" ? never : "a token"),
+      token: () => (silent === "token" ? never : "a-token"),
     },
   });
   await store.appendToStream("A-1", [event(1)]);

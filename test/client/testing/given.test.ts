@@ -222,7 +222,7 @@ test("what can't be recorded is not decided", () => {
     decide: (at) => ({ type: "Dated", data: { at: new Date(at) } }),
   };
   expect(messageOf(() => given(dated).when(0).thenNothing())).toBe(
-    "dates: the decided events can't be recorded: events[0].data.at contains an object that is not plain, which JSON can't represent.",
+    "dates: the decided events can't be recorded: events[0].data.at is a Date, which JSON can't represent. Use `toISOString()`.",
   );
   expect(
     messageOf(() =>
@@ -230,7 +230,7 @@ test("what can't be recorded is not decided", () => {
         .when({ open: 1 })
         .then({ type: "Opened", data: { limit: Number.NaN } }),
     ),
-  ).toBe("account: the expected events can't be recorded: events[0].data.limit contains NaN, which JSON can't represent.");
+  ).toBe("account: the expected events can't be recorded: events[0].data.limit is NaN, which JSON can't represent. Use null.");
 });
 
 test("a command that a store would refuse is refused, and is decided as a store keeps it", () => {

@@ -19,7 +19,15 @@ test("the wire is what its version says", () => {
 
 test("every error survives the wire with its class, code, sentence and details", () => {
   for (const code of ERROR_CODES) {
-    const details = { field: "events[0]", expectedVersion: "no-stream" as const, actualVersion: 3, log: "l", head: 9, retryAfter: 2 };
+    const details = {
+      field: "events[0]",
+      streamId: "Permit-1",
+      expectedVersion: "no-stream" as const,
+      actualVersion: 3,
+      log: "l",
+      head: 9,
+      retryAfter: 2,
+    };
     const error = errorOf(code, "A sentence.", details);
     expect(error).toBeInstanceOf(HeadwaterError);
     const back = wire.errorFromProblem(JSON.parse(JSON.stringify({ status: 400, ...problemOf(error), unknown: { to: "this side" } })));

@@ -1,5 +1,5 @@
 /** What a prober asks. Each asks one thing, with its variants. */
-import { BEARER_PROTOCOL, FEED_PROTOCOL } from "../../../shared/wire/feed-socket.ts";
+import { FEED_PROTOCOL, toBearerProtocol } from "../../../shared/wire/feed-socket.ts";
 import { OWN } from "./params.ts";
 import type { Prober, Told } from "./prober.ts";
 
@@ -305,7 +305,7 @@ async function opensSocketInPart(p: Prober): Promise<void> {
 }
 
 async function onSocket(p: Prober, path: string, token: string, messages: readonly (object | string)[]): Promise<void> {
-  const headers = { upgrade: "websocket", "sec-websocket-protocol": `${FEED_PROTOCOL}, ${BEARER_PROTOCOL}${token}` };
+  const headers = { upgrade: "websocket", "sec-websocket-protocol": `${FEED_PROTOCOL}, ${toBearerProtocol(token)}` };
   const { webSocket: socket } = await p.open(`/v1/${p.store()}/${path}`, { token: null, headers });
   socket?.accept();
   for (const message of messages) {

@@ -90,6 +90,8 @@ async function bundle<Exports>(name: string, entry: string, patches: readonly Pa
     bundle: true,
     write: false,
     format: "cjs",
+    // As it is shipped.
+    define: { "process.env.NODE_ENV": '"production"' },
     platform: "browser",
     target: "node24",
     sourcemap: "inline",

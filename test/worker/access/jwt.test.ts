@@ -1,6 +1,7 @@
 import { createExecutionContext, env, runInDurableObject } from "cloudflare:test";
 import { exportJWK, exportSPKI, generateKeyPair, type JWTPayload, SignJWT } from "jose";
 import { beforeAll, expect, test, vi } from "vitest";
+import { toBearerProtocol } from "../../../shared/wire/feed-socket.ts";
 import { hasRepeatedKey } from "../../../worker/access/jwt.ts";
 import { createEdge } from "../../../worker/index.ts";
 import { event, newStore } from "../edge-calls.ts";
@@ -79,6 +80,38 @@ test("a browser's WebSocket brings its token as a subprotocol", async () => {
   expect([response.status, response.headers.get("sec-websocket-protocol")]).toEqual([101, "headwater.v1"]);
   response.webSocket?.accept();
   response.webSocket?.close();
+});
+
+test("a token of characters that a subprotocol can't have is encoded in it, and reaches the app's own authenticate", async () => {
+  const seen: (string | null)[] = [];
+  const own = createEdge({
+    authenticate: ({ headers }) => {
+      seen.push(headers.get("authorization"));
+      return { actor: "ann", grants: [{ store: "*", streams: ["*"], can: ["read"] }] };
+    },
+  });
+  for (const token of ["c2Vzc2lvbg==", "a/b+c~d.e", "ann:1"]) {
+    const headers = { upgrade: "websocket", "sec-websocket-protocol": `headwater.v1, ${toBearerProtocol(token)}` };
+    const request = new Request(`https://edge.example/v1/${newStore().id}/feed`, { headers });
+    const response = await own.fetch(request, { STREAMS: env.STREAMS, LOGS: env.LOGS, LOG: "faults" }, createExecutionContext());
+    expect([response.status, response.headers.get("sec-websocket-protocol")]).toEqual([101, "headwater.v1"]);
+    response.webSocket?.accept();
+    response.webSocket?.close();
+  }
+  expect(seen).toEqual(["Bearer c2Vzc2lvbg==", "Bearer a/b+c~d.e", "Bearer ann:1"]);
+});
+
+test("a JWT that is encoded in the subprotocol lets in too, and one of no use does not", async () => {
+  const { id } = newStore();
+  const offer = (protocol: string) =>
+    call({ JWT_SECRET: SECRET }, `${id}/feed`, undefined, undefined, { upgrade: "websocket", "sec-websocket-protocol": protocol });
+  const response = await offer(`headwater.v1, base64url.bearer.${encode(await sign())}`);
+  expect(response.status).toBe(101);
+  response.webSocket?.accept();
+  response.webSocket?.close();
+  for (const wrong of ["%", encode("a b"), encode("a\nb"), encode("c2Vzc2lvbg==")]) {
+    expect((await offer(`headwater.v1, base64url.bearer.${wrong}`)).status).toBe(401);
+  }
 });
 
 test.each([
