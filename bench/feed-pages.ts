@@ -35,7 +35,7 @@ export function measureFeedPages(events: readonly object[]): Promise<Measurement
       globalThis,
       { ...NEW_REPLICA, authority: "edge" },
       {
-        onOutdated: () => {},
+        onEnded: () => {},
         onReopened: () => {},
       },
     );

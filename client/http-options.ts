@@ -2,7 +2,7 @@
 import { isObject } from "../shared/json.ts";
 import type { Limits } from "../shared/limits.ts";
 import * as option from "../shared/options.ts";
-import { CONNECTION_OPTIONS, type ConnectionOptions } from "./edge/edge-call.ts";
+import { CONNECTION_OPTIONS, type ConnectionOptions } from "./edge/connection-options.ts";
 import { APPEND_OPTIONS, type AppendOptions, type ReadAllOptions, type ReadStreamOptions } from "./event-store.ts";
 import { READ_ALL_OPTIONS, READ_STREAM_OPTIONS } from "./storage/read-options.ts";
 import { EVENT_TYPE_OPTIONS, type EventTypeOptions } from "./streams/event-codec.ts";

@@ -22,7 +22,8 @@ import {
   streamList,
   streamPage,
 } from "../shared/wire/wire.ts";
-import { createEdgeCall, type EdgeCall, type EdgeOptions, edgeOptions, pushCommits, queryOf, readFeed } from "./edge/edge-call.ts";
+import { edgeOptions } from "./edge/connection-options.ts";
+import { createEdgeCall, type EdgeCall, type EdgeOptions, pushCommits, queryOf, readFeed } from "./edge/edge-call.ts";
 import { tailFeed } from "./edge/tail.ts";
 import {
   APPEND_OPTIONS,
@@ -59,6 +60,7 @@ export {
   HeadwaterError,
   InvalidRequestError,
   LogMismatchError,
+  OwnerMismatchError,
   PayloadTooLargeError,
   PositionAheadError,
   type Remedy,
@@ -90,7 +92,7 @@ export type { Limits } from "../shared/limits.ts";
 export type { Position, Version } from "../shared/order.ts";
 export type { StreamId } from "../shared/stream-id.ts";
 export type { PushResult, StoreHealth, StreamList } from "../shared/wire/wire.ts";
-export type { ConnectionOptions } from "./edge/edge-call.ts";
+export type { ConnectionOptions } from "./edge/connection-options.ts";
 export type {
   AppendOptions,
   AppendResult,

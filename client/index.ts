@@ -12,6 +12,7 @@ export {
   HeadwaterError,
   InvalidRequestError,
   LogMismatchError,
+  OwnerMismatchError,
   PayloadTooLargeError,
   PositionAheadError,
   type Remedy,
@@ -50,7 +51,7 @@ export {
 } from "../shared/subscription.ts";
 export type { Conflict } from "./conflicts/conflicts.ts";
 export type { ConflictAnswer, ConflictRules } from "./conflicts/rules.ts";
-export type { ConnectionOptions } from "./edge/edge-call.ts";
+export type { ConnectionOptions } from "./edge/connection-options.ts";
 export type {
   AppendOptions,
   AppendResult,
@@ -64,8 +65,9 @@ export type { ProjectionStatus } from "./rows/projector.ts";
 export type { LiveRows, Table } from "./rows/table.ts";
 export type { ExportedCommit } from "./storage/export.ts";
 export type { Platform } from "./storage/idb.ts";
-export { openStore, type Store } from "./store.ts";
-export type { ResetOptions, StoreOptions, SyncFilter, SyncOptions } from "./store-options.ts";
+export type { SignedOut } from "./storage/sign-out.ts";
+export { deleteStore, openStore, type Store } from "./store.ts";
+export type { DeleteOptions, ResetOptions, SignOutOptions, StoreOptions, SyncFilter, SyncOptions } from "./store-options.ts";
 export type { Aggregate, FoldOptions } from "./streams/aggregates.ts";
 export type { EventTypeOptions } from "./streams/event-codec.ts";
 export type { HandleOptions, HandleResult } from "./streams/handle.ts";

@@ -5,6 +5,7 @@
  */
 
 import type { DecidedEvent, Decider, Folding } from "../shared/device/decider.ts";
+import type { Claim } from "../shared/device/owner.ts";
 import { type AnyProjection, checkProjection, type IndexField, type Projection } from "../shared/device/projection.ts";
 import type { Replica, Scope } from "../shared/device/replica.ts";
 import type { Resolve } from "../shared/device/resolution.ts";
@@ -19,9 +20,12 @@ import type { StoreInternals } from "./internals.ts";
 import { Projector } from "./rows/projector.ts";
 import { deleteRows } from "./rows/row-versions.ts";
 import { Table } from "./rows/table.ts";
+import { eraseStore, finishDeletion } from "./storage/erase.ts";
 import { type ExportedCommit, exportAll } from "./storage/export.ts";
+import { handOver } from "./storage/hand-over.ts";
 import { resetReplica } from "./storage/reset.ts";
 import { followFilter } from "./storage/scope.ts";
+import { type SignedOut, signOut } from "./storage/sign-out.ts";
 import { takeOverLocalStore } from "./storage/take-over.ts";
 import { type Aggregate, Aggregates, type FoldOptions } from "./streams/aggregates.ts";
 import { checkEvents, createReader } from "./streams/event-checks.ts";
@@ -30,9 +34,12 @@ import { type HandleOptions, type HandleResult, handleCommand } from "./streams/
 import { type LiveState, watchStream } from "./streams/live-state.ts";
 import { SubscriptionControl } from "./subscription/control.ts";
 import { type Handler, type SubscribeOptions, Subscriber } from "./subscription/subscriber.ts";
+import { Tabs } from "./sync/tabs.ts";
 import { IS_DEVELOPMENT } from "./tools/development.ts";
 import { takesOver } from "./tools/hot-reload.ts";
 import { Turns } from "./tools/turns.ts";
+
+export { eraseStore, finishDeletion };
 
 /** Checks appended events, and reads events in the current version of their type. For an app that has event types. */
 export function createEventCodec(eventTypes: EventTypes, { onUnknownEvent }: EventTypeOptions, limits: Limits): EventCodec {
@@ -129,6 +136,19 @@ export class LaterParts {
 
   exportAll(): AsyncGenerator<ExportedCommit, void, undefined> {
     return exportAll(this.#internals);
+  }
+
+  signOut(discard: boolean): Promise<SignedOut> {
+    return signOut(this.#internals, discard);
+  }
+
+  /** @param from the name of the database of nobody */
+  async handOver(from: string, claim: Claim): Promise<void> {
+    if (!(await handOver(this.#internals, from, claim))) return;
+    // Tabs that are open on that database read it again.
+    const tabs = new Tabs(from, () => undefined);
+    tabs.post({ kind: "redirected", isReset: true });
+    tabs.close();
   }
 
   resetReplica(keepPending: boolean): Promise<void> {

@@ -1,13 +1,16 @@
 /** The options of `openStore`, checked and completed. */
 import type { AnyDecider } from "../shared/device/decider.ts";
+import { PERSON_SEPARATOR } from "../shared/device/owner.ts";
 import type { Scope } from "../shared/device/replica.ts";
 import type { SyncSettings } from "../shared/device/sync.ts";
 import { InvalidRequestError } from "../shared/errors.ts";
+import { isName } from "../shared/event/commit.ts";
 import type { Limits } from "../shared/limits.ts";
 import * as option from "../shared/options.ts";
 import { parseStreamId } from "../shared/stream-id.ts";
 import type { ConflictRules } from "./conflicts/rules.ts";
-import { CONNECTION_OPTIONS, type ConnectionOptions, type EdgeOptions, edgeOptions } from "./edge/edge-call.ts";
+import { CONNECTION_OPTIONS, type ConnectionOptions, edgeOptions } from "./edge/connection-options.ts";
+import type { EdgeOptions } from "./edge/edge-call.ts";
 import type { Platform } from "./storage/idb.ts";
 import { EVENT_TYPE_OPTIONS, type EventTypeOptions } from "./streams/event-codec.ts";
 
@@ -20,6 +23,8 @@ export interface SyncFilter {
 }
 
 export interface SyncOptions extends ConnectionOptions {
+  /** The address before, if the store has moved. A device's store of any other address is not opened: it would be sent to the wrong edge. Default: none. */
+  readonly movedFrom?: string | URL;
   /** Milliseconds until a request without an answer counts as failed. 0 or `Infinity`: never. Default: 30,000. */
   readonly timeout?: number;
   /**
@@ -42,8 +47,13 @@ export interface SyncOptions extends ConnectionOptions {
 }
 
 export interface StoreOptions extends ConflictRules, EventTypeOptions {
-  /** The name of the IndexedDB database. */
+  /** The name of the IndexedDB database, without `~`. */
   readonly name: string;
+  /**
+   * Who uses the store: the `sub` of their tokens. Each person has a database of their own on the device. What was recorded without a person
+   * is handed over to the first one. Leave it out if one person uses the device.
+   */
+  readonly person?: string | undefined;
   /** Leave it out for a store that lives on this device alone. */
   readonly sync?: SyncOptions;
   /**
@@ -67,10 +77,35 @@ export interface ResetOptions {
   readonly keepPending?: boolean;
 }
 
+export interface SignOutOptions {
+  /** Whether to delete the data although something exists on this device alone. Default: `false`. */
+  readonly discard?: boolean;
+}
+
+export interface DeleteOptions {
+  /** Whose data. Default: that of all persons, and of nobody. */
+  readonly person?: string | undefined;
+  /** The IndexedDB that holds the databases. Default: the browser's. */
+  readonly platform?: Platform;
+}
+
 export const RESET_OPTIONS = { keepPending: /* @__PURE__ */ option.withPreset(option.flag, true) } satisfies option.OptionsOf<ResetOptions>;
 
+export const storeName: option.Option = {
+  what: `a text that is not empty and has no ${PERSON_SEPARATOR}`,
+  accepts: (value) => option.text.accepts(value) && !String(value).includes(PERSON_SEPARATOR),
+};
+export const person: option.Option = { what: "1 to 255 printable characters", accepts: isName };
+
+export const SIGN_OUT_OPTIONS = {
+  discard: /* @__PURE__ */ option.withPreset(option.flag, false),
+} satisfies option.OptionsOf<SignOutOptions>;
+
+export const DELETE_OPTIONS = { person, platform: option.object } satisfies option.OptionsOf<DeleteOptions>;
+
 export const STORE_OPTIONS = {
-  name: /* @__PURE__ */ option.required(option.text),
+  name: /* @__PURE__ */ option.required(storeName),
+  person,
   sync: option.object,
   durability: /* @__PURE__ */ option.withPreset(/* @__PURE__ */ option.oneOf("strict", "relaxed"), "strict"),
   limits: option.object,
@@ -83,6 +118,7 @@ export const STORE_OPTIONS = {
 
 export const SYNC_OPTIONS = {
   ...CONNECTION_OPTIONS,
+  movedFrom: option.storeUrl,
   timeout: /* @__PURE__ */ option.withPreset(option.timeout, 30_000),
   automatic: /* @__PURE__ */ option.withPreset(option.flag, true),
   pollEvery: /* @__PURE__ */ option.withPreset(option.milliseconds, 5_000),

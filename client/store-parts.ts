@@ -9,9 +9,10 @@
  */
 
 import type { DecidedEvent } from "../shared/device/decider.ts";
+import { type Claim, databaseName } from "../shared/device/owner.ts";
 import { NEW_REPLICA, type Scope } from "../shared/device/replica.ts";
 import { parkUndecided } from "../shared/device/resolution.ts";
-import { aboutStream, InvalidRequestError, StoreClosedError } from "../shared/errors.ts";
+import { aboutStream, HeadwaterError, InvalidRequestError, StoreClosedError } from "../shared/errors.ts";
 import { withCause } from "../shared/event/causation.ts";
 import { assertNewEvents, parseCommit } from "../shared/event/commit.ts";
 import type { NewEvent } from "../shared/event/event.ts";
@@ -23,7 +24,6 @@ import { APPEND_OPTIONS, type AppendOptions, type AppendResult } from "./event-s
 import type { StoreInternals } from "./internals.ts";
 import type { LaterParts } from "./later.ts";
 import { Appender, type AppendRequest } from "./storage/appender.ts";
-import { OUTDATED } from "./storage/connection.ts";
 import { Database } from "./storage/database.ts";
 import { readReplica } from "./storage/device-log.ts";
 import { Reader } from "./storage/reader.ts";
@@ -31,6 +31,7 @@ import { isFollowing } from "./storage/scope.ts";
 import { planSync, STORE_OPTIONS, type StoreOptions } from "./store-options.ts";
 import { type EventCodec, type EventTypeOptions, PLAIN_EVENTS } from "./streams/event-codec.ts";
 import { Follower } from "./sync/follower.ts";
+import { claimOf, Identity } from "./sync/identity.ts";
 import { Overview } from "./sync/overview.ts";
 import { StatusBoard } from "./sync/status.ts";
 import { Syncer } from "./sync/syncer.ts";
@@ -48,8 +49,18 @@ export async function openParts(given: StoreOptions): Promise<StoreParts> {
     return parts;
   } catch (error) {
     await parts.close();
+    if (await isDeletionFinished(error, options)) return openParts(options);
     throw error;
   }
+}
+
+/** Finishes a deletion of the store that was cut off. @param error with which it could not be opened */
+async function isDeletionFinished(error: unknown, { name, person, platform = globalThis }: StoreOptions): Promise<boolean> {
+  const { code, cause } = error instanceof HeadwaterError ? error : {};
+  if (code !== "store-closed" && !(cause instanceof Object && "name" in cause && cause.name === "VersionError")) return false;
+  // If a newer version of the app has replaced that part, the error says what to do.
+  const later = await importLater().catch(() => undefined);
+  return (await later?.finishDeletion(platform, databaseName(name, person))) === true;
 }
 
 /** With event types, each tab loads what checks and reads them when it opens the store, as it loads the app. */
@@ -66,6 +77,10 @@ export class StoreParts {
   readonly #limits: Limits;
   readonly #codec: EventCodec;
   readonly #scope: Scope;
+  readonly #identity: Identity;
+  readonly #claim: Claim;
+  /** The name of the database without a person, which may be handed over to this store's. */
+  readonly #nobodys: string | undefined;
   readonly #internals: StoreInternals;
   readonly #syncer: Syncer | undefined;
   readonly #follower: Follower | undefined;
@@ -74,10 +89,24 @@ export class StoreParts {
   /** The work in the background ends: the store is closed, or a newer version has upgraded its database. */
   readonly #ending = new AbortController();
   #isClosed = false;
+  /** The message of the errors since the database is no longer this tab's. */
+  #endMessage: string | undefined;
   #later: Promise<LaterParts> | undefined;
 
   constructor(options: Complete<StoreOptions, typeof STORE_OPTIONS>, limits: Limits, codec: EventCodec) {
-    const { name, platform = globalThis, sync, durability, deciders, eventTypes, onUnknownEvent, onConflict, commuting } = options;
+    const {
+      name: given,
+      person,
+      platform = globalThis,
+      sync,
+      durability,
+      deciders,
+      eventTypes,
+      onUnknownEvent,
+      onConflict,
+      commuting,
+    } = options;
+    const name = databaseName(given, person);
     const plan = sync && planSync(sync, limits);
     const rules = { ...(onConflict && { onConflict }), ...(commuting && { commuting }) };
     const known: Deciders = new Map(deciders.map((decider) => [decider.name, decider]));
@@ -87,8 +116,18 @@ export class StoreParts {
     this.board = new StatusBoard(plan === undefined ? "local" : "offline");
     const begin = plan === undefined ? {} : ({ authority: "edge", scope: this.#scope } as const);
     this.#database = new Database(name, platform, begin, {
-      onOutdated: () => this.#onOutdated(),
+      onEnded: (...ended) => this.#onEnded(...ended),
       onReopened: () => this.#onReopened(),
+    });
+    this.#claim = claimOf(options);
+    this.#nobodys = person === undefined ? undefined : given;
+    this.#identity = new Identity({
+      database: this.#database,
+      board: this.board,
+      claim: this.#claim,
+      token: plan?.edge.token,
+      ending: this.#ending.signal,
+      onAdmitted: () => this.#syncer?.ask(),
     });
     this.reader = new Reader(this.#database, codec, () => this.assertOpen());
     this.overview = new Overview({
@@ -127,7 +166,8 @@ export class StoreParts {
     this.#syncer = new Syncer({
       name,
       database: this.#database,
-      edge: plan.edge,
+      edge: { ...plan.edge, token: this.#identity.token },
+      identity: this.#identity,
       settings: plan.settings,
       // Events that a rule puts in the place of a commit exist on this device alone.
       rules: async () =>
@@ -146,11 +186,16 @@ export class StoreParts {
   }
 
   async open(): Promise<void> {
+    await this.#identity.open();
+    if (this.#nobodys !== undefined && (await this.#exists(this.#nobodys))) await (await this.later()).handOver(this.#nobodys, this.#claim);
+    // An app's token is known before the first append, unless it needs the network.
+    const identified = this.#identity.isUncertain ? this.#identity.identify() : undefined;
     if (this.#follower !== undefined) {
       const replica = await this.#database.run(readReplica);
       this.#follower.update(isFollowing(replica, this.#scope) ? replica : await (await this.later()).followFilter(this.#scope));
     }
     await this.overview.refresh();
+    await identified;
     this.#syncer?.start();
     void this.#askToPersist();
   }
@@ -162,9 +207,11 @@ export class StoreParts {
     options: AppendOptions,
     command?: AppendRequest["command"],
   ): Promise<AppendResult> {
-    this.assertOpen();
+    this.#assertNotEnded();
     const { expectedVersion, causedBy } = completeOptions(options, APPEND_OPTIONS);
     const id = parseStreamId(streamId);
+    if (this.#identity.isUncertain) await this.#identity.identify();
+    this.#identity.assertOwner();
     try {
       const caused = withCause(assertNewEvents(events), causedBy);
       const checked = this.#codec.check === undefined ? caused : await this.#codec.check(caused);
@@ -178,9 +225,16 @@ export class StoreParts {
 
   /** @throws InvalidRequestError if the store was opened without `sync` */
   syncer(): Syncer {
-    this.assertOpen();
+    this.#assertNotEnded();
     if (this.#syncer === undefined) throw new InvalidRequestError("The store was opened without `sync`.", { field: "sync" });
     return this.#syncer;
+  }
+
+  async sync(): Promise<void> {
+    const syncer = this.syncer();
+    if (this.#identity.isUncertain) await this.#identity.identify();
+    this.#identity.assertOwner();
+    await syncer.sync();
   }
 
   /** What is loaded when it is first needed. @throws UnavailableError if that fails, e.g. since a deployment has replaced the file */
@@ -206,15 +260,26 @@ export class StoreParts {
     if (this.#isClosed) return;
     this.#isClosed = true;
     this.#ending.abort();
+    await this.#identity.idle();
     await this.#syncer?.idle();
     await this.appender.idle();
     this.#tabs?.close();
     await this.#database.close();
   }
 
-  /** @throws StoreClosedError */
+  /** @throws StoreClosedError; OwnerMismatchError if the token is another person's */
   assertOpen(): void {
-    if (this.#ending.signal.aborted) throw new StoreClosedError(this.#isClosed ? undefined : OUTDATED);
+    this.#assertNotEnded();
+    this.#identity.assertOwner();
+  }
+
+  #assertNotEnded(): void {
+    if (this.#ending.signal.aborted) throw new StoreClosedError(this.#endMessage);
+  }
+
+  async #exists(database: string): Promise<boolean> {
+    const all = await this.#database.run(async () => this.#internals.platform.indexedDB.databases?.());
+    return all?.some(({ name }) => name === database) === true;
   }
 
   /** If the code for it can't be loaded now, the status shows that there are some, and they follow when it can. */
@@ -229,9 +294,11 @@ export class StoreParts {
     void this.overview.refreshQuietly();
   }
 
-  #onOutdated(): void {
+  #onEnded(connection: "outdated" | "deleted", message: string): void {
+    this.#endMessage = message;
     this.#ending.abort();
-    this.board.update({ connection: "outdated" });
+    this.board.hold(undefined);
+    this.board.update({ connection });
   }
 
   async #askToPersist(): Promise<void> {
@@ -242,4 +309,4 @@ export class StoreParts {
   }
 }
 
-const importLater = () => loadPart(() => import("./later.ts"));
+export const importLater = () => loadPart(() => import("./later.ts"));

@@ -2,14 +2,25 @@
 import type { DecidedEvent, Decider, Folding } from "../shared/device/decider.ts";
 import { initialStateOf } from "../shared/device/initial-state.ts";
 import type { IndexField, Projection } from "../shared/device/projection.ts";
+import { InvalidRequestError } from "../shared/errors.ts";
 import type { ConfirmedEvent, NewEvent } from "../shared/event/event.ts";
 import { completeOptions } from "../shared/options.ts";
 import type { Conflict } from "./conflicts/conflicts.ts";
 import type { AppendOptions, AppendResult, EventStore, ReadAllOptions, ReadStreamOptions, StreamSlice } from "./event-store.ts";
 import type { Table } from "./rows/table.ts";
 import type { ExportedCommit } from "./storage/export.ts";
-import { RESET_OPTIONS, type ResetOptions, type StoreOptions } from "./store-options.ts";
-import { openParts, type StoreParts } from "./store-parts.ts";
+import type { SignedOut } from "./storage/sign-out.ts";
+import {
+  DELETE_OPTIONS,
+  type DeleteOptions,
+  RESET_OPTIONS,
+  type ResetOptions,
+  SIGN_OUT_OPTIONS,
+  type SignOutOptions,
+  type StoreOptions,
+  storeName,
+} from "./store-options.ts";
+import { importLater, openParts, type StoreParts } from "./store-parts.ts";
 import type { Aggregate, FoldOptions } from "./streams/aggregates.ts";
 import type { HandleOptions, HandleResult } from "./streams/handle.ts";
 import type { LiveState } from "./streams/live-state.ts";
@@ -23,11 +34,26 @@ import { whenLoaded } from "./tools/when-loaded.ts";
  * Opens the device's store. If there is none, it is made.
  *
  * @throws InvalidRequestError for an option that is wrong; `field` names it
+ * @throws OwnerMismatchError if the device's store belongs to another address than `sync.url`
  * @throws StorageFailedError if IndexedDB is missing or fails to open
  * @throws UnavailableError if a part of the app that the options need can't be loaded
  */
 export async function openStore(options: StoreOptions): Promise<Store> {
   return new Store(await openParts(options));
+}
+
+/**
+ * Deletes a store of this device: its events, pending commits too, and the rows of its projections. What the edge has stays there. Stores of
+ * all tabs on it are closed; their status is `deleted`. If the deletion is cut off, the next `openStore` or `deleteStore` finishes it.
+ *
+ * @param name as `openStore` got it
+ * @throws StorageFailedError if the browser can't list databases, or a tab that does not react holds one
+ * @throws UnavailableError if a part of the app can't be loaded; nothing was deleted
+ */
+export async function deleteStore(name: string, options: DeleteOptions = {}): Promise<void> {
+  if (!storeName.accepts(name)) throw new InvalidRequestError(`name must be ${storeName.what}.`, { field: "name" });
+  const checked = completeOptions(options, DELETE_OPTIONS);
+  await (await importLater()).eraseStore(name, checked);
 }
 
 /** Every method but `status`, `liveStatus` and `conflicts` throws StoreClosedError if the store was closed, and StorageFailedError if IndexedDB fails. */
@@ -122,12 +148,13 @@ export class Store implements EventStore {
    *
    * @throws UnavailableError if the edge can't be reached, or its log lags
    * @throws UnauthenticatedError, ForbiddenError if the edge rejects the token
+   * @throws OwnerMismatchError if the token is another person's than the store; nothing is sent
    * @throws LogMismatchError, PositionAheadError if the edge holds another history; nothing is merged
    * @throws StoreFullError, StorageFailedError if this device can't store what it received
    * @throws InvalidRequestError if the store was opened without `sync`
    */
   async sync(): Promise<void> {
-    await this.#parts.syncer().sync();
+    await this.#parts.sync();
   }
 
   /** The parked commits, oldest first. A new array after each change. */
@@ -152,6 +179,19 @@ export class Store implements EventStore {
     await this.#parts.appender.idle();
     await (await this.#parts.later()).resetReplica(keepPending);
     await syncer.redirected(true);
+  }
+
+  /**
+   * Deletes the data of this store's person on this device, and closes the store in all tabs; their status is `deleted`. If something exists
+   * on this device alone, it is returned and nothing is deleted, unless `discard` is true. Call `sync()` before, so that nothing is left.
+   *
+   * @throws OwnerMismatchError if the data is another person's
+   */
+  async signOut(options: SignOutOptions = {}): Promise<SignedOut> {
+    const { discard } = completeOptions(options, SIGN_OUT_OPTIONS);
+    const later = await this.#parts.later();
+    await this.#parts.appender.idle();
+    return later.signOut(discard);
   }
 
   /** Waits for appends in flight, ends a sync in flight, and closes the database. Resolves at once if it was closed before. */

@@ -24,6 +24,8 @@ const SETS = [
   ["`project`: a projection", "shared/device/projection.ts", "Projection", "PROJECTION_OPTIONS"],
   ["`query` and `live` of a table", "shared/device/projection.ts", "RowQuery", "QUERY_OPTIONS"],
   ["`reset`", "client/store-options.ts", "ResetOptions", "RESET_OPTIONS"],
+  ["`signOut`", "client/store-options.ts", "SignOutOptions", "SIGN_OUT_OPTIONS"],
+  ["`deleteStore`", "client/store-options.ts", "DeleteOptions", "DELETE_OPTIONS"],
   ["`connectStore`", "client/http-options.ts", "ConnectOptions", "CONNECT_OPTIONS"],
   ["`connectStore`: every call, besides its own options", "client/http-options.ts", "CallOptions", "CALL_OPTIONS"],
   ["`connectStore`: `readAll`", "client/http-options.ts", "ReadFeedOptions", "READ_FEED_OPTIONS"],

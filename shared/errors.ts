@@ -36,7 +36,8 @@ export type ErrorCode =
   | "unavailable"
   | "store-full"
   | "storage-failed"
-  | "store-closed";
+  | "store-closed"
+  | "owner-mismatch";
 
 /** What an error says besides its message, by name. The problem document of the wire has the same fields. */
 export interface ErrorDetails {
@@ -50,6 +51,10 @@ export interface ErrorDetails {
   readonly head?: number | undefined;
   /** Seconds. */
   readonly retryAfter?: number | undefined;
+  /** To whom, or to which address, the device's store belongs. */
+  readonly owner?: string | undefined;
+  /** Who, or which address, wanted to use it. */
+  readonly given?: string | undefined;
 }
 
 /** Every error that Headwater throws on purpose. `code` is stable; `message` is for people. */
@@ -189,6 +194,26 @@ export class StoreClosedError extends HeadwaterError {
   static override readonly title = "The store is closed: open it again.";
 }
 
+/**
+ * The device's store belongs to another person (`field` is `person`) or to another address (`sync.url`). `owner` says to whom or to which,
+ * `given` who or which it was used with. Nothing was sent, fetched or appended.
+ */
+export class OwnerMismatchError extends HeadwaterError {
+  static override readonly code = "owner-mismatch";
+  static override readonly remedy = "authenticate";
+  static override readonly title = "The device's store belongs to another person or address: use the token or the address of its owner.";
+
+  get field(): string {
+    return this.details.field ?? "";
+  }
+  get owner(): string {
+    return this.details.owner ?? "";
+  }
+  get given(): string {
+    return this.details.given ?? "";
+  }
+}
+
 const CLASSES = [
   InvalidRequestError,
   UnauthenticatedError,
@@ -204,6 +229,7 @@ const CLASSES = [
   StoreFullError,
   StorageFailedError,
   StoreClosedError,
+  OwnerMismatchError,
 ] as const;
 
 export const ERROR_CODES: readonly ErrorCode[] = /* @__PURE__ */ CLASSES.map(({ code }) => code);
@@ -230,8 +256,8 @@ function classOf(code: ErrorCode): (typeof CLASSES)[number] {
 /** The typed error for a code and its details, as the wire or a decision has them. */
 export function errorOf(code: ErrorCode, message: string | undefined, given: ErrorDetails = {}): HeadwaterError {
   // Other fields of `given` (it may be a decision, or a message of the wire) do not belong into an error.
-  const { field, streamId, expectedVersion, actualVersion, eventId, log, head, retryAfter } = given;
-  const details = { field, streamId, expectedVersion, actualVersion, eventId, log, head, retryAfter };
+  const { field, streamId, expectedVersion, actualVersion, eventId, log, head, retryAfter, owner, given: by } = given;
+  const details = { field, streamId, expectedVersion, actualVersion, eventId, log, head, retryAfter, owner, given: by };
   const defined = Object.fromEntries(Object.entries(details).filter(([, value]) => value !== undefined));
   return new (classOf(code))(message, defined);
 }

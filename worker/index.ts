@@ -9,6 +9,7 @@ export {
   HeadwaterError,
   InvalidRequestError,
   LogMismatchError,
+  OwnerMismatchError,
   PayloadTooLargeError,
   PositionAheadError,
   type Remedy,

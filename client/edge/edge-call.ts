@@ -1,55 +1,22 @@
 /** The HTTP interface of the edge as typed calls. It sends a request again only to renew a token, and stores nothing. */
 
 import { NEW_REPLICA, type Replica } from "../../shared/device/replica.ts";
-import { HeadwaterError, UnauthenticatedError, UnavailableError } from "../../shared/errors.ts";
+import { HeadwaterError, UnavailableError } from "../../shared/errors.ts";
 import type { Commit } from "../../shared/event/commit.ts";
-import * as option from "../../shared/options.ts";
-import { toStoreUrl } from "../../shared/store-url.ts";
-import { messageOf } from "../../shared/thrown.ts";
 import { boundedWait, parseRetryAfter, timeLimit } from "../../shared/wait.ts";
 import { type Answer, judge, judgeFailure, type Received, type Unheard } from "../../shared/wire/answer.ts";
 import type { Schema } from "../../shared/wire/schema.ts";
-import { isToken } from "../../shared/wire/token.ts";
 import { type FeedPage, type FeedQuery, feedPage, type PushAnswer, pushAnswer } from "../../shared/wire/wire.ts";
 import { reasonOf } from "./reason.ts";
-
-/** How an app says where the edge is, and how it is reached. */
-export interface ConnectionOptions {
-  /**
-   * The address of the store at the edge, e.g. `https://events.example.com/v1/permits`: absolute, `http:` or `https:`, without a query, a
-   * hash or a user name.
-   */
-  readonly url: string | URL;
-  /**
-   * Returns the bearer token, without "Bearer". Called before each request, and once more if the edge rejects the token. If it throws, rejects
-   * or returns no token, a device's status is `unauthorized`, with its message in `problem`, and it is called again after a wait; a call of
-   * `headwater/http` rejects with UnauthenticatedError. Throw UnavailableError if the token can't be fetched now: a device is `offline` then.
-   * Leave it out if the edge needs none.
-   */
-  readonly token?: () => string | Promise<string>;
-  /** Sends requests. Default: the global `fetch`. */
-  readonly fetch?: typeof fetch;
-}
-
-export const CONNECTION_OPTIONS = {
-  url: /* @__PURE__ */ option.required(option.storeUrl),
-  token: option.callback,
-  fetch: option.callback,
-} satisfies option.OptionsOf<ConnectionOptions>;
-
-/** @param options checked by their description */
-export function edgeOptions({ url, token, fetch, timeout }: ConnectionOptions & { readonly timeout: number }): EdgeOptions {
-  return { url: toStoreUrl(url) ?? "", token, fetch, timeout };
-}
 
 export interface EdgeOptions {
   /** The address of the store at the edge, as `toStoreUrl` returns it. */
   readonly url: string;
   /**
    * Returns the bearer token. It is called before each request, and once more if the edge rejects the token with status 401: the token may
-   * have expired on the way. See `readToken`.
+   * have expired on the way.
    */
-  readonly token?: (() => string | Promise<string>) | undefined;
+  readonly token?: (() => string | undefined | Promise<string | undefined>) | undefined;
   /** Default: the global `fetch`. */
   readonly fetch?: typeof fetch | undefined;
   /** Opens the feed socket. Default: with the global `WebSocket`. */
@@ -95,11 +62,11 @@ export function createEdgeCall({ url, token, fetch: send = (...request) => fetch
       return judge(schema, { ...receivedOf(response), text: await textOf(response) });
     };
     const authorized = async () => {
-      const bearer = await readToken(token);
+      const bearer = await token?.();
       const answer = await request(bearer);
       if (answer.kind !== "problem" || answer.error.code !== "unauthenticated" || bearer === undefined) return answer;
       // The token may have expired on the way. If the app still returns the same one, the edge's answer is final.
-      const renewed = await readToken(token);
+      const renewed = await token?.();
       return renewed === bearer ? answer : request(renewed);
     };
     try {
@@ -114,29 +81,6 @@ export function createEdgeCall({ url, token, fetch: send = (...request) => fetch
       ending.abort();
     }
   };
-}
-
-/**
- * Calls the app's function for a token.
- *
- * @throws UnauthenticatedError if it throws or rejects, with its message, and if it returns what is no token. A HeadwaterError that it throws
- *   stays as it is; without a network, any other is an UnavailableError, because most apps fetch their token
- */
-export async function readToken(token: EdgeOptions["token"]): Promise<string | undefined> {
-  if (token === undefined) return undefined;
-  let given: unknown;
-  try {
-    given = await token();
-  } catch (cause) {
-    if (cause instanceof HeadwaterError) throw cause;
-    const isOffline = globalThis.navigator?.onLine === false;
-    throw new (isOffline ? UnavailableError : UnauthenticatedError)(`\`token\` failed: ${messageOf(cause)}`, {}, { cause });
-  }
-  if (isToken(given)) return given;
-  const what = typeof given === "string" ? "another text" : `a value of the type ${typeof given}`;
-  throw new UnauthenticatedError(
-    `\`token\` must return a token: printable characters without a space, and without "Bearer". It returned ${what}.`,
-  );
 }
 
 function nothing(url: string, cause: unknown, mayBeTooMuch: boolean): Unheard {

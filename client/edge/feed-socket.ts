@@ -12,7 +12,7 @@ import { type HeadwaterError, UnavailableError } from "../../shared/errors.ts";
 import { FEED_PROTOCOL, PING, toBearerProtocol } from "../../shared/wire/feed-socket.ts";
 import { match } from "../../shared/wire/schema.ts";
 import { type FeedQuery, feedPage } from "../../shared/wire/wire.ts";
-import { type EdgeOptions, readToken } from "./edge-call.ts";
+import type { EdgeOptions } from "./edge-call.ts";
 
 /** The session that uses the feed socket. */
 export interface Listener {
@@ -84,7 +84,7 @@ export class FeedSocket {
     clearTimeout(this.#reconnect);
     this.#reconnect = undefined;
     try {
-      this.#token = await readToken(token);
+      this.#token = await token?.();
       if (this.#signal.aborted) return;
       const protocols = [FEED_PROTOCOL, ...(this.#token === undefined ? [] : [toBearerProtocol(this.#token)])];
       this.#attach(webSocket(`${url.replace(/^http/i, "ws")}/feed`, protocols));
@@ -152,7 +152,9 @@ export class FeedSocket {
   async #renew(): Promise<void> {
     const socket = this.#socket;
     // If the app has no token now, the socket stays open as long as the edge allows.
-    const token = await readToken(this.#edge.token).catch(() => this.#token);
+    const token = await Promise.resolve()
+      .then(() => this.#edge.token?.())
+      .catch(() => this.#token);
     if (token === this.#token || token === undefined || socket !== this.#socket || !this.#listener.isConnected) return;
     this.#token = token;
     socket?.send(JSON.stringify({ auth: { token } }));

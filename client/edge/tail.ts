@@ -7,7 +7,7 @@ import { match } from "../../shared/wire/schema.ts";
 import { confirmedEvent, errorFromProblem, explain, type FeedQuery } from "../../shared/wire/wire.ts";
 import { chunksOf } from "../tools/chunks-of.ts";
 import { pause } from "../tools/pause.ts";
-import { type EdgeOptions, errorFromResponse, queryOf, readToken } from "./edge-call.ts";
+import { type EdgeOptions, errorFromResponse, queryOf } from "./edge-call.ts";
 
 /** Milliseconds without any data after which a connection counts as broken. The edge sends a sign of life every 20 seconds. */
 const SILENCE = 45_000;
@@ -65,7 +65,7 @@ async function* connection(
   };
   try {
     alive();
-    const bearer = await readToken(token);
+    const bearer = await token?.();
     const headers = { accept: "text/event-stream", ...(bearer === undefined ? {} : { authorization: `Bearer ${bearer}` }) };
     const query = queryOf({ ...filter, log: place.log, after: place.position });
     const response = await send(`${url}/feed${query}`, { headers, signal: ended });

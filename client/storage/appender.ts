@@ -9,6 +9,7 @@ import { type AppendDecision, decideAppend, type RecordedBody, refusalError, typ
 import { assert } from "../../shared/assert.ts";
 import type { PendingCommand } from "../../shared/device/decider.ts";
 import { type NewEntry, type ParkedEntry, supersede } from "../../shared/device/outbox.ts";
+import type { Claim } from "../../shared/device/owner.ts";
 import type { Replica } from "../../shared/device/replica.ts";
 import type { Commit } from "../../shared/event/commit.ts";
 import type { ConfirmedEvent } from "../../shared/event/event.ts";
@@ -18,6 +19,7 @@ import type { AppendResult } from "../event-store.ts";
 import { newId } from "../tools/new-id.ts";
 import type { Database, Schema, StoreName } from "./database.ts";
 import { addToOutbox, firstKey, parkedEntries, recordedEvents, replicaOf, versionOf, type WriteTx, whole } from "./device-log.ts";
+import { changeOwner, claimed, ownerOf } from "./owner.ts";
 import { toSegments } from "./segments.ts";
 import { VersionMemory } from "./version-memory.ts";
 
@@ -102,7 +104,7 @@ export class Appender {
       this.#database.run((db, isRepeated) => {
         // The first try may have been committed, although its connection was dead: each commit is looked up by its ids.
         const requests = isRepeated ? group.map((request) => ({ ...request, mayRepeat: true })) : group;
-        return appendGroup(db, requests, this.#durability, this.#memory);
+        return appendGroup(db, requests, this.#durability, this.#memory, this.#database.owner);
       });
     try {
       return await append();
@@ -144,12 +146,13 @@ function settle({ commit, mayRepeat, resolve, reject }: Waiting, decided: Decide
 /** Other code may have changed versions since this tab read them. Nothing of the group was written. */
 class Distrust extends Error {}
 
-/** @throws Distrust if the memory may be wrong */
+/** @throws Distrust if the memory may be wrong; what `claimed` throws if the database is no longer of this owner */
 async function appendGroup(
   db: IDBPDatabase<Schema>,
   group: readonly AppendRequest[],
   durability: IDBTransactionDurability,
   memory: VersionMemory,
+  claim: Claim,
 ): Promise<Appended> {
   memory.startOn(db);
   const facts = factsOf(group, memory);
@@ -165,7 +168,10 @@ async function appendGroup(
     }
     if (unread.length > 0) {
       const reads = unread.map(([streamId, stream]) => readStreamFacts(tx, streamId, stream, group));
-      const [replica, any] = await Promise.all([replicaOf(tx), firstKey(tx), ...reads]);
+      const [replica, any, owner] = await Promise.all([replicaOf(tx), firstKey(tx), ownerOf(tx), ...reads]);
+      // It may have been emptied since this tab read it: what is appended must not become somebody else's.
+      const now = claimed(owner, claim);
+      if (now !== owner) await changeOwner(tx, now);
       if (replica.authority === "device") return appendLocally(tx, group, facts, replica);
       first = any;
     }
@@ -281,7 +287,7 @@ async function readStreamFacts(tx: WriteTx, streamId: StreamId, stream: Facts, g
 }
 
 /** Orders the events of a store without `sync`, as the edge would. */
-class LocalOrder {
+export class LocalOrder {
   readonly #events: ConfirmedEvent[] = [];
   readonly #replica: Replica;
   readonly #now = new Date().toISOString();
@@ -293,7 +299,7 @@ class LocalOrder {
   }
 
   /** Gives the commit its positions, and returns the first. */
-  record(commit: Commit, firstVersion: number): number {
+  record(commit: Pick<Commit, "streamId" | "events">, firstVersion: number): number {
     const first = this.#position + 1;
     for (const [i, body] of commit.events.entries()) {
       this.#position++;

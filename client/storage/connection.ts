@@ -27,6 +27,9 @@ const STEPS_BLOCKED = 2;
 /** The message of a tab whose database a newer version has upgraded. */
 export const OUTDATED = "A newer version of this app upgraded the store; reload the page.";
 
+/** The message of a tab whose database was deleted on purpose. */
+export const DELETED = "The store was deleted on this device; open it again.";
+
 export interface ConnectionOptions {
   readonly platform: Platform;
   readonly name: string;

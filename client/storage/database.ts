@@ -6,6 +6,7 @@
  *                  index `streams`: [streamId, last version] of each stream in a record; a stream's pending events come last
  *     parked       key: seq         commits that wait for the app
  *     meta         key: name        `history`: the replica (which log, the cursor, the scope)
+ *                                   `owner`: the address and the person that the database belongs to (`shared/device/owner.ts`)
  *     lease        key: name        `leader`: which tab syncs (`shared/device/leadership.ts`)
  *     snapshots    key: [decider, streamId]   folded states, of confirmed events alone
  *     checkpoints  key: name        the record of a named subscription
@@ -16,12 +17,13 @@ import type { DBSchema, IDBPDatabase } from "idb";
 import type { PendingCommand } from "../../shared/device/decider.ts";
 import type { Lease } from "../../shared/device/leadership.ts";
 import type { ParkReason } from "../../shared/device/outbox.ts";
+import { NOBODY, type Owner } from "../../shared/device/owner.ts";
 import type { Replica } from "../../shared/device/replica.ts";
 import type { DeviceSubscription } from "../../shared/device/subscription.ts";
 import { HeadwaterError } from "../../shared/errors.ts";
 import type { ExpectedVersion } from "../../shared/expected-version.ts";
 import type { StreamId } from "../../shared/stream-id.ts";
-import { Connection, type ConnectionOptions, OUTDATED } from "./connection.ts";
+import { Connection, type ConnectionOptions, DELETED, OUTDATED } from "./connection.ts";
 import type { Group } from "./groups.ts";
 import { type Platform, renewLog } from "./idb.ts";
 import type { Segment, SegmentKey } from "./segments.ts";
@@ -38,7 +40,7 @@ export interface ParkedRecord {
 export interface Schema extends DBSchema {
   events: { key: SegmentKey | number; value: Segment | Group; indexes: { streams: [string, number] } };
   parked: { key: number; value: ParkedRecord };
-  meta: { key: "history"; value: Replica };
+  meta: { key: "history" | "owner"; value: Partial<Replica> & Partial<Owner> };
   lease: { key: "leader"; value: Lease };
   snapshots: { key: [string, string]; value: Snapshot };
   checkpoints: { key: string; value: DeviceSubscription };
@@ -59,19 +61,24 @@ export type StoreName = "events" | "parked" | "meta" | "lease" | "snapshots" | "
 
 /** 1 the first; 2 `lease`; 3 `snapshots` and `checkpoints`; 4 `backfills` and `deadLetters`, which were `fills` and `setAside`. */
 const DATABASE_VERSION = 4;
+/** Of a database that is being deleted: it has no object stores any more, and whoever finds it finishes that (`erase.ts`). */
+export const ERASED_VERSION = 2 ** 31;
 
 export interface DatabaseListeners extends Pick<ConnectionOptions, "onReopened"> {
-  /** A newer version of the app has upgraded the database. */
-  readonly onOutdated: () => void;
+  /** A newer version of the app has upgraded the database, or somebody deletes the store. @param message of the errors from now on */
+  readonly onEnded: (connection: "outdated" | "deleted", message: string) => void;
 }
 
 export class Database {
   readonly #connection: Connection<Schema>;
+  /** As this tab has read it last. A database that is created again belongs to the same. */
+  owner: Owner = NOBODY;
 
   /**
    * @param begin the replica that a new database starts with, also one that is created again because it was deleted
    */
-  constructor(name: string, platform: Platform, begin: Partial<Replica>, { onOutdated, onReopened }: DatabaseListeners) {
+  constructor(name: string, platform: Platform, begin: Partial<Replica>, { onEnded, onReopened }: DatabaseListeners) {
+    const ownerNow = () => this.owner;
     this.#connection = new Connection<Schema>({
       platform,
       name,
@@ -80,7 +87,9 @@ export class Database {
         if (from < 1) {
           db.createObjectStore("events", { keyPath: "key", autoIncrement: true }).createIndex("streams", "streams", { multiEntry: true });
           db.createObjectStore("parked", { keyPath: "seq" });
-          db.createObjectStore("meta").put(begin, "history");
+          const meta = db.createObjectStore("meta");
+          meta.put(begin, "history");
+          meta.put(ownerNow(), "owner");
         }
         if (from < 2) db.createObjectStore("lease");
         if (from < 3) {
@@ -90,8 +99,10 @@ export class Database {
       },
       onReplaced: (version) => {
         if (version === null) return;
-        void this.#connection.close(OUTDATED);
-        onOutdated();
+        const isDeleted = version === ERASED_VERSION;
+        const message = isDeleted ? DELETED : OUTDATED;
+        void this.#connection.close(message);
+        onEnded(isDeleted ? "deleted" : "outdated", message);
       },
       onReopened,
       prepare: (indexedDB) => renewLog(indexedDB, `${name}~`),

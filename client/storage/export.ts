@@ -1,6 +1,7 @@
 /** Exports everything that a device holds, so that it can be kept elsewhere. */
 
 import type { PendingCommand } from "../../shared/device/decider.ts";
+import type { ParkedEntry, PendingEntry } from "../../shared/device/outbox.ts";
 import type { ConfirmedEvent, EventBody } from "../../shared/event/event.ts";
 import type { ExpectedVersion } from "../../shared/expected-version.ts";
 import type { StoreInternals } from "../internals.ts";
@@ -38,10 +39,13 @@ export async function* exportAll({ database }: StoreInternals): AsyncGenerator<E
   for await (const events of stretches(database, replica, { after: 0 }, EVERY_EVENT)) {
     for (const event of events) yield { state: "confirmed", ...event };
   }
-  for (const { state, streamId, expectedVersion, events, confirmed, command } of groups.flatMap((group) => entriesOf(group))) {
-    yield { state, streamId, expectedVersion, events: events.slice(confirmed), command, reason: undefined };
-  }
-  for (const { state, streamId, expectedVersion, events, command, reason } of parked) {
-    yield { state, streamId, expectedVersion, events, command, reason: reason.message };
-  }
+  yield* groups.flatMap((group) => entriesOf(group)).map(toExported);
+  yield* parked.map(toExported);
+}
+
+/** What of a commit is not confirmed. */
+export function toExported(entry: PendingEntry | ParkedEntry): ExportedCommit {
+  const { state, streamId, expectedVersion, command } = entry;
+  const events = state === "pending" ? entry.events.slice(entry.confirmed) : entry.events;
+  return { state, streamId, expectedVersion, events, command, reason: state === "parked" ? entry.reason.message : undefined };
 }

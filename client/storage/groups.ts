@@ -86,7 +86,7 @@ export function groupKeyOf(seq: number): number {
   return Math.floor(seq / GROUP_COMMITS);
 }
 
-function seqOf(key: number, n: number): number {
+export function seqOf(key: number, n: number): number {
   return key * GROUP_COMMITS + n;
 }
 

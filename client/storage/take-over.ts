@@ -28,7 +28,8 @@ export async function takeOverLocalStore(db: IDBPDatabase<Schema>): Promise<void
   });
 }
 
-function entriesOfRuns(events: readonly ConfirmedEvent[]): NewEntry[] {
+/** Commits with these events, in their order. */
+export function entriesOfRuns(events: readonly ConfirmedEvent[]): NewEntry[] {
   const entries: (NewEntry & { events: EventBody[] })[] = [];
   for (const { streamId, version, id, type, schemaVersion, data, metadata, occurredAt } of events) {
     const body = { id, type, schemaVersion, data, metadata, occurredAt };

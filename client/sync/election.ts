@@ -45,11 +45,16 @@ export class Election {
     this.#closing = closing;
   }
 
-  /** Is a candidate, and leads whenever this tab is elected, until the store is closed. */
-  async campaign(): Promise<void> {
+  /**
+   * Is a candidate, and leads whenever this tab is elected, until the store is closed.
+   *
+   * @param admitted resolves when this tab may be a candidate
+   */
+  async campaign(admitted = async (): Promise<void> => undefined): Promise<void> {
     const checking = setInterval(() => void this.#checkLeader(), BEAT);
     try {
       while (!this.#closing.aborted) {
+        await admitted();
         await this.once();
         // Whatever ended the term, the tab waits before it is a candidate again.
         await pause(AGAIN, this.#closing);

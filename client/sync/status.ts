@@ -10,11 +10,13 @@ import { LiveCell, type LiveValue } from "../tools/live-value.ts";
  * - `offline`: the edge can't be reached. The device retries.
  * - `connecting`: the first answer of the edge is awaited.
  * - `online`: the edge answers.
- * - `unauthorized`: the edge rejects the token, its grants do not cover what the device asks for, or the app's `token` returns none.
+ * - `unauthorized`: the edge rejects the token, its grants do not cover what the device asks for, or the app's `token` returns none; or the
+ *   device's store belongs to another person or address.
  * - `diverged`: the edge holds another log, or less of this one. Nothing is merged until the app has chosen a way on.
  * - `outdated`: a newer tab has upgraded the database. Reload the web page.
+ * - `deleted`: the store was deleted on this device, by `deleteStore` or `signOut`. Open it again.
  */
-export type Connection = "local" | "offline" | "connecting" | "online" | "unauthorized" | "diverged" | "outdated";
+export type Connection = "local" | "offline" | "connecting" | "online" | "unauthorized" | "diverged" | "outdated" | "deleted";
 
 export interface Status {
   readonly connection: Connection;
@@ -37,6 +39,7 @@ export interface Status {
 /** The current status, and its live value. */
 export class StatusBoard {
   readonly #cell: LiveCell<Status>;
+  #held: Partial<Status> = {};
 
   constructor(connection: Connection) {
     this.#cell = new LiveCell<Status>({
@@ -60,7 +63,13 @@ export class StatusBoard {
   }
 
   update(change: Partial<Status>): void {
-    const after = { ...this.current, ...change };
+    const after = { ...this.current, ...change, ...this.#held };
     if (!sameJson(this.current, after)) this.#cell.set(after);
+  }
+
+  /** Shows that this tab may not use the store, whatever the connection of the tab that leads. @param problem undefined: it may again */
+  hold(problem: HeadwaterError | undefined): void {
+    this.#held = problem === undefined ? {} : { connection: "unauthorized", problem };
+    this.update({ connection: "connecting", problem: null });
   }
 }

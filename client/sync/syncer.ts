@@ -16,6 +16,7 @@ import { readReplica } from "../storage/device-log.ts";
 import { loadPart } from "../tools/load-part.ts";
 import { newId } from "../tools/new-id.ts";
 import { Election, type Lead } from "./election.ts";
+import type { Identity } from "./identity.ts";
 import type { Session, SessionContext, SessionStatus } from "./session.ts";
 import type { StatusBoard } from "./status.ts";
 import { type TabMessage, Tabs } from "./tabs.ts";
@@ -28,6 +29,8 @@ export interface SyncerOptions extends Omit<SessionContext, "onStep" | "onAnswer
   readonly ending: AbortSignal;
   /** Reads the data of `status` and `conflicts()` again. */
   readonly refresh: () => Promise<void>;
+  /** Whether this tab may lead: not if the device's store belongs to another person or address. Default: it may. */
+  readonly identity?: Pick<Identity, "isRefused" | "admitted" | "wake">;
 }
 
 interface SyncCall {
@@ -64,7 +67,7 @@ export class Syncer {
 
   /** Starts, once the database is open. */
   start(): void {
-    if (this.#options.settings.automatic) this.#candidacy = this.#election.campaign();
+    if (this.#options.settings.automatic) this.#candidacy = this.#election.campaign(async () => this.#options.identity?.admitted());
     this.#tabs.post({ kind: "hello" });
   }
 
@@ -83,6 +86,11 @@ export class Syncer {
   appended(): void {
     this.#push();
     this.#tabs.post({ kind: "appended" });
+  }
+
+  /** Asks the tab that leads for its connection. */
+  ask(): void {
+    this.#tabs.post({ kind: "hello" });
   }
 
   /** Call it after this tab has changed the data of `status` or `conflicts()`. */
@@ -241,12 +249,15 @@ export class Syncer {
     if (globalThis.document?.hidden) return;
     // A tab that was frozen may have missed what the leader sent.
     this.#tabs.post({ kind: "hello" });
+    this.#options.identity?.wake();
     if (this.#options.settings.automatic) this.#session?.give({ kind: "woken" });
     void this.#options.refresh();
   }
 
   #show(state: SyncState, { problem, ...link }: SessionStatus): void {
     this.#state = state;
+    // Another tab may have the token of the right person: it can lead. Waiting calls get the error first.
+    if (problem?.code === "owner-mismatch" && this.#options.identity?.isRefused) queueMicrotask(() => this.#session?.end("done"));
     this.#options.board.update({ ...link, problem });
     const sent = JSON.stringify([link, problem?.message]);
     if (sent === this.#lastSent) return;

@@ -7,14 +7,17 @@ import { exactVersion } from "../expected-version.ts";
 import { NO_STREAM, toVersion } from "../order.ts";
 import { behind, lastVersionOf, type OutboxEntry, type ParkedEntry, type ParkReason, type PendingEntry, park, placed } from "./outbox.ts";
 
+const RESET = "The store was reset";
+
 /**
  * A stream's pending entries after the device has discarded the history that they were made on. Entries that depend only on each other stay
  * as they are. Entries without an exact expectation move to the beginning. The others are parked.
  *
  * @param entries all pending entries of the stream, in the order of `seq`
+ * @param from the version that the stream has without them
  */
-export function detach(entries: readonly PendingEntry[]): readonly OutboxEntry[] {
-  let next = NO_STREAM;
+export function detach(entries: readonly PendingEntry[], from = NO_STREAM, why = RESET): readonly OutboxEntry[] {
+  let next = from;
   let parked: ParkReason | undefined;
   return entries.map((entry) => {
     const believed = exactVersion(entry.expectedVersion);
@@ -22,8 +25,8 @@ export function detach(entries: readonly PendingEntry[]): readonly OutboxEntry[]
     if (believed !== undefined && believed !== next) {
       parked = {
         code: "log-mismatch",
-        message: "The store was reset, and this commit builds on discarded events.",
-        actualVersion: NO_STREAM,
+        message: `${why}, and this commit builds on events that are not here.`,
+        actualVersion: from,
       };
       return park(entry, parked);
     }

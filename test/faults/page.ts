@@ -25,6 +25,8 @@ export type Report =
 export interface DeviceOptions {
   readonly name: string;
   readonly url: string;
+  /** The proxy through which this tab reaches the edge, if it has one of its own. */
+  readonly via?: string;
   /** Whether the network is there from the start; default: yes. */
   readonly isOnline?: boolean;
   readonly durability?: "strict" | "relaxed";
@@ -59,6 +61,7 @@ export interface Dump {
 export class Device {
   #store: Store | undefined;
   #isOnline = true;
+  #via: string | undefined;
   #isWriting = false;
   #writing: Promise<unknown> | undefined;
   #isSyncing = false;
@@ -67,8 +70,9 @@ export class Device {
   #applied = 0;
 
   /** In place of the one that was open before. */
-  async open({ name, durability = "strict", pageEvents = 1000, isOnline = true, ...given }: DeviceOptions): Promise<void> {
+  async open({ name, durability = "strict", pageEvents = 1000, isOnline = true, via, ...given }: DeviceOptions): Promise<void> {
     await this.#store?.close();
+    this.#via = via;
     this.#isOnline = isOnline;
     const sync = { ...given, fetch: this.#fetch };
     this.#store = await openStore({ name, durability, limits: { pageEvents }, sync });
@@ -216,12 +220,13 @@ export class Device {
   /** Who asks for what follows a position has applied everything up to it. */
   readonly #fetch: typeof fetch = async (input, init) => {
     if (!this.#isOnline) throw new TypeError("This device is offline.");
-    const position = Number(new URL(String(input)).searchParams.get("after") ?? 0);
+    const url = new URL(String(input));
+    const position = Number(url.searchParams.get("after") ?? 0);
     if (position > this.#applied) {
       this.#applied = position;
       report({ kind: "applied", position });
     }
-    return fetch(input, init);
+    return fetch(this.#via === undefined ? url : this.#via + url.pathname + url.search, init);
   };
 
   #opened(): Store {

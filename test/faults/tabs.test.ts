@@ -33,7 +33,7 @@ async function openTab(): Promise<{ page: Page; proxy: TcpProxy; session: CDPSes
   pages.push(page);
   const proxy = await TcpProxy.start(ground.edge.url);
   proxies.push(proxy);
-  await open(page, { name, url: `${proxy.url}/v1/${name}`, timeout: 3_000, pollEvery: 300 });
+  await open(page, { name, url, via: proxy.url, timeout: 3_000, pollEvery: 300 });
   return { page, proxy, session: await page.context().newCDPSession(page) };
 }
 

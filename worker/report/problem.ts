@@ -16,9 +16,10 @@ export const STATUS: Readonly<Record<ErrorCode, number>> = {
   "too-many-requests": 429,
   unavailable: 503,
   "store-full": 507,
-  // These two happen on devices only.
+  // These happen on devices only.
   "storage-failed": 500,
   "store-closed": 500,
+  "owner-mismatch": 500,
 };
 
 /** Seconds. An overloaded object gets time to recover; an object that went away is back at once. */

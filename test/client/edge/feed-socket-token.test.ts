@@ -54,7 +54,10 @@ test.each([
   const webSocket = vi.fn(() => new OpenSocket() as unknown as WebSocket);
   const ending = new AbortController();
   const options = { url: "https://edge.test/v1/main", timeout: 1000, token: () => token, webSocket };
-  new FeedSocket({ give: () => undefined, onSocket: () => undefined, isConnected: false }, options, ending.signal).listen({ request: 1, query: { after: 0 } });
+  new FeedSocket({ give: () => undefined, onSocket: () => undefined, isConnected: false }, options, ending.signal).listen({
+    request: 1,
+    query: { after: 0 },
+  });
   await vi.advanceTimersByTimeAsync(0);
   expect(webSocket.mock.calls).toEqual([["wss://edge.test/v1/main/feed", ["headwater.v1", protocol]]]);
   ending.abort();

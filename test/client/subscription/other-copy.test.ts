@@ -49,7 +49,7 @@ test("another history stops it, until it is told where to begin on that", async 
   const before = await other.open("X");
   await note(before, 7, 8, 9);
   await before.sync();
-  const moved = await devices.open("A", { sync: { url: other.url } });
+  const moved = await devices.open("A", { sync: { url: other.url, movedFrom: devices.url } });
   await expect(moved.sync()).rejects.toMatchObject({ code: "log-mismatch" });
   await moved.reset({ keepPending: false });
   moved.subscribe(handler, { name: "mailer" });

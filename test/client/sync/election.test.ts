@@ -20,7 +20,7 @@ const leading: Lead = (_, deposed) => new Promise((resolve) => deposed.addEventL
 /** A device whose tabs are candidates. */
 function device() {
   const name = crypto.randomUUID();
-  const database = new Database(name, globalThis, {}, { onOutdated: () => undefined, onReopened: () => undefined });
+  const database = new Database(name, globalThis, {}, { onEnded: () => undefined, onReopened: () => undefined });
   const tab = (lead: Lead) => {
     const failures: unknown[] = [];
     const closing = new AbortController();

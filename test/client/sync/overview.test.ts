@@ -14,7 +14,7 @@ import { parseStreamId } from "../../../shared/stream-id.ts";
 const TURNS = 40;
 
 function device() {
-  const database = new Database(crypto.randomUUID(), globalThis, {}, { onOutdated: () => undefined, onReopened: () => undefined });
+  const database = new Database(crypto.randomUUID(), globalThis, {}, { onEnded: () => undefined, onReopened: () => undefined });
   const board = new StatusBoard("local");
   const replicas: Replica[] = [];
   const overview = new Overview({

@@ -341,6 +341,7 @@ test("a token that expired on the way is asked for anew, once, before anybody is
   };
   const store = await openStore({
     name: crypto.randomUUID(),
+    person: "ann",
     sync: { url, automatic: false, fetch: strict, token: () => tokens.shift() ?? "newest" },
   });
   await store.sync();

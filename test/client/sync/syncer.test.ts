@@ -20,7 +20,7 @@ function device() {
   const ending = new AbortController();
   const databases: Database[] = [];
   const tab = (send: typeof fetch, rules: SyncerOptions["rules"]) => {
-    const database = new Database(name, globalThis, { authority: "edge" }, { onOutdated: () => undefined, onReopened: () => undefined });
+    const database = new Database(name, globalThis, { authority: "edge" }, { onEnded: () => undefined, onReopened: () => undefined });
     databases.push(database);
     const board = new StatusBoard("offline");
     const url = "http://edge.test/v1/store";

@@ -7,7 +7,7 @@ import { jsonSchema } from "../../../worker/routes/json-schema.ts";
 
 /** One line for each version of the protocol. A hash that differs is a changed wire: is it one that an older side misreads? */
 const HASHES: Readonly<Record<number, string>> = {
-  1: "6a258e9289c4326c",
+  1: "21d87df30cda2bd6",
 };
 
 test("the wire is what its version says", () => {

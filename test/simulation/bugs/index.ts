@@ -5,6 +5,7 @@ import type { Bug } from "./bug.ts";
 import { DEVICE_SUBSCRIPTIONS } from "./device-subscriptions.ts";
 import { EDGE_BUGS } from "./edge.ts";
 import { EDGE_SUBSCRIPTIONS } from "./edge-subscriptions.ts";
+import { PERSONS } from "./persons.ts";
 import { SHARED } from "./shared.ts";
 import { STORAGE } from "./storage.ts";
 import { STRANGERS } from "./strangers.ts";
@@ -20,6 +21,7 @@ export const BUGS: readonly Bug[] = [
   ...SHARED,
   ...STORAGE,
   ...SYNC,
+  ...PERSONS,
   ...STREAMS_AND_ROWS,
   ...DEVICE_SUBSCRIPTIONS,
   ...EDGE_BUGS,

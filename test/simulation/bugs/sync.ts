@@ -161,7 +161,7 @@ export const SYNC: readonly Bug[] = [
     name: "a session keeps the first token that it got",
     patches: [
       patch(EDGE_CALL, "const limit = timeLimit(timeout);", "const limit = timeLimit(timeout);\n  let known: string | undefined;"),
-      patch(EDGE_CALL, "const bearer = await readToken(token);", "known ??= await readToken(token);\n      const bearer = known;"),
+      patch(EDGE_CALL, "const bearer = await token?.();", "known ??= await token?.();\n      const bearer = known;"),
     ],
     world: { faults: { "expire-token": 1 } },
     by: "convergence in time",

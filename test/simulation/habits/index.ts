@@ -4,12 +4,19 @@ import { apart, type Ground } from "../ground.ts";
 import { Network } from "../network.ts";
 import type { Habit } from "./habit.ts";
 import type { HabitName } from "./names.ts";
+import { runPersons } from "./persons.ts";
 import { probe } from "./probes.ts";
 import { runScript } from "./script.ts";
 import { runSolo } from "./solo.ts";
 import { runWalled } from "./walled.ts";
 
-const HABITS: Partial<Record<HabitName, Habit>> = { probes: probe, script: runScript, solo: runSolo, walled: runWalled };
+const HABITS: Partial<Record<HabitName, Habit>> = {
+  probes: probe,
+  script: runScript,
+  solo: runSolo,
+  persons: runPersons,
+  walled: runWalled,
+};
 
 export class Habits {
   readonly #ground: Ground;

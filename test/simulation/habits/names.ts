@@ -16,6 +16,8 @@ const SHARES = {
   walled: 0.1,
   /** The apps and the edge have event types. */
   types: 0.1,
+  /** People share a device, and log in and out. */
+  persons: 0.06,
 } as const;
 
 export type HabitName = keyof typeof SHARES;
