@@ -145,9 +145,9 @@ export class EdgeStore implements EventStore {
   }
 
   async appendToStream(streamId: string, events: readonly NewEvent[], given: AppendOptions & CallOptions = {}): Promise<AppendResult> {
-    const { signal, ...options } = option.completeOptions(given, APPEND_CALL);
     const id = parseStreamId(streamId);
     try {
+      const { signal, ...options } = option.completeOptions(given, APPEND_CALL);
       assertNewEvents(events);
       const checked = this.#eventTypes === undefined ? events : await checkEvents(this.#eventTypes, events, { limits: this.#limits });
       const { expectedVersion, events: complete } = this.prepare(id, checked, options);

@@ -208,11 +208,11 @@ export class StoreParts {
     command?: AppendRequest["command"],
   ): Promise<AppendResult> {
     this.#assertNotEnded();
-    const { expectedVersion, causedBy } = completeOptions(options, APPEND_OPTIONS);
     const id = parseStreamId(streamId);
     if (this.#identity.isUncertain) await this.#identity.identify();
     this.#identity.assertOwner();
     try {
+      const { expectedVersion, causedBy } = completeOptions(options, APPEND_OPTIONS);
       const caused = withCause(assertNewEvents(events), causedBy);
       const checked = this.#codec.check === undefined ? caused : await this.#codec.check(caused);
       const commit = parseCommit({ streamId, expectedVersion, events: checked }, newEvents(), this.#limits);

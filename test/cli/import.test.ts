@@ -168,7 +168,7 @@ test("a token that may only append imports a file once; nothing is compared, and
   const writer = connectStore({
     url,
     fetch: async (input, init) =>
-      init?.method === "POST" ? fetch(input, init) : new Response(JSON.stringify({ code: "forbidden" }), { status: 403 }),
+      init?.method === "POST" ? fetch(input, init) : Response.json({ code: "forbidden", status: 403 }, { status: 403 }),
   });
   const path = join(folder, crypto.randomUUID());
   await writeFile(path, linesOf(1, 3).join("\n"));

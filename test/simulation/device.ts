@@ -36,6 +36,8 @@ export class Device implements Party {
   tabs: readonly Tab[] = [];
   readonly ground: Ground;
   readonly browser: Browser;
+  /** When the last message to each tab arrives. */
+  readonly #arrivals = new Map<EventLoop, number>();
 
   constructor(ground: Ground, name: string, store: string, token: HeldToken, browser = MODERN) {
     this.ground = ground;
@@ -49,14 +51,18 @@ export class Device implements Party {
       strikes: (fault) => (fault === "no-room" ? this.hasNoRoom : faults.strikes(fault)),
     });
     // All messages to a tab come in one order, as they pass through one process of the browser.
-    const arrivals = new Map<EventLoop, number>();
     this.channels = new Channels((_from, to) => {
       if (faults.strikes("lose-hint")) return undefined;
       const late = faults.strikes("late-hint") ? random.spread(100, 60_000) : 1;
-      const arrival = Math.max(arrivals.get(to) ?? 0, to.now + late);
-      arrivals.set(to, arrival);
+      const arrival = Math.max(this.#arrivals.get(to) ?? 0, to.now + late);
+      this.#arrivals.set(to, arrival);
       return arrival - to.now;
     });
+  }
+
+  /** Whether messages of other tabs are still on their way to this one. A late one holds up all that come after it. */
+  hasMessagesFor(tab: Tab): boolean {
+    return (this.#arrivals.get(tab) ?? 0) > tab.now;
   }
 
   /** Its clock, in milliseconds since 1970. */

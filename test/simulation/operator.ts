@@ -43,6 +43,8 @@ export class Operator {
   #status: Status | undefined;
   /** The last event for the subscription, and since when it was the last. */
   #last = { id: "", since: 0 };
+  /** The log was ever replaced. */
+  hasReplaced = false;
   /** Streams may hold what their log does not, and not know of it. */
   mustVerify = false;
 
@@ -108,6 +110,7 @@ export class Operator {
     const before = this.#edge.readLog(this.#store);
     const unpublished = this.#edge.readUnpublished(this.#store);
     const head = copy?.head ?? 0;
+    this.hasReplaced = true;
     this.#ground.tell(() => `operator: the ${part} of ${this.#store} is put back to #${head}`);
     this.#ground.observe({ kind: "replaced", store: this.#store, part, before, unpublished, copiedAt: copy?.at ?? null, head });
   }

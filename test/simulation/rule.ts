@@ -22,8 +22,8 @@ export function rulesOf(ground: Ground, device: string): Pick<StoreOptions, "onC
   const onConflict: OnConflict = (contested) => {
     const answer = decide(rule, contested);
     if (answer === "park") return answer;
-    const { events } = contested;
-    ground.observe({ kind: "ruled", device, events, isDiscarded: answer === "discard", isReplaced: Array.isArray(answer) });
+    const { streamId, events } = contested;
+    ground.observe({ kind: "ruled", device, streamId, events, isDiscarded: answer === "discard", isReplaced: Array.isArray(answer) });
     ground.count(Array.isArray(answer) ? "replacements by rule" : `${String(answer ?? "commutation")}s by rule`);
     return answer;
   };

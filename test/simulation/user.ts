@@ -1,6 +1,7 @@
 /** The user of a device: opens and closes tabs, and does what the app requires of its user. Faults of the device start here too. */
-import type { Scope } from "../../shared/device/replica.ts";
+import { isWithin, type Scope } from "../../shared/device/replica.ts";
 import type { Commit } from "../../shared/event/commit.ts";
+import type { ConfirmedEvent } from "../../shared/event/event.ts";
 import { App, type Budget } from "./app.ts";
 import type { HeldToken } from "./checkers/observation.ts";
 import { Derived } from "./derived.ts";
@@ -51,6 +52,8 @@ export class User {
   #tendedAt = 0;
   /** Pending commits that the edge can't take, as they were counted last. */
   #stuck = 0;
+  /** The confirmed events, as a tab showed them last. */
+  #shown: readonly ConfirmedEvent[] = [];
 
   constructor(name: string, store: string, parts: UserParts) {
     const { ground } = parts;
@@ -316,8 +319,15 @@ export class User {
       const isAtEase = this.#stuck > 0 ? connection !== "diverged" : connection === "online";
       if (!isAtEase && (this.#ground.params.isAutomatic || connection !== "offline"))
         lines.push(`is ${connection}: ${problem?.message ?? "no problem"}`);
+      // Late messages of the time before the healing hold up the newer ones, and what the tab shows is older until then.
+      if (this.device.hasMessagesFor(tab)) lines.push("has not got every message of the other tabs");
       return lines.map((line) => `${tab.name} ${line}`);
     });
+  }
+
+  /** How many tabs it has opened so far. */
+  get opened(): number {
+    return this.#count;
   }
 
   hasOpenCalls(): boolean {
@@ -328,6 +338,14 @@ export class User {
     for (const { tab, app } of this.#running()) this.#ground.observe({ kind: "call-open", tab: tab.name, since: app.oldestCall });
   }
 
+  /** Whether `lookAtAll` has found what the log has, as far as the device follows it. */
+  hasShown(log: readonly ConfirmedEvent[]): boolean {
+    const [shown, due] = [this.#shown, log].map((events) =>
+      events.filter(({ streamId }) => isWithin(this.#opened ?? null, streamId)).map(({ id, position }) => `${position} ${id}`),
+    );
+    return shown?.join() === due?.join();
+  }
+
   /** Everything that its tabs show, once more. */
   async lookAtAll(): Promise<void> {
     const { streams, ground } = this.#parts;
@@ -336,6 +354,7 @@ export class User {
     for (const { tab, store, derived } of this.#running()) {
       const held = await lookAtAll(tab, [...streams, SHELF]);
       if (held === undefined) continue;
+      this.#shown = held.confirmed;
       this.#showStatus(tab, store, held);
       await derived.lookAtAll(held);
       ground.count("tabs looked at in the end");

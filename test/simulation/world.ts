@@ -163,12 +163,19 @@ export class World implements Ground {
   /** What was late on the way may still come while everything is read. */
   #settle(): void {
     const healedAt = this.scheduler.now;
+    let hasGivenTime = false;
     let hasWaited = false;
     for (;;) {
       this.#converge(healedAt);
-      const heads = this.#heads();
+      const basis = this.#basis();
       this.#readAll();
-      if (this.#heads() !== heads || this.#unsettled().length > 0) continue;
+      if (this.#basis() !== basis || this.#unsettled().length > 0) continue;
+      if (!hasGivenTime && this.#isOtherLogShown()) {
+        // A device whose request was lost before the healing learns of the new log when that request has ended.
+        for (const until = this.scheduler.now + LONGEST_CALL; this.scheduler.now < until; ) this.#tend();
+        hasGivenTime = true;
+        continue;
+      }
       if (hasWaited || !this.users.some((user) => user.hasOpenCalls())) break;
       // Whatever is open now must have ended after that. It may have changed what was read.
       this.#runFor(LONGEST_CALL);
@@ -178,8 +185,18 @@ export class World implements Ground {
     this.#runFor(0);
   }
 
-  #heads(): string {
-    return this.stores.map((store) => this.edge.head(store)).join();
+  /** Whether some device shows other events than a log that was replaced. In its status both logs may look alike: the position, even the id. */
+  #isOtherLogShown(): boolean {
+    const replaced = this.stores.filter((_, i) => this.#operators[i]?.hasReplaced);
+    return replaced.some((store) => {
+      const log = this.edge.readLog(store);
+      return this.users.some((user) => user.device.store === store && !user.hasShown(log));
+    });
+  }
+
+  /** What is read depends on the logs, and on the tabs: one that opens may bring another filter. */
+  #basis(): string {
+    return [...this.stores.map((store) => this.edge.head(store)), ...this.users.map(({ opened }) => opened)].join();
   }
 
   #converge(healedAt: number): void {
@@ -188,10 +205,14 @@ export class World implements Ground {
         const limit = this.#unsettledOnDevices().length > 0 ? CONVERGENCE : CONVERGENCE_AT_EDGE;
         if (this.scheduler.now >= healedAt + limit) throw new NotConverged(left, limit);
       }
-      for (const user of this.users) void user.tend();
-      if (this.params.edgeSubscription !== undefined) for (const operator of this.#operators) void operator.tend();
-      this.#runFor(BETWEEN_LOOKS);
+      this.#tend();
     }
+  }
+
+  #tend(): void {
+    for (const user of this.users) void user.tend();
+    if (this.params.edgeSubscription !== undefined) for (const operator of this.#operators) void operator.tend();
+    this.#runFor(BETWEEN_LOOKS);
   }
 
   #unsettledOnDevices(): readonly string[] {

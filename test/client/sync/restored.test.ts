@@ -33,7 +33,7 @@ test("it diverges, keeps what is pending, and after a reset takes the copy and p
   await a.close();
   const restored = anotherStore();
   await restoreFile(restored.atEdge, backup);
-  const moved = await devices.open("A", { sync: { url: restored.url } });
+  const moved = await devices.open("A", { sync: { url: restored.url, movedFrom: devices.url } });
   await expect(moved.sync()).rejects.toMatchObject({ code: "log-mismatch" });
   expect(moved.status).toMatchObject({ connection: "diverged", pending: 1 });
   expect(await dataOf(moved, "A-1")).toEqual([1, 2, "lost"]);

@@ -30,8 +30,8 @@ const YEAR = 31_536_000;
 test.each<[string, () => Response]>([
   ["a proxy's seconds", () => new Response("busy", { status: 429, headers: { "retry-after": String(YEAR) } })],
   ["a proxy's time", () => new Response("busy", { status: 503, headers: { "retry-after": "Fri, 31 Dec 2100 23:59:59 GMT" } })],
-  ["the edge's own seconds", () => Response.json({ code: "too-many-requests", retryAfter: YEAR }, { status: 429 })],
-  ["seconds without end", () => Response.json({ code: "too-many-requests", retryAfter: 1e308 }, { status: 429 })],
+  ["the edge's own seconds", () => Response.json({ status: 429, code: "too-many-requests", retryAfter: YEAR }, { status: 429 })],
+  ["seconds without end", () => Response.json({ status: 429, code: "too-many-requests", retryAfter: 1e308 }, { status: 429 })],
 ])("Retry-After of a century: a device waits five minutes, and not no time (%s)", async (_, answer) => {
   const { asked, longest } = await devicesWaits(answer);
   expect(asked).toHaveLength(1);

@@ -62,7 +62,7 @@ export const SHARED: readonly Bug[] = [
         "  read(step, covers, isOvertaken ? 0 : (batch.at(-1)?.seq ?? 1));",
       ),
     ],
-    by: "convergence in time",
+    by: "readings",
   },
   {
     name: "an edge that can't be reached is taken for a refusal",

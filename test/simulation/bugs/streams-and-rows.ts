@@ -124,7 +124,7 @@ export const STREAMS_AND_ROWS: readonly Bug[] = [
   {
     name: "a page of rows is written again on a new connection",
     patches: [patch(ROW_DATABASE, "        if (!sameJson(checkpoint, before)) return false;\n", "")],
-    world: { derives: ROWS, tabs: 3, actions: 120 },
+    world: { minutes: 0.7, devices: 1, tabs: 2, actions: 60, derives: ROWS, habits: [], faults: { "lose-connection": 4 } },
     by: "projections",
   },
   {

@@ -162,6 +162,7 @@ export const SYNC: readonly Bug[] = [
     patches: [
       patch(EDGE_CALL, "const limit = timeLimit(timeout);", "const limit = timeLimit(timeout);\n  let known: string | undefined;"),
       patch(EDGE_CALL, "const bearer = await token?.();", "known ??= await token?.();\n      const bearer = known;"),
+      patch(EDGE_CALL, "const renewed = await token?.();", "const renewed = known;"),
     ],
     world: { faults: { "expire-token": 1 } },
     by: "convergence in time",

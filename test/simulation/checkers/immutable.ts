@@ -3,7 +3,7 @@ import { isDeepStrictEqual } from "node:util";
 import type { EventBody, RecordedEvent } from "../../../shared/event/event.ts";
 import { Checker } from "./checker.ts";
 import { Lives } from "./lives.ts";
-import type { Observation } from "./observation.ts";
+import type { Observation, SeenConflict } from "./observation.ts";
 
 interface Recorded {
   readonly version: number;
@@ -49,6 +49,12 @@ export class ImmutableChecker extends Checker {
         this.#recorded.delete(observation.device);
         for (const key of [`${observation.device}?`, observation.device]) this.#bodies.delete(key);
         return;
+      case "ruled":
+        if (observation.isDiscarded || observation.isReplaced) this.#letGo(observation.device, observation);
+        return;
+      case "resolved":
+        if (observation.how === "discard") this.#letGo(observation.device, observation.conflict);
+        return;
       case "crashed":
         // What a crash takes comes again; it may come from another history, after a reset that nobody has been told of.
         this.#recorded.delete(observation.device);
@@ -61,6 +67,11 @@ export class ImmutableChecker extends Checker {
   #replicaOf(device: string): string {
     const store = this.#stores.get(device) ?? "";
     return this.#lives.of(store).length === 1 ? store : device;
+  }
+
+  /** Nothing on the device tells of what was pending and is let go of. By the same ids an app may append other events, which is its mistake. */
+  #letGo(device: string, { streamId, events }: Pick<SeenConflict, "streamId" | "events">): void {
+    for (const { id } of events) this.#bodies.get(`${device}?`)?.delete(`${streamId} ${id}`);
   }
 
   #compareAtEdge(store: string, event: RecordedEvent, sentAt: number): void {

@@ -76,6 +76,7 @@ export type Observation =
   | {
       readonly kind: "ruled";
       readonly device: string;
+      readonly streamId: string;
       readonly events: readonly EventBody[];
       readonly isDiscarded: boolean;
       readonly isReplaced: boolean;

@@ -3,6 +3,9 @@
  * no event that was neither handled nor is a dead letter. Whoever restarts it gets all events again. If a device's scope gets wider, the
  * added events come in between. So the order is checked on devices that follow everything. That no event is left out is checked on all
  * devices.
+ *
+ * Each history has an order of its own. If a device has a history that was replaced, it is reset, unless a crash takes what it had of that
+ * history. Then it follows the new one as a new device does, and nothing tells it that there was another.
  */
 import { isWithin, type Scope } from "../../../shared/device/replica.ts";
 import type { ConfirmedEvent } from "../../../shared/event/event.ts";
@@ -11,10 +14,16 @@ import { Checker } from "./checker.ts";
 import type { Observation } from "./observation.ts";
 
 interface Followed {
+  readonly store: string;
   scope: Scope;
   /** The device has not always followed everything, or somebody has moved the subscription. */
   isMixed: boolean;
-  /** When each event was handed over first, and handled first, as numbers that grow. */
+  /** When the device crashed last, as the numbers below; 0 if it never did. */
+  crashedAt: number;
+  /**
+   * When each event was handed over first, and handled first, as numbers that grow. If the log was replaced, nothing counts as handed over
+   * that was so before the crash.
+   */
   readonly handedAt: Map<string, number>;
   readonly handledAt: Map<string, number>;
   /** When each event was handled last. */
@@ -32,13 +41,15 @@ interface Followed {
 export class SubscriptionChecker extends Checker {
   readonly name = "7 subscription";
   readonly #devices = new Map<string, Followed>();
+  /** Stores whose log was ever replaced. */
+  readonly #replaced = new Set<string>();
   #steps = 0;
 
   see(observation: Observation): void {
     switch (observation.kind) {
       case "opened": {
         const known = this.#devices.get(observation.device);
-        if (known === undefined) this.#devices.set(observation.device, newFollowed(observation.scope));
+        if (known === undefined) this.#devices.set(observation.device, newFollowed(observation.store, observation.scope));
         else if (known.scope?.join() !== observation.scope?.join()) Object.assign(known, { scope: observation.scope, isMixed: true });
         return;
       }
@@ -54,6 +65,15 @@ export class SubscriptionChecker extends Checker {
         }
         return;
       }
+      case "crashed": {
+        const followed = this.#of(observation.device);
+        followed.crashedAt = this.#steps;
+        return this.#forgetFormer(followed);
+      }
+      case "replaced":
+        this.#replaced.add(observation.store);
+        for (const followed of this.#devices.values()) this.#forgetFormer(followed);
+        return;
       case "reset":
         this.#of(observation.device).isMixed = true;
         return;
@@ -74,6 +94,12 @@ export class SubscriptionChecker extends Checker {
       }
       default:
     }
+  }
+
+  /** What was handed over before the crash may have been of a former history, in its order. */
+  #forgetFormer({ store, crashedAt, handedAt }: Followed): void {
+    if (!this.#replaced.has(store)) return;
+    for (const [id, at] of handedAt) if (at <= crashedAt) handedAt.delete(id);
   }
 
   /** Nothing was handed over before each event of the filter in front of it was handled, or could have become a dead letter. */
@@ -111,7 +137,7 @@ export class SubscriptionChecker extends Checker {
   #of(device: string): Followed {
     let followed = this.#devices.get(device);
     if (followed === undefined) {
-      followed = newFollowed(null);
+      followed = newFollowed("", null);
       this.#devices.set(device, followed);
     }
     return followed;
@@ -121,7 +147,7 @@ export class SubscriptionChecker extends Checker {
 /** Of the worlds' subscriptions: an event on which the handler fails more often is a dead letter, or stops the subscription. */
 export const RETRIES = 2;
 
-function newFollowed(scope: Scope): Followed {
-  const times = { handedAt: new Map(), handledAt: new Map(), lastAt: new Map(), restartsAt: new Map(), restartedAt: 0 };
-  return { ...times, scope, isMixed: false, failures: new Map(), seen: undefined };
+function newFollowed(store: string, scope: Scope): Followed {
+  const times = { crashedAt: 0, handedAt: new Map(), handledAt: new Map(), lastAt: new Map(), restartsAt: new Map(), restartedAt: 0 };
+  return { ...times, store, scope, isMixed: false, failures: new Map(), seen: undefined };
 }

@@ -114,7 +114,7 @@ function ofParts(tab: Tab, store: Store, isSynced: boolean): readonly Mistake[] 
     { what: "a store without a name", make: () => client.openStore({ name: "" }), field: "name" },
     { what: "an empty scope", make: () => client.openStore({ name: "x", sync: { url: "http://edge", filter: {} } }), field: "sync.filter" },
     { what: "a limit of nothing", make: () => client.openStore({ name: "x", limits: { pageEvents: 0 } }), field: "limits.pageEvents" },
-    { what: "a projection without a name", make: project({ name: "" }), field: "projection" },
+    { what: "a projection without a name", make: project({ name: "" }), field: "projection.name" },
     { what: "an index that is no field", make: project({ indexes: ["a.b"] }), field: "projection.indexes" },
     {
       what: "two projections of a name",

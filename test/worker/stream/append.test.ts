@@ -113,7 +113,7 @@ test("errors of many appends at once: each names its stream, in the problem docu
   );
 });
 
-test("other errors about a stream name it too, and those about the request do not", async () => {
+test("every error that a stream or its events cause names the stream", async () => {
   const store = newStore();
   const first = event();
   await store.append("Permit-1", 0, first);
@@ -129,7 +129,7 @@ test("other errors about a stream name it too, and those about the request do no
     "Permit-2: The stream does not exist: no event was ever appended to it.",
   ]);
   const [code, streamId] = problemOf(await store.append("Permit-1", 1));
-  expect([code, streamId]).toEqual(["invalid-request", undefined]);
+  expect([code, streamId]).toEqual(["invalid-request", "Permit-1"]);
   // A result of a push names its stream beside its sentence.
   const { body } = await store.push({ streamId: "Permit-1", expectedVersion: 0, events: [event()] });
   expect(body.results).toMatchObject([{ streamId: "Permit-1", detail: "Expected version 0, but the stream is at version 1." }]);

@@ -7,4 +7,7 @@ import { describeEventStore } from "../../contract/event-store-contract.ts";
 
 const edge = await openMemoryEdge(createEdge());
 
-describeEventStore("the edge over HTTP in memory", () => connectStore(edge.network().to(crypto.randomUUID())));
+describeEventStore("the edge over HTTP in memory", () => {
+  const { url, fetch } = edge.network().to(crypto.randomUUID());
+  return connectStore({ url, fetch });
+});
