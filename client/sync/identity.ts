@@ -7,6 +7,7 @@
  * `shared/device/owner.ts` decides. The app names the person by `person`; if it does not, the `sub` of the token does.
  */
 import { backoff } from "../../shared/backoff.ts";
+import { textOfBase64url } from "../../shared/base64url.ts";
 import type { Claim } from "../../shared/device/owner.ts";
 import { OwnerMismatchError } from "../../shared/errors.ts";
 import { toStoreUrl } from "../../shared/store-url.ts";
@@ -151,9 +152,7 @@ export class Identity {
 /** The `sub` of a JWT, which the edge verifies and not this; null if it has none or is no JWT. */
 export function subjectOf(token: string | undefined): string | null {
   try {
-    const payload = token?.split(".")[1] ?? "";
-    const bytes = Uint8Array.from(atob(payload.replaceAll("-", "+").replaceAll("_", "/")), (letter) => letter.charCodeAt(0));
-    const claims: { sub?: unknown } | null = JSON.parse(new TextDecoder().decode(bytes));
+    const claims: { sub?: unknown } | null = JSON.parse(textOfBase64url(token?.split(".")[1] ?? ""));
     return typeof claims?.sub === "string" && claims.sub !== "" ? claims.sub : null;
   } catch {
     return null; // no JWT

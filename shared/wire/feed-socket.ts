@@ -7,11 +7,8 @@
  *     eyJh.eyJz.x-y_z ──► bearer.eyJh.eyJz.x-y_z                  as it is
  *     c2Vzc2lvbg==    ──► base64url.bearer.YzJWemMybHZiZz09       encoded, without padding, because of "="
  */
+import { fromBase64url, toBase64url } from "../base64url.ts";
 import { isToken } from "./token.ts";
-
-/** Every browser and every runtime of the edge has them. */
-declare function btoa(text: string): string;
-declare function atob(text: string): string;
 
 /** The subprotocol of the WebSocket, offered together with one that carries the token. */
 export const FEED_PROTOCOL = "headwater.v1";
@@ -24,7 +21,7 @@ export const PONG = "pong";
 /** The subprotocol that carries a token. @param token one that `isToken` */
 export function toBearerProtocol(token: string): string {
   if (/^[\w.~+-]+$/.test(token)) return PLAIN + token;
-  return ENCODED + btoa(token).replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
+  return ENCODED + toBase64url(token);
 }
 
 /** The token that one of the subprotocols carries; undefined if none does. */
@@ -40,7 +37,7 @@ function tokenOf(protocol: string): string | undefined {
 /** Undefined if the text is not base64url. */
 function decoded(text: string): string | undefined {
   try {
-    return atob(text.replaceAll("-", "+").replaceAll("_", "/"));
+    return fromBase64url(text);
   } catch {
     return undefined; // the caller is treated like one without a token
   }

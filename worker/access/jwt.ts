@@ -1,5 +1,6 @@
 /** Bearer tokens: JWTs that `jose` verifies. The deployment's settings choose the algorithm, never the token. */
 import { createLocalJWKSet, createRemoteJWKSet, errors, type JSONWebKeySet, type JWTPayload, type JWTVerifyGetKey, jwtVerify } from "jose";
+import { textOfBase64url } from "../../shared/base64url.ts";
 import { type Grant, parseGrants } from "../../shared/edge/grants.ts";
 import { GRANTS_CLAIM, SECRET_BYTES } from "../../shared/edge/token.ts";
 import { UnauthenticatedError, UnavailableError } from "../../shared/errors.ts";
@@ -141,8 +142,7 @@ function misconfigured(message: string): Keys {
  */
 function assertClaimsOnce(token: string): void {
   for (const part of token.split(".", 2)) {
-    const text = new TextDecoder().decode(Uint8Array.from(atob(part.replaceAll("-", "+").replaceAll("_", "/")), (c) => c.charCodeAt(0)));
-    if (hasRepeatedKey(text)) throw new UnauthenticatedError(NOT_VALID);
+    if (hasRepeatedKey(textOfBase64url(part))) throw new UnauthenticatedError(NOT_VALID);
   }
 }
 
