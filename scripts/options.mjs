@@ -4,10 +4,8 @@
  */
 import { writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
-// TypeScript 7 has no API for programs.
 import ts from "typescript-6";
-
-const ROOT = fileURLToPath(new URL("..", import.meta.url));
+import { COMPILER_OPTIONS, ROOT } from "./compiler.mjs";
 
 /** Heading, file and interface, and the name of the description, in the same file if no other is named. */
 const SETS = [
@@ -58,16 +56,9 @@ const OPTIONAL = "optional";
 /** The sets, each with its options: what each must be, its preset, and its docstring. */
 export async function optionSets() {
   const program = ts.createProgram([...new Set(SETS.map(([, file]) => ROOT + file))], {
-    target: ts.ScriptTarget.ES2022,
-    module: ts.ModuleKind.ESNext,
-    moduleResolution: ts.ModuleResolutionKind.Bundler,
-    lib: ["lib.es2024.d.ts", "lib.dom.d.ts", "lib.dom.asynciterable.d.ts", "lib.esnext.disposable.d.ts"],
-    types: ["@cloudflare/workers-types"],
-    typeRoots: [`${ROOT}node_modules`],
+    ...COMPILER_OPTIONS,
     allowImportingTsExtensions: true,
-    skipLibCheck: true,
     strict: true,
-    noEmit: true,
   });
   const checker = program.getTypeChecker();
   return Promise.all(

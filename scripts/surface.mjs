@@ -5,10 +5,9 @@
  */
 import { readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
-// TypeScript 7 has no API for programs.
 import ts from "typescript-6";
+import { COMPILER_OPTIONS, ROOT } from "./compiler.mjs";
 
-const ROOT = fileURLToPath(new URL("..", import.meta.url));
 const { exports } = JSON.parse(readFileSync(`${ROOT}package.json`, "utf8"));
 /** Entries that are used together with `headwater`, and so with its types. */
 const BESIDE = ["headwater/correlation", "headwater/event-types", "headwater/react", "headwater/testing"];
@@ -19,16 +18,7 @@ export function surface() {
   const entries = Object.entries(exports).map(([name, { types }]) => [name.replace(".", "headwater"), ROOT + types.slice(2)]);
   const program = ts.createProgram(
     entries.map(([, path]) => path),
-    {
-      target: ts.ScriptTarget.ES2022,
-      module: ts.ModuleKind.ESNext,
-      moduleResolution: ts.ModuleResolutionKind.Bundler,
-      lib: ["lib.es2024.d.ts", "lib.dom.d.ts", "lib.dom.asynciterable.d.ts", "lib.esnext.disposable.d.ts"],
-      types: ["@cloudflare/workers-types"],
-      typeRoots: [`${ROOT}node_modules`],
-      skipLibCheck: true,
-      noEmit: true,
-    },
+    COMPILER_OPTIONS,
   );
   const checker = program.getTypeChecker();
   const resolved = (symbol) => (symbol.flags & ts.SymbolFlags.Alias ? checker.getAliasedSymbol(symbol) : symbol);

@@ -4,8 +4,9 @@ import { afterAll, afterEach, beforeAll, beforeEach, expect, test, vi } from "vi
 import { openStore } from "../../../client/index.ts";
 import { Database } from "../../../client/storage/database.ts";
 import type { EdgeProcess } from "../../support/edge.ts";
+import { eventually } from "../../support/eventually.ts";
 import { signToken } from "../../support/tokens.ts";
-import { type Device, device, event, poll, startJwtEdge } from "./people.ts";
+import { type Device, device, event, startJwtEdge } from "./people.ts";
 
 let edge: EdgeProcess;
 let here: Device;
@@ -64,10 +65,12 @@ test("a store that has moved goes on at its new address, and the tab that does n
   await before.sync();
   const after = await here.open({ sync: { token, url: front, movedFrom: here.url, pollEvery: 20 } });
   expect(after.status.cursor?.position).toBe(1);
-  await poll(() => expect(before.status).toMatchObject({ connection: "unauthorized", problem: { code: "owner-mismatch", owner: front } }));
+  await eventually(() =>
+    expect(before.status).toMatchObject({ connection: "unauthorized", problem: { code: "owner-mismatch", owner: front } }),
+  );
   await expect(before.appendToStream("Note-1", [event("never")])).rejects.toMatchObject({ code: "owner-mismatch", field: "sync.url" });
   await after.appendToStream("Note-1", [event(2)]);
-  await poll(() => expect(after.status).toMatchObject({ connection: "online", pending: 0 }));
+  await eventually(() => expect(after.status).toMatchObject({ connection: "online", pending: 0 }));
   expect(await here.recorded()).toEqual(["ann: 1", "ann: 2"]);
 });
 

@@ -5,9 +5,10 @@ import { deleteStore, openStore } from "../../../client/index.ts";
 import { ERASED_VERSION } from "../../../client/storage/database.ts";
 import { finishDeletion } from "../../../client/storage/erase.ts";
 import type { EdgeProcess } from "../../support/edge.ts";
+import { eventually } from "../../support/eventually.ts";
 import { signToken } from "../../support/tokens.ts";
 import { openLocal, permits, record } from "../rows/permits.ts";
-import { type Device, databaseNames, device, event, poll, startJwtEdge } from "./people.ts";
+import { type Device, databaseNames, device, event, startJwtEdge } from "./people.ts";
 
 let edge: EdgeProcess;
 let here: Device;
@@ -130,7 +131,7 @@ test("signOut with `discard` deletes this person's data alone, and tells the oth
   await bobs.appendToStream("Note-2", [event("of bob")]);
   const { isDeleted, unconfirmed } = await anns.signOut({ discard: true });
   expect([isDeleted, unconfirmed.length]).toEqual([true, 1]);
-  await poll(() => expect(other.status.connection).toBe("deleted"));
+  await eventually(() => expect(other.status.connection).toBe("deleted"));
   await expect(other.appendToStream("Note-1", [event("late")])).rejects.toMatchObject({ code: "store-closed" });
   here.isOnline = true;
   await bobs.sync();

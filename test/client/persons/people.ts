@@ -1,5 +1,4 @@
 /** One device, the people who use it, and an edge that records who appended what. */
-import { vi } from "vitest";
 import { connectStore, type EdgeStore } from "../../../client/http.ts";
 import { openStore, type Store, type StoreOptions, type SyncOptions } from "../../../client/index.ts";
 import { type EdgeProcess, startEdge } from "../../support/edge.ts";
@@ -63,8 +62,6 @@ export async function all<T>(items: AsyncIterable<T>): Promise<T[]> {
   for await (const item of items) list.push(item);
   return list;
 }
-
-export const poll = (read: () => unknown) => vi.waitFor(read, { timeout: 20_000, interval: 20 });
 
 /** The names of all databases that are there. */
 export async function databaseNames(): Promise<string[]> {

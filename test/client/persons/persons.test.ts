@@ -2,8 +2,9 @@
 import "fake-indexeddb/auto";
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "vitest";
 import type { EdgeProcess } from "../../support/edge.ts";
+import { eventually } from "../../support/eventually.ts";
 import { signToken } from "../../support/tokens.ts";
-import { all, type Device, databaseNames, device, event, poll, startJwtEdge } from "./people.ts";
+import { all, type Device, databaseNames, device, event, startJwtEdge } from "./people.ts";
 
 let edge: EdgeProcess;
 let here: Device;
@@ -74,7 +75,7 @@ test("the token changes its person between two appends: the second append is ref
   here.isOnline = true;
   token = ann;
   // Nobody calls `sync()`: the token of the right person is enough.
-  await poll(() => expect(store.status).toMatchObject({ connection: "online", pending: 0, problem: null }));
+  await eventually(() => expect(store.status).toMatchObject({ connection: "online", pending: 0, problem: null }));
   expect(await here.recorded()).toEqual(['ann: "of ann"']);
 });
 
@@ -95,16 +96,16 @@ test("the token changes its person while an append is under way: neither is reco
 test("a tab with another person's token does not lead: the tab of the owner syncs", async () => {
   let token = ann;
   const turned = await here.open({ sync: { token: () => token, pollEvery: 20 } });
-  await poll(() => expect(turned.status.connection).toBe("online"));
+  await eventually(() => expect(turned.status.connection).toBe("online"));
   const owner = await here.open({ sync: { token: () => ann, pollEvery: 20 } });
   token = bob;
-  await poll(() => expect(turned.status).toMatchObject({ connection: "unauthorized", problem: { code: "owner-mismatch" } }));
+  await eventually(() => expect(turned.status).toMatchObject({ connection: "unauthorized", problem: { code: "owner-mismatch" } }));
   await owner.appendToStream("Note-1", [event("of ann")]);
-  await poll(() => expect(owner.status).toMatchObject({ connection: "online", pending: 0, head: 1 }));
+  await eventually(() => expect(owner.status).toMatchObject({ connection: "online", pending: 0, head: 1 }));
   expect(turned.status.connection).toBe("unauthorized");
   token = ann;
   await turned.sync();
-  await poll(() => expect(turned.status).toMatchObject({ connection: "online", problem: null }));
+  await eventually(() => expect(turned.status).toMatchObject({ connection: "online", problem: null }));
   expect(await here.recorded()).toEqual(['ann: "of ann"']);
 });
 
@@ -132,10 +133,10 @@ test("a token that is another's than `person` sends nothing", async () => {
 test("`person` is the person's whose token comes late: it goes on with the right one, without another call", async () => {
   let token = bob;
   const store = await here.open({ person: "ann", sync: { token: () => token } });
-  await poll(() => expect(store.status).toMatchObject({ connection: "unauthorized", problem: { owner: "ann", given: "bob" } }));
+  await eventually(() => expect(store.status).toMatchObject({ connection: "unauthorized", problem: { owner: "ann", given: "bob" } }));
   token = ann;
   await store.appendToStream("Note-1", [event("of ann")]);
-  await poll(() => expect(store.status).toMatchObject({ connection: "online", pending: 0, problem: null }));
+  await eventually(() => expect(store.status).toMatchObject({ connection: "online", pending: 0, problem: null }));
   expect(await here.recorded()).toEqual(['ann: "of ann"']);
 });
 

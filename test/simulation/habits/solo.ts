@@ -8,12 +8,13 @@ import { Device } from "../device.ts";
 import { apart } from "../ground.ts";
 import { eventId } from "../identity.ts";
 import { Script } from "../script.ts";
-import { type Store, type StoreOptions, Tab } from "../tab.ts";
+import type { Store, StoreOptions, Tab } from "../tab.ts";
 import { signToken } from "../token.ts";
 import { browserOf } from "./browser.ts";
 import { all, certainly, compare, errorOf, type Habit, type HabitParts, insist, nowAndThen } from "./habit.ts";
 import { lookAround } from "./look-around.ts";
 import { makeMistakes } from "./mistakes.ts";
+import { openTab } from "./open-tab.ts";
 import { eventTypesOf } from "./types.ts";
 
 const SOLO_STORE = "alone";
@@ -56,21 +57,9 @@ class Solo {
     this.#durability = random.pick(["strict", "relaxed"]);
   }
 
-  /** Opens a tab, and another one if that fails. */
   async open(): Promise<void> {
-    for (;;) {
-      const tab = new Tab(`${this.#parts.name}.${++this.#tabs}`, this.#device, this.#parts.network);
-      this.#device.tabs = [...this.#device.tabs, tab];
-      try {
-        await tab.open(this.#options(tab));
-        this.#tab = tab;
-        return;
-      } catch (error) {
-        if (!(error instanceof tab.client.HeadwaterError)) throw error;
-        tab.die();
-      }
-      await this.loop.pause(1_000);
-    }
+    const nextName = () => `${this.#parts.name}.${++this.#tabs}`;
+    this.#tab = await openTab(this.#parts, this.#device, this.loop, nextName, (tab) => this.#options(tab));
   }
 
   #options(tab: Tab): StoreOptions {

@@ -9,10 +9,11 @@ import { apart } from "../ground.ts";
 import { eventId } from "../identity.ts";
 import { Script } from "../script.ts";
 import { cut, moved, newAddressOf, page } from "../strangers.ts";
-import { type Store, type StoreOptions, Tab } from "../tab.ts";
+import type { Store, StoreOptions, Tab } from "../tab.ts";
 import { signToken } from "../token.ts";
 import { browserOf } from "./browser.ts";
 import { all, certainly, compare, type Habit, type HabitParts, nowAndThen } from "./habit.ts";
+import { openTab } from "./open-tab.ts";
 
 const STORE = "walled";
 const STREAMS = ["Note-1", "Note-2", "Note-3", "Note-4"];
@@ -99,21 +100,9 @@ class Walled {
     this.#wall = wallOf(parts);
   }
 
-  /** Opens a tab, and another one if that fails. */
   async open(): Promise<void> {
-    for (;;) {
-      const tab = new Tab(`${this.#parts.name}.${++this.#tabs}`, this.#device, this.#parts.network);
-      this.#device.tabs = [tab];
-      try {
-        await tab.open(this.#options(tab));
-        this.#tab = tab;
-        return;
-      } catch (error) {
-        if (!(error instanceof tab.client.HeadwaterError)) throw error;
-        tab.die();
-      }
-      await this.loop.pause(1_000);
-    }
+    const nextName = () => `${this.#parts.name}.${++this.#tabs}`;
+    this.#tab = await openTab(this.#parts, this.#device, this.loop, nextName, (tab) => this.#options(tab));
   }
 
   #options(tab: Tab): StoreOptions {
