@@ -10,24 +10,46 @@ import { forceCloseDatabase } from "fake-indexeddb";
 import { deleteDB, openDB, wrap } from "idb";
 import { describe, expect, test, vi } from "vitest";
 import { openDatabase, type Platform } from "../../../client/storage/idb.ts";
-import { ada, begin, CASES, DEFAULTS, type ForceClose, filled, library, ours, outcome, type Subject } from "./idb-cases.ts";
+import { ada, begin, CASES, DEFAULTS, filled, library, ours, outcome, type Subject } from "./idb-cases.ts";
 
 /** The same code built a second time: an IndexedDB whose classes are not the global ones, as in another realm. */
 const elsewhere: typeof import("fake-indexeddb") = createRequire(import.meta.url)("fake-indexeddb");
 const otherPlatform: Platform = { indexedDB: new elsewhere.IDBFactory(), IDBKeyRange: elsewhere.IDBKeyRange };
 
-const forceClose = forceCloseDatabase as unknown as ForceClose;
-const SUBJECTS: readonly (readonly [string, Subject])[] = [
-  ["idb", library(forceClose)],
-  ["ours", ours(globalThis, forceClose)],
-  ["ours, on an IndexedDB with classes of its own", ours(otherPlatform, elsewhere.forceCloseDatabase as unknown as ForceClose)],
+/** Closes a connection as a browser does by itself. */
+type ForceClose = (db: IDBDatabase) => void;
+
+const SUBJECTS: readonly (readonly [string, Subject, ForceClose])[] = [
+  ["idb", library(), forceCloseDatabase as unknown as ForceClose],
+  ["ours", ours(globalThis), forceCloseDatabase as unknown as ForceClose],
+  ["ours, on an IndexedDB with classes of its own", ours(otherPlatform), elsewhere.forceCloseDatabase as unknown as ForceClose],
 ];
 
-describe.each(SUBJECTS)("%s", (_, subject) => {
+describe.each(SUBJECTS)("%s", (_, subject, forceClose) => {
   test.each(CASES)("%s", async (_, expected, run) => {
     const db = await filled(subject);
     expect(await run(db, subject)).toEqual(expected);
     db.close();
+  });
+
+  test("a connection that the browser closes says so, one that is closed here does not", async () => {
+    const seen: string[] = [];
+    const ended = Promise.withResolvers<void>();
+    (await subject.open(crypto.randomUUID(), 1, { terminated: () => seen.push("closed here") })).close();
+    let raw: IDBDatabase | undefined;
+    await subject.open(crypto.randomUUID(), 1, {
+      terminated() {
+        seen.push("terminated");
+        ended.resolve();
+      },
+      upgrade(db, from) {
+        raw = db;
+        DEFAULTS.upgrade(db, from);
+      },
+    });
+    forceClose(raw as unknown as IDBDatabase);
+    await ended.promise;
+    expect(seen).toEqual(["terminated"]);
   });
 });
 
