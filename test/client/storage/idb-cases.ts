@@ -244,6 +244,19 @@ export const CASES: readonly Case[] = [
     },
   ],
   [
+    "a write has ended before its tab gets what is read after it",
+    ["written", 4],
+    async (db) => {
+      const seen: unknown[] = [];
+      const tx = begin(db, "readwrite", { durability: "strict" });
+      void tx.objectStore("people").put({ ...linus, id: 4 });
+      const written = tx.done.then(() => seen.push("written"));
+      seen.push(await begin(db, "readonly").objectStore("people").count());
+      await written;
+      return seen;
+    },
+  ],
+  [
     "a transaction that is aborted: its end and its requests, and nothing of it is kept",
     ["AbortError", "AbortError", 3],
     async (db) => {

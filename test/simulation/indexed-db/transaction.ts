@@ -223,18 +223,16 @@ export class Transaction extends EventSource implements Waiting {
     this.endsAt = tab.loop.now + wait;
     this.isCommitted = true;
     if (isWritten) this.db.data.keep(this.undos, this.mode === "versionchange" ? "schema" : kind, this.endsAt, tab.loop.now);
+    tab.post(wait, () => this.#fireEnd("complete"));
     this.#leave(this.endsAt);
     if (isWritten && this.mode === "readwrite" && faults.strikes("lose-connection")) this.db.lose();
-    tab.post(wait, () => this.#fireEnd("complete"));
     this.onEnd?.(true, false);
   }
 
   /** Undoes everything. The events follow. */
   abortWith(error: DOMException | null, wait = 0): void {
-    this.rollBack(wait);
     this.error = error;
     const requests = this.#requests.splice(0);
-    this.onEnd?.(false, false);
     this.db.tab.post(wait, () => {
       const aborted = failure("AbortError", "The transaction was aborted.");
       for (const request of requests) {
@@ -243,6 +241,8 @@ export class Transaction extends EventSource implements Waiting {
       }
       this.#fireEnd("abort");
     });
+    this.rollBack(wait);
+    this.onEnd?.(false, false);
   }
 
   /** Ends the transaction, and undoes what it did. */
@@ -266,7 +266,10 @@ export class Transaction extends EventSource implements Waiting {
     this.abortWith(error);
   }
 
-  /** Leaves the queues. `freeAt` is when the disk has finished with it. */
+  /**
+   * Leaves the queues. `freeAt` is when the disk has finished with it. Its own end is posted before: a tab hears of it before it gets what a
+   * later transaction has read, as in browsers.
+   */
   #leave(freeAt: number): void {
     if (this.isWriting) for (const store of this.scope) store.freeAt = Math.max(store.freeAt, freeAt);
     leaveQueues(this, this.scope);

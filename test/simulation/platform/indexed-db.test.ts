@@ -41,6 +41,21 @@ async function stored(device: Device): Promise<unknown> {
   return ended(device, read(await opening));
 }
 
+test.each(["strict", "relaxed"] as const)(
+  "a tab hears of the end of a %s write before it gets what is read after it",
+  async (durability) => {
+    const { device, db } = await begun();
+    device.latencies.read = 0;
+    const seen: string[] = [];
+    const tx = db.transaction(["notes"], "readwrite", { durability });
+    void tx.objectStore("notes").put(1, "a");
+    void tx.done.then(() => seen.push("written"));
+    void read(db).then((notes) => seen.push(`read ${JSON.stringify(notes)}`));
+    await device.pass();
+    expect(seen).toEqual(["written", 'read ["a"]']);
+  },
+);
+
 describe("faults", () => {
   test("abort-write: the requests succeed, the transaction fails, and nothing is stored", async () => {
     const { device, db } = await begun();
