@@ -8,9 +8,9 @@
  */
 import type { IDBPDatabase } from "idb";
 import { nextTerm } from "../../shared/device/leadership.ts";
-import type { ParkedEntry, PendingEntry } from "../../shared/device/outbox.ts";
+import type { OutboxEntry, ParkedEntry, PendingEntry } from "../../shared/device/outbox.ts";
 import { type Claim, decideOwner, type Owner } from "../../shared/device/owner.ts";
-import { detach } from "../../shared/device/parked.ts";
+import { detach, notHeld } from "../../shared/device/parked.ts";
 import { emptyReplica } from "../../shared/device/same-copy.ts";
 import type { StoreInternals } from "../internals.ts";
 import { newId } from "../tools/new-id.ts";
@@ -22,8 +22,10 @@ import {
   isGroup,
   isSegment,
   leaseOf,
+  recordedEvents,
   replicaOf,
   skipNumber,
+  toParkedEntry,
   toParkedRecord,
   versionOf,
   type WriteTx,
@@ -115,10 +117,13 @@ function copy(tx: WriteTx, { events, parked, snapshots, checkpoints, replica }: 
 async function add(tx: WriteTx, gift: Gift, local: LocalOrder | undefined): Promise<Promise<unknown>[]> {
   const ordered = gift.replica.authority === "device" ? entriesOfRuns(eventsOfPages(gift.events.filter(isSegment))) : [];
   // Until they get their keys, their order stands for them.
-  const pending = [...ordered, ...gift.events.filter(isGroup).flatMap((group) => entriesOf(group))].map((entry, seq) => ({
-    ...entry,
-    seq,
-  }));
+  const pending = await notHeldIn(
+    tx,
+    [...ordered, ...gift.events.filter(isGroup).flatMap((group) => entriesOf(group))].map((entry, seq) => ({
+      ...entry,
+      seq,
+    })),
+  );
   const versions = new Map(
     await Promise.all([...new Set(pending.map(({ streamId }) => streamId))].map(async (id) => [id, await versionOf(tx, id)] as const)),
   );
@@ -137,10 +142,23 @@ async function add(tx: WriteTx, gift: Gift, local: LocalOrder | undefined): Prom
     writes.push(...local.write(tx).writes);
   }
   const parked = detached.filter((entry): entry is ParkedEntry => entry.state === "parked").sort((a, b) => a.seq - b.seq);
-  for (const record of [...parked.map(toParkedRecord), ...gift.parked]) {
+  const wereParked = await notHeldIn(tx, gift.parked.map(toParkedEntry));
+  for (const record of [...parked, ...wereParked].map(toParkedRecord)) {
     writes.push(tx.objectStore("parked").put({ ...record, seq: await newSeq(tx) }));
   }
   return writes;
+}
+
+/** Those whose events the database does not hold. */
+async function notHeldIn<E extends OutboxEntry>(tx: WriteTx, entries: readonly E[]): Promise<readonly E[]> {
+  const streams = Map.groupBy(entries, ({ streamId }) => streamId);
+  const kept = await Promise.all(
+    [...streams].map(async ([streamId, of]) => {
+      const ids = new Set(of.flatMap(({ events }) => events.map(({ id }) => id)));
+      return notHeld(of, await recordedEvents(tx, streamId, ids));
+    }),
+  );
+  return kept.flat().sort((a, b) => a.seq - b.seq);
 }
 
 /** A place of the outbox that no other commit gets. */

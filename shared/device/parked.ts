@@ -1,8 +1,9 @@
 /**
- * Changes of the outbox that an app requests: a reset, which discards the history that commits were made on, and the rebase of a parked
- * commit. What sync does with the outbox by itself is in `outbox.ts`.
+ * Changes of the outbox that an app requests: a reset, which discards the history that commits were made on, a handover to another database,
+ * and the rebase of a parked commit. What sync does with the outbox by itself is in `outbox.ts`.
  */
-import { type AppendDecision, decideAppend, type StreamFacts } from "../append.ts";
+import { type AppendDecision, decideAppend, type StreamFacts, sameContent } from "../append.ts";
+import type { EventBody } from "../event/event.ts";
 import { exactVersion } from "../expected-version.ts";
 import { NO_STREAM, toVersion } from "../order.ts";
 import { behind, lastVersionOf, type OutboxEntry, type ParkedEntry, type ParkReason, type PendingEntry, park, placed } from "./outbox.ts";
@@ -34,6 +35,26 @@ export function detach(entries: readonly PendingEntry[], from = NO_STREAM, why =
     next = lastVersionOf(moved);
     return moved;
   });
+}
+
+/**
+ * Of commits that come from another database of the device, those that this one does not hold. The other may have sent a commit whose answer
+ * it never got, and this one may have got the events from the feed since: they would be pending here for ever.
+ *
+ * One event of a commit decides. The edge records a commit as a whole, so the feed brings the rest of it.
+ *
+ * @param entries pending and parked ones of one stream
+ * @param recorded the stream's events that have an id of one of the entries' events, by id
+ */
+export function notHeld<E extends { readonly events: readonly EventBody[] }>(
+  entries: readonly E[],
+  recorded: ReadonlyMap<string, EventBody>,
+): readonly E[] {
+  const isHeld = (event: EventBody) => {
+    const same = recorded.get(event.id);
+    return same !== undefined && sameContent(same, event);
+  };
+  return entries.filter(({ events }) => !events.some(isHeld));
 }
 
 /** The result of rebasing a parked entry. */

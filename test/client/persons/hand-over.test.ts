@@ -83,6 +83,34 @@ test("a commit that expects another state than the person's is a conflict, and n
   expect(again.conflicts().map(({ events }) => events[0]?.data)).toEqual(["first", "second"]);
 });
 
+test("what the person has from the edge already is not handed over again", async () => {
+  const isLost = { answers: true };
+  const losing: typeof globalThis.fetch = async (...request) => {
+    const answer = await fetch(...request);
+    if (isLost.answers && request[1]?.method === "POST") throw new TypeError("The connection broke.");
+    return answer;
+  };
+  const store = await anns();
+  await store.appendToStream("Note-9", [event("of ann")]);
+  await store.sync();
+  const unnamed = await here.open({ sync: { token: () => ann, automatic: false, fetch: losing } });
+  await unnamed.appendToStream("Note-1", [event(1), event(2)], { expectedVersion: "no-stream" });
+  await unnamed.appendToStream("Note-2", [event(3)]);
+  await expect(unnamed.sync()).rejects.toMatchObject({ code: "unavailable" });
+  await unnamed.appendToStream("Note-2", [event(4)]);
+  await store.sync();
+  await Promise.all([unnamed.close(), store.close()]);
+  const again = await anns();
+  expect(again.status).toMatchObject({ pending: 1, conflicts: 0 });
+  await again.sync();
+  expect(again.status).toMatchObject({ pending: 0, conflicts: 0 });
+  expect((await again.readStream("Note-2")).events.map(({ data, pending }) => [data, pending])).toEqual([
+    [3, false],
+    [4, false],
+  ]);
+  expect(await here.recorded()).toEqual(['ann: "of ann"', "ann: 1", "ann: 2", "ann: 3", "ann: 4"]);
+});
+
 test("two tabs of the person, opened at once: each event is taken once", async () => {
   const before = await notLoggedIn();
   for (let i = 0; i < 5; i++) await before.appendToStream("Note-1", [event(i)]);
