@@ -3,7 +3,7 @@
  *
  *     network   requests and answers are lost, doubled, late and overtaken, each by itself: work may be done whose answer
  *               never arrives; WebSockets break, with a word or without; a device is offline for a while
- *     strangers answer in the edge's place, lead elsewhere, cut answers, and let no WebSocket through (`strangers.ts`)
+ *     strangers answer in the edge's place, lead elsewhere, cut answers, hold streams back, and let no WebSocket through (`strangers.ts`)
  *     tabs      crash (memory and open transactions are lost), close, freeze and thaw (with everything that came meanwhile), are
  *               hidden; messages between tabs are lost or late
  *     devices   a machine that crashes loses a suffix of the relaxed transactions after the last strict one; transactions are
@@ -81,6 +81,7 @@ export const FAULTS = {
   redirect: { kind: "chance", most: 0.3, share: 0.15 },
   "cut-answer": { kind: "chance", most: 0.3, share: 0.2 },
   "no-upgrade": { kind: "chance", most: 1, share: 0.2 },
+  "hold-stream": { kind: "chance", most: 1, share: 0.2 },
 } as const satisfies Record<string, FaultFacts>;
 
 export type Fault = keyof typeof FAULTS;

@@ -5,7 +5,9 @@
  *     --trace     prints the story of one world, line by line
  *     --shrink    makes the first failure smaller, and saves it in `regressions/`
  *     --workers   the number of threads; default: the number of processors
- *     --bugs      searches the deliberate bugs instead, in up to `--runs` worlds each, and writes `bugs/found.json`
+ *     --bugs      searches the deliberate bugs instead: each by the seed that found it last, or else in up to `--runs` worlds. It writes
+ *                 `bugs/found.json`
+ *     --name      with `--bugs`: only bugs with this text in their names
  */
 import { writeFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
@@ -25,6 +27,7 @@ const { values } = parseArgs({
     runs: { type: "string" },
     workers: { type: "string", default: String(availableParallelism()) },
     bugs: { type: "boolean", default: false },
+    name: { type: "string", default: "" },
     trace: { type: "boolean", default: false },
     shrink: { type: "boolean", default: false },
   },
@@ -57,7 +60,7 @@ async function searchBugs(): Promise<boolean> {
     const also = Object.entries(others).map(([by, times]) => `, ${by} ${times} times`);
     console.log(`${found === undefined ? "NOT FOUND" : `seed ${found}`}: ${bug.name}: ${bug.by}${also.join("")}`);
   };
-  const searches = await searchAll(pool, runs, told);
+  const searches = await searchAll(pool, runs, values.name, told);
   await pool.end();
   const found = searches.filter((search) => search.seed !== undefined);
   console.log(`${found.length} of ${searches.length} bugs were found, in ${((performance.now() - began) / 1000).toFixed(0)} s.`);

@@ -11,7 +11,7 @@ import type { ClientSocket } from "../../worker/testing/web-socket.ts";
 import type { Ground } from "./ground.ts";
 import type { EventLoop } from "./platform/event-loop.ts";
 import type { Connection, FarSide } from "./platform/web-socket.ts";
-import { throughStrangers } from "./strangers.ts";
+import { isEventStream, throughStrangers } from "./strangers.ts";
 
 /** A caller. */
 export interface Party {
@@ -59,7 +59,7 @@ export class Network {
             if (isAnswered) return;
             isAnswered = true;
             if (party.isOffline) return fail();
-            loop.post(0, () => resolve(answer.body === undefined ? answer.response : streamed(answer, this.#ground, loop)));
+            loop.post(0, () => resolve(answer.body === undefined ? answer.response : streamed(answer, this.#ground, loop, signal)));
           });
         });
       });
@@ -71,16 +71,14 @@ export class Network {
   async #answered(url: string, init: RequestInit): Promise<Answer | undefined> {
     const response = await throughStrangers(this.#ground, url, init, (...request) => this.#ask(...request)).catch(() => undefined);
     if (response === undefined) return undefined;
-    return response.headers.get("content-type")?.startsWith("text/event-stream") === true
-      ? { response, body: response.body }
-      : { response };
+    return isEventStream(response) ? { response, body: response.body } : { response };
   }
 
   async #ask(url: string, init: RequestInit): Promise<Response> {
     const response = await this.#edge.handle(new Request(url, init));
     const headers = Object.fromEntries(response.headers);
     const { status } = response;
-    if (headers["content-type"]?.startsWith("text/event-stream") === true) return response;
+    if (isEventStream(response)) return response;
     const text = await response.text();
     this.#ground.record(`${init.method ?? "GET"} ${url} ${String(init.body ?? "")} ${status} ${text}\n`);
     return new Response(status === 204 || status === 304 ? null : text, { status, headers });
@@ -110,8 +108,13 @@ interface Answer {
   readonly body?: Response["body"];
 }
 
-/** A response whose body comes in pieces, each by itself, until the connection breaks. */
-function streamed({ response, body }: Answer, { random, faults }: Ground, loop: EventLoop): Response {
+/** A response whose body comes in pieces, each by itself, until the connection breaks or the caller aborts the request. */
+function streamed(
+  { response, body }: Answer,
+  { random, faults }: Ground,
+  loop: EventLoop,
+  signal: AbortSignal | null | undefined,
+): Response {
   const reader = body?.getReader();
   let isBroken = false;
   const end = () => {
@@ -121,6 +124,11 @@ function streamed({ response, body }: Answer, { random, faults }: Ground, loop: 
   };
   const stream = new ReadableStream({
     start(controller) {
+      signal?.addEventListener("abort", () => {
+        if (isBroken) return;
+        end();
+        controller.error(signal.reason);
+      });
       const next = async (): Promise<void> => {
         const piece = await reader?.read().catch(() => undefined);
         if (isBroken) return;

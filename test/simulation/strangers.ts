@@ -4,12 +4,14 @@
  *
  *     stranger     a page with any status and any text, with the request done or not
  *     redirect     the address leads elsewhere: to an edge, where a POST becomes a GET, or to a login page
- *     cut-answer   the edge's answer breaks off, comes cut, or can't be decoded
+ *     cut-answer   the edge's answer breaks off, comes cut, can't be decoded, or stays compressed
+ *     hold-stream  server-sent events are collected, and come together or never
  *     no-upgrade   a WebSocket is not let through
  *
- * Left out: a stranger that speaks like the edge and lies, since TLS is there for that. A firewall that dislikes certain bytes for ever, a proxy
- * that limits the size of bodies and one that keeps streams back are in `habits/walled.ts`, where it is known what must come of each.
+ * Left out: a stranger that speaks like the edge and lies, since TLS is there for that. A firewall that dislikes certain bytes for ever and a
+ * proxy that limits the size of bodies are in `habits/walled.ts`, where it is known what must come of each.
  */
+import { gzipSync } from "node:zlib";
 import type { Ground } from "./ground.ts";
 import type { Random } from "./random.ts";
 
@@ -24,7 +26,33 @@ export async function throughStrangers({ random, faults }: Ground, url: string, 
   }
   if (faults.strikes("redirect")) return redirected(random, url, init, send);
   const answer = await send(url, init);
+  if (isEventStream(answer))
+    return faults.strikes("hold-stream") ? heldBack(answer, random.pick([2_000, Number.POSITIVE_INFINITY])) : answer;
   return faults.strikes("cut-answer") ? cut(random, answer) : answer;
+}
+
+export function isEventStream({ headers }: Response): boolean {
+  return headers.get("content-type")?.startsWith("text/event-stream") === true;
+}
+
+/** The answer as a proxy hands it on that collects so many bytes first. */
+export function heldBack(answer: Response, most: number): Response {
+  const reader = answer.body?.getReader();
+  const body = new ReadableStream<Uint8Array>({
+    async pull(controller) {
+      const pieces: Uint8Array[] = [];
+      for (let collected = 0; collected < most; ) {
+        const piece = await reader?.read();
+        if (piece?.value === undefined) break;
+        pieces.push(piece.value);
+        collected += piece.value.length;
+      }
+      for (const piece of pieces) controller.enqueue(piece);
+      if (pieces.length === 0) controller.close();
+    },
+    cancel: (reason) => reader?.cancel(reason),
+  });
+  return new Response(body, { status: answer.status, headers: answer.headers });
 }
 
 const STATUSES = [200, 200, 204, 400, 401, 403, 404, 405, 406, 407, 413, 429, 500, 502, 503, 504, 511];
@@ -67,9 +95,14 @@ function at(url: string, response: Response): Response {
 
 export async function cut(random: Random, answer: Response): Promise<Response> {
   const { status, headers } = answer;
-  if (answer.body === null || headers.get("content-type")?.startsWith("text/event-stream") === true) return answer;
+  if (answer.body === null) return answer;
   const text = await answer.text();
-  if (random.chance(0.5)) return new Response(text.slice(0, random.between(0, Math.max(0, text.length - 1))), { status, headers });
-  const broken = new ReadableStream({ start: (controller) => controller.error(new TypeError("The content could not be decoded.")) });
-  return new Response(broken, { status, headers });
+  const broken = () => new ReadableStream({ start: (controller) => controller.error(new TypeError("The content could not be decoded.")) });
+  const body = random.pick([
+    () => text.slice(0, random.between(0, Math.max(0, text.length - 1))),
+    broken,
+    // A proxy that drops the header `content-encoding`, and leaves the body as it is.
+    () => gzipSync(text),
+  ]);
+  return new Response(body(), { status, headers });
 }

@@ -319,10 +319,17 @@ export class User {
       const isAtEase = this.#stuck > 0 ? connection !== "diverged" : connection === "online";
       if (!isAtEase && (this.#ground.params.isAutomatic || connection !== "offline"))
         lines.push(`is ${connection}: ${problem?.message ?? "no problem"}`);
-      // Late messages of the time before the healing hold up the newer ones, and what the tab shows is older until then.
-      if (this.device.hasMessagesFor(tab)) lines.push("has not got every message of the other tabs");
       return lines.map((line) => `${tab.name} ${line}`);
     });
+  }
+
+  /**
+   * Which of its tabs show something older, because a message of another tab is on its way. It may be a late one of the time before the
+   * healing, which holds up the newer ones, or one of this moment.
+   */
+  awaitingMessages(): readonly string[] {
+    const awaiting = this.#running().filter(({ tab }) => this.device.hasMessagesFor(tab));
+    return awaiting.map(({ tab }) => `${tab.name} has not got every message of the other tabs`);
   }
 
   /** How many tabs it has opened so far. */

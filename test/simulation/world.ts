@@ -223,8 +223,9 @@ export class World implements Ground {
     const onDevices = this.#unsettledOnDevices();
     // What is at the edge takes longer to find out.
     if (onDevices.length > 0) return onDevices;
+    const awaiting = this.users.flatMap((user) => user.awaitingMessages());
     const atEdge = this.stores.flatMap((store) => this.edge.unsettled(store).map((line) => `${store}: ${line}`));
-    return [...atEdge, ...this.#operators.flatMap((operator) => operator.unsettled()), ...this.#habits.unsettled()];
+    return [...awaiting, ...atEdge, ...this.#operators.flatMap((operator) => operator.unsettled()), ...this.#habits.unsettled()];
   }
 
   /** Everything is seen once more. */

@@ -21,20 +21,26 @@ export function searchBug(pool: Pool, bug: Bug, within: number): Promise<Search>
 }
 
 /**
- * Searches all bugs from seed 1 on, and writes down which seeds found them.
+ * Searches bugs, and writes down which seeds find them. Bugs that exist no more are forgotten.
  *
+ * @param part of their names; '' for all bugs
  * @param onSearch called with each as it comes in
  */
-export async function searchAll(pool: Pool, within: number, onSearch: (search: Search) => void): Promise<readonly Search[]> {
+export async function searchAll(pool: Pool, within: number, part: string, onSearch: (search: Search) => void): Promise<readonly Search[]> {
+  const bugs = BUGS.filter(({ name }) => name.includes(part));
   const searches = await Promise.all(
-    BUGS.map(async (bug) => {
-      const ended = await search(pool, bug, seedsTo(within));
+    bugs.map(async (bug) => {
+      const ended = await searchBug(pool, bug, within);
       onSearch(ended);
       return ended;
     }),
   );
-  const now = searches.flatMap(({ bug, seed }) => (seed === undefined ? [] : [[bug.name, seed] as const]));
-  writeFileSync(FOUND, `${JSON.stringify(Object.fromEntries(now), null, 2)}\n`);
+  const now = new Map(searches.map(({ bug: { name }, seed }) => [name, seed]));
+  const kept = BUGS.flatMap(({ name }) => {
+    const seed = now.has(name) ? now.get(name) : found[name];
+    return seed === undefined ? [] : [[name, seed] as const];
+  });
+  writeFileSync(FOUND, `${JSON.stringify(Object.fromEntries(kept), null, 2)}\n`);
   return searches;
 }
 

@@ -4,9 +4,13 @@ import { type Bug, patch } from "./bug.ts";
 const ANSWER = "shared/wire/answer.ts";
 const SOCKET = "client/edge/feed-socket.ts";
 const SYNC = "shared/device/sync.ts";
+const TAIL = "client/edge/tail.ts";
 
 /** A device behind a wall, and nothing else that goes wrong. */
 const WALLED = { minutes: 0.5, devices: 1, tabs: 1, actions: 1, habits: ["walled"], faults: {} } as const;
+
+/** A script alone. */
+const SCRIPTED = { minutes: 0.5, devices: 1, tabs: 1, actions: 1, habits: ["script"], faults: {} } as const;
 
 export const STRANGERS: readonly Bug[] = [
   {
@@ -105,5 +109,20 @@ export const STRANGERS: readonly Bug[] = [
     patches: [patch(SOCKET, "if (this.#failures >= FAILURES) this.#listener.onSocket(null);", "")],
     world: WALLED,
     by: "convergence in time",
+  },
+  {
+    name: "a tail waits for server-sent events that a proxy holds back",
+    patches: [patch(TAIL, "pagesUntil = now + PAGES_FOR;", "pagesUntil = 0;")],
+    world: SCRIPTED,
+    by: "convergence in time",
+  },
+  {
+    name: "a tail by pages yields the last event of a page twice",
+    patches: [
+      patch(TAIL, "      place.position = event.position;\n      yield event;", "      yield event;"),
+      patch(TAIL, "    place.position = position;\n", "    place.position = Math.max(place.position, position - 1);\n"),
+    ],
+    world: { faults: { "hold-stream": 1 } },
+    by: "2 dense",
   },
 ];

@@ -7,6 +7,7 @@ import type { ConfirmedEvent } from "../../../shared/event/event.ts";
 import { toVersion } from "../../../shared/order.ts";
 import { eventId } from "../identity.ts";
 import { Script } from "../script.ts";
+import { heldBack, isEventStream } from "../strangers.ts";
 import { signToken } from "../token.ts";
 import { all, certainly, compare, errorOf, type Habit, type HabitParts, insist, nowAndThen } from "./habit.ts";
 import { readPartly } from "./partly.ts";
@@ -30,9 +31,12 @@ interface Known {
 
 export const runScript: Habit = async (parts) => {
   const script = new Script(parts.ground, parts.name, parts.network);
+  const isHeldBack = parts.ground.random.chance(0.2);
   const token = signToken(parts.name, { stores: [SCRIPT_STORE], until: Number.POSITIVE_INFINITY });
   const url = `http://edge/v1/${SCRIPT_STORE}/`;
-  const edge = script.client.connectStore({ url, token: () => token, retries: 2, limits: { pageEvents: 5, pushStreams: 3 } });
+  const fetch = isHeldBack ? holdingStreams(script.fetch) : script.fetch;
+  const limits = { pageEvents: 5, pushStreams: 3 };
+  const edge = script.client.connectStore({ url, token: () => token, fetch: fetch as typeof globalThis.fetch, retries: 2, limits });
   const known: Known = { parts, script, edge, streams: new Map(), causes: [], made: 0 };
   await nowAndThen(parts, script, () => push(known));
   await untilPublished(known);
@@ -44,6 +48,14 @@ export const runScript: Habit = async (parts) => {
   await edge.close();
   compare(parts, "a call of a closed store", await errorOf(script.client, () => edge.head()), { code: "store-closed" });
 };
+
+/** Behind a proxy that holds server-sent events back, for ever. */
+function holdingStreams(fetch: Script["fetch"]): Script["fetch"] {
+  return async (...request) => {
+    const answer = await fetch(...request);
+    return isEventStream(answer) ? heldBack(answer, Number.POSITIVE_INFINITY) : answer;
+  };
+}
 
 /** Commits to some streams at once. Each is answered on its own. */
 async function push(known: Known): Promise<void> {
