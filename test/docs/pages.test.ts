@@ -32,6 +32,7 @@ const ELSEWHERE: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   "docs/access.md": { "json-1.json": "json.test.ts" },
   "docs/operations.md": {
     "json-1.json": "../worker/report/journal.test.ts",
+    "nginx-1.nginx": "../faults/nginx.test.ts",
     "sh-1.sh": "operations.test.ts",
     "sh-2.sh": "operations.test.ts",
   },

@@ -82,7 +82,7 @@ export class App {
     if (dice < 0.62) return this.#write();
     if (dice < 0.7) return this.#retry();
     if (dice < 0.8) return this.look();
-    if (dice < 0.86) return this.sync();
+    if (dice < 0.86) return this.sync().then(() => undefined);
     if (dice < 0.96) return this.#resolveOne();
     this.#tab.page.hide();
     await this.#tab.pause(random.spread(100, 60_000));
@@ -188,17 +188,19 @@ export class App {
     }
   }
 
-  async sync(): Promise<void> {
+  /** @returns whether it resolved */
+  async sync(): Promise<boolean> {
     const since = this.#ground.scheduler.now;
     const isDone = await unlessTyped(
       this.#tab,
       this.#store.sync().then(() => true),
     );
-    if (isDone === undefined) return;
+    if (isDone === undefined) return false;
     const doneAt = this.#ground.scheduler.now;
     this.#ground.count("sync() resolved");
     await this.look();
     this.#ground.observe({ kind: "synced", device: this.#device.name, since, doneAt });
+    return true;
   }
 
   async #resolveOne(): Promise<void> {

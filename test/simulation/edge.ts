@@ -102,6 +102,7 @@ export class Edge implements Destination {
       Date: dateOf(() => EPOCH + scheduler.now),
       crypto: cryptoOf(own),
       fetch: () => Promise.reject(new Error("JWT_JWKS: nothing answers there.")),
+      WebSocket: { OPEN: WebSocket.OPEN },
     });
     const { edgeSubscription: policy, tooMany } = params;
     const subscription = policy && {

@@ -356,8 +356,9 @@ export class User {
   /** Everything that its tabs show, once more. */
   async lookAtAll(): Promise<void> {
     const { streams, ground } = this.#parts;
-    // What a wider filter adds may still be on its way.
-    if (ground.params.scope === "changing" && this.#stuck === 0) await this.#running()[0]?.app.sync();
+    // What a wider filter adds may still be on its way. A request that was lost before the healing fails the first call, when it is given up.
+    const isFetched = ground.params.scope !== "changing" || this.#stuck > 0 || (await this.#running()[0]?.app.sync());
+    if (!isFetched) await this.#running()[0]?.app.sync();
     for (const { tab, store, derived } of this.#running()) {
       const held = await lookAtAll(tab, [...streams, SHELF]);
       if (held === undefined) continue;
