@@ -1,5 +1,5 @@
 /** The status of a device, as an app sees it. */
-import type { HeadwaterError } from "../../shared/errors.ts";
+import { type HeadwaterError, problemOf } from "../../shared/errors.ts";
 import { sameJson } from "../../shared/json.ts";
 import { LiveCell, type LiveValue } from "../tools/live-value.ts";
 
@@ -64,7 +64,7 @@ export class StatusBoard {
 
   update(change: Partial<Status>): void {
     const after = { ...this.current, ...change, ...this.#held };
-    if (!sameJson(this.current, after)) this.#cell.set(after);
+    if (!sameJson(shownBy(this.current), shownBy(after))) this.#cell.set(after);
   }
 
   /** Shows that this tab may not use the store, whatever the connection of the tab that leads. @param problem undefined: it may again */
@@ -72,4 +72,9 @@ export class StatusBoard {
     this.#held = problem === undefined ? {} : { connection: "unauthorized", problem };
     this.update({ connection: "connecting", problem: null });
   }
+}
+
+/** A status as a person sees it. An error's message is no property that JSON has. */
+function shownBy({ problem, ...status }: Status): object {
+  return { ...status, problem: problem && problemOf(problem) };
 }

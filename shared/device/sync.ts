@@ -47,6 +47,7 @@
 import { assert } from "../assert.ts";
 import { type Backoff, backoff } from "../backoff.ts";
 import { type HeadwaterError, LogMismatchError, remedyOf, UnavailableError } from "../errors.ts";
+import { messageOf } from "../thrown.ts";
 import type { Failure, Unheard } from "../wire/answer.ts";
 import type { FeedPage, FeedQuery, PushAnswer } from "../wire/wire.ts";
 import type { AwaitedEntries, PendingEntry } from "./outbox.ts";
@@ -85,7 +86,7 @@ export interface Problems {
   readonly page: HeadwaterError | null;
   /** A push does not get through, or its answer can't be stored. The trouble is null if the edge can be reached all the same. */
   readonly push: { readonly trouble: Trouble | null; readonly error: HeadwaterError } | null;
-  /** Why streams are deferred. */
+  /** Why streams are deferred; its cause is the push's error. */
   readonly deferred: HeadwaterError | null;
   /** Why there is no feed socket. */
   readonly feedSocket: HeadwaterError | null;
@@ -745,9 +746,20 @@ export interface LinkStatus {
 export function linkStatusOf({ link, problems }: SyncState): LinkStatus {
   if (link.kind !== "open" && link.outage !== null) return { connection: link.outage.trouble, problem: link.outage.error };
   const { page, push, deferred, feedSocket } = problems;
-  // If streams are deferred, a push that does not get through is most often one of theirs.
-  const atPush = push === null || push.trouble === null ? (deferred ?? push?.error) : push.error;
-  return { connection: push?.trouble ?? (link.kind === "open" ? "online" : "connecting"), problem: page ?? atPush ?? feedSocket };
+  return {
+    connection: push?.trouble ?? (link.kind === "open" ? "online" : "connecting"),
+    problem: page ?? pushProblemOf(push, deferred) ?? feedSocket,
+  };
+}
+
+/**
+ * A push that fails for the reason for which streams are deferred is most often one of theirs, and the deferral names the stream. Any other
+ * failure is newer: the way to the edge has changed since, for all streams.
+ */
+function pushProblemOf(push: Problems["push"], deferred: HeadwaterError | null): HeadwaterError | null {
+  if (push === null || deferred === null) return push?.error ?? deferred;
+  const isSame = push.trouble === null && messageOf(deferred.cause) === push.error.message;
+  return isSame ? deferred : push.error;
 }
 
 function setProblem({ state }: Draft, change: Partial<Problems>): void {

@@ -1,8 +1,9 @@
-import { expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import type { PendingEntry } from "../../../shared/device/outbox.ts";
 import { NEW_REPLICA, type Replica } from "../../../shared/device/replica.ts";
 import {
   advance,
+  linkStatusOf,
   type SyncEffect,
   type SyncInput,
   type SyncSettings,
@@ -10,7 +11,7 @@ import {
   startSync,
   type Unsent,
 } from "../../../shared/device/sync.ts";
-import { UnavailableError } from "../../../shared/errors.ts";
+import { UnauthenticatedError, UnavailableError } from "../../../shared/errors.ts";
 import type { ConfirmedEvent } from "../../../shared/event/event.ts";
 import { toPosition, toVersion } from "../../../shared/order.ts";
 import { parseStreamId } from "../../../shared/stream-id.ts";
@@ -199,4 +200,27 @@ test.each([
   machine.give({ kind: "page-received", request: machine.take("pull").request, page: pageOf(after, position) });
   expect(machine.has("apply")).toBe(false);
   expect(machine.take("failed").error.message).toContain("does not continue the feed");
+});
+
+describe("what the status says while streams are deferred", () => {
+  const silent = new UnavailableError("The edge did not answer.");
+  const deferred = new UnavailableError("A commit to S-1 does not get through.", {}, { cause: silent });
+  const leads = new UnavailableError("The address leads elsewhere.");
+  const expired = new UnauthenticatedError("The token has expired.");
+  const trouble = null;
+  test.each([
+    ["nothing else: their reason", null, deferred],
+    [
+      "a push that fails for the same reason: theirs, which names the stream",
+      { trouble, error: new UnavailableError(silent.message) },
+      deferred,
+    ],
+    ["a push that fails for another reason: that one", { trouble, error: leads }, leads],
+    ["an edge that can't be reached: that", { trouble: "offline" as const, error: silent }, silent],
+    ["credentials that are rejected: that", { trouble: "unauthorized" as const, error: expired }, expired],
+  ])("%s", (_, push, problem) => {
+    const state = new Driven().state;
+    const shown = linkStatusOf({ ...state, link: { kind: "open" }, problems: { ...state.problems, push, deferred } });
+    expect(shown.problem).toBe(problem);
+  });
 });
