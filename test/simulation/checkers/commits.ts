@@ -65,7 +65,11 @@ export class Commits {
       case "accepted":
         for (const tracked of this.of(observation.device, observation.commit.events)) {
           tracked.isMade = true;
-          if (!observation.isDuplicate) tracked.acceptedAt = now;
+          if (!observation.isDuplicate) {
+            tracked.acceptedAt = now;
+            // Another tab has let go of it while this append was under way.
+            tracked.isGone = false;
+          }
           if (tracked.isReplaced || tracked.events[0]?.data !== observation.commit.events[0]?.data) tracked.isMistaken = true;
         }
         return;
