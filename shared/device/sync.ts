@@ -84,7 +84,7 @@ export interface Outage {
 export interface Problems {
   /** Storage can't apply a page. */
   readonly page: HeadwaterError | null;
-  /** A push does not get through, or its answer can't be stored. The trouble is null if the edge can be reached all the same. */
+  /** A push does not get through, or its answer can't be stored. The trouble is null if a page may come all the same. */
   readonly push: { readonly trouble: Trouble | null; readonly error: HeadwaterError } | null;
   /** Why streams are deferred; its cause is the push's error. */
   readonly deferred: HeadwaterError | null;
@@ -669,14 +669,13 @@ function record(step: Draft, request: number, place: Place, refused: readonly Re
   step.effects.push({ kind: "record", request, refused });
 }
 
-/** Also requests a page: the pull lane finds out whether the edge can be reached at all. */
 function backOffPush(step: Draft, failure: Failure): void {
   const { state } = step;
   const { error } = failure;
   const trouble = troubleOf(failure);
   state.push = { kind: "backing-off" };
-  // Somebody has answered, and it was only this push.
-  const isReached = trouble === "offline" && failure.kind !== "nothing";
+  // Somebody has answered, or a page that is requested now shows whether the edge can be reached at all.
+  const isReached = trouble === "offline" && (failure.kind !== "nothing" || state.settings.automatic);
   setProblem(step, { push: { trouble: isReached ? null : trouble, error } });
   pause(step, "push", trouble, ++state.strikes, error);
   fail(step, error);

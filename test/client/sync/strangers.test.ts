@@ -108,6 +108,28 @@ test.each([400, 401, 403, 406, 413, 429])(
   },
 );
 
+test("a firewall that swallows one body for ever: the device stays online and says why its stream waits, and others go on", async () => {
+  await store.close();
+  store = await openStore({ name: crypto.randomUUID(), sync: { url, webSocket: false, pollEvery: 100, timeout: 300 } });
+  await eventually(() => expect(store.status.connection).toBe("online"));
+  let swallowed = 0;
+  front.answer = async (request, forward) => {
+    if (!(await request.clone().text()).includes("drop table")) return forward(request);
+    swallowed++;
+    return new Promise(() => undefined);
+  };
+  const seen = new Set<string>();
+  store.liveStatus().subscribe(() => seen.add(store.status.connection));
+  for (const data of ["a", "drop table", "b"]) await store.appendToStream("Note-1", event(data));
+  await store.appendToStream("Note-2", event("c"));
+  await eventually(() => expect(store.status.problem?.message).toContain("A commit to Note-1 does not get through"));
+  await eventually(async () => expect(await atEdge("Note-2")).toEqual(["c"]));
+  const before = swallowed;
+  await eventually(() => expect(swallowed).toBeGreaterThan(before + 1));
+  expect(store.status).toMatchObject({ pending: 2, conflicts: 0 });
+  expect([...seen]).toEqual(["online"]);
+});
+
 test("a proxy with a limit for bodies: larger pushes are halved until they get through", async () => {
   const sizes: number[] = [];
   front.answer = async (request, forward) => {

@@ -66,8 +66,18 @@ function wallOf({ ground: { random } }: HabitParts): Wall {
       tells: `HTTP status ${status}`,
     },
     { pass: (url, init, send) => send(url, init), refusesSockets: true, holds: () => false, tells: "feed socket" },
+    {
+      pass: (url, init, send) => (String(init.body).includes(DISLIKED) ? swallowed(init) : send(url, init)),
+      holds: (data) => data.includes(DISLIKED),
+      tells: "does not get through",
+    },
   ];
   return random.pick(walls);
+}
+
+/** No answer comes, until the caller gives up. */
+function swallowed({ signal }: RequestInit): Promise<never> {
+  return new Promise((_, reject) => signal?.addEventListener("abort", () => reject(signal.reason)));
 }
 
 export const runWalled: Habit = async (parts) => {
