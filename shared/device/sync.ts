@@ -359,6 +359,7 @@ function take(step: Draft, input: SyncInput): void {
       return;
     case "refusals-recorded":
       if (!isForPush || push.kind !== "recording") return;
+      onPushed(step);
       forget(step, input.left, []);
       return read(step, push.covers, push.after);
     case "storage-failed":
@@ -479,7 +480,6 @@ function onPage(
     return onPullFailed(step, problem(new UnavailableError("The edge sent a page that does not continue the feed.")));
   }
   state.link = { kind: "open" };
-  state.failures = 0;
   state.pull = { kind: "applying", request, covers };
   step.effects.push({ kind: "apply", request, page, pageRequest, awaited: state.awaited });
 }
@@ -598,9 +598,9 @@ function onAnswer(step: Draft, { batch, covers, rest, request, touched, isOverta
   for (const { seq, streamId } of taken) if (!touched.has(seq)) awaited.set(seq, { streamId, kind: "taken" });
   for (const { seq, streamId } of contested) if (!touched.has(seq)) awaited.set(seq, { streamId, kind: "contested" });
   state.awaited = awaited;
-  state.strikes = 0;
   state.pushCommits = Math.min(settings.push.commits, Math.ceil(state.pushCommits * GROWTH));
-  setProblem(step, { push: null });
+  // What is refused is still to be recorded, and that may fail again and again.
+  if (refused.length === 0) onPushed(step);
   if (contested.length > 0) wantPull(step);
   // An entry that was skipped because of a commit that a page has changed meanwhile can be sent now.
   const isFromStart = isOvertaken || [...contested, ...refused.map(({ entry }) => entry)].some(({ seq }) => touched.has(seq));
@@ -613,6 +613,12 @@ function onAnswer(step: Draft, { batch, covers, rest, request, touched, isOverta
     rest.filter(({ entry }) => !touched.has(entry.seq)),
     false,
   );
+}
+
+/** A push was answered, and the answer is stored. */
+function onPushed(step: Draft): void {
+  step.state.strikes = 0;
+  setProblem(step, { push: null });
 }
 
 function onPushFailed(step: Draft, lane: Sending, failure: Failure): void {

@@ -11,7 +11,7 @@ import {
   startSync,
   type Unsent,
 } from "../../../shared/device/sync.ts";
-import { UnauthenticatedError, UnavailableError } from "../../../shared/errors.ts";
+import { StoreFullError, UnauthenticatedError, UnavailableError } from "../../../shared/errors.ts";
 import type { ConfirmedEvent } from "../../../shared/event/event.ts";
 import { toPosition, toVersion } from "../../../shared/order.ts";
 import { parseStreamId } from "../../../shared/stream-id.ts";
@@ -55,8 +55,9 @@ class Driven {
     return this.#state;
   }
 
-  give(input: SyncInput): void {
-    const step = advance(this.#state, input, 0);
+  /** @param random from 0 to below 1 */
+  give(input: SyncInput, random = 0): void {
+    const step = advance(this.#state, input, random);
     this.#state = step.state;
     for (const effect of step.effects) this.#effects.set(effect.kind, effect);
   }
@@ -200,6 +201,44 @@ test.each([
   machine.give({ kind: "page-received", request: machine.take("pull").request, page: pageOf(after, position) });
   expect(machine.has("apply")).toBe(false);
   expect(machine.take("failed").error.message).toContain("does not continue the feed");
+});
+
+test("a page that can't be stored is requested after longer and longer waits, although each request is answered", () => {
+  const machine = new Driven({ ...SETTINGS, automatic: true });
+  machine.give({ kind: "woken" });
+  const waits = Array.from({ length: 30 }, () => {
+    const { request } = machine.take("pull");
+    machine.give({ kind: "page-received", request, page: pageOf(0, 2) });
+    machine.give({ kind: "storage-failed", request: machine.take("apply").request, error: new StoreFullError() }, 0.999);
+    const { timer, milliseconds } = machine.take("wait");
+    expect(timer).toBe("pull");
+    machine.give({ kind: "timer", timer: "pull" });
+    return milliseconds;
+  });
+  expect(waits).toEqual(waits.toSorted((a, b) => a - b));
+  expect(waits[0]).toBeLessThan(301);
+  expect(waits.at(-1)).toBeGreaterThan(29_000);
+});
+
+test("a push whose refusals can't be stored is sent again after longer and longer waits, and the problem stays", () => {
+  const machine = new Driven({ ...SETTINGS, automatic: true });
+  machine.give({ kind: "woken" });
+  machine.pull(0, []);
+  const refused = { status: "rejected", streamId: "S-1", code: "forbidden", detail: "No." };
+  const error = new StoreFullError();
+  const waits = Array.from({ length: 30 }, (_, i) => {
+    machine.outbox(1);
+    machine.give({ kind: "push-answered", request: machine.take("push").request, answer: { log: LOG, results: [refused] } as PushAnswer });
+    expect(linkStatusOf(machine.state).problem).toBe(i === 0 ? null : error);
+    machine.give({ kind: "storage-failed", request: machine.take("record").request, error }, 0.999);
+    expect(linkStatusOf(machine.state).problem).toBe(error);
+    const { timer, milliseconds } = machine.take("wait");
+    expect(timer).toBe("push");
+    machine.give({ kind: "timer", timer: "push" });
+    return milliseconds;
+  });
+  expect(waits).toEqual(waits.toSorted((a, b) => a - b));
+  expect(waits.at(-1)).toBeGreaterThan(29_000);
 });
 
 describe("what the status says while streams are deferred", () => {
