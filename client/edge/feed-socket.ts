@@ -46,6 +46,8 @@ export class FeedSocket {
   readonly #signal: AbortSignal;
   #socket: WebSocket | undefined;
   #failures = 0;
+  /** The app was told that the socket can't be opened: by this one, or perhaps by that of a session before. */
+  #mayBeReported = true;
   #reconnect: ReturnType<typeof setTimeout> | undefined;
   #silence: ReturnType<typeof setTimeout> | undefined;
   #token: string | undefined;
@@ -130,8 +132,10 @@ export class FeedSocket {
 
   /** The edge has answered, if only a ping: news may be rare. */
   #works(): void {
-    if (this.#failures >= FAILURES) this.#listener.onSocket(null);
     this.#failures = 0;
+    if (!this.#mayBeReported) return;
+    this.#mayBeReported = false;
+    this.#listener.onSocket(null);
   }
 
   /** One pull is open at a time. If another page is wanted meanwhile, it is requested when this one is answered. */
@@ -194,7 +198,9 @@ export class FeedSocket {
       void this.#connect();
     };
     this.#reconnect = setTimeout(again, backoff(BACKOFF, ++this.#failures, Math.random()));
-    if (this.#failures >= FAILURES) this.#listener.onSocket(new UnavailableError(UNOPENED, {}, { cause }));
+    if (this.#failures < FAILURES) return;
+    this.#mayBeReported = true;
+    this.#listener.onSocket(new UnavailableError(UNOPENED, {}, { cause }));
   }
 
   #hurry(): void {

@@ -98,15 +98,13 @@ export const STRANGERS: readonly Bug[] = [
   },
   {
     name: "nobody is told that the feed socket can't be opened",
-    patches: [
-      patch(SOCKET, "if (this.#failures >= FAILURES) this.#listener.onSocket(new", "if (this.#failures < 0) this.#listener.onSocket(new"),
-    ],
+    patches: [patch(SOCKET, "    if (this.#failures < FAILURES) return;\n    this.#mayBeReported", "    return;\n    this.#mayBeReported")],
     world: WALLED,
     by: "convergence in time",
   },
   {
     name: "the status goes on about the feed socket when it works again",
-    patches: [patch(SOCKET, "if (this.#failures >= FAILURES) this.#listener.onSocket(null);", "")],
+    patches: [patch(SOCKET, "    this.#listener.onSocket(null);\n", "")],
     world: WALLED,
     by: "convergence in time",
   },

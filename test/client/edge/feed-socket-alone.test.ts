@@ -1,5 +1,5 @@
-/** The token of a feed socket, whatever the app's function does. A socket of the test's own stands for the edge. */
-import { afterEach, beforeEach, expect, test, vi } from "vitest";
+/** A feed socket by itself: its token, whatever the app's function does, and what is said of it. A socket of the test's own stands for the edge. */
+import { afterEach, beforeEach, expect, onTestFinished, test, vi } from "vitest";
 import { FeedSocket } from "../../../client/edge/feed-socket.ts";
 import { PING, PONG } from "../../../shared/wire/feed-socket.ts";
 
@@ -60,5 +60,52 @@ test.each([
   });
   await vi.advanceTimersByTimeAsync(0);
   expect(webSocket.mock.calls).toEqual([["wss://edge.test/v1/main/feed", ["headwater.v1", protocol]]]);
+  ending.abort();
+});
+
+test("what a session before said of its socket is taken back when this one works", async () => {
+  const socket = new OpenSocket();
+  const said: unknown[] = [];
+  const listener = { give: () => undefined, onSocket: (problem: Error | null) => said.push(problem), isConnected: false };
+  const ending = new AbortController();
+  const options = { url: "https://edge.test/v1/main", timeout: 1000, webSocket: () => socket as unknown as WebSocket };
+  new FeedSocket(listener, options, ending.signal).listen({ request: 1, query: { after: 0 } });
+  await vi.advanceTimersByTimeAsync(0);
+  socket.dispatchEvent(new Event("open"));
+  await vi.advanceTimersByTimeAsync(60_000);
+  expect(said).toEqual([null]);
+  ending.abort();
+});
+
+test.each([
+  ["by itself", false],
+  ["when the browser is back online", true],
+])("once it was said that the socket can't be opened, it is said too that it works again, %s", async (_, isOnlineAgain) => {
+  const online = new EventTarget();
+  vi.stubGlobal("addEventListener", online.addEventListener.bind(online));
+  onTestFinished(() => void vi.unstubAllGlobals());
+  const said: (string | undefined)[] = [];
+  const sockets: OpenSocket[] = [];
+  const listener = { give: () => undefined, onSocket: (problem: Error | null) => said.push(problem?.message), isConnected: false };
+  const webSocket = () => {
+    const socket = new OpenSocket();
+    sockets.push(socket);
+    // A proxy lets the first four not through.
+    if (sockets.length < 5) setTimeout(() => socket.dispatchEvent(new Event("close")), 5);
+    else setTimeout(() => socket.dispatchEvent(new Event("open")), 5);
+    return socket as unknown as WebSocket;
+  };
+  const ending = new AbortController();
+  new FeedSocket(listener, { url: "https://edge.test/v1/main", timeout: 1000, webSocket }, ending.signal).listen({
+    request: 1,
+    query: { after: 0 },
+  });
+  while (sockets.length < 4 || said.length < 2) await vi.advanceTimersByTimeAsync(10);
+  if (isOnlineAgain) online.dispatchEvent(new Event("online"));
+  while (!listener.isConnected) await vi.advanceTimersByTimeAsync(10);
+  // The first ping is answered.
+  await vi.advanceTimersByTimeAsync(60_000);
+  expect(said.at(-1)).toBeUndefined();
+  expect(said.slice(0, -1)).toEqual(said.slice(0, -1).map(() => expect.stringContaining("can't be opened")));
   ending.abort();
 });
