@@ -9,6 +9,7 @@
 import { backoff } from "../../shared/backoff.ts";
 import type { SyncInput } from "../../shared/device/sync.ts";
 import { type HeadwaterError, UnavailableError } from "../../shared/errors.ts";
+import { sameJson } from "../../shared/json.ts";
 import { FEED_PROTOCOL, PING, toBearerProtocol } from "../../shared/wire/feed-socket.ts";
 import { match } from "../../shared/wire/schema.ts";
 import { type FeedQuery, feedPage } from "../../shared/wire/wire.ts";
@@ -75,6 +76,7 @@ export class FeedSocket {
 
   listen(wanted: Listen): void {
     this.#wanted = wanted;
+    if (this.#pulled !== undefined && !isSameFilter(this.#pulled, wanted)) this.#dismiss();
     if (this.#listener.isConnected) this.#pull();
     else if (this.#reconnect === undefined) void this.#connect();
   }
@@ -176,13 +178,22 @@ export class FeedSocket {
   }
 
   #drop(): void {
+    const wasConnected = this.#listener.isConnected;
+    this.#dismiss();
+    this.#again(wasConnected);
+  }
+
+  /**
+   * Also if another filter is wanted than that of the open pull. Only what passes the old filter would be answered, and a page does not say
+   * which of two pulls it answers.
+   */
+  #dismiss(): void {
     const socket = this.#socket;
     this.#socket = undefined;
+    this.#pulled = undefined;
     this.#alive();
     socket?.close();
-    const wasConnected = this.#listener.isConnected;
     this.#listener.isConnected = false;
-    this.#again(wasConnected);
   }
 
   /**
@@ -208,4 +219,8 @@ export class FeedSocket {
     this.#failures = 0;
     void this.#connect();
   }
+}
+
+function isSameFilter(a: Listen, b: Listen): boolean {
+  return sameJson([a.query.within], [b.query.within]);
 }

@@ -63,6 +63,31 @@ test.each([
   ending.abort();
 });
 
+test.each([
+  ["the same filter", ["Note"], 1, []],
+  ["another filter", ["Note", "Permit"], 2, [{ pull: { after: 3, within: ["Note", "Permit"] } }]],
+  ["no filter", undefined, 2, [{ pull: { after: 3 } }]],
+])("while a pull waits, a page by %s is wanted", async (_, within, connections, pulls) => {
+  const sockets: OpenSocket[] = [];
+  const listener = { give: () => undefined, onSocket: () => undefined, isConnected: false };
+  const webSocket = () => {
+    const socket = new OpenSocket();
+    sockets.push(socket);
+    queueMicrotask(() => socket.dispatchEvent(new Event("open")));
+    return socket as unknown as WebSocket;
+  };
+  const ending = new AbortController();
+  const feed = new FeedSocket(listener, { url: "https://edge.test/v1/main", timeout: 1000, webSocket }, ending.signal);
+  feed.listen({ request: 1, query: { after: 0, within: ["Note"] } });
+  await vi.advanceTimersByTimeAsync(0);
+  feed.listen({ request: 2, query: { after: 3, ...(within && { within }) } });
+  await vi.advanceTimersByTimeAsync(0);
+  expect(sockets.map(({ isClosed }) => isClosed)).toEqual(connections === 1 ? [false] : [true, false]);
+  expect(sockets.slice(1).flatMap(({ sent }) => sent.map((message) => JSON.parse(message)))).toEqual(pulls);
+  expect(listener.isConnected).toBe(true);
+  ending.abort();
+});
+
 test("what a session before said of its socket is taken back when this one works", async () => {
   const socket = new OpenSocket();
   const said: unknown[] = [];

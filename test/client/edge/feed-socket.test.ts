@@ -73,6 +73,19 @@ test("a device that follows a part of the store is told of that part", async () 
   await expect(b.readStream("Other-1")).rejects.toMatchObject({ code: "stream-not-found" });
 });
 
+test("a device that comes to follow more is told of that too, while nothing happens in what it followed", async () => {
+  const a = await devices.open("a", { sync: LIVE });
+  const b = await devices.open("b", { sync: { ...LIVE, filter: { categories: ["Note"] } } });
+  await a.appendToStream("Note-1", [event(1)]);
+  await heard(b, "Note-1", 1);
+  const wider = await devices.open("b", { sync: { ...LIVE, filter: { categories: ["Note", "Other"] } } });
+  await expect.poll(() => wider.status.connection, SOON).toBe("online");
+  for (let version = 1; version <= 3; version++) {
+    await a.appendToStream("Other-1", [event(version)]);
+    await heard(wider, "Other-1", version);
+  }
+});
+
 test("a token that expires while the connection is open is followed by the next", async () => {
   let tokens = 0;
   const token = () => {
