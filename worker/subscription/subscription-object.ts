@@ -64,6 +64,8 @@ import { type SubscriptionRecord, SubscriptionStorage } from "./subscription-rec
 /** The most work of one alarm: the next alarm has the platform's limits for itself. Milliseconds are checked between two batches. */
 const WORK_BATCHES = 20;
 const WORK_TIME = 30_000;
+/** Events of a page in which the event of a dead letter is searched. */
+const STREAM_EVENTS = 1_000;
 /** Waits while the log can't be reached, in milliseconds. */
 const LOG_BACKOFF = { first: 1_000, longest: 300_000 };
 const KILLED = "The handler was killed before it finished: it takes too long or uses too much memory.";
@@ -339,17 +341,29 @@ export class SubscriptionObject<E extends EdgeEnv = EdgeEnv> extends DurableObje
   }
 
   async #tryAgain(record: SubscriptionRecord, event: DeadLetter, subscription: CompleteSubscription<E>): Promise<string | null> {
-    const { id, position } = event;
-    let page: FeedPage;
+    let found: ConfirmedEvent | undefined;
     try {
-      page = await this.#readLog(record.store, { after: position - 1, limit: 1, log: record.log });
+      found = await this.#find(record, event);
     } catch (error) {
       if (error instanceof LogMismatchError || error instanceof PositionAheadError) return messageOfFailure(error);
       throw error;
     }
-    if (page.events[0]?.id !== id) return "The log no longer has this event.";
+    if (found === undefined) return "The log no longer has this event.";
     await this.#stored.markHandedOver(event);
-    return this.#call(record, page.events, subscription, { failures: 0, isReplay: true });
+    return this.#call(record, [found], subscription, { failures: 0, isReplay: true });
+  }
+
+  /** The event of a dead letter: at its position, or, if the log was replaced since, at its version of its stream. */
+  async #find({ store, log }: SubscriptionRecord, { id, position, streamId, version }: DeadLetter): Promise<ConfirmedEvent | undefined> {
+    const { head, events } = await this.#readLog(store, { after: Math.max(0, position - 1), limit: 1, log });
+    if (events[0]?.id === id) return events[0];
+    for (let after = 0; after < head; ) {
+      const page = await this.#readLog(store, { after, limit: STREAM_EVENTS, log, stream: streamId });
+      const found = page.events.find((event) => event.version === version);
+      if (found !== undefined) return found.id === id ? found : undefined;
+      after = page.position;
+    }
+    return undefined;
   }
 
   /** The alarm before this one was killed: it is not known what the handler did. */

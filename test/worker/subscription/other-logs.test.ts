@@ -80,6 +80,26 @@ test("a log that was replaced stops its subscriptions, and reset has them follow
   expect(calls.flat()).toEqual([1, 2, 3]);
 });
 
+test("a dead letter whose event has another position since the log was put back is replayed all the same", async () => {
+  const store = newSubscribedStore(subscribed);
+  const refuse = refusing();
+  const calls = watch(store, "all", refuse);
+  await store.append("B-1", 0, event());
+  await store.append("A-1", 0, event(), bad());
+  await until(store, "all", { position: 3, deadLetters: 1 });
+  await shorten(store, 1);
+  await store.append("C-1", 0, event(), event());
+  await store.append("A-1", 2, event());
+  await until(store, "all", { head: 6, state: "stopped" });
+  // Whoever resets it to here knows what was handled before.
+  expect((await store.post("/subscriptions/all/reset", { position: 6 })).body).toMatchObject({ deadLetters: 1 });
+  calls.length = 0;
+  refuse.state.broken = false;
+  await store.post("/subscriptions/all/replay");
+  await until(store, "all", { position: 6, deadLetters: 0 });
+  expect(calls).toEqual([[5]]);
+});
+
 test("a subscription that comes with a deployment begins by itself: at the beginning, or behind what there is", async () => {
   const store = newSubscribedStore(subscribed);
   await store.append("A-1", 0, event(), event());
