@@ -44,6 +44,13 @@ export function measureModelInBrowser(): Promise<Page.ModelTimes> {
   return withPage((page) => page.evaluate(() => globalThis.bench.measureModel()));
 }
 
+/** @param url an empty store at the edge */
+export function measureOutboxInBrowser(url: string, commits: number, streams: number): Promise<Page.OutboxTimes> {
+  return withPage((page) =>
+    page.evaluate(([store, count, spread]) => globalThis.bench.measureOutbox(store, count, spread), [url, commits, streams] as const),
+  );
+}
+
 async function withPage<T>(work: (page: BrowserPage) => Promise<T>): Promise<T> {
   const executablePath = findChromium();
   if (executablePath === undefined) throw new Error("No Chromium was found: run `node scripts/chromium.mjs` to install one.");

@@ -8,8 +8,10 @@ import { fileOf, measureInBrowser, measureLiveInBrowser, measureModelInBrowser, 
 import { measureEdge } from "./edge.ts";
 import { type Measurement, median, quantile, ratio } from "./measure.ts";
 import { measureMemory } from "./memory.ts";
+import { BASELINE, measureOutboxes, STREAMS } from "./outboxes.ts";
+import { measureBesideReaders } from "./readers.ts";
 
-const PARTS = ["edge", "browser", "pages", "live", "model", "memory", "rows"] as const;
+const PARTS = ["edge", "browser", "pages", "live", "model", "outbox", "memory", "rows", "readers"] as const;
 type Part = (typeof PARTS)[number];
 
 const run = promisify(execFile);
@@ -37,6 +39,13 @@ try {
     console.log("\nReads and live values, in Chromium; milliseconds");
     console.table(model);
   }
+  const outboxes = wants("outbox") ? await measureOutboxes(edge.url) : [];
+  if (outboxes.length > 0) {
+    console.log(
+      `\n${BASELINE}, and the sync of commits of one event that were appended offline, to ${STREAMS} streams in turn, in Chromium`,
+    );
+    console.table(outboxes);
+  }
   const memory = wants("memory") ? await measureMemory(edge.url) : [];
   if (memory.length > 0) {
     console.log("\nPeak memory of the command line, MiB");
@@ -45,11 +54,20 @@ try {
   const rows = wants("rows") ? await countRows() : [];
   const counted = rows.map(({ events, rows: written }) => `${events} event${events === 1 ? "" : "s"}: ${written}`);
   if (rows.length > 0) console.log(`\nRows written per commit, by all objects together: ${counted.join(", ")}`);
+  const readers = wants("readers") ? await measureBesideReaders() : undefined;
+  if (readers !== undefined) {
+    console.log("\nAppends beside readers of 200,000 events who get little or nothing, and alone in the same run; milliseconds");
+    console.table(readers.beside);
+    console.log(`A page of 200 streams with limit=1: ${readers.manyStreams.toFixed(1)} ms`);
+  }
   // Only a run of all parts is saved, so that the saved results are those of one run.
   if (given.length === 0) {
     await mkdir("bench/results", { recursive: true });
     const machine = { node: process.version, cpu: cpus()[0]?.model, cores: cpus().length };
-    await writeFile("bench/results/latest.json", `${JSON.stringify({ machine, measurements, live, model, memory, rows }, undefined, 2)}\n`);
+    await writeFile(
+      "bench/results/latest.json",
+      `${JSON.stringify({ machine, measurements, live, model, outboxes, memory, rows, readers }, undefined, 2)}\n`,
+    );
   }
 } finally {
   await edge.stop();

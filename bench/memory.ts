@@ -43,7 +43,8 @@ export async function measureMemory(edgeUrl: string): Promise<MemoryUse[]> {
   return uses;
 }
 
-function* lines(count: number, perStream: number): Generator<string> {
+/** Lines of a file to import, each stream's together. */
+export function* lines(count: number, perStream: number): Generator<string> {
   for (let i = 0; i < count; i++) {
     const data = { number: i, channel: "Internet", department: "General", responsible: "Resource26", text: "x".repeat(100) };
     yield `${JSON.stringify({ stream: `Generated-${Math.floor(i / perStream)}`, type: "Generated", time: "2026-01-01T00:00:00Z", actor: "bench", data })}\n`;

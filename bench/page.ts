@@ -9,6 +9,7 @@ import { compare, type Measurement, timed } from "./measure.ts";
 
 export { type LiveTimes, measureLive } from "./live.ts";
 export { type ModelTimes, measureModel } from "./model.ts";
+export { measureOutbox, type OutboxTimes } from "./outbox.ts";
 
 interface Line {
   readonly stream: string;

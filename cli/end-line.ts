@@ -3,6 +3,7 @@
  * changed since, is noticed. It has nothing of the store that a restored copy would not have too: the same events give the same file.
  */
 import { createHash } from "node:crypto";
+import type { DamagedSpan } from "../client/http.ts";
 import { isObject } from "../shared/json.ts";
 import { markAfter, START_MARK } from "../shared/mark.ts";
 import { isOrdinal } from "../shared/order.ts";
@@ -14,6 +15,8 @@ export interface FileEnd {
   readonly mark: string;
   /** Of the lines with their line breaks, in hexadecimal digits. */
   readonly sha256: string;
+  /** Positions that the file lacks, because the store could not read them. Present if there are any. */
+  readonly damaged?: readonly DamagedSpan[];
 }
 
 /** Made of the lines of a file, one after the other. */

@@ -1,23 +1,30 @@
 /** `headwater export`: every event in position order, one JSON object a line, and a line at the end that counts and digests them. */
 import { createWriteStream } from "node:fs";
 import { pipeline } from "node:stream/promises";
-import type { EdgeStore } from "../client/http.ts";
+import type { DamagedSpan, EdgeStore } from "../client/http.ts";
 import { CommandError } from "./command-error.ts";
 import { endLine, LinesDigest } from "./end-line.ts";
+import { jsonLine } from "./output.ts";
 import { eventsIn, Progress } from "./progress.ts";
 
-/** @param out a path. Default: standard output */
+/**
+ * Goes on behind what the store can't read.
+ *
+ * @param out a path. Default: standard output
+ * @throws CommandError that names the positions that the file lacks, once all others are written
+ */
 export async function exportStore(store: EdgeStore, out: string | undefined): Promise<void> {
+  const damaged: DamagedSpan[] = [];
   const progress = new Progress("events exported", await eventsIn(store));
   async function* lines(): AsyncGenerator<string> {
     const digest = new LinesDigest();
-    for await (const event of store.readAll()) {
-      const line = JSON.stringify(event);
-      digest.add(line, event.id);
-      yield `${line}\n`;
+    for await (const event of store.readAll({ onDamaged: (span) => damaged.push(span) })) {
+      const line = jsonLine(event);
+      digest.add(line.slice(0, -1), event.id);
+      yield line;
       progress.at(digest.events, digest.events);
     }
-    yield `${endLine(digest.end())}\n`;
+    yield `${endLine({ ...digest.end(), ...(damaged.length > 0 && { damaged }) })}\n`;
   }
   try {
     await pipeline(lines, out === undefined ? process.stdout : createWriteStream(out), { end: out !== undefined });
@@ -29,6 +36,16 @@ export async function exportStore(store: EdgeStore, out: string | undefined): Pr
   } finally {
     progress.end();
   }
+  if (damaged.length > 0) {
+    throw new CommandError(
+      `the file lacks what the store can't read, because the log's storage is damaged: ${damaged.map(positionsOf).join(", ")}. All other events are in it. Run headwater verify to see which events these are.`,
+    );
+  }
+}
+
+/** E.g. `position 7`, or `positions 7 to 9`. */
+export function positionsOf({ first, last }: DamagedSpan): string {
+  return first === last ? `position ${first}` : `positions ${first} to ${last}`;
 }
 
 function isSystemError(error: unknown): error is NodeJS.ErrnoException {

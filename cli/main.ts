@@ -2,11 +2,10 @@
 /** The command line: `headwater import | export | restore | verify | tail`, against an edge, and `token` for developers. */
 import { Command, InvalidArgumentError } from "commander";
 import { connectStore, type EdgeStore } from "../client/http.ts";
-import { HeadwaterError } from "../shared/errors.ts";
 import { toStoreUrl } from "../shared/store-url.ts";
-import { CommandError } from "./command-error.ts";
 import { exportStore } from "./export.ts";
 import { type ImportChoice, importFile } from "./import.ts";
+import { print, printFailure, visibleLines } from "./output.ts";
 import { abandonRestore, restoreFile } from "./restore.ts";
 import { type TailChoice, tailStore } from "./tail.ts";
 import { signToken, type TokenChoice } from "./token.ts";
@@ -42,6 +41,8 @@ function withAccess(command: Command): Command {
 }
 
 const program = new Command("headwater").description("Work with a Headwater store from a terminal.").showHelpAfterError();
+// Commands take these over, so they come first. What the person typed is in its errors, names of files too.
+program.configureOutput({ writeErr: (text) => process.stderr.write(visibleLines(text)) });
 
 withAccess(program.command("import"))
   .description(
@@ -56,7 +57,7 @@ A line is {"stream","type","time","actor","data"}, with "id", "schemaVersion" an
 A time is ISO 8601 with a zone, e.g. 2026-01-31T09:30:00Z. Other names are errors: put other fields into "data" or "metadata".`,
   )
   .action(async (file: string, { dryRun = false, ...access }: Access & ImportChoice) =>
-    console.log(await importFile(connect(access), file, { dryRun })),
+    print(await importFile(connect(access), file, { dryRun })),
   );
 
 withAccess(program.command("export"))
@@ -75,7 +76,7 @@ Positions are kept if the store is empty. Nothing is shown before everything is 
   )
   .action(async (file: string | undefined, { abandon = false, ...access }: Access & { abandon?: boolean }, command: Command) => {
     if (abandon === (file !== undefined)) command.error("error: restore needs a file, or --abandon without one");
-    console.log(await (file === undefined ? abandonRestore(connect(access)) : restoreFile(connect(access), file)));
+    print(await (file === undefined ? abandonRestore(connect(access)) : restoreFile(connect(access), file)));
   });
 
 withAccess(program.command("verify"))
@@ -103,13 +104,17 @@ program
   .option("--expires <time>", "how long the token is valid, e.g. 15m or 8h", "8h")
   .option("--issuer <iss>", "the same as JWT_ISSUER of the edge")
   .option("--audience <aud>", "the same as JWT_AUDIENCE of the edge")
-  .action(async (choice: TokenChoice) => console.log(await signToken(choice, process.env["JWT_SECRET"])));
+  .action(async (choice: TokenChoice) => print(await signToken(choice, process.env["JWT_SECRET"])));
+
+// Node would print such an error as it is.
+process.on("uncaughtException", (error) => {
+  printFailure(error);
+  process.exit(1);
+});
 
 try {
   await program.parseAsync();
 } catch (error) {
-  if (!(error instanceof CommandError) && !(error instanceof HeadwaterError)) throw error;
-  const code = error instanceof HeadwaterError ? ` (${error.code})` : "";
-  console.error(`headwater: ${error.message}${code}`);
+  printFailure(error);
   process.exitCode = 1;
 }

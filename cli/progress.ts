@@ -2,6 +2,7 @@
 import cliProgress from "cli-progress";
 import type { EdgeStore } from "../client/http.ts";
 import { ForbiddenError } from "../client/index.ts";
+import { note } from "./output.ts";
 
 const PLAIN_EVERY = 10_000;
 
@@ -40,7 +41,7 @@ export class Progress {
 
   #print(): void {
     this.#printed = this.#count;
-    console.error(`${this.#what}: ${this.#count}`);
+    note(`${this.#what}: ${this.#count}`);
   }
 }
 

@@ -1,5 +1,6 @@
 /** `headwater tail`: writes events as they come, one JSON object a line. */
 import type { EdgeStore } from "../client/http.ts";
+import { jsonLine } from "./output.ts";
 
 export interface TailChoice {
   readonly after: number | undefined;
@@ -20,7 +21,7 @@ export async function tailStore(store: EdgeStore, { after, ...filter }: TailChoi
   const from = after ?? head;
   const given = Object.fromEntries(Object.entries(filter).filter(([, value]) => value !== undefined));
   for await (const event of store.tail({ ...given, after: from, signal: ending.signal })) {
-    if (!process.stdout.write(`${JSON.stringify(event)}\n`)) await drained(ending.signal);
+    if (!process.stdout.write(jsonLine(event))) await drained(ending.signal);
   }
 }
 

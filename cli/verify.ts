@@ -1,21 +1,36 @@
 /**
- * `headwater verify`: reads a whole store twice, by its feed and stream by stream, and reports how the two differ. With a file, it also reports
- * how the feed and the file differ.
+ * `headwater verify`: reads a whole store twice, by its feed and stream by stream, and reports how the two differ. It goes on behind what can't be
+ * read, and names it. With a file, it also reports how the feed and the file differ.
+ *
+ *     feed ──► per stream and version: position, digest ──► list of streams ──► each stream, event by event ──► health ──► findings
+ *
+ * Each finding names the side: the log, whose events the feed has, or the stream.
  */
-import { hash } from "node:crypto";
-import type { EdgeStore } from "../client/http.ts";
-import { type RecordedEvent, StreamNotFoundError } from "../client/index.ts";
+import type { DamagedSpan, EdgeStore, StoreHealth, StreamEvent } from "../client/http.ts";
+import { ForbiddenError, StreamNotFoundError } from "../client/index.ts";
+import { contentOf, eventDigest } from "../shared/event/digest.ts";
 import { CommandError } from "./command-error.ts";
+import { positionsOf } from "./export.ts";
 import { FileComparison } from "./file-comparison.ts";
 import { eachInFlight } from "./in-flight.ts";
-import { eventsIn, Progress } from "./progress.ts";
+import { print } from "./output.ts";
+import { Progress } from "./progress.ts";
 import { withRereadable } from "./rereadable-file.ts";
 
-/** What to keep of a stream in the feed: enough to compare, and small enough to keep one for each stream. */
-interface Digest {
-  readonly version: number;
-  /** Chained over the stream's events. */
-  readonly hash: string;
+/** A stream as the log has it: enough to compare, and small enough to keep it of each event. What can't be read is left out. */
+interface Logged {
+  /** By version. */
+  readonly positions: number[];
+  readonly digests: string[];
+  /** The last version. */
+  head: number;
+}
+
+interface Feed {
+  readonly streams: ReadonlyMap<string, Logged>;
+  /** How far it was read. */
+  readonly position: number;
+  readonly damaged: readonly DamagedSpan[];
 }
 
 /** Findings that are printed, at most. */
@@ -29,76 +44,137 @@ export async function verifyStore(store: EdgeStore, against?: string): Promise<v
 
 async function verify(store: EdgeStore, comparison: FileComparison | undefined): Promise<void> {
   const findings: string[] = [];
-  const { streams, position } = await readFeed(store, findings, comparison);
-  await checkList(store, streams, findings);
-  const ahead = await checkStreams(store, streams, findings);
+  const feed = await readFeed(store, findings, comparison);
+  const listed = await readList(store, feed, findings);
+  const ahead = await checkStreams(store, feed, listed, findings);
+  findings.push(...disagreements(await healthOf(store)));
   findings.push(...((await comparison?.findings()) ?? []));
   if (findings.length > 0) {
-    const shown = findings.slice(0, MOST_FINDINGS).join("\n  ");
-    const more = findings.length > MOST_FINDINGS ? `\n  and ${findings.length - MOST_FINDINGS} more` : "";
-    throw new CommandError(`${findings.length} findings:\n  ${shown}${more}`);
+    const more = findings.length > MOST_FINDINGS ? [`and ${findings.length - MOST_FINDINGS} more`] : [];
+    throw new CommandError(`${findings.length} findings:`, { list: [...findings.slice(0, MOST_FINDINGS), ...more] });
   }
-  console.log(
-    `clean: ${position} events in ${streams.size} streams; positions, versions and ids are correct, and each stream matches the feed.`,
+  print(
+    `clean: ${feed.position} events in ${feed.streams.size} streams; positions, versions and ids are correct, and each stream matches the feed.`,
   );
-  if (comparison !== undefined) console.log(`clean: ${comparison.compared} events compared with ${comparison.name}: all are equal.`);
-  if (ahead > 0) console.log(`${ahead} streams have events that the feed did not have yet when it was read.`);
+  if (comparison !== undefined) print(`clean: ${comparison.compared} events compared with ${comparison.name}: all are equal.`);
+  if (ahead > 0) print(`${ahead} streams have events that the feed did not have yet when it was read.`);
 }
 
-async function readFeed(
-  store: EdgeStore,
-  findings: string[],
-  comparison: FileComparison | undefined,
-): Promise<{ streams: Map<string, Digest>; position: number }> {
-  const progress = new Progress("events read from the feed", await eventsIn(store));
-  const streams = new Map<string, Digest>();
+/** Undefined if the caller may not read the whole store. */
+async function healthOf(store: EdgeStore): Promise<StoreHealth | undefined> {
+  try {
+    return await store.health();
+  } catch (error) {
+    if (error instanceof ForbiddenError) return undefined;
+    throw error;
+  }
+}
+
+/** What the store itself has noticed. */
+function disagreements(health: StoreHealth | undefined): string[] {
+  const { diverged = 0, subscriptionsAhead = 0 } = health ?? {};
+  const findings: string[] = [];
+  if (diverged > 0) findings.push(`The store reports ${diverged} streams that hold other events than the log, and take no appends.`);
+  if (subscriptionsAhead > 0) {
+    findings.push(
+      `The store reports ${subscriptionsAhead} subscriptions that have handled more than the log has: the log was put back to an older copy.`,
+    );
+  }
+  return findings;
+}
+
+async function readFeed(store: EdgeStore, findings: string[], comparison: FileComparison | undefined): Promise<Feed> {
+  const progress = new Progress("events read from the feed", (await healthOf(store))?.events);
+  const streams = new Map<string, Logged>();
+  const damaged: DamagedSpan[] = [];
   let position = 0;
-  for await (const event of store.readAll()) {
-    if (event.position !== position + 1) findings.push(`#${event.position} follows #${position} in the feed.`);
+  const onDamaged = (span: DamagedSpan) => {
+    damaged.push(span);
+    findings.push(`The log can't be read at ${positionsOf(span)}: its storage is damaged there.`);
+  };
+  for await (const event of store.readAll({ onDamaged })) {
+    const isMissing = event.position !== position + 1 && !damaged.some(({ first }) => first === position + 1);
+    if (isMissing) findings.push(`#${event.position} follows #${position} in the feed.`);
     position = event.position;
-    const before = streams.get(event.streamId) ?? { version: 0, hash: "" };
-    if (event.version !== before.version + 1) findings.push(`${event.streamId}@${event.version} follows @${before.version} in the feed.`);
-    streams.set(event.streamId, { version: event.version, hash: chained(before.hash, event) });
+    const { streamId, version } = event;
+    const logged = streams.get(streamId) ?? { positions: [], digests: [], head: 0 };
+    streams.set(streamId, logged);
+    const before = logged.head;
+    // What is missing may be at a damaged position. The stream shows it.
+    if (version <= before || (version !== before + 1 && damaged.length === 0)) {
+      findings.push(`${streamId}@${version} follows @${before} in the feed.`);
+    }
+    logged.positions[version] = position;
+    logged.digests[version] = eventDigest(streamId, version, contentOf(event));
+    logged.head = version;
     comparison?.add(event);
     progress.at(position, position);
   }
   progress.end();
-  return { streams, position };
+  return { streams, position: Math.max(position, damaged.at(-1)?.last ?? 0), damaged };
 }
 
-/** Takes the fields in a fixed order: the feed and the stream may send them in different ones. */
-function chained(before: string, event: RecordedEvent): string {
-  const { id, streamId, version, position, type, schemaVersion, data, metadata, occurredAt, recordedAt, actor } = event;
-  const fields = [id, streamId, version, position, type, schemaVersion, data, metadata, occurredAt, recordedAt, actor];
-  return hash("sha256", before + JSON.stringify(fields), "base64");
+/** The versions of all streams, by the list of streams and by the feed. */
+async function readList(store: EdgeStore, { streams, damaged }: Feed, findings: string[]): Promise<Map<string, number>> {
+  const versions = new Map<string, number>();
+  let after: string | undefined;
+  do {
+    const page = await store.listStreams({ limit: 1000, ...(after === undefined ? {} : { after }) });
+    // A stream that the feed did not have was appended to since, or is at a damaged position.
+    for (const { streamId, version } of page.streams) if (streams.has(streamId) || damaged.length > 0) versions.set(streamId, version);
+    after = page.next ?? undefined;
+  } while (after !== undefined);
+  let unlisted = 0;
+  for (const [streamId, { head }] of streams) {
+    const listed = versions.get(streamId);
+    if (listed === undefined) unlisted++;
+    else if (listed < head) findings.push(`${streamId} is listed at version ${listed}, but the feed has @${head}.`);
+    versions.set(streamId, Math.max(head, listed ?? 0));
+  }
+  if (unlisted > 0) findings.push(`${unlisted} streams of the feed are not in the list of streams.`);
+  return versions;
 }
 
 /** @returns how many streams have more events than the feed had */
-async function checkStreams(store: EdgeStore, streams: ReadonlyMap<string, Digest>, findings: string[]): Promise<number> {
-  const progress = new Progress("streams compared", streams.size);
+async function checkStreams(store: EdgeStore, feed: Feed, versions: ReadonlyMap<string, number>, findings: string[]): Promise<number> {
+  const progress = new Progress("streams compared", versions.size);
   let ahead = 0;
   let checked = 0;
-  await eachInFlight(streams, async ([streamId, expected]) => {
-    ahead += (await checkStream(store, streamId, expected, findings)) ? 1 : 0;
+  await eachInFlight(versions, async ([streamId, version]) => {
+    ahead += (await checkStream(store, feed, streamId, version, findings)) ? 1 : 0;
     progress.at(++checked, checked);
   });
   progress.end();
   return ahead;
 }
 
-async function checkStream(store: EdgeStore, streamId: string, expected: Digest, findings: string[]): Promise<boolean> {
+/** @param limit how many of its events are compared: what was appended after the feed was read is not */
+async function checkStream(store: EdgeStore, feed: Feed, streamId: string, limit: number, findings: string[]): Promise<boolean> {
+  const logged: Logged = feed.streams.get(streamId) ?? { positions: [], digests: [], head: 0 };
+  const damaged: DamagedSpan[] = [];
   try {
-    // Events that were appended after the feed was read are not compared.
-    const { events, version } = await store.readStream(streamId, { limit: expected.version });
+    const { events, version } = await store.readStream(streamId, { limit, onDamaged: (span) => damaged.push(span) });
+    for (const { first, last } of damaged) {
+      const versions = first === last ? `version ${first}` : `versions ${first} to ${last}`;
+      findings.push(`${streamId} can't be read at ${versions} in the stream: its storage is damaged there.`);
+    }
     const ids = new Set<string>();
-    let found = "";
-    for (const { pending: _, ...event } of events) {
+    const found = new Set<number>();
+    for (const event of events) {
       if (ids.has(event.id)) findings.push(`${streamId}@${event.version} repeats the id ${event.id}.`);
       ids.add(event.id);
-      found = chained(found, event);
+      found.add(event.version);
+      const finding = compare(event, logged, feed);
+      if (finding !== undefined) findings.push(finding);
     }
-    if (found !== expected.hash) findings.push(`${streamId}: the stream and the feed differ.`);
-    return version > expected.version;
+    const isDamaged = (at: number) => damaged.some(({ first, last }) => at >= first && at <= last);
+    const missing = Object.keys(logged.positions).filter((at) => !found.has(Number(at)) && !isDamaged(Number(at)));
+    const [first] = missing;
+    if (first !== undefined) {
+      const more = missing.length === 1 ? "" : `, and ${missing.length - 1} later versions`;
+      findings.push(`${streamId}@${first} (#${logged.positions[Number(first)]}) is in the log and not in the stream${more}.`);
+    }
+    return version > Math.max(logged.head, limit);
   } catch (error) {
     if (!(error instanceof StreamNotFoundError)) throw error;
     findings.push(`${streamId} is in the feed, but the stream does not exist.`);
@@ -106,18 +182,24 @@ async function checkStream(store: EdgeStore, streamId: string, expected: Digest,
   }
 }
 
-async function checkList(store: EdgeStore, streams: ReadonlyMap<string, Digest>, findings: string[]): Promise<void> {
-  let listed = 0;
-  let after: string | undefined;
-  do {
-    const page = await store.listStreams({ limit: 1000, ...(after === undefined ? {} : { after }) });
-    for (const { streamId, version } of page.streams) {
-      const known = streams.get(streamId);
-      if (known !== undefined) listed++;
-      if (known !== undefined && version < known.version)
-        findings.push(`${streamId} is listed at version ${version}, but the feed has @${known.version}.`);
-    }
-    after = page.next ?? undefined;
-  } while (after !== undefined);
-  if (listed !== streams.size) findings.push(`${streams.size - listed} streams of the feed are not in the list of streams.`);
+/** How a stream's event differs from the log's; undefined if it does not. */
+function compare(event: StreamEvent, { positions, digests }: Logged, { position, damaged }: Feed): string | undefined {
+  const { streamId, version } = event;
+  const name = `${streamId}@${version}`;
+  const logged = positions[version];
+  if (logged === undefined) {
+    if (event.position === null || event.position > position) return undefined;
+    const at = event.position;
+    const isDamaged = damaged.some(({ first, last }) => at >= first && at <= last);
+    return isDamaged
+      ? `${name} (#${at}) can't be read in the log, and the stream has it.`
+      : `${name} (#${at}) is in the stream and not in the feed.`;
+  }
+  if (eventDigest(streamId, version, contentOf(event)) !== digests[version]) {
+    return `${name} (#${logged}): the stream and the log hold different events.`;
+  }
+  if (event.position !== null && event.position !== logged) {
+    return `${name} is #${event.position} by the stream and #${logged} in the feed.`;
+  }
+  return undefined;
 }

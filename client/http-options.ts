@@ -2,6 +2,7 @@
 import { isObject } from "../shared/json.ts";
 import type { Limits } from "../shared/limits.ts";
 import * as option from "../shared/options.ts";
+import type { DamagedSpan } from "../shared/wire/wire.ts";
 import { CONNECTION_OPTIONS, type ConnectionOptions } from "./edge/connection-options.ts";
 import { APPEND_OPTIONS, type AppendOptions, type ReadAllOptions, type ReadStreamOptions } from "./event-store.ts";
 import { READ_ALL_OPTIONS, READ_STREAM_OPTIONS } from "./storage/read-options.ts";
@@ -44,6 +45,19 @@ export interface ListStreamsOptions extends CallOptions {
 export interface ReadFeedOptions extends ReadAllOptions, CallOptions {
   /** Only events of this correlation. Default: all. */
   readonly correlation?: string;
+  /**
+   * Called with the first and the last of each range of positions that the edge can't read, because its storage is damaged. They are skipped
+   * then. Without it, reading rejects there with StorageDamagedError.
+   */
+  readonly onDamaged?: (span: DamagedSpan) => void;
+}
+
+export interface ReadStreamCall extends ReadStreamOptions, CallOptions {
+  /**
+   * Called with the first and the last of each range of versions that the edge can't read, because its storage is damaged. They are left out
+   * then. Without it, reading rejects there with StorageDamagedError.
+   */
+  readonly onDamaged?: (span: DamagedSpan) => void;
 }
 
 const abortSignal: option.Option = { what: "an AbortSignal", accepts: (value) => isObject(value) && typeof value["aborted"] === "boolean" };
@@ -59,10 +73,15 @@ export const CONNECT_OPTIONS = {
 
 export const CALL_OPTIONS = { signal: abortSignal } satisfies option.OptionsOf<CallOptions>;
 export const APPEND_CALL = { ...APPEND_OPTIONS, ...CALL_OPTIONS } satisfies option.OptionsOf<AppendOptions & CallOptions>;
-export const READ_STREAM_CALL = { ...READ_STREAM_OPTIONS, ...CALL_OPTIONS } satisfies option.OptionsOf<ReadStreamOptions & CallOptions>;
+export const READ_STREAM_CALL = {
+  ...READ_STREAM_OPTIONS,
+  onDamaged: option.callback,
+  ...CALL_OPTIONS,
+} satisfies option.OptionsOf<ReadStreamCall>;
 export const READ_FEED_OPTIONS = {
   ...READ_ALL_OPTIONS,
   correlation: option.text,
+  onDamaged: option.callback,
   ...CALL_OPTIONS,
 } satisfies option.OptionsOf<ReadFeedOptions>;
 const { limit: _, ...PARTS } = READ_ALL_OPTIONS;

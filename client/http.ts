@@ -18,6 +18,7 @@ import {
   type PushResult,
   type StoreHealth,
   type StreamList,
+  type StreamPage,
   storeHealth,
   streamList,
   streamPage,
@@ -30,7 +31,6 @@ import {
   type AppendOptions,
   type AppendResult,
   type EventStore,
-  type ReadStreamOptions,
   type StreamEvent,
   type StreamSlice,
 } from "./event-store.ts";
@@ -45,6 +45,7 @@ import {
   READ_FEED_OPTIONS,
   READ_STREAM_CALL,
   type ReadFeedOptions,
+  type ReadStreamCall,
   TAIL_OPTIONS,
   type TailOptions,
 } from "./http-options.ts";
@@ -53,6 +54,7 @@ import { newEvents } from "./tools/options.ts";
 import { pause } from "./tools/pause.ts";
 
 export {
+  CommitsLostError,
   type ErrorCode,
   type ErrorDetails,
   EventIdReusedError,
@@ -64,9 +66,11 @@ export {
   PayloadTooLargeError,
   PositionAheadError,
   type Remedy,
+  StorageDamagedError,
   StorageFailedError,
   StoreClosedError,
   StoreFullError,
+  StreamDivergedError,
   StreamNotFoundError,
   TooManyRequestsError,
   UnauthenticatedError,
@@ -91,7 +95,7 @@ export type { Json } from "../shared/json.ts";
 export type { Limits } from "../shared/limits.ts";
 export type { Position, Version } from "../shared/order.ts";
 export type { StreamId } from "../shared/stream-id.ts";
-export type { PushResult, StoreHealth, StreamList } from "../shared/wire/wire.ts";
+export type { DamagedSpan, PushResult, StoreHealth, StreamList } from "../shared/wire/wire.ts";
 export type { ConnectionOptions } from "./edge/connection-options.ts";
 export type {
   AppendOptions,
@@ -102,7 +106,7 @@ export type {
   StreamEvent,
   StreamSlice,
 } from "./event-store.ts";
-export type { CallOptions, ConnectOptions, ListStreamsOptions, ReadFeedOptions, TailOptions } from "./http-options.ts";
+export type { CallOptions, ConnectOptions, ListStreamsOptions, ReadFeedOptions, ReadStreamCall, TailOptions } from "./http-options.ts";
 export type { EventTypeOptions } from "./streams/event-codec.ts";
 
 /** Waits before a request is sent again, in milliseconds. The wait doubles each time, and a random half of it is left out. */
@@ -188,19 +192,21 @@ export class EdgeStore implements EventStore {
     return results;
   }
 
-  async readStream(streamId: string, options: ReadStreamOptions & CallOptions = {}): Promise<StreamSlice> {
+  async readStream(streamId: string, options: ReadStreamCall = {}): Promise<StreamSlice> {
     const id = parseStreamId(streamId);
-    const { direction, signal, limit: most = Number.POSITIVE_INFINITY, from: first } = option.completeOptions(options, READ_STREAM_CALL);
+    const given = option.completeOptions(options, READ_STREAM_CALL);
+    const { direction, signal, limit: most = Number.POSITIVE_INFINITY, from: first, onDamaged } = given;
     let left = most;
     let from = first;
     const events: StreamEvent[] = [];
     for (;;) {
       const limit = Math.min(left, this.#limits.pageEvents);
-      const query = queryOf({ from, limit, direction });
+      const query = queryOf({ from, limit, direction, damaged: onDamaged && "skip" });
       const page = await this.#send((call) => call(`/streams/${id}${query}`, streamPage), signal);
       for (const event of page.events) events.push(this.#read({ ...event, pending: false }));
+      for (const span of page.damaged ?? []) onDamaged?.(span);
       left -= page.events.length;
-      const last = page.events.at(-1)?.version;
+      const last = reachedBy(page, direction);
       if (last === undefined || left <= 0 || last === (direction === "forwards" ? page.version : 1))
         return { streamId: id, version: page.version, events };
       from = direction === "forwards" ? last + 1 : last - 1;
@@ -213,7 +219,8 @@ export class EdgeStore implements EventStore {
    * @throws LogMismatchError, PositionAheadError if the store's log is replaced while it is read
    */
   async *readAll(options: ReadFeedOptions = {}): AsyncGenerator<ConfirmedEvent, void, undefined> {
-    const { after, limit = Number.POSITIVE_INFINITY, signal, ...filter } = option.completeOptions(options, READ_FEED_OPTIONS);
+    const { after, limit = Number.POSITIVE_INFINITY, signal, onDamaged, ...given } = option.completeOptions(options, READ_FEED_OPTIONS);
+    const filter = onDamaged === undefined ? given : { ...given, damaged: "skip" as const };
     let left = limit;
     let position = after;
     let log: string | undefined;
@@ -231,6 +238,7 @@ export class EdgeStore implements EventStore {
       if (log !== undefined && page.log !== log) throw new LogMismatchError();
       if (log === undefined) end = page.head;
       log = page.log;
+      for (const span of page.damaged ?? []) if (span.first <= end) onDamaged?.(span);
       for (const event of page.events) {
         if (event.position > end) return;
         left--;
@@ -308,6 +316,15 @@ export class EdgeStore implements EventStore {
   #assertOpen(): void {
     if (this.#ending.aborted) throw new StoreClosedError();
   }
+}
+
+/** The last version that a page of a stream has, or leaves out. */
+function reachedBy({ events, damaged = [] }: StreamPage, direction: "forwards" | "backwards"): number | undefined {
+  const versions = events.slice(-1).map(({ version }): number => version);
+  if (direction === "forwards") versions.push(...damaged.map(({ last }) => last));
+  else versions.push(...damaged.map(({ first }) => first));
+  if (versions.length === 0) return undefined;
+  return direction === "forwards" ? Math.max(...versions) : Math.min(...versions);
 }
 
 function anyOf(signal: AbortSignal, other: AbortSignal | undefined): AbortSignal {

@@ -2,9 +2,12 @@
 
 export type { Backoff } from "../shared/backoff.ts";
 export type { AnyDecider, DecidedEvent, Decider, Folding, PendingCommand } from "../shared/device/decider.ts";
+export type { Loss } from "../shared/device/loss.ts";
+export type { SendProgress } from "../shared/device/progress.ts";
 export type { AnyProjection, FoundRow, IndexField, Projection, RowQuery } from "../shared/device/projection.ts";
 export type { CommutingPair, Contested } from "../shared/device/resolution.ts";
 export {
+  CommitsLostError,
   type ErrorCode,
   type ErrorDetails,
   EventIdReusedError,
@@ -16,9 +19,11 @@ export {
   PayloadTooLargeError,
   PositionAheadError,
   type Remedy,
+  StorageDamagedError,
   StorageFailedError,
   StoreClosedError,
   StoreFullError,
+  StreamDivergedError,
   StreamNotFoundError,
   TooManyRequestsError,
   UnauthenticatedError,

@@ -5,6 +5,7 @@
  */
 
 import type { DecidedEvent, Decider, Folding } from "../shared/device/decider.ts";
+import { withDismissed } from "../shared/device/loss.ts";
 import type { Claim } from "../shared/device/owner.ts";
 import { type AnyProjection, checkProjection, type IndexField, type Projection } from "../shared/device/projection.ts";
 import type { Replica, Scope } from "../shared/device/replica.ts";
@@ -24,9 +25,10 @@ import { eraseStore, finishDeletion } from "./storage/erase.ts";
 import { type ExportedCommit, exportAll } from "./storage/export.ts";
 import { handOver } from "./storage/hand-over.ts";
 import { resetReplica } from "./storage/reset.ts";
-import { followFilter } from "./storage/scope.ts";
+import { followFilters } from "./storage/scope.ts";
 import { type SignedOut, signOut } from "./storage/sign-out.ts";
 import { takeOverLocalStore } from "./storage/take-over.ts";
+import { changeIdentity } from "./storage/tally.ts";
 import { type Aggregate, Aggregates, type FoldOptions } from "./streams/aggregates.ts";
 import { checkEvents, createReader } from "./streams/event-checks.ts";
 import type { EventCodec, EventTypeOptions } from "./streams/event-codec.ts";
@@ -34,6 +36,7 @@ import { type HandleOptions, type HandleResult, handleCommand } from "./streams/
 import { type LiveState, watchStream } from "./streams/live-state.ts";
 import { SubscriptionControl } from "./subscription/control.ts";
 import { type Handler, type SubscribeOptions, Subscriber } from "./subscription/subscriber.ts";
+import { openFilters } from "./sync/filters.ts";
 import { Tabs } from "./sync/tabs.ts";
 import { IS_DEVELOPMENT } from "./tools/development.ts";
 import { takesOver } from "./tools/hot-reload.ts";
@@ -151,14 +154,23 @@ export class LaterParts {
     tabs.close();
   }
 
+  /** Those that this tab has shown. Others stay. */
+  async dismissLoss(): Promise<void> {
+    const { database } = this.#internals;
+    const { losses } = database.tally;
+    database.tally.learn(await database.run((db) => changeIdentity(db, (identity) => withDismissed(identity, losses))));
+  }
+
   resetReplica(keepPending: boolean): Promise<void> {
     return this.#internals.database.run((db) => resetReplica(db, keepPending));
   }
 
   /** For a store that is opened with another filter, or with `sync` for the first time. @returns the replica afterwards */
   async followFilter(filter: Scope): Promise<Replica> {
-    const { database } = this.#internals;
+    const { database, name } = this.#internals;
     await database.run(takeOverLocalStore);
-    return database.run((db) => followFilter(db, filter));
+    // Other tabs may be open with filters of their own.
+    const filters = [filter, ...(await openFilters(name))];
+    return database.run((db) => followFilters(db, filters));
   }
 }

@@ -61,6 +61,11 @@ export interface StoreOptions extends ConflictRules, EventTypeOptions {
    * faster, and a power cut may lose the last moments. Default: `strict`.
    */
   readonly durability?: "strict" | "relaxed";
+  /**
+   * Whether to ask the browser, when the store is opened, not to evict this site's data. Firefox then asks the person: with `false`, the app
+   * calls `persist()` at a moment of its own. Default: `true`.
+   */
+  readonly persist?: boolean;
   /** Limits of what the device accepts. Default: `DEFAULT_LIMITS`, each limit by itself. */
   readonly limits?: Partial<Limits>;
   /** The deciders whose commands are decided again if others' events came first. Functions can't be stored, so each tab passes them. Default: none. */
@@ -108,6 +113,7 @@ export const STORE_OPTIONS = {
   person,
   sync: option.object,
   durability: /* @__PURE__ */ option.withPreset(/* @__PURE__ */ option.oneOf("strict", "relaxed"), "strict"),
+  persist: /* @__PURE__ */ option.withPreset(option.flag, true),
   limits: option.object,
   deciders: /* @__PURE__ */ option.withPreset(option.list, []),
   platform: option.object,

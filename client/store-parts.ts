@@ -12,7 +12,7 @@ import type { DecidedEvent } from "../shared/device/decider.ts";
 import { type Claim, databaseName } from "../shared/device/owner.ts";
 import { NEW_REPLICA, type Scope } from "../shared/device/replica.ts";
 import { parkUndecided } from "../shared/device/resolution.ts";
-import { aboutStream, HeadwaterError, InvalidRequestError, StoreClosedError } from "../shared/errors.ts";
+import { aboutStream, CommitsLostError, HeadwaterError, InvalidRequestError, StoreClosedError } from "../shared/errors.ts";
 import { withCause } from "../shared/event/causation.ts";
 import { assertNewEvents, parseCommit } from "../shared/event/commit.ts";
 import type { NewEvent } from "../shared/event/event.ts";
@@ -26,10 +26,12 @@ import type { LaterParts } from "./later.ts";
 import { Appender, type AppendRequest } from "./storage/appender.ts";
 import { Database } from "./storage/database.ts";
 import { readReplica } from "./storage/device-log.ts";
+import { platformNow } from "./storage/idb.ts";
 import { Reader } from "./storage/reader.ts";
 import { isFollowing } from "./storage/scope.ts";
 import { planSync, STORE_OPTIONS, type StoreOptions } from "./store-options.ts";
 import { type EventCodec, type EventTypeOptions, PLAIN_EVENTS } from "./streams/event-codec.ts";
+import { announceFilter } from "./sync/filters.ts";
 import { Follower } from "./sync/follower.ts";
 import { claimOf, Identity } from "./sync/identity.ts";
 import { Overview } from "./sync/overview.ts";
@@ -79,6 +81,7 @@ export class StoreParts {
   readonly #scope: Scope;
   readonly #identity: Identity;
   readonly #claim: Claim;
+  readonly #isToPersist: boolean;
   /** The name of the database without a person, which may be handed over to this store's. */
   readonly #nobodys: string | undefined;
   readonly #internals: StoreInternals;
@@ -113,13 +116,19 @@ export class StoreParts {
     this.#limits = limits;
     this.#codec = codec;
     this.#scope = plan?.scope ?? null;
-    this.board = new StatusBoard(plan === undefined ? "local" : "offline");
     const begin = plan === undefined ? {} : ({ authority: "edge", scope: this.#scope } as const);
     this.#database = new Database(name, platform, begin, {
       onEnded: (...ended) => this.#onEnded(...ended),
       onReopened: () => this.#onReopened(),
+      onHeld: (problem) => this.board.update({ problem }),
     });
+    const { tally } = this.#database;
+    // The events of a store without `sync` are on this device alone, and so is what is parked.
+    this.board = new StatusBoard(plan === undefined ? "local" : "offline", ({ pending, acknowledged, conflicts, cursor }) =>
+      tally.count(plan === undefined ? (cursor?.position ?? 0) : Math.max(0, pending - acknowledged) + conflicts),
+    );
     this.#claim = claimOf(options);
+    this.#isToPersist = options.persist;
     this.#nobodys = person === undefined ? undefined : given;
     this.#identity = new Identity({
       database: this.#database,
@@ -127,6 +136,7 @@ export class StoreParts {
       claim: this.#claim,
       token: plan?.edge.token,
       ending: this.#ending.signal,
+      onClaimed: () => void this.overview.refreshQuietly(),
       onAdmitted: () => this.#syncer?.ask(),
     });
     this.reader = new Reader(this.#database, codec, () => this.assertOpen());
@@ -137,10 +147,11 @@ export class StoreParts {
       readConflicts: () => this.#readConflicts(),
       onReplica: (replica) => this.#follower?.update(replica),
     });
-    this.appender = new Appender(this.#database, durability, (commits, isParkedChanged, replica) => {
-      this.overview.written(commits, replica, isParkedChanged);
+    this.appender = new Appender(this.#database, durability, (streamIds, isParkedChanged, replica) => {
+      tally.appended(streamIds);
+      this.overview.written(streamIds.length, replica, isParkedChanged);
       if (replica !== undefined) this.#tabs?.post({ kind: "changed" });
-      if (commits > 0) this.#syncer?.appended();
+      if (streamIds.length > 0) this.#syncer?.appended();
     });
     this.#internals = {
       name,
@@ -161,7 +172,7 @@ export class StoreParts {
       this.#tabs = new Tabs(name, () => void this.overview.refreshQuietly());
       return;
     }
-    this.#follower = new Follower(this.#database, () => this.syncer(), NEW_REPLICA);
+    this.#follower = new Follower(this.#database, () => this.syncer(), this.#scope, NEW_REPLICA);
     const follower = this.#follower;
     this.#syncer = new Syncer({
       name,
@@ -177,7 +188,7 @@ export class StoreParts {
       board: this.board,
       ending: this.#ending.signal,
       refresh: () => this.overview.refreshQuietly(),
-      follow: (streamIds) => follower.followStreams(streamIds),
+      follow: (streamIds) => follower.followAlso(streamIds),
       onWritten: ({ left, isParkedChanged }, replica) => {
         if (replica !== undefined) follower.update(replica);
         this.overview.written(-left.length, replica, isParkedChanged);
@@ -191,13 +202,14 @@ export class StoreParts {
     // An app's token is known before the first append, unless it needs the network.
     const identified = this.#identity.isUncertain ? this.#identity.identify() : undefined;
     if (this.#follower !== undefined) {
+      await announceFilter(this.#internals.name, this.#scope, this.#ending.signal);
       const replica = await this.#database.run(readReplica);
       this.#follower.update(isFollowing(replica, this.#scope) ? replica : await (await this.later()).followFilter(this.#scope));
     }
     await this.overview.refresh();
     await identified;
     this.#syncer?.start();
-    void this.#askToPersist();
+    void this.persist(this.#isToPersist);
   }
 
   /** @param command what the events were decided for, if they were */
@@ -234,7 +246,20 @@ export class StoreParts {
     const syncer = this.syncer();
     if (this.#identity.isUncertain) await this.#identity.identify();
     this.#identity.assertOwner();
-    await syncer.sync();
+    do {
+      await this.#follower?.followFilter();
+      await syncer.sync();
+    } while (this.#follower?.isFilterCovered === false);
+    const { lost } = this.board.current;
+    if (lost !== null)
+      throw new CommitsLostError(`${lost.commits} commits are gone with this device's database. ${CommitsLostError.title}`);
+  }
+
+  async dismissLoss(): Promise<void> {
+    await (await this.later()).dismissLoss();
+    await this.overview.refresh();
+    this.#syncer?.changed();
+    this.#tabs?.post({ kind: "changed" });
   }
 
   /** What is loaded when it is first needed. @throws UnavailableError if that fails, e.g. since a deployment has replaced the file */
@@ -254,6 +279,15 @@ export class StoreParts {
     await (await this.later()).resolveParked(seq, isRebase);
     await this.overview.refresh();
     this.#syncer?.appended();
+  }
+
+  /** @param isToAsk whether to ask the browser, which may ask the person, who may take their time */
+  async persist(isToAsk: boolean): Promise<boolean | null> {
+    const storage = globalThis.navigator?.storage;
+    let persisted = await storage?.persisted?.();
+    if (isToAsk && persisted !== true) persisted = await storage?.persist?.();
+    this.board.update({ persisted: persisted ?? null });
+    return this.board.current.persisted;
   }
 
   async close(): Promise<void> {
@@ -278,7 +312,7 @@ export class StoreParts {
   }
 
   async #exists(database: string): Promise<boolean> {
-    const all = await this.#database.run(async () => this.#internals.platform.indexedDB.databases?.());
+    const all = await this.#database.run(async () => platformNow(this.#internals.platform).indexedDB.databases?.());
     return all?.some(({ name }) => name === database) === true;
   }
 
@@ -299,13 +333,6 @@ export class StoreParts {
     this.#ending.abort();
     this.board.hold(undefined);
     this.board.update({ connection });
-  }
-
-  async #askToPersist(): Promise<void> {
-    const storage = globalThis.navigator?.storage;
-    // A browser may ask the person, who may take their time.
-    const persisted = (await storage?.persisted?.()) || (await storage?.persist?.());
-    this.board.update({ persisted: persisted ?? null });
   }
 }
 

@@ -151,6 +151,7 @@ export class Store implements EventStore {
    * @throws OwnerMismatchError if the token is another person's than the store; nothing is sent
    * @throws LogMismatchError, PositionAheadError if the edge holds another history; nothing is merged
    * @throws StoreFullError, StorageFailedError if this device can't store what it received
+   * @throws CommitsLostError if commits that were on this device alone are gone (`status.lost`); what is left is synced
    * @throws InvalidRequestError if the store was opened without `sync`
    */
   async sync(): Promise<void> {
@@ -160,6 +161,25 @@ export class Store implements EventStore {
   /** The parked commits, oldest first. A new array after each change. */
   conflicts(): readonly Conflict[] {
     return this.#parts.overview.conflicts;
+  }
+
+  /**
+   * The app has taken note of `status.lost`, e.g. has shown it to the person: it becomes null, in all tabs, and `sync()` resolves again. What
+   * is lost later is shown again.
+   */
+  async dismissLoss(): Promise<void> {
+    await this.#parts.dismissLoss();
+  }
+
+  /**
+   * Asks the browser not to evict this site's data, as `openStore` does unless `persist` is false. Firefox asks the person, so call it in a
+   * gesture that shows why, e.g. in the handler of a click.
+   *
+   * @returns whether the browser has promised it; null if it can't be asked
+   */
+  async persist(): Promise<boolean | null> {
+    this.#parts.assertOpen();
+    return this.#parts.persist(true);
   }
 
   /** Everything that the device holds: confirmed events in position order, then pending commits, then parked ones. */

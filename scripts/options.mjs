@@ -26,6 +26,7 @@ const SETS = [
   ["`deleteStore`", "client/store-options.ts", "DeleteOptions", "DELETE_OPTIONS"],
   ["`connectStore`", "client/http-options.ts", "ConnectOptions", "CONNECT_OPTIONS"],
   ["`connectStore`: every call, besides its own options", "client/http-options.ts", "CallOptions", "CALL_OPTIONS"],
+  ["`connectStore`: `readStream`", "client/http-options.ts", "ReadStreamCall", "READ_STREAM_CALL"],
   ["`connectStore`: `readAll`", "client/http-options.ts", "ReadFeedOptions", "READ_FEED_OPTIONS"],
   ["`connectStore`: `tail`", "client/http-options.ts", "TailOptions", "TAIL_OPTIONS"],
   ["`connectStore`: `listStreams`", "client/http-options.ts", "ListStreamsOptions", "LIST_OPTIONS"],

@@ -15,12 +15,14 @@ export type Remedy =
   | "stop"
   /** Somebody else was first. Read what they did, and decide again. */
   | "rebase"
-  /** The edge holds another history. Keep everything, sync nothing, and ask the app. */
+  /** The app has to decide: the edge holds another history, or the device has lost commits. */
   | "ask"
   /** Send less at once. */
   | "split"
   /** The same request may succeed later. */
-  | "retry";
+  | "retry"
+  /** Who runs the edge has to repair its storage. Until then the same request fails. */
+  | "repair";
 
 export type ErrorCode =
   | "invalid-request"
@@ -35,9 +37,12 @@ export type ErrorCode =
   | "too-many-requests"
   | "unavailable"
   | "store-full"
+  | "storage-damaged"
+  | "stream-diverged"
   | "storage-failed"
   | "store-closed"
-  | "owner-mismatch";
+  | "owner-mismatch"
+  | "commits-lost";
 
 /** What an error says besides its message, by name. The problem document of the wire has the same fields. */
 export interface ErrorDetails {
@@ -47,6 +52,10 @@ export interface ErrorDetails {
   readonly expectedVersion?: ExpectedVersion | undefined;
   readonly actualVersion?: number | undefined;
   readonly eventId?: string | undefined;
+  /** The stream's version that the error is about. */
+  readonly version?: number | undefined;
+  /** The position that the error is about. */
+  readonly position?: number | undefined;
   readonly log?: string | undefined;
   readonly head?: number | undefined;
   /** Seconds. */
@@ -180,6 +189,40 @@ export class StoreFullError extends HeadwaterError {
   static override readonly title = "The store has no room left: it accepts no new events. Reading still works.";
 }
 
+/**
+ * What the edge has stored at a place is not what it wrote there: storage has changed it. `position` is the first damaged position of the
+ * log, or `version` the first damaged version of the stream `details.streamId`. A reader may skip it: docs/operations.md.
+ */
+export class StorageDamagedError extends HeadwaterError {
+  static override readonly code = "storage-damaged";
+  static override readonly remedy = "repair";
+  static override readonly title = "The edge's storage is damaged: who runs the edge has to repair it.";
+
+  /** Undefined if a stream is damaged. */
+  get position(): number | undefined {
+    return this.details.position;
+  }
+  /** Undefined if the log is damaged. */
+  get version(): number | undefined {
+    return this.details.version;
+  }
+}
+
+/**
+ * A stream and its store's log hold different events, or the log has more of the stream than the stream has: one of the two was put back to
+ * an older copy. The stream takes no appends.
+ */
+export class StreamDivergedError extends HeadwaterError {
+  static override readonly code = "stream-diverged";
+  static override readonly remedy = "repair";
+  static override readonly title =
+    "The stream and the store's log hold different events: one of them was put back to an older copy. Who runs the edge has to repair it.";
+
+  get version(): number | undefined {
+    return this.details.version;
+  }
+}
+
 /** The device's own storage failed. Nothing of the write was kept. */
 export class StorageFailedError extends HeadwaterError {
   static override readonly code = "storage-failed";
@@ -214,6 +257,13 @@ export class OwnerMismatchError extends HeadwaterError {
   }
 }
 
+/** Commits that were on this device alone are gone with its database, and the app has not taken note of it yet: `status.lost` counts them. */
+export class CommitsLostError extends HeadwaterError {
+  static override readonly code = "commits-lost";
+  static override readonly remedy = "ask";
+  static override readonly title = "What is left is synced. Tell the person what status.lost says, then call dismissLoss().";
+}
+
 const CLASSES = [
   InvalidRequestError,
   UnauthenticatedError,
@@ -227,9 +277,12 @@ const CLASSES = [
   TooManyRequestsError,
   UnavailableError,
   StoreFullError,
+  StorageDamagedError,
+  StreamDivergedError,
   StorageFailedError,
   StoreClosedError,
   OwnerMismatchError,
+  CommitsLostError,
 ] as const;
 
 export const ERROR_CODES: readonly ErrorCode[] = /* @__PURE__ */ CLASSES.map(({ code }) => code);
@@ -256,8 +309,8 @@ function classOf(code: ErrorCode): (typeof CLASSES)[number] {
 /** The typed error for a code and its details, as the wire or a decision has them. */
 export function errorOf(code: ErrorCode, message: string | undefined, given: ErrorDetails = {}): HeadwaterError {
   // Other fields of `given` (it may be a decision, or a message of the wire) do not belong into an error.
-  const { field, streamId, expectedVersion, actualVersion, eventId, log, head, retryAfter, owner, given: by } = given;
-  const details = { field, streamId, expectedVersion, actualVersion, eventId, log, head, retryAfter, owner, given: by };
+  const { field, streamId, expectedVersion, actualVersion, eventId, version, position, log, head, retryAfter, owner, given: by } = given;
+  const details = { field, streamId, expectedVersion, actualVersion, eventId, version, position, log, head, retryAfter, owner, given: by };
   const defined = Object.fromEntries(Object.entries(details).filter(([, value]) => value !== undefined));
   return new (classOf(code))(message, defined);
 }

@@ -15,6 +15,12 @@ export interface FeedFilter {
   readonly content: ((event: Pick<RecordedEvent, "id" | "type" | "metadata" | "recordedAt">) => boolean) | undefined;
 }
 
+/** A filter of the edge's feed. */
+export interface EdgeFilter extends FeedFilter {
+  /** Checks the type alone: an event that does not pass it need not be parsed; undefined if the query names no types. */
+  readonly type: ((type: string) => boolean) | undefined;
+}
+
 /** The filter that readers of a device's events can use. @param query its parts have the form of `texts` (`options.ts`) */
 export function readerFilter({ category, stream, type }: Pick<FeedQuery, "category" | "stream" | "type">): FeedFilter {
   const categories = setOf(category);
@@ -29,7 +35,7 @@ export function readerFilter({ category, stream, type }: Pick<FeedQuery, "catego
 const PARTS = ["within", "category", "stream", "type"] as const;
 
 /** The filter with all parts of a feed query. @throws InvalidRequestError that names the part with a wrong form */
-export function feedFilter(query: Omit<FeedQuery, "after" | "limit" | "log" | "mark">): FeedFilter {
+export function feedFilter(query: Omit<FeedQuery, "after" | "limit" | "log" | "mark">): EdgeFilter {
   for (const field of PARTS) {
     const part = query[field];
     if (part !== undefined && !texts.accepts(part)) throw new InvalidRequestError(`${field} must be ${texts.what}.`, { field });
@@ -38,12 +44,14 @@ export function feedFilter(query: Omit<FeedQuery, "after" | "limit" | "log" | "m
   const within = setOf(query.within);
   for (const part of within ?? []) parseStreamId(part, "within");
   for (const stream of setOf(query.stream) ?? []) parseStreamId(stream, "stream");
+  const types = setOf(query.type);
   const correlation = query.correlation === undefined ? undefined : toReference(query.correlation);
   const since = timeOf(query.since, "since");
   const until = timeOf(query.until, "until");
   const asksContent = [reader.content, correlation, since, until].some((part) => part !== undefined);
   return {
     stream: (streamId) => reader.stream(streamId) && (within === undefined || within.has(streamId) || within.has(categoryOf(streamId))),
+    type: types && ((type) => types.has(type)),
     content: asksContent
       ? (event) =>
           (reader.content?.(event) ?? true) &&
@@ -52,6 +60,11 @@ export function feedFilter(query: Omit<FeedQuery, "after" | "limit" | "log" | "m
           (until === undefined || Date.parse(event.recordedAt ?? "") <= until)
       : undefined,
   };
+}
+
+/** Equal for queries with equal filters. */
+export function filterKey({ within, category, stream, type, correlation, since, until }: FeedQuery): string {
+  return JSON.stringify([within, category, stream, type, correlation, since, until]);
 }
 
 /** The only streams that can pass, if the query names streams; undefined if it names none, or also names categories. */

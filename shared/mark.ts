@@ -10,6 +10,7 @@
  * over its own log anyway, and could claim anything. A mark does not reveal event ids either: a UUID is twice as long.
  */
 import { assert } from "./assert.ts";
+import { digits, mixed } from "./bits.ts";
 
 /** The mark at position 0, before any event. */
 export const START_MARK = "0000000000000000";
@@ -25,7 +26,7 @@ export function nextMark(mark: string, eventId: string): string {
 
 /** The mark after several more events, given in the order of their positions. */
 export function markAfter(mark: string, eventIds: readonly string[]): string {
-  assert(/^[0-9a-f]{16}$/.test(mark), "a mark has 16 hexadecimal digits");
+  assert(isMark(mark), "a mark has 16 hexadecimal digits");
   // Two lanes of 32 bits. Each line can be undone if the character and the other lane are known, so two marks never become one.
   let high = Number.parseInt(mark.slice(0, 8), 16);
   let low = Number.parseInt(mark.slice(8), 16);
@@ -40,6 +41,11 @@ export function markAfter(mark: string, eventIds: readonly string[]): string {
   return digits(high) + digits(low);
 }
 
+/** Whether a text that came from somewhere else can be a mark. */
+export function isMark(text: string): boolean {
+  return /^[0-9a-f]{16}$/.test(text);
+}
+
 /** The digest of a set of events after one more event. The order of the events does not matter. The empty set has `NO_EVENTS`. */
 export function withEvent(digest: string, eventId: string): string {
   const sum = BigInt(`0x${digest}`) ^ BigInt(`0x${nextMark(START_MARK, eventId)}`);
@@ -50,15 +56,4 @@ export const NO_EVENTS = START_MARK;
 
 function rotated(bits: number, by: number): number {
   return (bits << by) | (bits >>> (32 - by));
-}
-
-/** Mixes 32 bits so that each of them influences all of them: the finalizer of MurmurHash3, by Austin Appleby. */
-function mixed(bits: number): number {
-  let mixing = Math.imul(bits ^ (bits >>> 16), 0x85ebca6b);
-  mixing = Math.imul(mixing ^ (mixing >>> 13), 0xc2b2ae35);
-  return mixing ^ (mixing >>> 16);
-}
-
-function digits(bits: number): string {
-  return (bits >>> 0).toString(16).padStart(8, "0");
 }

@@ -155,3 +155,17 @@ test("every file is imported by somebody", () => {
 test("the lock file names no registry", () => {
   expect(readFileSync(join(ROOT, "package-lock.json"), "utf8")).not.toContain('"resolved": "http');
 });
+
+/** What the command line prints besides `cli/output.ts`, which makes it visible. */
+function prints(files: ReadonlyMap<string, string>): string[] {
+  const own = [...files].filter(([path]) => path.startsWith("cli/") && path !== "cli/output.ts");
+  return own.flatMap(([path, text]) =>
+    (text.match(/\bconsole\b.*|\bstd(?:out|err)\.write\(.*/g) ?? []).map((found) => `${path}: ${found}`),
+  );
+}
+
+test("the command line prints by cli/output.ts alone", () => {
+  const visible = /stdout\.write\(jsonLine\(|stderr\.write\(visibleLines\(/;
+  expect(prints(sources()).filter((found) => !visible.test(found))).toEqual([]);
+  expect(prints(new Map([["cli/x.ts", "console.log(1);\nprocess.stderr.write(text);"]]))).toHaveLength(2);
+});

@@ -2,6 +2,7 @@
 
 export type { Action, Grant } from "../shared/edge/grants.ts";
 export {
+  CommitsLostError,
   type ErrorCode,
   type ErrorDetails,
   EventIdReusedError,
@@ -13,9 +14,11 @@ export {
   PayloadTooLargeError,
   PositionAheadError,
   type Remedy,
+  StorageDamagedError,
   StorageFailedError,
   StoreClosedError,
   StoreFullError,
+  StreamDivergedError,
   StreamNotFoundError,
   TooManyRequestsError,
   UnauthenticatedError,

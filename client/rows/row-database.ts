@@ -14,7 +14,7 @@ import type { StoreInternals } from "../internals.ts";
 import { Connection } from "../storage/connection.ts";
 import type { Database } from "../storage/database.ts";
 import { whole } from "../storage/device-log.ts";
-import { between } from "../storage/idb.ts";
+import { between, renewLog } from "../storage/idb.ts";
 
 interface Schema extends DBSchema {
   rows: { key: string; value: FoundRow<unknown>; indexes: Record<string, string | number> };
@@ -61,6 +61,7 @@ export class RowDatabase {
         onGone();
       },
       onReopened: () => undefined, // nothing is remembered of it
+      prepare: (indexedDB) => renewLog(indexedDB, `${name}~`),
     });
   }
 

@@ -1,6 +1,7 @@
 /** The rows of a projection's previous versions. Queries read them while the rows of the current version are built. */
 import type { AnyProjection } from "../../shared/device/projection.ts";
 import type { StoreInternals } from "../internals.ts";
+import { platformNow } from "../storage/idb.ts";
 import { RowDatabase, rowsName } from "./row-database.ts";
 
 /** The rows of the latest previous version that has caught up once; undefined if there are none. */
@@ -20,7 +21,7 @@ export async function deleteBefore(internals: StoreInternals, projection: AnyPro
 
 /** Deletes the rows of this version. What opens them next waits for it, and builds them again. */
 export function deleteRows({ name: store, platform }: StoreInternals, { name, version }: AnyProjection): void {
-  platform.indexedDB.deleteDatabase(rowsName(store, name, version));
+  platformNow(platform).indexedDB.deleteDatabase(rowsName(store, name, version));
 }
 
 /** The earlier versions that have rows, the latest first; none if the browser can't list databases. */
@@ -29,7 +30,7 @@ async function versionsBefore(
   { name, version }: AnyProjection,
 ): Promise<number[]> {
   // A list that fails is asked for once more, and its error is typed, as with all work on the store's database.
-  const databases = (await own.run(async () => platform.indexedDB.databases?.())) ?? [];
+  const databases = (await own.run(async () => platformNow(platform).indexedDB.databases?.())) ?? [];
   const names = new Set(databases.map((database) => database.name));
   const start = rowsName(store, name, 0).slice(0, -1);
   return [...names]

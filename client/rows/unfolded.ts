@@ -6,8 +6,9 @@ import type { FeedFilter } from "../../shared/feed-filter.ts";
 import type { StreamEvent } from "../event-store.ts";
 import type { StoreInternals } from "../internals.ts";
 import { followed, stretchAfter } from "../storage/confirmed.ts";
-import { allGroups, pendingEvents, type ReadTx, replicaOf } from "../storage/device-log.ts";
+import { pendingEvents, type ReadTx, replicaOf } from "../storage/device-log.ts";
 import { entriesOf } from "../storage/groups.ts";
+import { allGroups } from "../storage/outbox.ts";
 
 /** The most confirmed events after the checkpoint that a query folds in memory. If there are more, it folds none of them. */
 const BEHIND = 1000;

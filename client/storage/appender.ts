@@ -40,11 +40,11 @@ interface Waiting extends AppendRequest {
 /**
  * Called after each transaction.
  *
- * @param commits how many pending commits it added
+ * @param streamIds of the pending commits that it added, one for each
  * @param isParkedChanged whether the set of parked commits changed
  * @param replica the replica after the transaction, if the store orders its events itself; else undefined
  */
-type OnAppended = (commits: number, isParkedChanged: boolean, replica: Replica | undefined) => void;
+type OnAppended = (streamIds: readonly string[], isParkedChanged: boolean, replica: Replica | undefined) => void;
 
 /** The most commits in one transaction. If a transaction fails, all appends that share it fail. */
 const GROUP_COMMITS = 1000;
@@ -83,10 +83,10 @@ export class Appender {
       await this.#appendGroup(group).then(
         ({ decisions, replica }) => {
           for (const [i, waiting] of group.entries()) settle(waiting, decisions[i]);
-          const added = decisions.filter(({ decision, position }) => decision.kind === "append" && position === null);
+          const isAdded = ({ decision, position }: Decided) => decision.kind === "append" && position === null;
           this.#onAppended(
-            added.length,
-            added.some(({ superseded }) => superseded.length > 0),
+            group.flatMap(({ commit }, i) => (decisions[i] && isAdded(decisions[i]) ? [commit.streamId] : [])),
+            decisions.some(({ superseded }) => superseded.length > 0),
             replica,
           );
         },

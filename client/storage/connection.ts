@@ -10,9 +10,9 @@
  * What fails again is rejected with a typed error. Nothing is tried for ever, and nothing waits for ever for another tab.
  */
 import type { DBSchema, IDBPDatabase } from "idb";
-import { StorageFailedError, StoreClosedError, StoreFullError } from "../../shared/errors.ts";
+import { HeadwaterError, StorageFailedError, StoreClosedError, StoreFullError } from "../../shared/errors.ts";
 import { pause } from "../tools/pause.ts";
-import { openDatabase, type Platform } from "./idb.ts";
+import { HELD, openDatabase, type Platform, platformNow, replacePlatform } from "./idb.ts";
 
 /**
  * The time that a tab waits for its open is counted in these steps, in milliseconds: a tab that was frozen counts one step, however long that
@@ -30,20 +30,27 @@ export const OUTDATED = "A newer version of this app upgraded the store; reload 
 /** The message of a tab whose database was deleted on purpose. */
 export const DELETED = "The store was deleted on this device; open it again.";
 
-export interface ConnectionOptions {
+export interface ConnectionOptions<S extends DBSchema> {
   readonly platform: Platform;
   readonly name: string;
   readonly version: number;
-  /** A new or older database is open for changes; `from` is its version, 0 for a new one. */
-  readonly upgrade: (db: IDBDatabase, from: number) => void;
+  /** A new or older database is open for changes in `tx`; `from` is its version, 0 for a new one. */
+  readonly upgrade: (db: IDBDatabase, from: number, tx: IDBTransaction) => void;
   /** Another connection upgrades the database to this version, or deletes it: null. This one is closed already. */
   readonly onReplaced: (version: number | null) => void;
+  /** Called if another tab holds the database up, and with null when it does so no more. */
+  readonly onHeld?: (problem: HeadwaterError | null) => void;
+  /** Called with each connection that was opened, before any work on it. If it fails, it is called with the next one. */
+  readonly onOpened?: (db: IDBPDatabase<S>) => Promise<void>;
   /**
    * Called after the first work on a new connection in place of a dead one, and after work that was done once more: the database may hold
    * something else than was seen of it last.
    */
   readonly onReopened: () => void;
-  /** Called before the first open. If it fails, the open says why. If it takes longer than one step, the open does not wait for it. */
+  /**
+   * Called before each open, also of a connection in place of a dead one: what ended that may have cut a record of the browser's log. If it
+   * fails, the open says why. If it takes longer than one step, the open does not wait for it.
+   */
   readonly prepare?: (indexedDB: IDBFactory) => Promise<void>;
 }
 
@@ -52,15 +59,19 @@ type Opened<S extends DBSchema> = Promise<IDBPDatabase<S>>;
 type Work<S extends DBSchema, T> = (db: IDBPDatabase<S>, isRepeated: boolean) => Promise<T>;
 
 export class Connection<S extends DBSchema> {
-  readonly #options: ConnectionOptions;
+  readonly #options: ConnectionOptions<S>;
   #opened: Opened<S> | undefined;
   /** The last one that work was done on. */
   #used: Opened<S> | undefined;
-  #prepared: Promise<void> | undefined;
+  /** Under way. A frozen tab may hold it up for ever. */
+  #preparing: Promise<void> | undefined;
+  /** The disk was full when the last work failed. Until some work succeeds, a database that can't be opened is put down to that. */
+  #isFull = false;
+  #isHeld = false;
   /** Set once it is closed for good. */
   #closed: { readonly message: string | undefined } | undefined;
 
-  constructor(options: ConnectionOptions) {
+  constructor(options: ConnectionOptions<S>) {
     this.#options = options;
   }
 
@@ -80,10 +91,15 @@ export class Connection<S extends DBSchema> {
         if (!isDeadConnection(error)) throw error;
         this.#forget(opened);
         db.close();
+        // A new connection would need room, too.
+        if (isDiskFull(error)) throw error;
         return await this.#runOn(this.#open(), work, true);
       }
     } catch (error) {
-      throw storageError(error);
+      this.#isFull = isDiskFull(error) || (this.#isFull && isDeadConnection(error));
+      const typed = storageError(error, this.#isFull);
+      if (isDOMException(error) && error.name === HELD && typed instanceof HeadwaterError) this.#setHeld(typed);
+      throw typed;
     }
   }
 
@@ -97,8 +113,17 @@ export class Connection<S extends DBSchema> {
       throw error;
     } finally {
       // What the app has no use for is an answer of the database, too.
-      if (!isDOMException(failure)) this.#onAnswered(opened, isRepeated);
+      if (!isDOMException(failure)) {
+        this.#isFull = false;
+        if (this.#isHeld) this.#setHeld(null);
+        this.#onAnswered(opened, isRepeated);
+      }
     }
+  }
+
+  #setHeld(problem: HeadwaterError | null): void {
+    this.#isHeld = problem !== null;
+    this.#options.onHeld?.(problem);
   }
 
   #onAnswered(opened: Opened<S>, isRepeated: boolean): void {
@@ -137,20 +162,44 @@ export class Connection<S extends DBSchema> {
   }
 
   async #connectTwice(forget: () => void): Opened<S> {
+    const { platform } = this.#options;
+    const used = platformNow(platform);
     try {
-      return await this.#connect(forget);
+      return await this.#connectReady(forget);
     } catch (error) {
       if (!isDeadConnection(error)) throw error;
-      return this.#connect(forget);
+      if (isServerLost(error)) replacePlatform(platform, used);
+      return this.#connectReady(forget);
     }
   }
 
+  async #connectReady(forget: () => void): Opened<S> {
+    const db = await this.#connect(forget);
+    try {
+      await this.#options.onOpened?.(db);
+    } catch (error) {
+      // For any other reason, e.g. because the disk is full, the work on it may succeed all the same.
+      if (isDeadConnection(error)) {
+        db.close();
+        throw error;
+      }
+    }
+    return db;
+  }
+
   async #connect(forget: () => void): Opened<S> {
-    const { platform, name, version, upgrade, onReplaced, prepare } = this.#options;
+    const { name, version, upgrade, onReplaced, prepare } = this.#options;
+    const platform = platformNow(this.#options.platform);
     const { indexedDB } = platform;
     if (indexedDB === undefined) throw new StorageFailedError("No IndexedDB here: use headwater/http.");
-    this.#prepared ??= prepare && unlessLong(prepare(indexedDB).catch(() => undefined));
-    await this.#prepared;
+    // One that is held up was waited for once.
+    if (prepare !== undefined && this.#preparing === undefined) {
+      const done = () => {
+        this.#preparing = undefined;
+      };
+      this.#preparing = prepare(indexedDB).then(done, done);
+      await unlessLong(this.#preparing);
+    }
     return new Promise((resolve, reject) => {
       let left = STEPS;
       const waiting = setInterval(() => {
@@ -198,21 +247,30 @@ async function unlessLong(work: Promise<void>): Promise<void> {
  */
 const DEAD: readonly string[] = ["AbortError", "InvalidStateError", "UnknownError"];
 
-function isDeadConnection(error: unknown): boolean {
+function isDeadConnection(error: unknown): error is DOMException {
   return isDOMException(error) && DEAD.includes(error.name);
 }
 
+/** "Connection to Indexed Database server lost. Refresh the page to try again": see `replacePlatform`. */
+function isServerLost(error: DOMException): boolean {
+  return error.message.includes("server lost");
+}
+
+/**
+ * What a browser says if the disk is full, where it does not say QuotaExceededError: Chromium on LevelDB ends the connection with UnknownError
+ * ("Connection is closing because of: IO error: … FILE_ERROR_NO_SPACE").
+ */
+const DISK_FULL = /no.space|disk.*full/i;
+
+function isDiskFull(error: unknown): boolean {
+  return isDOMException(error) && (error.name === "QuotaExceededError" || DISK_FULL.test(error.message));
+}
+
 /** A failure of IndexedDB as a typed error; anything else as it is. */
-function storageError(error: unknown): unknown {
+function storageError(error: unknown, isFull: boolean): unknown {
   if (!isDOMException(error)) return error;
-  switch (error.name) {
-    case "QuotaExceededError":
-      return new StoreFullError("The browser has no room left; nothing was written.", {}, { cause: error });
-    case "VersionError":
-      return new StorageFailedError(OUTDATED, {}, { cause: error });
-    default:
-      return new StorageFailedError(error.message, {}, { cause: error });
-  }
+  if (isFull) return new StoreFullError("The browser has no room left; nothing was written.", {}, { cause: error });
+  return new StorageFailedError(error.name === "VersionError" ? OUTDATED : error.message, {}, { cause: error });
 }
 
 /**

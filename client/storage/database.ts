@@ -4,9 +4,11 @@
  *     events       key: [page, n]   segments: the confirmed log
  *                  key: a number    groups: the outbox, in the order in which the commits were made
  *                  index `streams`: [streamId, last version] of each stream in a record; a stream's pending events come last
+ *                  index `commits`: the number of commits of each group, by which pending commits are counted
  *     parked       key: seq         commits that wait for the app
  *     meta         key: name        `history`: the replica (which log, the cursor, the scope)
  *                                   `owner`: the address and the person that the database belongs to (`shared/device/owner.ts`)
+ *                                   `identity`: the database's own id, and losses of databases before it (`shared/device/loss.ts`)
  *     lease        key: name        `leader`: which tab syncs (`shared/device/leadership.ts`)
  *     snapshots    key: [decider, streamId]   folded states, of confirmed events alone
  *     checkpoints  key: name        the record of a named subscription
@@ -16,6 +18,7 @@
 import type { DBSchema, IDBPDatabase } from "idb";
 import type { PendingCommand } from "../../shared/device/decider.ts";
 import type { Lease } from "../../shared/device/leadership.ts";
+import type { DatabaseIdentity } from "../../shared/device/loss.ts";
 import type { ParkReason } from "../../shared/device/outbox.ts";
 import { NOBODY, type Owner } from "../../shared/device/owner.ts";
 import type { Replica } from "../../shared/device/replica.ts";
@@ -27,6 +30,7 @@ import { Connection, type ConnectionOptions, DELETED, OUTDATED } from "./connect
 import type { Group } from "./groups.ts";
 import { type Platform, renewLog } from "./idb.ts";
 import type { Segment, SegmentKey } from "./segments.ts";
+import { newIdentity, Tally } from "./tally.ts";
 
 export interface ParkedRecord {
   seq: number;
@@ -38,9 +42,9 @@ export interface ParkedRecord {
 }
 
 export interface Schema extends DBSchema {
-  events: { key: SegmentKey | number; value: Segment | Group; indexes: { streams: [string, number] } };
+  events: { key: SegmentKey | number; value: Segment | Group; indexes: { streams: [string, number]; commits: number } };
   parked: { key: number; value: ParkedRecord };
-  meta: { key: "history" | "owner"; value: Partial<Replica> & Partial<Owner> };
+  meta: { key: "history" | "owner" | "identity"; value: Partial<Replica> & Partial<Owner> & Partial<DatabaseIdentity> };
   lease: { key: "leader"; value: Lease };
   snapshots: { key: [string, string]; value: Snapshot };
   checkpoints: { key: string; value: DeviceSubscription };
@@ -59,12 +63,12 @@ export interface Snapshot {
 
 export type StoreName = "events" | "parked" | "meta" | "lease" | "snapshots" | "checkpoints";
 
-/** 1 the first; 2 `lease`; 3 `snapshots` and `checkpoints`; 4 `backfills` and `deadLetters`, which were `fills` and `setAside`. */
-const DATABASE_VERSION = 4;
+/** 1 the first; 2 `lease`; 3 `snapshots` and `checkpoints`; 4 `backfills` and `deadLetters`, which were `fills` and `setAside`; 5 the index `commits`. */
+const DATABASE_VERSION = 5;
 /** Of a database that is being deleted: it has no object stores any more, and whoever finds it finishes that (`erase.ts`). */
 export const ERASED_VERSION = 2 ** 31;
 
-export interface DatabaseListeners extends Pick<ConnectionOptions, "onReopened"> {
+export interface DatabaseListeners extends Pick<ConnectionOptions<Schema>, "onReopened" | "onHeld"> {
   /** A newer version of the app has upgraded the database, or somebody deletes the store. @param message of the errors from now on */
   readonly onEnded: (connection: "outdated" | "deleted", message: string) => void;
 }
@@ -73,38 +77,47 @@ export class Database {
   readonly #connection: Connection<Schema>;
   /** As this tab has read it last. A database that is created again belongs to the same. */
   owner: Owner = NOBODY;
+  readonly tally: Tally;
 
   /**
    * @param begin the replica that a new database starts with, also one that is created again because it was deleted
    */
-  constructor(name: string, platform: Platform, begin: Partial<Replica>, { onEnded, onReopened }: DatabaseListeners) {
+  constructor(name: string, platform: Platform, begin: Partial<Replica>, { onEnded, onReopened, onHeld }: DatabaseListeners) {
     const ownerNow = () => this.owner;
+    const tally = new Tally(platform, name, () => this.owner.person);
+    this.tally = tally;
     this.#connection = new Connection<Schema>({
       platform,
       name,
       version: DATABASE_VERSION,
-      upgrade(db, from) {
+      upgrade(db, from, tx) {
         if (from < 1) {
           db.createObjectStore("events", { keyPath: "key", autoIncrement: true }).createIndex("streams", "streams", { multiEntry: true });
           db.createObjectStore("parked", { keyPath: "seq" });
           const meta = db.createObjectStore("meta");
           meta.put(begin, "history");
           meta.put(ownerNow(), "owner");
+          meta.put(newIdentity(), "identity");
         }
         if (from < 2) db.createObjectStore("lease");
         if (from < 3) {
           db.createObjectStore("snapshots", { keyPath: ["decider", "streamId"] });
           db.createObjectStore("checkpoints");
         }
+        // Groups of every version have the field `commits`: an array, whose length an index can be of.
+        if (from < 5) tx.objectStore("events").createIndex("commits", "commits.length");
       },
       onReplaced: (version) => {
         if (version === null) return;
         const isDeleted = version === ERASED_VERSION;
+        if (isDeleted) tally.end();
         const message = isDeleted ? DELETED : OUTDATED;
         void this.#connection.close(message);
         onEnded(isDeleted ? "deleted" : "outdated", message);
       },
+      onOpened: (db) => tally.identify(db),
       onReopened,
+      ...(onHeld && { onHeld }),
       prepare: (indexedDB) => renewLog(indexedDB, `${name}~`),
     });
   }
@@ -115,6 +128,7 @@ export class Database {
   }
 
   async close(): Promise<void> {
+    this.tally.close();
     await this.#connection.close();
   }
 }

@@ -2,13 +2,14 @@
 import type { IDBPDatabase, IDBPTransaction } from "idb";
 import { assert } from "../../shared/assert.ts";
 import { type Lease, NO_LEASE } from "../../shared/device/leadership.ts";
+import { type DatabaseIdentity, MOST_STREAMS } from "../../shared/device/loss.ts";
 import type { NewEntry, ParkedEntry, PendingEntry } from "../../shared/device/outbox.ts";
 import { NEW_REPLICA, type Replica } from "../../shared/device/replica.ts";
 import type { ConfirmedEvent, EventBody, RecordingFields } from "../../shared/event/event.ts";
 import { toVersion, type Version } from "../../shared/order.ts";
 import type { StreamEvent } from "../event-store.ts";
 import type { ParkedRecord, Schema, StoreName } from "./database.ts";
-import { entriesOf, type Group, groupKeyOf, regroup, type StoredGroup, toGroups } from "./groups.ts";
+import { entriesOf, GROUP_COMMITS, type Group, type StoredGroup, toGroups } from "./groups.ts";
 import { between } from "./idb.ts";
 import { eventsOf, type Segment, type SegmentKey } from "./segments.ts";
 
@@ -19,23 +20,27 @@ export type WriteTx = Tx<"readwrite">;
 /**
  * Runs `work` in a transaction, and waits until the transaction completes. If `work` throws, the transaction is aborted, so that none of its
  * writes is stored.
+ *
+ * @throws what `work` throws; if the browser has aborted the transaction, why: its requests do not say so, e.g. when the disk is full
  */
-export async function whole<T>(tx: Pick<WriteTx, "done" | "abort">, work: () => Promise<T>): Promise<T> {
+export async function whole<T>(tx: Pick<WriteTx, "done" | "abort" | "error">, work: () => Promise<T>): Promise<T> {
   try {
     const result = await work();
     await tx.done;
     return result;
   } catch (error) {
+    // Read before it is aborted here, which gives no reason.
+    const why = tx.error ?? error;
     try {
       tx.abort();
     } catch {
       // The transaction has ended already.
     }
-    throw error;
+    throw why;
   }
 }
 
-const LAST_NUMBER = Number.POSITIVE_INFINITY;
+export const LAST_NUMBER = Number.POSITIVE_INFINITY;
 /** Sorts after all keys. */
 const END = [LAST_NUMBER, LAST_NUMBER];
 
@@ -44,6 +49,12 @@ export async function replicaOf(tx: ReadTx): Promise<Replica> {
   // Databases before version 4 called its backfills `fills`.
   const { fills, ...stored }: Partial<Replica> & { fills?: Replica["backfills"] } = (await tx.objectStore("meta").get("history")) ?? {};
   return { ...NEW_REPLICA, ...(fills !== undefined && { backfills: fills }), ...stored };
+}
+
+/** The database's identity; undefined in a database of an earlier version that was not opened since. */
+export async function identityOf(tx: ReadTx): Promise<DatabaseIdentity | undefined> {
+  const { id, losses = [] } = (await tx.objectStore("meta").get("identity")) ?? {};
+  return id === undefined ? undefined : { id, losses };
 }
 
 export async function readReplica(db: IDBPDatabase<Schema>): Promise<Replica> {
@@ -79,7 +90,7 @@ export function isSegment(record: Segment | Group): record is Segment {
 }
 
 /** The index over both kinds of records: segments and groups. */
-function byStream(tx: ReadTx) {
+export function byStream(tx: ReadTx) {
   return tx.objectStore("events").index("streams");
 }
 
@@ -139,24 +150,45 @@ export async function pagesFrom(tx: ReadTx, position: number): Promise<Segment[]
   return records.filter(isSegment);
 }
 
-/** The outbox's next groups from this key on, inclusive, in order: 32 at most. */
-export async function groupsFrom(db: IDBPDatabase<Schema>, key: number): Promise<StoredGroup[]> {
-  const tx: ReadTx = db.transaction(["events"], "readonly");
-  return (await tx.objectStore("events").getAll(outboxFrom(tx, key), GROUPS_AT_ONCE)).filter(isGroup);
+/** Groups that one request reads, unless more are known to be small. */
+export const GROUPS_AT_ONCE = 32;
+
+/** What the status and the count of unconfirmed commits are made of. */
+export interface DeviceOverview {
+  readonly replica: Replica;
+  readonly identity: DatabaseIdentity | undefined;
+  /** How many commits are pending. */
+  readonly pending: number;
+  /** How many commits are parked. */
+  readonly parked: number;
+  /** Streams of the first pending commits. */
+  readonly streamIds: readonly string[];
+  /** When the oldest pending commit was made. */
+  readonly since: string | null;
 }
 
-const GROUPS_AT_ONCE = 32;
-
-/** All groups of the outbox, in order. */
-export async function allGroups(tx: ReadTx): Promise<StoredGroup[]> {
-  return (await tx.objectStore("events").getAll(outboxFrom(tx, 0))).filter(isGroup);
-}
-
-/** The replica, and how many commits are pending and parked, all of the same moment. */
-export async function readOverview(db: IDBPDatabase<Schema>): Promise<{ replica: Replica; pending: number; parked: number }> {
+/** All of the same moment. */
+export async function readOverview(db: IDBPDatabase<Schema>): Promise<DeviceOverview> {
   const tx: ReadTx = db.transaction(["events", "parked", "meta"], "readonly");
-  const [replica, groups, parked] = await Promise.all([replicaOf(tx), allGroups(tx), tx.objectStore("parked").count()]);
-  return { replica, pending: groups.flatMap(({ commits }) => commits).length, parked };
+  const [replica, identity, { groups, pending }, parked] = await Promise.all([
+    replicaOf(tx),
+    identityOf(tx),
+    pendingCommits(tx),
+    tx.objectStore("parked").count(),
+  ]);
+  const [first]: EventBody[] = JSON.parse(groups[0]?.commits[0]?.events ?? "[]");
+  const streamIds = new Set(groups.flatMap(({ streams }) => streams.map(([id]) => id)));
+  return { replica, identity, pending, parked, streamIds: [...streamIds].slice(0, MOST_STREAMS), since: first?.occurredAt ?? null };
+}
+
+/** An outbox of fewer than 32 groups is read. In a longer one, the groups with one commit are counted, those with two, and so on. */
+async function pendingCommits(tx: ReadTx): Promise<{ groups: readonly StoredGroup[]; pending: number }> {
+  const events = tx.objectStore("events");
+  const groups = (await events.getAll(outboxFrom(tx, 0), GROUPS_AT_ONCE)).filter(isGroup);
+  if (groups.length < GROUPS_AT_ONCE) return { groups, pending: groups.reduce((sum, { commits }) => sum + commits.length, 0) };
+  const ofSize = async (commits: number) => commits * (await events.index("commits").count(commits));
+  const counted = await Promise.all(Array.from({ length: GROUP_COMMITS }, (_, i) => ofSize(i + 1)));
+  return { groups, pending: counted.reduce((sum, commits) => sum + commits, 0) };
 }
 
 export function pendingEvents(entry: PendingEntry): StreamEvent[] {
@@ -191,59 +223,6 @@ export function addToOutbox(tx: WriteTx, entries: readonly NewEntry[]): Promise<
 export async function skipNumber(tx: WriteTx): Promise<void> {
   const events = tx.objectStore("events");
   await events.delete(await events.add({ streams: [], commits: [] }));
-}
-
-/** Groups of the outbox that were read to be changed. A changed group is written back whole. */
-export class OutboxPart {
-  readonly #groups: ReadonlyMap<number, StoredGroup>;
-  /** By `seq`: the changed entry, or undefined if it leaves the outbox. */
-  readonly #changes = new Map<number, PendingEntry | undefined>();
-
-  private constructor(records: readonly (Segment | Group | undefined)[]) {
-    this.#groups = new Map(records.flatMap((record) => (record !== undefined && isGroup(record) ? [[record.key, record]] : [])));
-  }
-
-  /** Reads all groups that hold pending commits of these streams. An outbox of fewer than 32 groups is read whole, in one request. */
-  static async read(tx: ReadTx, streamIds: Iterable<string>): Promise<OutboxPart> {
-    const events = tx.objectStore("events");
-    const first = await events.getAll(outboxFrom(tx, 0), GROUPS_AT_ONCE);
-    if (first.length < GROUPS_AT_ONCE) return new OutboxPart(first);
-    const keys = await Promise.all([...streamIds].map((streamId) => byStream(tx).getAllKeys(numbersOf(tx, streamId, 0))));
-    const wanted = [...new Set(keys.flat())].filter((key) => typeof key === "number").sort((a, b) => a - b);
-    return new OutboxPart(await Promise.all(wanted.map((key) => events.get(key))));
-  }
-
-  /** Reads the whole outbox. */
-  static async readAll(tx: ReadTx): Promise<OutboxPart> {
-    return new OutboxPart(await tx.objectStore("events").getAll(outboxFrom(tx, 0)));
-  }
-
-  streamIds(): Set<string> {
-    return new Set([...this.#groups.values()].flatMap(({ streams }) => streams.map(([streamId]) => streamId)));
-  }
-
-  /** All pending entries of one of the streams that were read, in the order of `seq`. */
-  entries(streamId: string): PendingEntry[] {
-    return [...this.#groups.values()].flatMap((group) => entriesOf(group, (id) => id === streamId));
-  }
-
-  replace(entry: PendingEntry): void {
-    this.#changes.set(entry.seq, entry);
-  }
-
-  remove(seq: number): void {
-    this.#changes.set(seq, undefined);
-  }
-
-  write(tx: WriteTx): Promise<unknown>[] {
-    const events = tx.objectStore("events");
-    return [...new Set([...this.#changes.keys()].map(groupKeyOf))].map((key) => {
-      const group = this.#groups.get(key);
-      assert(group !== undefined, "the group of a changed entry was read before");
-      const left = regroup(group, this.#changes);
-      return left === undefined ? events.delete(key) : events.put(left);
-    });
-  }
 }
 
 /** All parked entries, in the order of `seq`. */

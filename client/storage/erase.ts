@@ -9,14 +9,18 @@ import { StorageFailedError } from "../../shared/errors.ts";
 import type { DeleteOptions } from "../store-options.ts";
 import { Connection } from "./connection.ts";
 import { ERASED_VERSION, type Schema } from "./database.ts";
-import type { Platform } from "./idb.ts";
+import { type Platform, platformNow } from "./idb.ts";
 import { ownerOf } from "./owner.ts";
+import { forgetTally, talliedIn } from "./tally.ts";
 
 /** @throws what `deleteStore` throws */
 export async function eraseStore(name: string, { person, platform = globalThis }: DeleteOptions): Promise<void> {
   const listed = await listDatabases(platform);
   const databases = person === undefined ? databasesOf(name, listed) : [databaseName(name, person)].filter((own) => listed.includes(own));
   for (const database of databases) await eraseDatabase(platform, database);
+  // The browser may have lost a database that was counted.
+  const tallied = person === undefined ? databasesOf(name, talliedIn(platform)) : [databaseName(name, person)];
+  for (const database of tallied) forgetTally(platform, database);
 }
 
 /** Deletes one database and its rows. Stores of other tabs on it are closed. */
@@ -37,6 +41,7 @@ export async function eraseDatabase(platform: Platform, name: string): Promise<v
   });
   // The connection stays open while the rows are deleted: nobody makes the store anew meanwhile.
   await connection.run(async () => undefined);
+  forgetTally(platform, name);
   for (const rows of rowDatabasesOf(name, await listDatabases(platform))) await deleted(platform, rows);
   if (!isGone) await deleted(platform, name);
   await connection.close();
@@ -44,7 +49,7 @@ export async function eraseDatabase(platform: Platform, name: string): Promise<v
 
 /** Finishes a deletion that was cut off. @returns false if the database is not being deleted: nothing was changed */
 export async function finishDeletion(platform: Platform, name: string): Promise<boolean> {
-  const { version } = (await platform.indexedDB.databases()).find((database) => database.name === name) ?? {};
+  const { version } = (await platformNow(platform).indexedDB.databases()).find((database) => database.name === name) ?? {};
   // Another tab may have finished it.
   if (version === undefined) return true;
   if (version !== ERASED_VERSION && !(await isSignedOut(platform, name, version))) return false;
@@ -64,7 +69,8 @@ async function isSignedOut(platform: Platform, name: string, version: number): P
 }
 
 /** @throws StorageFailedError if the browser can't list databases: nothing was deleted */
-export async function listDatabases({ indexedDB }: Platform): Promise<string[]> {
+export async function listDatabases(platform: Platform): Promise<string[]> {
+  const { indexedDB } = platformNow(platform);
   if (indexedDB?.databases === undefined) throw new StorageFailedError("This browser can't list databases, so nothing was deleted.");
   return (await indexedDB.databases()).flatMap(({ name }) => (name === undefined ? [] : [name]));
 }
@@ -72,11 +78,11 @@ export async function listDatabases({ indexedDB }: Platform): Promise<string[]> 
 /** Milliseconds. Tabs that have the database open close it when they are asked to; a frozen one may not. */
 const PATIENCE = 10_000;
 
-function deleted({ indexedDB }: Platform, name: string): Promise<void> {
+function deleted(platform: Platform, name: string): Promise<void> {
   return new Promise((resolve, reject) => {
     const fail = (reason: string) => reject(new StorageFailedError(`The database ${name} is not deleted yet: ${reason}`));
     const waiting = setTimeout(() => fail("another tab may hold it. Close other tabs, and delete the store again."), PATIENCE);
-    const request = indexedDB.deleteDatabase(name);
+    const request = platformNow(platform).indexedDB.deleteDatabase(name);
     request.addEventListener("success", () => resolve());
     request.addEventListener("error", () => fail(String(request.error)));
     for (const type of ["success", "error"]) request.addEventListener(type, () => clearTimeout(waiting));

@@ -6,8 +6,9 @@ import type { ConfirmedEvent, EventBody } from "../../shared/event/event.ts";
 import type { ExpectedVersion } from "../../shared/expected-version.ts";
 import type { StoreInternals } from "../internals.ts";
 import { EVERY_EVENT, stretches } from "./confirmed.ts";
-import { allGroups, parkedEntries, type ReadTx, replicaOf } from "./device-log.ts";
+import { parkedEntries, type ReadTx, replicaOf } from "./device-log.ts";
 import { entriesOf } from "./groups.ts";
+import { allGroups } from "./outbox.ts";
 
 /** A confirmed event, or a commit that is not confirmed: a pending one, or a parked one with its reason. */
 export type ExportedCommit =

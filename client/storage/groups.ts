@@ -35,7 +35,7 @@ interface GroupedCommit {
 }
 
 /** The most commits in a group. To read one stream, its groups are read whole. */
-const GROUP_COMMITS = 64;
+export const GROUP_COMMITS = 64;
 /** The most events in a group, unless a single commit has more. */
 const GROUP_EVENTS = 128;
 
@@ -79,6 +79,16 @@ export function regroup(group: StoredGroup, changes: ReadonlyMap<number, Pending
 /** The entries of a group, in order. */
 export function entriesOf({ key, commits }: StoredGroup, wanted: (streamId: string) => boolean = () => true): PendingEntry[] {
   return commits.filter((commit) => wanted(commit.streamId)).map((commit) => toEntry(commit, key));
+}
+
+/** The number of characters of the events of a group, as JSON. */
+export function sizeOf({ commits }: Group): number {
+  return commits.reduce((size, { events }) => size + events.length, 0);
+}
+
+/** The entries of a group after this one, in order, with the number of characters of each one's events as JSON. */
+export function measuredEntriesOf({ key, commits }: StoredGroup, after: number): { entry: PendingEntry; size: number }[] {
+  return commits.filter(({ n }) => seqOf(key, n) > after).map((commit) => ({ entry: toEntry(commit, key), size: commit.events.length }));
 }
 
 /** The key of the group that contains this entry. */

@@ -35,6 +35,7 @@ import { entriesOf, seqOf } from "./groups.ts";
 import { changeOwner, ownerOf } from "./owner.ts";
 import { eventsOfPages } from "./segments.ts";
 import { entriesOfRuns } from "./take-over.ts";
+import { forgetTally } from "./tally.ts";
 
 const ALL: StoreName[] = ["events", "parked", "meta", "lease", "snapshots", "checkpoints"];
 const MESSAGE = "The store was handed over to a person";
@@ -61,6 +62,7 @@ export async function handOver({ database, platform }: StoreInternals, from: str
     if (gift === undefined) return false;
     await database.run((db) => take(db, gift));
     await nobodys.run((db) => empty(db, gift.id));
+    forgetTally(platform, from);
     return true;
   } finally {
     await nobodys.close();

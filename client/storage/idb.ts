@@ -13,11 +13,37 @@ import { assert } from "../../shared/assert.ts";
 export interface Platform {
   readonly indexedDB: IDBFactory;
   readonly IDBKeyRange: typeof IDBKeyRange;
+  /** Keeps a count of what the database alone has, so that a loss of the database is noticed at the next start (`tally.ts`). */
+  readonly localStorage?: Storage | null | undefined;
+}
+
+/** The frame whose IndexedDB stands in for the document's. */
+let frame: HTMLIFrameElement | undefined;
+
+/** The IndexedDB to use now: the one given, or the one that has taken its place. */
+export function platformNow(given: Platform): Platform {
+  const standIn = given === globalThis ? frame?.contentWindow : undefined;
+  return (standIn as (Window & Platform) | null | undefined) ?? given; // a window has both
+}
+
+/**
+ * WebKit ends the process that holds IndexedDB, e.g. if memory is short. From then on the document's own IndexedDB fails until the web page is
+ * reloaded, and that of a new document works: https://bugs.webkit.org/show_bug.cgi?id=197050
+ *
+ * @param failed the one that was used: if another has taken its place by now, nothing happens
+ */
+export function replacePlatform(given: Platform, failed: Platform): void {
+  const { document } = globalThis;
+  if (given !== globalThis || document === undefined || platformNow(given) !== failed) return;
+  frame?.remove();
+  frame = document.createElement("iframe");
+  frame.hidden = true;
+  document.documentElement.appendChild(frame);
 }
 
 export interface OpenHandlers {
-  /** A new or older database is open for changes. `from` is its version: 0 for a new one. */
-  readonly upgrade: (db: IDBDatabase, from: number) => void;
+  /** A new or older database is open for changes. `from` is its version: 0 for a new one. `tx` is the transaction of the changes. */
+  readonly upgrade: (db: IDBDatabase, from: number, tx: IDBTransaction) => void;
   /** An older connection stays open, so that this one has to wait. */
   readonly blocked: () => void;
   /** This connection, as long as it stays open, blocks an upgrade to `version`, or the deletion of the database: null. */
@@ -33,7 +59,10 @@ export async function openDatabase<S extends DBSchema>(
   handlers: OpenHandlers,
 ): Promise<IDBPDatabase<S>> {
   const request = indexedDB.open(name, version);
-  request.addEventListener("upgradeneeded", ({ oldVersion }) => handlers.upgrade(request.result, oldVersion));
+  request.addEventListener("upgradeneeded", ({ oldVersion }) => {
+    assert(request.transaction !== null, "a database is upgraded in a transaction");
+    handlers.upgrade(request.result, oldVersion, request.transaction);
+  });
   request.addEventListener("blocked", handlers.blocked);
   const db = await resultOf(request);
   db.addEventListener("versionchange", ({ newVersion }) => handlers.blocking(db, newVersion));
@@ -44,7 +73,8 @@ export async function openDatabase<S extends DBSchema>(
 /**
  * Has Chromium begin a new log for the site. It appends to a log whose last record was cut by a crash, behind the half record. The start
  * after that takes the log for corrupt and deletes all databases of the site, however durably they were written. Deleting a database ends
- * the log, so this makes one and deletes it.
+ * the log, so this makes one and deletes it. A disk that is full for a moment cuts a record, too, and then the log is ended before anything
+ * is appended behind it.
  */
 export async function renewLog(indexedDB: IDBFactory, name: string): Promise<void> {
   (await resultOf(indexedDB.open(name))).close();
@@ -95,6 +125,7 @@ function wrapperOf(ranges: typeof IDBKeyRange): (value: unknown) => unknown {
     if (isOfKind<IDBTransaction>(value, "IDBTransaction")) {
       keyRanges.set(proxy, ranges);
       ends.set(value, handled(endOf(value)));
+      boundWait(value);
     }
     return proxy;
   }
@@ -113,7 +144,7 @@ function resultOf<T>(request: IDBRequest<T>): Promise<T> {
       request.removeEventListener("success", settle);
       request.removeEventListener("error", settle);
       if (type === "success") resolve(request.result);
-      else reject(request.error);
+      else reject(reasonOf(request.transaction) ?? request.error);
     };
     request.addEventListener("success", settle);
     request.addEventListener("error", settle);
@@ -124,9 +155,40 @@ function resultOf<T>(request: IDBRequest<T>): Promise<T> {
 function endOf(tx: IDBTransaction): Promise<void> {
   return new Promise((resolve, reject) => {
     tx.addEventListener("complete", () => resolve());
-    tx.addEventListener("abort", () => reject(tx.error ?? new DOMException("The transaction was aborted.", "AbortError")));
+    const fail = () => reject(reasonOf(tx) ?? tx.error ?? new DOMException("The transaction was aborted.", "AbortError"));
+    tx.addEventListener("abort", fail);
   });
 }
+
+/** The time that a transaction waits for others is counted in these steps, in milliseconds: a tab that was frozen counts one step. */
+const STEP = 5_000;
+const STEPS = 6;
+
+/** Transactions that were given up, and why. */
+const givenUp = new WeakMap<object, DOMException>();
+
+function reasonOf(tx: IDBTransaction | null): DOMException | undefined {
+  return tx === null ? undefined : givenUp.get(tx);
+}
+
+/**
+ * A transaction begins when those before it have ended. A tab that is stopped in the middle of one holds up all tabs. So a transaction of which
+ * no request was answered for half a minute is given up: nothing of it is stored, also when that tab goes on.
+ */
+function boundWait(tx: IDBTransaction): void {
+  let left = STEPS;
+  const waiting = setInterval(() => {
+    if (--left > 0) return;
+    givenUp.set(tx, new DOMException("Another tab holds the store. Close other tabs of this app, and try again.", HELD));
+    tx.abort();
+  }, STEP);
+  const began = () => clearInterval(waiting);
+  // Requests report to their transaction as well.
+  for (const type of ["success", "error", "complete", "abort"]) tx.addEventListener(type, began, true);
+}
+
+/** The name of the error of a transaction that was given up. */
+export const HELD = "TimeoutError";
 
 /**
  * A request that fails, fails its transaction, and the other way round. A caller waits for one of the two, so that the other is no unhandled

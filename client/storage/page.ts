@@ -4,6 +4,8 @@ import { mayWrite } from "../../shared/device/leadership.ts";
 import {
   type AwaitedEntries,
   arrivedAfterAll,
+  confirmsOnly,
+  contestedStreams,
   isHeld,
   type Known,
   type OutboxEntry,
@@ -23,7 +25,6 @@ import {
   isSegment,
   leaseOf,
   numbersOf,
-  OutboxPart,
   pagesAfter,
   parkedEntries,
   replicaOf,
@@ -32,6 +33,7 @@ import {
   type WriteTx,
   whole,
 } from "./device-log.ts";
+import { OutboxPart } from "./outbox.ts";
 import { eventsOfPages, SEGMENT_EVENTS, type Segment, toSegments } from "./segments.ts";
 
 /** The term of this leader is over: another tab leads, or storage holds something else than this one knows. */
@@ -83,13 +85,14 @@ export async function applyPage(
     const known = { isBehind: isBehind(replica), awaited };
     // Contested commits are resolved when the device is no longer behind, whatever the last page holds.
     if (!known.isBehind) {
-      for (const { kind, streamId } of awaited.values()) if (kind === "contested" && !streams.has(streamId)) streams.set(streamId, []);
+      for (const streamId of contestedStreams(awaited)) if (!streams.has(streamId)) streams.set(streamId, []);
     }
     if (streams.size > 0) {
       await skipNumber(tx);
+      const concerned = await readConcerned(tx, streams, known, request.isBackfill);
       if (events.length > 0) writes.push(...(request.isBackfill ? await backfillEvents(tx, events) : await writeSegments(tx, events)));
       const ended = await endParked(tx, streams);
-      const settled = await settleOutbox(tx, streams, resolve, known, request.isBackfill);
+      const settled = await settleOutbox(tx, concerned, streams, resolve, known, request.isBackfill);
       change = { ...settled.change, isParkedChanged: settled.change.isParkedChanged || ended.length > 0 };
       writes.push(...ended, ...settled.writes);
     }
@@ -153,12 +156,12 @@ async function endParked(tx: WriteTx, streams: ReadonlyMap<string, readonly Conf
 
 async function settleOutbox(
   tx: WriteTx,
+  { outbox, ahead }: Concerned,
   streams: ReadonlyMap<string, readonly ConfirmedEvent[]>,
   resolve: Resolve<ConfirmedEvent>,
   known: Known,
   isBackfill: boolean,
 ): Promise<{ change: OutboxChange; writes: Promise<unknown>[] }> {
-  const outbox = await OutboxPart.read(tx, streams.keys());
   const left: number[] = [];
   const moved: OutboxEntry[] = [];
   for (const [streamId, arrived] of streams) {
@@ -166,7 +169,8 @@ async function settleOutbox(
     if (entries.length === 0) continue;
     // The last event in a page of the feed is the stream's last one that the device knows. In a backfilled page it may be an earlier one.
     const confirmed = (isBackfill ? undefined : arrived.at(-1)?.version) ?? (await confirmedVersionOf(tx, streamId));
-    const { settled, held, changed, discarded } = reconcile(entries, arrived, confirmed, resolve, await recordedFor(tx, entries), known);
+    const recorded = ahead.has(streamId) ? [] : await recordedFor(tx, entries);
+    const { settled, held, changed, discarded } = reconcile(entries, arrived, confirmed, resolve, recorded, known);
     for (const entry of held) outbox.replace(entry);
     for (const { seq } of [...settled, ...discarded]) {
       outbox.remove(seq);
@@ -176,6 +180,43 @@ async function settleOutbox(
   }
   const { change, writes } = changeOutbox(tx, outbox, moved);
   return { change: { ...change, left: [...left, ...change.left] }, writes };
+}
+
+/** The pending entries that a page may change. */
+interface Concerned {
+  readonly outbox: OutboxPart;
+  /** The streams of which the page confirms the first entries and changes no other: only these were read. Of other streams, all were. */
+  readonly ahead: ReadonlySet<string>;
+}
+
+/**
+ * Reads the pending entries of the page's streams. If a stream's events in the page are the device's own and no others', only its first entries
+ * are read: a long outbox is read once while it is confirmed, and not once for each page.
+ */
+async function readConcerned(
+  tx: WriteTx,
+  streams: ReadonlyMap<string, readonly ConfirmedEvent[]>,
+  { awaited }: Known,
+  isBackfill: boolean,
+): Promise<Concerned> {
+  const outbox = await OutboxPart.open(tx);
+  if (outbox.isWhole) return { outbox, ahead: new Set() };
+  const contested = contestedStreams(awaited);
+  const isAhead = (streamId: string) => confirmsOnly(outbox.entries(streamId), streams.get(streamId) ?? []);
+  const fronts = [...streams].flatMap(([streamId, arrived]) => {
+    const [first, last] = [arrived[0], arrived.at(-1)];
+    return first === undefined || last === undefined ? [] : [{ streamId, from: first.version, to: last.version }];
+  });
+  const candidates = isBackfill ? [] : fronts.filter(({ streamId }) => !contested.has(streamId));
+  await outbox.read(candidates);
+  // The page may hold the first events of the next entry.
+  const open = candidates.filter(({ streamId }) => !isAhead(streamId));
+  await outbox.read(open.map((range) => ({ ...range, andNext: true })));
+  const ahead = new Set(candidates.map(({ streamId }) => streamId).filter(isAhead));
+  const others = [...streams.keys()].filter((streamId) => !ahead.has(streamId));
+  const hasEntries = await Promise.all(others.map((streamId) => outbox.hasEntries(streamId)));
+  await outbox.read(others.filter((_, i) => hasEntries[i]).map((streamId) => ({ streamId, from: 0 })));
+  return { outbox, ahead };
 }
 
 /** The stream's confirmed events, if one of the entries has a command that may be decided again on them, or is held. */
@@ -208,7 +249,7 @@ export function changeOutbox(
         entry satisfies never;
     }
   }
-  return { change: { left, changed, isParkedChanged: left.length > 0 }, writes: [...writes, ...outbox.write(tx)] };
+  return { change: { left, changed, isParkedChanged: left.length > 0 }, writes: [...writes, outbox.write(tx)] };
 }
 
 /**
@@ -220,7 +261,8 @@ export async function recordRefusals(db: IDBPDatabase<Schema>, refused: readonly
   const tx: WriteTx = db.transaction(["events", "parked", "lease"], "readwrite", { durability: "strict" });
   return whole(tx, async () => {
     await assertLeads(tx, term);
-    const outbox = await OutboxPart.read(tx, new Set(refused.map(({ entry }) => entry.streamId)));
+    const outbox = await OutboxPart.open(tx);
+    await outbox.read([...new Set(refused.map(({ entry }) => entry.streamId))].map((streamId) => ({ streamId, from: 0 })));
     const parked = refused.flatMap(({ entry, reason }) => parkFrom(outbox.entries(entry.streamId), entry, reason));
     const { change, writes } = changeOutbox(tx, outbox, parked);
     await Promise.all([skipNumber(tx), ...writes]);

@@ -6,7 +6,8 @@ import { detach } from "../../shared/device/parked.ts";
 import { emptyReplica } from "../../shared/device/same-copy.ts";
 import type { Schema } from "./database.ts";
 import type { WriteTx } from "./device-log.ts";
-import { leaseOf, OutboxPart, outboxFrom, pagesAfter, replicaOf, skipNumber, whole } from "./device-log.ts";
+import { leaseOf, outboxFrom, pagesAfter, replicaOf, skipNumber, whole } from "./device-log.ts";
+import { OutboxPart } from "./outbox.ts";
 import { changeOutbox } from "./page.ts";
 
 /**

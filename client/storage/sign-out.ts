@@ -1,9 +1,10 @@
 /** A person signs out: shows what exists on this device alone, or deletes the device's data. */
 import type { StoreInternals } from "../internals.ts";
-import { allGroups, isSegment, pagesAfter, parkedEntries, replicaOf, type WriteTx, whole } from "./device-log.ts";
+import { isSegment, pagesAfter, parkedEntries, replicaOf, type WriteTx, whole } from "./device-log.ts";
 import { eraseDatabase } from "./erase.ts";
 import { type ExportedCommit, toExported } from "./export.ts";
 import { entriesOf } from "./groups.ts";
+import { allGroups } from "./outbox.ts";
 import { changeOwner, ownerOf } from "./owner.ts";
 import { eventsOfPages } from "./segments.ts";
 

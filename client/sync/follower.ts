@@ -6,29 +6,45 @@
  *                                └──► widen the scope ────┴──► needs to know the stream? ── no ──► go ahead
  *                                                                        └── yes ──► sync, or fail
  */
-import { isWithin, type Replica } from "../../shared/device/replica.ts";
+import { isWithin, type Replica, type Scope } from "../../shared/device/replica.ts";
+import { isCovered } from "../../shared/device/scope.ts";
 import { HeadwaterError, UnavailableError } from "../../shared/errors.ts";
 import { type ExpectedVersion, exactVersion } from "../../shared/expected-version.ts";
 import type { StreamId } from "../../shared/stream-id.ts";
-import type { Database } from "../storage/database.ts";
-import { followStreams } from "../storage/scope.ts";
+import { type Database, unlessStorage } from "../storage/database.ts";
+import { followAlso } from "../storage/scope.ts";
 import type { Syncer } from "./syncer.ts";
 
 export class Follower {
   readonly #database: Database;
   readonly #syncer: () => Syncer;
+  readonly #filter: Scope;
   #followed: Pick<Replica, "scope" | "backfills">;
 
-  /** @param replica as it was read when the store was opened */
-  constructor(database: Database, syncer: () => Syncer, replica: Replica) {
+  /** @param filter of this tab @param replica as it was read when the store was opened */
+  constructor(database: Database, syncer: () => Syncer, filter: Scope, replica: Replica) {
     this.#database = database;
     this.#syncer = syncer;
+    this.#filter = filter;
     this.#followed = replica;
+  }
+
+  /** Whether the device follows what this tab's filter asks for. */
+  get isFilterCovered(): boolean {
+    return isCovered(this.#followed.scope, this.#filter);
   }
 
   /** The replica has changed, by any tab. */
   update(replica: Replica): void {
     this.#followed = replica;
+    void this.followFilter().catch(unlessStorage);
+  }
+
+  /** A tab that does not know of this one may have narrowed the scope, or has begun the database anew: what this tab follows is added. */
+  async followFilter(): Promise<void> {
+    if (this.isFilterCovered) return;
+    this.#followed = await this.followAlso(this.#filter);
+    await this.#syncer().redirected(false);
   }
 
   /**
@@ -39,7 +55,7 @@ export class Follower {
    */
   async follow(streamId: StreamId, expectedVersion: ExpectedVersion): Promise<void> {
     if (!isWithin(this.#followed.scope, streamId)) {
-      this.#followed = await this.followStreams([streamId]);
+      this.#followed = await this.followAlso([streamId]);
       await this.#syncer().redirected(false);
     }
     const isMissing = this.#followed.backfills.some(({ within }) => within?.includes(streamId));
@@ -55,7 +71,7 @@ export class Follower {
   }
 
   /** Streams with pending commits are followed, whatever the filter. @returns the replica as it is then */
-  followStreams(streamIds: readonly string[]): Promise<Replica> {
-    return this.#database.run((db) => followStreams(db, streamIds));
+  followAlso(added: Scope): Promise<Replica> {
+    return this.#database.run((db) => followAlso(db, added));
   }
 }

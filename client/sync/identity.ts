@@ -26,6 +26,8 @@ export interface IdentityOptions {
   readonly claim: Claim;
   readonly token: Token | undefined;
   readonly ending: AbortSignal;
+  /** Called when this tab knows of another person than before that the database is theirs. */
+  readonly onClaimed: () => void;
   /** Called when the database is this tab's again. */
   readonly onAdmitted: () => void;
 }
@@ -129,11 +131,13 @@ export class Identity {
 
   /** @param person of the token; null if it does not say */
   async #admit(person: string | null): Promise<void> {
-    const { board, onAdmitted, claim } = this.#options;
+    const { board, onAdmitted, onClaimed, claim, database } = this.#options;
     const before = this.#refusal;
+    const { person: known } = database.owner;
     try {
       await this.#claim({ url: claim.url, person: person ?? claim.person });
       this.#refusal = undefined;
+      if (database.owner.person !== known) onClaimed();
     } catch (error) {
       if (error instanceof OwnerMismatchError) this.#refusal = error;
       throw error;

@@ -3,6 +3,7 @@
  *
  * Appends and pages change the counts at once. Everything else is counted again from the database, since another tab may have changed it.
  */
+import { lossesFor, totalLoss } from "../../shared/device/loss.ts";
 import type { Replica } from "../../shared/device/replica.ts";
 import type { Conflict } from "../conflicts/conflicts.ts";
 import { type Database, unlessStorage } from "../storage/database.ts";
@@ -74,9 +75,13 @@ export class Overview {
       conflicts = (await readConflicts()) ?? this.#conflicts;
       counted = await database.run(readOverview);
     }
-    const { replica, pending, parked } = counted;
+    const { replica, identity, pending, parked, since, streamIds } = counted;
+    const { tally, owner } = database;
     this.#conflicts = conflicts;
-    board.update({ pending, conflicts: parked, ...progressOf(replica) });
+    tally.learn(identity);
+    const times = [since, ...conflicts.map(({ events }) => events[0]?.occurredAt)].filter((time) => typeof time === "string");
+    tally.recount({ since: times.sort()[0] ?? null, streamIds: [...streamIds, ...conflicts.map(({ streamId }) => streamId)] });
+    board.update({ pending, conflicts: parked, lost: totalLoss(lossesFor(tally.losses, owner.person)), ...progressOf(replica) });
     onReplica(replica);
     this.#notify();
   }

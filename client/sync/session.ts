@@ -4,6 +4,7 @@
  */
 import type { IDBPDatabase } from "idb";
 import type { PendingEntry } from "../../shared/device/outbox.ts";
+import { advanceProgress, progressOf, type Run, type SendProgress } from "../../shared/device/progress.ts";
 import { isWithin, type Replica } from "../../shared/device/replica.ts";
 import type { Resolve } from "../../shared/device/resolution.ts";
 import {
@@ -25,8 +26,7 @@ import type { FeedPage, PushAnswer } from "../../shared/wire/wire.ts";
 import { createEdgeCall, type EdgeCall, type EdgeOptions, pushCommits, readFeed } from "../edge/edge-call.ts";
 import { FeedSocket, type Listen } from "../edge/feed-socket.ts";
 import type { Database, Schema } from "../storage/database.ts";
-import { groupsFrom } from "../storage/device-log.ts";
-import { entriesOf, groupKeyOf } from "../storage/groups.ts";
+import { entriesAfter } from "../storage/outbox.ts";
 import { applyPage, Fenced, type OutboxChange, recordRefusals } from "../storage/page.ts";
 import { unexpected } from "./unexpected.ts";
 
@@ -38,6 +38,8 @@ export interface SessionContext {
   readonly rules: () => Promise<{ readonly resolve: Resolve<ConfirmedEvent>; readonly durability: IDBTransactionDurability }>;
   /** Adds streams with pending commits to the scope, whatever the filter. Returns the changed replica. */
   follow(streamIds: readonly string[]): Promise<Replica>;
+  /** How many commits are pending, as the status says. */
+  pending(): number;
   /** Called after each step of the sync machine. */
   onStep(state: SyncState, status: SessionStatus): void;
   /** Called after sync has changed the database. */
@@ -54,10 +56,14 @@ export interface SessionContext {
 export interface SessionStatus extends LinkStatus {
   /** Pending commits that the edge is known to have recorded. */
   readonly acknowledged: number;
+  /** How far a long outbox is sent; null if none is. */
+  readonly progress: SendProgress | null;
 }
 
 /** The feed is polled so many times less often while the tab is hidden, or while the feed socket is open. */
 const SELDOM = 12;
+/** The outbox is read for so many pushes. From more entries, a push can take more of the few streams that fit into it. */
+const PUSHES_AT_ONCE = 4;
 
 export class Session {
   /** True while the feed socket is open, on which the edge notifies of news. */
@@ -72,6 +78,7 @@ export class Session {
   /** Calls of `sync()` that wait, each with its number in the sync machine. */
   #calls: { readonly number: number; readonly call: string }[] = [];
   #state: SyncState;
+  #progress: Run | undefined;
   #feedSocket: FeedSocket | undefined;
 
   /** @param before the last state of the session before, in this tab */
@@ -110,7 +117,14 @@ export class Session {
   show(): void {
     let acknowledged = 0;
     for (const { kind } of this.#state.awaited.values()) if (kind === "taken") acknowledged++;
-    this.#context.onStep(this.#state, { ...linkStatusOf(this.#state), acknowledged });
+    const link = linkStatusOf(this.#state);
+    this.#progress = advanceProgress(this.#progress, {
+      sent: this.#state.sent,
+      unsent: Math.max(0, this.#context.pending() - acknowledged),
+      isOnline: link.connection === "online" && !this.#ending.signal.aborted,
+      now: performance.now(),
+    });
+    this.#context.onStep(this.#state, { ...link, acknowledged, progress: progressOf(this.#progress) });
   }
 
   end(outcome: "done" | "fenced"): void {
@@ -185,11 +199,9 @@ export class Session {
   }
 
   async #readOutbox(after: number): Promise<{ unsent: { entry: PendingEntry; size: number }[]; isEnd: boolean }> {
-    const groups = await this.#context.database.run((db) => groupsFrom(db, groupKeyOf(after)));
-    const unsent = groups
-      .flatMap((group) => entriesOf(group))
-      .filter(({ seq }) => seq > after)
-      .map((entry) => ({ entry, size: JSON.stringify(entry.events).length }));
+    const { commits, size } = this.#context.settings.push;
+    const bounds = { commits: PUSHES_AT_ONCE * commits, size: PUSHES_AT_ONCE * size };
+    const unsent = await this.#context.database.run((db) => entriesAfter(db, after, bounds));
     // These streams are outside of the scope: a tab with another filter has appended to them, or the app has rebased a conflict.
     const { scope } = this.#state.replica;
     const strays = unsent.map(({ entry }) => entry.streamId).filter((streamId) => !isWithin(scope, streamId));

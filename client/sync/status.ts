@@ -1,4 +1,6 @@
 /** The status of a device, as an app sees it. */
+import type { Loss } from "../../shared/device/loss.ts";
+import type { SendProgress } from "../../shared/device/progress.ts";
 import { type HeadwaterError, problemOf } from "../../shared/errors.ts";
 import { sameJson } from "../../shared/json.ts";
 import { LiveCell, type LiveValue } from "../tools/live-value.ts";
@@ -24,6 +26,8 @@ export interface Status {
   readonly pending: number;
   /** Those of them that the edge is known to have recorded. The feed has not delivered them yet. */
   readonly acknowledged: number;
+  /** How far a long outbox is sent, e.g. after the device was offline for long. Null if none is being sent. */
+  readonly progress: SendProgress | null;
   /** Commits that are parked and wait for the app: see `conflicts()`. */
   readonly conflicts: number;
   /** The log, and the position up to which the feed is applied. Null before the first contact with the edge. */
@@ -32,6 +36,8 @@ export interface Status {
   readonly head: number;
   /** Whether the browser has promised not to evict this site's data. Null if it can't be asked, or has not answered yet. */
   readonly persisted: boolean | null;
+  /** Commits that were on this device alone and are gone, until the app calls `dismissLoss()`; null if nothing was lost, as far as is known. */
+  readonly lost: Loss | null;
   /** Why sync does not continue; null if nothing is wrong. */
   readonly problem: HeadwaterError | null;
 }
@@ -39,17 +45,22 @@ export interface Status {
 /** The current status, and its live value. */
 export class StatusBoard {
   readonly #cell: LiveCell<Status>;
+  readonly #onUpdated: (status: Status) => void;
   #held: Partial<Status> = {};
 
-  constructor(connection: Connection) {
+  /** @param onUpdated is called at once after each update */
+  constructor(connection: Connection, onUpdated: (status: Status) => void = () => undefined) {
+    this.#onUpdated = onUpdated;
     this.#cell = new LiveCell<Status>({
       connection,
       pending: 0,
       acknowledged: 0,
+      progress: null,
       conflicts: 0,
       cursor: null,
       head: 0,
       persisted: null,
+      lost: null,
       problem: null,
     });
   }
@@ -65,6 +76,7 @@ export class StatusBoard {
   update(change: Partial<Status>): void {
     const after = { ...this.current, ...change, ...this.#held };
     if (!sameJson(shownBy(this.current), shownBy(after))) this.#cell.set(after);
+    this.#onUpdated(after);
   }
 
   /** Shows that this tab may not use the store, whatever the connection of the tab that leads. @param problem undefined: it may again */

@@ -22,7 +22,7 @@ import type { StatusBoard } from "./status.ts";
 import { type TabMessage, Tabs } from "./tabs.ts";
 import { unexpected } from "./unexpected.ts";
 
-export interface SyncerOptions extends Omit<SessionContext, "onStep" | "onAnswered"> {
+export interface SyncerOptions extends Omit<SessionContext, "onStep" | "onAnswered" | "pending"> {
   readonly name: string;
   readonly board: StatusBoard;
   /** When it is aborted, sync ends for good. */
@@ -132,6 +132,7 @@ export class Syncer {
     const session = new Session(
       {
         ...this.#options,
+        pending: () => board.current.pending,
         onStep: (state, status) => this.#show(state, status),
         onWritten: (change, after) => {
           this.#options.onWritten(change, after);

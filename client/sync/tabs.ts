@@ -11,7 +11,11 @@ export type TabMessage =
   /** A tab has changed the data of `status` or `conflicts()`. */
   | { readonly kind: "changed" }
   /** The leader's connection to the edge. */
-  | { readonly kind: "connection"; readonly link: Pick<Status, "connection" | "acknowledged">; readonly problem: ProblemFields | null }
+  | {
+      readonly kind: "connection";
+      readonly link: Pick<Status, "connection" | "acknowledged" | "progress">;
+      readonly problem: ProblemFields | null;
+    }
   /** A tab that was opened, or has woken, asks the leader for its connection. */
   | { readonly kind: "hello" }
   /** The scope was changed, or, with `isReset`, the replica was reset. */

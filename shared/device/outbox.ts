@@ -79,6 +79,13 @@ export interface Awaited {
 /** By `seq`. The entries that have waited longest come first. */
 export type AwaitedEntries = ReadonlyMap<number, Awaited>;
 
+/** The streams with a commit that the edge rejected because others were first. */
+export function contestedStreams(awaited: AwaitedEntries): ReadonlySet<string> {
+  const streamIds = new Set<string>();
+  for (const { kind, streamId } of awaited.values()) if (kind === "contested") streamIds.add(streamId);
+  return streamIds;
+}
+
 /** What the device knows about the log beyond the page that it applies. */
 export interface Known {
   /** The log holds events that the device has not fetched yet: a stream's entries may be among them. */
@@ -198,6 +205,23 @@ export function reconcile<E extends ArrivedEvent>(
     }
   }
   return { settled, held, changed, discarded };
+}
+
+/**
+ * Whether a page confirms a stream's first pending events, as they are and in their order, and holds nothing else of the stream. Then later
+ * entries stay as they are (invariant 2), so `reconcile` need not be given them. It does need them if one of the stream's entries is
+ * contested: the page may be the one with which that is resolved.
+ *
+ * @param first the stream's first pending entries, in the order of `seq`: at least those of which the page has events
+ * @param arrived the stream's events of one page of the feed, in version order
+ */
+export function confirmsOnly(first: readonly PendingEntry[], arrived: readonly ArrivedEvent[]): boolean {
+  if (arrived.length === 0) return false;
+  const own = first.flatMap((entry) => numbered(entry).slice(entry.confirmed));
+  return arrived.every((received, i) => {
+    const expected = own[i];
+    return expected?.id === received.id && expected.version === received.version && sameContent(received, expected);
+  });
 }
 
 /**

@@ -26,7 +26,11 @@ export interface PushBounds {
 }
 
 /**
- * The oldest pending entries that fit into one push, in order and within the bounds. At least one, if there is any.
+ * Pending entries for one push, in order and within the bounds. At least one, if there is any.
+ *
+ * They are of the streams with the oldest entries. Entries of further streams are passed over, so that a device with pending commits on many
+ * streams sends few full pushes, and not many of one commit for each stream. Nothing passes over an entry of its own stream, nor an entry that
+ * caused it.
  *
  * @param items pending entries with the size of each, in the order of `seq`
  */
@@ -36,11 +40,20 @@ export function nextPush<T extends { readonly entry: PendingEntry; readonly size
 ): readonly T[] {
   const batch: T[] = [];
   const streams = new Set<string>();
+  const passedStreams = new Set<string>();
+  const passedEvents = new Set<string>();
   let size = 0;
   for (const item of items) {
+    const { streamId, events } = item.entry;
+    const isBehind = passedStreams.has(streamId) || events.some(({ metadata }) => passedEvents.has(metadata.causationId ?? ""));
+    if (isBehind || (streams.size >= bounds.streams && !streams.has(streamId))) {
+      passedStreams.add(streamId);
+      for (const { id } of events) passedEvents.add(id);
+      continue;
+    }
     size += item.size;
-    streams.add(item.entry.streamId);
-    if (batch.length > 0 && (batch.length >= bounds.commits || streams.size > bounds.streams || size > bounds.size)) break;
+    if (batch.length > 0 && (batch.length >= bounds.commits || size > bounds.size)) break;
+    streams.add(streamId);
     batch.push(item);
   }
   return batch;

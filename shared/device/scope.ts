@@ -27,10 +27,24 @@ export function scopeOfFilter(before: Scope, filter: Scope): Scope {
   return [...new Set([...filter, ...(before ?? []).filter(isStream)])];
 }
 
-/** The scope with these streams: a stream with pending commits is followed, whatever the filter, so that the feed delivers them. */
-export function scopeWithStreams(scope: Scope, streamIds: readonly string[]): Scope {
-  if (scope === null) return null;
-  return [...new Set([...scope, ...streamIds.filter((id) => !isWithin(scope, id))])];
+/** The scope of all tabs that are open on a device: each of them follows what its own filter asks for. */
+export function scopeOfFilters(before: Scope, filters: readonly Scope[]): Scope {
+  const parts = filters.flatMap((filter) => filter ?? []);
+  return scopeOfFilter(before, filters.includes(null) ? null : parts);
+}
+
+/** Whether the scope covers all that a filter asks for. */
+export function isCovered(scope: Scope, filter: Scope): boolean {
+  return scope === null || filter?.every((part) => isWithin(scope, part)) === true;
+}
+
+/**
+ * The scope with these parts, and all that it covered before. A stream with pending commits is followed, whatever the filter, so that the feed
+ * delivers them.
+ */
+export function scopeWith(scope: Scope, added: Scope): Scope {
+  if (scope === null || added === null) return null;
+  return [...new Set([...scope, ...added.filter((part) => !isWithin(scope, part))])];
 }
 
 /** The parts that both scopes cover. If one has a category and the other a stream of it, the stream. */

@@ -38,6 +38,7 @@
  *  6. an entry that the edge took is awaited, and is sent again if the feed does not deliver it. What the edge has answered goes with each
  *     page, so that no rule replaces what the edge has;
  * 10. a page of another log is not applied, and nothing is sent after another log has been seen;
+ *  8. a page that storage has changed, or a reader on the way, is not applied;
  *  A. within a stream nothing is sent before an earlier commit that is contested or deferred;
  *  B. it never gets stuck: if something is wanted and nothing is under way, a timer runs (or, for a store that syncs only when
  *     it is called, the caller has been notified).
@@ -50,7 +51,9 @@ import { type HeadwaterError, LogMismatchError, remedyOf, UnavailableError } fro
 import { messageOf } from "../thrown.ts";
 import type { Failure, Unheard } from "../wire/answer.ts";
 import type { FeedPage, FeedQuery, PushAnswer } from "../wire/wire.ts";
-import type { AwaitedEntries, PendingEntry } from "./outbox.ts";
+import { type AwaitedEntries, contestedStreams, type PendingEntry } from "./outbox.ts";
+import { damageOf } from "./page-check.ts";
+import type { Sent } from "./progress.ts";
 import { judgePush, nextPush, type PushBounds, type Refused, rejection } from "./push.ts";
 import { isBehind, nextPage, type PageRequest, pageQuery, type Replica } from "./replica.ts";
 
@@ -113,6 +116,8 @@ interface Sending {
   readonly batch: readonly PendingEntry[];
   /** Entries that were read and did not fit into the batch. */
   readonly rest: readonly Unsent[];
+  /** The `seq` up to which the outbox was read. */
+  readonly readTo: number;
   /** The `seq` of entries that a page has changed since they were sent: the answer is not about these entries as they are now. */
   readonly touched: ReadonlySet<number>;
   /** Entries that were skipped may be sent now, so the outbox must be read from the beginning. */
@@ -140,6 +145,8 @@ export interface SyncState {
   /** Up to which of these requests each lane has worked. */
   readonly done: Lanes;
   readonly awaited: AwaitedEntries;
+  /** What the edge took since this tab leads. What is sent again is counted again, and was taken off before. */
+  readonly sent: Sent;
   /** Streams with a commit on which the edge failed again and again. The push skips them for a while. */
   readonly deferred: ReadonlySet<string>;
   /** The deferred streams are retried after everything else was sent. */
@@ -244,6 +251,8 @@ const LONGEST_LAG = 60_000;
 const LAGS = 8;
 /** How often the same push may fail for an unknown reason before less is sent. */
 const STRIKES = 3;
+/** Of so many pages of commits that the edge took, the feed is asked before all was sent. A feed socket has most often delivered them by then. */
+const AWAITED_PAGES = 2;
 /** By which a push grows with each success, after it was halved. A proxy's limit is then met in few pushes only. */
 const GROWTH = 1.25;
 
@@ -277,6 +286,7 @@ export function startSync(settings: SyncSettings, replica: Replica, before: Part
     wanted,
     done: { pull: 0, push: 0 },
     awaited: new Map(),
+    sent: { commits: 0, events: 0 },
     deferred,
     isDeferredDue: false,
     pushCommits,
@@ -349,7 +359,10 @@ function take(step: Draft, input: SyncInput): void {
       state.pull = RESTING;
       return;
     case "outbox-read":
-      if (isForPush && push.kind === "reading") onRead(step, push, input.unsent, input.isEnd);
+      if (isForPush && push.kind === "reading") {
+        const after = input.unsent.at(-1)?.entry.seq ?? push.after;
+        onRead(step, { covers: push.covers, after }, input.unsent, input.isEnd);
+      }
       return;
     case "push-answered":
       if (isForPush && push.kind === "sending") onAnswer(step, push, input.answer);
@@ -459,6 +472,8 @@ function onLag(step: Draft): void {
   wantPull(step);
   if (state.lags < LAGS) return;
   // Invariant 6: perhaps the edge has lost what it took. Sending it again is safe.
+  const again = [...state.awaited.values()].filter(({ kind }) => kind === "taken");
+  state.sent = { ...state.sent, commits: state.sent.commits - again.length };
   state.awaited = new Map();
   readAnew(step);
   fail(step, new UnavailableError("The feed has not delivered commits that the edge took. They are sent again."));
@@ -479,6 +494,8 @@ function onPage(
     if (kind === "listening") return;
     return onPullFailed(step, problem(new UnavailableError("The edge sent a page that does not continue the feed.")));
   }
+  const damage = damageOf(state.replica, page, pageRequest);
+  if (damage !== undefined) return onPullFailed(step, problem(damage));
   state.link = { kind: "open" };
   state.pull = { kind: "applying", request, covers };
   step.effects.push({ kind: "apply", request, page, pageRequest, awaited: state.awaited });
@@ -535,7 +552,10 @@ interface Place {
   readonly after: number;
 }
 
-/** @param isEnd the outbox has no entry after the last of them */
+/**
+ * @param after the `seq` up to which the outbox was read
+ * @param isEnd the outbox has no entry after that
+ */
 function onRead(step: Draft, { covers, after }: Place, unsent: readonly Unsent[], isEnd: boolean): void {
   const { state } = step;
   const { awaited, deferred, settings, pushCommits } = state;
@@ -545,11 +565,19 @@ function onRead(step: Draft, { covers, after }: Place, unsent: readonly Unsent[]
   }
   // Invariant A.
   const blocked = new Set(deferred);
-  for (const { kind, streamId } of awaited.values()) if (kind === "contested") blocked.add(streamId);
+  for (const streamId of contestedStreams(awaited)) blocked.add(streamId);
   const sendable = unsent.filter(({ entry }) => !awaited.has(entry.seq) && !blocked.has(entry.streamId));
   const items = nextPush(sendable, { ...settings.push, commits: pushCommits });
-  if (items.length > 0) return send(step, covers, items, sendable.slice(items.length));
-  if (!isEnd) return read(step, covers, unsent.at(-1)?.entry.seq ?? after);
+  if (items.length > 0) {
+    const sent = new Set(items);
+    return send(
+      step,
+      { covers, after },
+      items,
+      sendable.filter((item) => !sent.has(item)),
+    );
+  }
+  if (!isEnd) return read(step, covers, after);
   if (state.isDeferredDue) return takeBack(step, covers);
   state.push = RESTING;
   state.done.push = covers;
@@ -575,15 +603,15 @@ function takeBack(step: Draft, covers: number): void {
   read(step, covers, 0);
 }
 
-function send(step: Draft, covers: number, items: readonly Unsent[], rest: readonly Unsent[]): void {
+function send(step: Draft, { covers, after: readTo }: Place, items: readonly Unsent[], rest: readonly Unsent[]): void {
   const { state } = step;
   const request = ++state.requests;
   const batch = items.map(({ entry }) => entry);
-  state.push = { kind: "sending", request, covers, batch, rest, touched: new Set(), isOvertaken: false };
+  state.push = { kind: "sending", request, covers, batch, rest, readTo, touched: new Set(), isOvertaken: false };
   step.effects.push({ kind: "push", request, batch, replica: state.replica });
 }
 
-function onAnswer(step: Draft, { batch, covers, rest, request, touched, isOvertaken }: Sending, answer: PushAnswer): void {
+function onAnswer(step: Draft, { batch, covers, rest, readTo, request, touched, isOvertaken }: Sending, answer: PushAnswer): void {
   const { state } = step;
   const { settings, replica } = state;
   // Invariant 10. The feed would never deliver what another log's streams took, so it is not recorded as taken.
@@ -598,18 +626,21 @@ function onAnswer(step: Draft, { batch, covers, rest, request, touched, isOverta
   for (const { seq, streamId } of taken) if (!touched.has(seq)) awaited.set(seq, { streamId, kind: "taken" });
   for (const { seq, streamId } of contested) if (!touched.has(seq)) awaited.set(seq, { streamId, kind: "contested" });
   state.awaited = awaited;
+  const events = taken.reduce((sum, entry) => sum + entry.events.length, 0);
+  state.sent = { commits: state.sent.commits + taken.length, events: state.sent.events + events };
   state.pushCommits = Math.min(settings.push.commits, Math.ceil(state.pushCommits * GROWTH));
   // What is refused is still to be recorded, and that may fail again and again.
   if (refused.length === 0) onPushed(step);
-  if (contested.length > 0) wantPull(step);
+  if (contested.length > 0 || isMuchAwaited(state)) wantPull(step);
   // An entry that was skipped because of a commit that a page has changed meanwhile can be sent now.
   const isFromStart = isOvertaken || [...contested, ...refused.map(({ entry }) => entry)].some(({ seq }) => touched.has(seq));
-  const place = { covers, after: isFromStart ? 0 : (batch.at(-1)?.seq ?? 0) };
+  const [next] = rest;
+  const place = { covers, after: isFromStart ? 0 : next === undefined ? readTo : next.entry.seq - 1 };
   if (refused.length > 0) return record(step, request, place, refused);
   if (isFromStart || contested.length > 0 || rest.length === 0) return read(step, place.covers, place.after);
   return onRead(
     step,
-    place,
+    { covers, after: readTo },
     rest.filter(({ entry }) => !touched.has(entry.seq)),
     false,
   );
@@ -619,6 +650,11 @@ function onAnswer(step: Draft, { batch, covers, rest, request, touched, isOverta
 function onPushed(step: Draft): void {
   step.state.strikes = 0;
   setProblem(step, { push: null });
+}
+
+/** Whether the feed has some pages of what the edge took. They are requested while the push goes on: the outbox and what is awaited get shorter. */
+function isMuchAwaited({ awaited, pull, pageEvents }: SyncState): boolean {
+  return awaited.size >= AWAITED_PAGES * pageEvents && (pull.kind === "resting" || pull.kind === "listening");
 }
 
 function onPushFailed(step: Draft, lane: Sending, failure: Failure): void {
@@ -632,13 +668,26 @@ function onPushFailed(step: Draft, lane: Sending, failure: Failure): void {
   if (failure.kind === "stranger" && isTooMuch(failure) && batch.length > 1) return sendLess(step, lane);
   if (failure.kind !== "problem" || remedy === "retry") return onStrike(step, batch, first, failure);
   // If the store is full, or the credentials do not allow the push, no commit is the cause.
-  const isCommitsFault = remedy !== "authenticate" && remedy !== "ask" && error.code !== "forbidden" && error.code !== "store-full";
+  if (remedy === "repair" && batch.some(({ streamId }) => streamId === error.details.streamId)) return deferBroken(step, error);
+  const isCommitsFault =
+    remedy !== "repair" && remedy !== "authenticate" && remedy !== "ask" && error.code !== "forbidden" && error.code !== "store-full";
   if (!isCommitsFault) return backOffPush(step, failure);
   if (batch.length > 1) return sendLess(step, lane);
   state.pushCommits = state.settings.push.commits;
   return record(step, request, { covers, after: isOvertaken ? 0 : first.seq }, [
     { entry: first, reason: rejection(error.code, error.message) },
   ]);
+}
+
+/** The edge's storage of one stream is broken. Its commits wait, and the others of the push are sent again without them. */
+function deferBroken(step: Draft, error: HeadwaterError): void {
+  const { state } = step;
+  state.deferred = new Set([...state.deferred, error.details.streamId ?? ""]);
+  setProblem(step, { deferred: error });
+  pause(step, "deferred", "unauthorized", ++state.deferrals, error);
+  fail(step, error);
+  state.push = RESTING;
+  wantPush(step);
 }
 
 /** Sends half of the push. */

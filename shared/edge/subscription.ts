@@ -14,12 +14,14 @@
  *  7b. news does not shorten a wait.
  */
 import { unreachable } from "../assert.ts";
+import { type LogMismatchError, PositionAheadError, type StorageDamagedError } from "../errors.ts";
 import { START_MARK } from "../mark.ts";
 import {
   afterFailed,
   afterHandled,
   afterPassed,
   type Batch,
+  messageOfFailure,
   type Progress,
   resumed,
   type SubscriptionPolicy,
@@ -118,9 +120,16 @@ export function hasMore({ position }: LogPlace, head: number, heard: number): bo
   return heard > head || position < head;
 }
 
-/** The log is not the one that it followed: it stops. */
-export function afterOtherLog<S extends EdgeSubscription>(subscription: S, error: string): S {
-  return { ...subscription, progress: stopped(subscription.progress), retryAt: null, error };
+/** Why a subscription can't read on: it is another log, a log that ends before what was read, or a damaged one. */
+export type UnreadableLog = LogMismatchError | PositionAheadError | StorageDamagedError;
+
+/** It stops, until an operator resets or resumes it. @param read the place up to which the log was read */
+export function afterUnreadableLog<S extends EdgeSubscription>(subscription: S, { position }: LogPlace, error: UnreadableLog): S {
+  const message =
+    error instanceof PositionAheadError && error.details.head !== undefined
+      ? `The subscription has read the log up to position ${position}, and the log ends at ${error.details.head}: it was put back to an older copy. Reset the subscription to a position of the log.`
+      : messageOfFailure(error);
+  return { ...subscription, progress: stopped(subscription.progress), retryAt: null, error: message };
 }
 
 /**

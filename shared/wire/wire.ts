@@ -75,8 +75,17 @@ export const recordedEvent = v.object({
 });
 export const confirmedEvent = v.object({ ...recordedEvent.entries, position, recordedAt: v.string() });
 
+/** Positions, or versions of a stream, that can't be read because storage is damaged. Both are inclusive. */
+const damagedSpan = v.object({ first: wholeNumber, last: wholeNumber });
+
 /** `GET /v1/{store}/streams/{streamId}` */
-export const streamPage = v.object({ streamId: v.string(), version: wholeNumber, events: v.array(recordedEvent) });
+export const streamPage = v.object({
+  streamId: v.string(),
+  version: wholeNumber,
+  events: v.array(recordedEvent),
+  /** Versions that the page skipped. Present if there are any, and the query skips them. */
+  damaged: v.optional(v.array(damagedSpan)),
+});
 
 /** `GET /v1/{store}/streams` */
 export const streamList = v.object({
@@ -95,6 +104,10 @@ export const feedPage = v.object({
   mark: v.optional(v.string()),
   /** The log's last position. */
   head: wholeNumber,
+  /** Of the events, see `event/digest.ts`; an older edge sends none. */
+  digest: v.optional(v.string()),
+  /** Positions that the page skipped. Present if there are any, and the query skips them. */
+  damaged: v.optional(v.array(damagedSpan)),
 });
 
 /**
@@ -135,6 +148,10 @@ export const storeHealth = v.object({
   unpublished: wholeNumber,
   /** Milliseconds since the oldest of them was recorded; 0 if there is none. */
   oldestUnpublishedAgeMs: wholeNumber,
+  /** Streams that hold other events than the log; an older edge does not count them. */
+  diverged: v.optional(wholeNumber),
+  /** Subscriptions that have handled more than the log has. Present if the edge has subscriptions. */
+  subscriptionsAhead: v.optional(wholeNumber),
 });
 
 /** `SubscriptionStatus` of `subscription.ts` */
@@ -188,6 +205,8 @@ const problem = v.object({
   expectedVersion: v.optional(expectedVersion),
   actualVersion: v.optional(wholeNumber),
   eventId: v.optional(v.string()),
+  version: v.optional(wholeNumber),
+  position: v.optional(wholeNumber),
   log: v.optional(v.string()),
   head: v.optional(wholeNumber),
   retryAfter: v.optional(v.number()),
@@ -206,6 +225,7 @@ export type PushRequest = v.InferOutput<typeof pushRequest>;
 export type PushResult = v.InferOutput<typeof pushResult>;
 export type PushAnswer = v.InferOutput<typeof pushAnswer>;
 export type StreamPage = v.InferOutput<typeof streamPage>;
+export type DamagedSpan = v.InferOutput<typeof damagedSpan>;
 export type StreamList = v.InferOutput<typeof streamList>;
 export type FeedPage = v.InferOutput<typeof feedPage>;
 export type StoreHealth = v.InferOutput<typeof storeHealth>;
@@ -231,6 +251,8 @@ export interface FeedQuery {
   readonly correlation?: string | undefined;
   readonly since?: string | undefined;
   readonly until?: string | undefined;
+  /** `skip`: pages go on behind positions that can't be read, and name them. Otherwise a page fails there. */
+  readonly damaged?: "skip" | undefined;
 }
 
 /** A copy of `value` with the fields of the schema. @throws InvalidRequestError that names the first field that does not match it */

@@ -230,7 +230,7 @@ test.each<[string, (events: Event[], path: string) => Event[], string]>([
   [
     "an event that changed",
     (events, path) => events.map((event) => (inFeed(path) && event.position === 2 ? { ...event, data: "other" } : event)),
-    "A-1: the stream and the feed differ.",
+    "A-1@2 (#2): the stream and the log hold different events.",
   ],
   [
     "a version twice",
@@ -238,7 +238,11 @@ test.each<[string, (events: Event[], path: string) => Event[], string]>([
     "A-1@2 follows @2 in the feed.",
   ],
   ["an id twice", (events) => events.map((event) => ({ ...event, id: events[0]?.id ?? "" })), "A-1@2 repeats the id"],
-  ["a stream that lost its end", (events, path) => (inFeed(path) ? events : events.slice(0, -1)), "A-1: the stream and the feed differ."],
+  [
+    "a stream that lost its end",
+    (events, path) => (inFeed(path) ? events : events.slice(0, -1)),
+    "A-1@4 (#4) is in the log and not in the stream.",
+  ],
 ])("verify finds %s, and says where", async (_, change, finding) => {
   const url = newUrl();
   for (let i = 0; i < 4; i++) await connectStore({ url }).appendToStream("A-1", [{ type: "A", data: i }]);

@@ -44,6 +44,7 @@ export function startTail(args: readonly string[]) {
       .slice(0, -1)
       .map((line) => JSON.parse(line));
   return {
+    text: () => text,
     count: () => written().length,
     last: () => written().at(-1),
     /** Waits for so many lines. */

@@ -10,15 +10,14 @@
  */
 import { afterAll, beforeAll, expect, onTestFailed, onTestFinished, test } from "vitest";
 import { type EdgeProcess, startEdge } from "../support/edge.ts";
-import type { Killable } from "../support/engines/group.ts";
-import { type InstalledBrowser, installedBrowsers } from "../support/engines/installed.ts";
-import { removeProfile, temporaryProfile } from "../support/engines/profile.ts";
+import { installedBrowsers } from "../support/engines/installed.ts";
 import { Random } from "../support/random.ts";
 import { SEED } from "../support/seed.ts";
 import { expectAgreement, expectAllAtEdge, expectKept, expectUnmoved, expectWhole } from "./checks.ts";
 import { appendElsewhere, feedOf } from "./devices.ts";
 import type { DeviceOptions, Report } from "./page.ts";
 import { RemoteControl, type RemotePage } from "./remote.ts";
+import { RemoteBrowser } from "./remote-browser.ts";
 
 /** Of each browser. */
 const KILLS = Number(process.env["KILLS"] ?? 4);
@@ -48,46 +47,6 @@ afterAll(async () => {
   await Promise.all([edge?.stop(), control?.close()]);
 });
 
-/** One that is killed and started again, always on the same profile. */
-class Browser {
-  readonly #installed: InstalledBrowser;
-  readonly #profile: string;
-  #running: Killable | undefined;
-  #page: RemotePage | undefined;
-
-  private constructor(installed: InstalledBrowser, profile: string) {
-    this.#installed = installed;
-    this.#profile = profile;
-  }
-
-  static async start(installed: InstalledBrowser): Promise<Browser> {
-    const browser = new Browser(installed, await temporaryProfile());
-    await browser.restart();
-    return browser;
-  }
-
-  get page(): RemotePage {
-    if (this.#page === undefined) throw new Error("the browser does not run");
-    return this.#page;
-  }
-
-  async restart(): Promise<void> {
-    this.#page = await control.pageOf(async (url) => {
-      this.#running = await this.#installed.start(this.#profile, url);
-    });
-  }
-
-  async kill(): Promise<void> {
-    this.#page = undefined;
-    await this.#running?.kill();
-  }
-
-  async stop(): Promise<void> {
-    await this.kill();
-    await removeProfile(this.#profile);
-  }
-}
-
 /** What the page does when it is killed: append offline, apply many pages of others' events, or push and see its own confirmed. */
 const DOINGS = ["appending", "pulling", "pushing"] as const;
 type Doing = (typeof DOINGS)[number];
@@ -111,7 +70,13 @@ async function othersAppend({ options: { url } }: Victim, name: string, doing: D
 }
 
 /** Has the page work until it is killed, and returns what it reported. */
-async function killWhile(browser: Browser, doing: Doing, { options }: Victim, name: string, random: Random): Promise<readonly Report[]> {
+async function killWhile(
+  browser: RemoteBrowser,
+  doing: Doing,
+  { options }: Victim,
+  name: string,
+  random: Random,
+): Promise<readonly Report[]> {
   const { page } = browser;
   const failed = Promise.withResolvers<never>();
   failed.promise.catch(() => undefined); // whoever waits is told; a page that ends by the kill has not failed
@@ -170,7 +135,7 @@ test.each(installedBrowsers())(
     timeout: 60_000 + KILLS * 20_000,
   },
   async (installed) => {
-    const browser = await Browser.start(installed);
+    const browser = await RemoteBrowser.start(control, installed);
     onTestFinished(() => browser.stop());
     const random = new Random(SEED);
     const kills: Record<Doing, number> = { appending: 0, pulling: 0, pushing: 0 };

@@ -157,6 +157,11 @@ export class Device {
     return this.#opened().status;
   }
 
+  /** The app has taken note of what was lost. */
+  async dismissLoss(): Promise<void> {
+    await this.#opened().dismissLoss();
+  }
+
   /** Puts all that is parked behind what the edge holds. Answers how many commits that were. */
   async rebaseAll(): Promise<number> {
     const conflicts = this.#opened().conflicts();

@@ -2,7 +2,7 @@
 import { describe, expect, test } from "vitest";
 import { connectStore } from "../../client/http.ts";
 import { BACKENDS } from "../../scripts/engines.mjs";
-import { Random } from "../support/random.ts";
+import { incompressible, Random } from "../support/random.ts";
 import { SEED } from "../support/seed.ts";
 import { converged, dumpOf, feedOf, open, statusOf } from "./devices.ts";
 import { faultGround } from "./ground.ts";
@@ -12,11 +12,6 @@ const QUOTA = 1_000_000;
 
 /** Characters that an append of `large` brings. */
 const LARGE = 48_000;
-
-/** Text that does not become smaller: SQLite's database below IndexedDB compresses what it stores. */
-function incompressible(random: Random): string {
-  return Array.from({ length: LARGE }, () => String.fromCharCode(random.between(0x21, 0x7e))).join("");
-}
 
 describe.each(Object.entries(BACKENDS))("Chromium with %s", (_, args) => {
   const ground = faultGround("test/faults/page.ts", args);
@@ -44,7 +39,7 @@ describe.each(Object.entries(BACKENDS))("Chromium with %s", (_, args) => {
 
     let recorded = 1;
     const random = new Random(SEED);
-    const large = (n: number) => append(`${n} ${incompressible(random)}`);
+    const large = (n: number) => append(`${n} ${incompressible(random, LARGE)}`);
     await expect
       .poll(
         async () => {

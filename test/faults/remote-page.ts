@@ -4,10 +4,14 @@ import type { Call, Outcome } from "./remote.ts";
 
 const page = crypto.randomUUID();
 
+/** Until it is answered: the process that sends a page's requests may end before the page does. */
 async function post(path: string, text: string): Promise<Response> {
-  const response = await fetch(`${path}?page=${page}`, { method: "POST", body: text });
-  if (!response.ok) throw new Error(`${path}: ${response.status}`);
-  return response;
+  for (;;) {
+    const response = await fetch(`${path}?page=${page}`, { method: "POST", body: text }).catch(() => undefined);
+    if (response?.ok === false) throw new Error(`${path}: ${response.status}`);
+    if (response !== undefined) return response;
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
 }
 
 window.report = (text) => void post("/report", text);

@@ -30,6 +30,7 @@ export class RemotePage {
   #asking: ServerResponse | undefined;
   #last = 0;
   #check = () => {};
+  #onAsked = () => {};
 
   /** Calls a method of the page's device. Never settles if the page is gone. */
   call<Name extends Method>(method: Name, ...args: Parameters<Device[Name]>): Promise<Awaited<ReturnType<Device[Name]>>> {
@@ -50,9 +51,17 @@ export class RemotePage {
     });
   }
 
+  /** Resolves when the page asks what to call next, not before: it does so again if the process that sends its requests has ended. */
+  askedAgain(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#onAsked = resolve;
+    });
+  }
+
   /** @internal */
   asked(response: ServerResponse): void {
     this.#asking = response;
+    this.#onAsked();
     this.#answer();
   }
 

@@ -4,10 +4,12 @@ import { readdir, readFile } from "node:fs/promises";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { connectStore } from "../../client/http.ts";
+import { toBearerProtocol } from "../../shared/wire/feed-socket.ts";
 import type { FeedPage } from "../../shared/wire/wire.ts";
 import { type EdgeProcess, startEdge } from "../support/edge.ts";
 import { Random } from "../support/random.ts";
 import { SEED } from "../support/seed.ts";
+import { SECRET, signToken } from "../support/tokens.ts";
 
 const READERS = 200;
 const WRITERS = 50;
@@ -17,9 +19,14 @@ const SECONDS = Number(process.env["SOAK"] ?? 30);
 const KILL_EVERY = 15_000;
 const PAUSE = 2_000;
 
+/** An actor may have 100 feed sockets. */
+const ACTORS = ["ann", "bob", "eve", "dan"];
+
 let edge: EdgeProcess;
+let tokens: string[];
 beforeAll(async () => {
-  edge = await startEdge();
+  tokens = await Promise.all(ACTORS.map((sub) => signToken({ sub, seconds: SECONDS + 600 })));
+  edge = await startEdge({ AUTH: "jwt", JWT_SECRET: SECRET });
 });
 afterAll(() => edge?.stop());
 
@@ -29,12 +36,14 @@ class Reader {
   connections = 0;
   broken: string | undefined;
   readonly #url: string;
+  readonly #protocols: string[];
   readonly #random: Random;
   #socket: WebSocket | undefined;
   #isOver = false;
 
-  constructor(url: string, seed: number) {
+  constructor(url: string, token: string, seed: number) {
     this.#url = `${url.replace("http", "ws")}/feed`;
+    this.#protocols = ["headwater.v1", toBearerProtocol(token)];
     this.#random = new Random(seed);
     this.#connect();
   }
@@ -45,7 +54,7 @@ class Reader {
   }
 
   #connect(): void {
-    const socket = new WebSocket(this.#url, ["headwater.v1"]);
+    const socket = new WebSocket(this.#url, this.#protocols);
     this.#socket = socket;
     const pull = () => socket.send(JSON.stringify({ pull: { after: this.position } }));
     socket.addEventListener("open", () => {
@@ -91,13 +100,14 @@ test("soak: two hundred live readers are told everything, whatever the edge goes
   timeout: SECONDS * 1000 + 180_000,
 }, async () => {
   const url = `${edge.url}/v1/soak`;
-  const readers = Array.from({ length: READERS }, (_, i) => new Reader(url, SEED + i));
+  const tokenOf = (i: number) => tokens[i % tokens.length] ?? "";
+  const readers = Array.from({ length: READERS }, (_, i) => new Reader(url, tokenOf(i), SEED + i));
   let isWriting = true;
   let appended = 0;
   const write = async (i: number) => {
     const random = new Random(SEED + 1_000 + i);
     // A writer goes on until it is answered: sent again, it is the same commit.
-    const store = connectStore({ url, retries: 100 });
+    const store = connectStore({ url, token: () => tokenOf(i), retries: 100 });
     while (isWriting) {
       await store.appendToStream(`Soak-${random.between(1, STREAMS)}`, [{ type: "Written", data: { writer: i } }]);
       appended++;
@@ -126,14 +136,16 @@ test("soak: two hundred live readers are told everything, whatever the edge goes
   isWriting = false;
   await writing;
 
-  const store = connectStore({ url });
+  const store = connectStore({ url, token: () => tokenOf(0) });
   await expect.poll(async () => readers.filter(({ position }) => position < appended).length, { timeout: 60_000, interval: 200 }).toBe(0);
   const { head, streams } = await store.health();
   expect(readers.map(({ broken }) => broken).filter((text) => text !== undefined)).toEqual([]);
   expect(new Set(readers.map(({ position }) => position))).toEqual(new Set([head]));
   expect(head).toBe(appended);
   for (const reader of readers) reader.end();
-  const { stdout } = await promisify(execFile)(process.execPath, ["cli/main.ts", "verify", "--url", url]);
+  const { stdout } = await promisify(execFile)(process.execPath, ["cli/main.ts", "verify", "--url", url], {
+    env: { ...process.env, HEADWATER_TOKEN: tokenOf(0) },
+  });
   expect(stdout).toContain(`${head}`);
   const connections = readers.reduce((sum, reader) => sum + reader.connections, 0);
   console.log(

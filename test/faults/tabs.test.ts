@@ -133,3 +133,49 @@ test("leader frozen: another takes over within 20 seconds; thawed in the middle 
   await append(other.page, "other again");
   await expectInStep(leader.page, other.page);
 });
+
+test("a tab is stopped in the middle of a transaction: an append of another tab is given up in time, and nothing is there twice when it goes on", {
+  timeout: 120_000,
+}, async () => {
+  const { leader, other } = await twoTabs();
+  const record = (commit: string) =>
+    other.page.evaluate(
+      (text) =>
+        window.device.append("Note-1", text, "any").then(
+          () => "recorded",
+          (error: { code?: string }) => error.code,
+        ),
+      commit,
+    );
+  expect(await record("before")).toBe("recorded");
+  await converged([leader.page, other.page], url);
+  await leader.page.evaluate(
+    (database) =>
+      new Promise<void>((resolve) => {
+        const request = indexedDB.open(database);
+        request.addEventListener("success", () => {
+          const tx = request.result.transaction([...request.result.objectStoreNames], "readwrite");
+          let isHeld = true;
+          const hold = () => {
+            if (isHeld) tx.objectStore("meta").get("history").addEventListener("success", hold);
+          };
+          hold();
+          const goOn = () => {
+            isHeld = false;
+          };
+          Object.assign(window, { goOn });
+          resolve();
+        });
+      }),
+    name,
+  );
+  await freeze(leader.session);
+  expect(await record("given up")).toBe("storage-failed");
+  expect(await problemOf(other.page)).toEqual({ code: "storage-failed", message: expect.stringContaining("Another tab holds the store") });
+  await thaw(leader.session);
+  await leader.page.evaluate(() => Reflect.get(window, "goOn")());
+  await expect.poll(() => record("after"), { timeout: 60_000 }).toBe("recorded");
+  await converged([leader.page, other.page], url);
+  expect(await problemOf(other.page)).toBeNull();
+  expect((await feedOf(url)).map(({ data }) => (data as { commit: string }).commit)).toEqual(["before", "after"]);
+});

@@ -23,3 +23,8 @@ export class Random {
     return choices[this.between(0, choices.length - 1)] ?? choices[0];
   }
 }
+
+/** Text that does not become smaller: SQLite's database below IndexedDB compresses what it stores. */
+export function incompressible(random: Random, length: number): string {
+  return Array.from({ length }, () => String.fromCharCode(random.between(0x21, 0x7e))).join("");
+}

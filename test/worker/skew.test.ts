@@ -6,6 +6,7 @@ import { expect, onTestFinished, test } from "vitest";
 import { EVERYTHING } from "../../shared/edge/grants.ts";
 import { createEdge } from "../../worker/index.ts";
 import { LogObject } from "../../worker/log/log-object.ts";
+import { damageLog, damageStream } from "./damage.ts";
 import { event, newStore, type TestStore } from "./edge-calls.ts";
 import storageFile from "./skew/storage-1.json?raw";
 
@@ -57,6 +58,41 @@ test.each(["log", "logBeforeMarks"] as const)("rows of an earlier version are re
   expect([again.status, again.body]).toMatchObject([200, { version: 3, position: 4, duplicate: true }]);
   expect((await store.append("Permit-1", 3, event())).body).toMatchObject({ version: 4, position: 5 });
   expect(await store.feed()).toEqual([...FEED, "#5 Permit-1@4"]);
+});
+
+test("rows of an earlier version have no digests: what is no event any more is noticed, in the log as in a stream", async () => {
+  const changes = [
+    (events: string) => events.replace('"data":[null]', '"data":[null'),
+    (events: string) => events.replace('"actor"', '"actpr"'),
+    (events: string) => events.replace('{"id":"', '{"ie":"'),
+  ];
+  for (const change of changes) {
+    const store = await restored("log");
+    await damageLog(store, 4, change);
+    expect(await store.feed()).toEqual(FEED.slice(0, 3));
+    expect((await store.request("/feed?after=3")).body).toMatchObject({ code: "storage-damaged", position: 4 });
+    // The stream wakes, and moves its rows out of their table.
+    await store.request("/streams/Permit-1");
+    await damageStream(store, "Permit-1", 3, change);
+    expect((await store.request("/streams/Permit-1?from=3")).body).toMatchObject({ code: "storage-damaged", version: 3 });
+  }
+});
+
+test("a stream whose log is of an earlier version takes commits, and a conflict stays one", async () => {
+  const store = newStore();
+  const now = Object.getOwnPropertyDescriptors(LogObject.prototype);
+  const { publish } = LogObject.prototype;
+  Object.assign(LogObject.prototype, {
+    publish(this: LogObject, ...given: Parameters<LogObject["publish"]>) {
+      const { log, answers } = publish.apply(this, given);
+      return { log, answers: answers.map((answer) => ({ ...answer, head: undefined })) };
+    },
+  });
+  for (const name of ["headOf", "reportDiverged"]) Reflect.deleteProperty(LogObject.prototype, name);
+  onTestFinished(() => void Object.defineProperties(LogObject.prototype, now));
+  expect((await store.append("A-1", 0, event())).body).toMatchObject({ version: 1, position: 1 });
+  expect((await store.append("A-1", 5, event())).body).toMatchObject({ code: "version-conflict", actualVersion: 1 });
+  expect((await store.append("A-1", 1, event())).body).toMatchObject({ version: 2, position: 2 });
 });
 
 test("what today's version writes into a log, the one of the rows would find in its columns", async () => {

@@ -1,10 +1,11 @@
 /** Bearer tokens: JWTs that `jose` verifies. The deployment's settings choose the algorithm, never the token. */
-import { createLocalJWKSet, createRemoteJWKSet, errors, type JSONWebKeySet, type JWTPayload, type JWTVerifyGetKey, jwtVerify } from "jose";
+import { createLocalJWKSet, errors, type JSONWebKeySet, type JWTPayload, type JWTVerifyGetKey, jwtVerify } from "jose";
 import { textOfBase64url } from "../../shared/base64url.ts";
 import { type Grant, parseGrants } from "../../shared/edge/grants.ts";
 import { GRANTS_CLAIM, SECRET_BYTES } from "../../shared/edge/token.ts";
 import { UnauthenticatedError, UnavailableError } from "../../shared/errors.ts";
 import { logFault, logSettingsFault } from "../report/journal.ts";
+import { remoteKeys } from "./remote-keys.ts";
 
 export interface JwtSettings {
   /** The shared secret of HS256: 32 bytes of UTF-8 or more. */
@@ -29,8 +30,6 @@ export interface Verified {
 const PUBLIC_KEY_ALGORITHMS = ["ES256", "ES384", "ES512", "EdDSA", "Ed25519", "RS256", "RS384", "RS512", "PS256", "PS384", "PS512"];
 /** Seconds by which clocks may differ. */
 const TOLERANCE = 5;
-/** Milliseconds that fetched keys are cached: a withdrawn key is trusted that much longer. */
-const KEYS_AGE = 60_000;
 /** Characters. */
 const LONGEST_TOKEN = 16_384;
 
@@ -74,13 +73,12 @@ function toVerified({ sub, exp, [GRANTS_CLAIM]: grants }: JWTPayload): Verified 
 
 /** The caller learns only one reason: the token has expired. `jose` finds that only in a token that was signed for this edge. */
 function toRefusal(error: unknown): Error {
-  if (error instanceof UnauthenticatedError) return error;
+  if (error instanceof UnauthenticatedError || error instanceof UnavailableError) return error;
   if (error instanceof errors.JWTExpired) return new UnauthenticatedError("The token has expired: get a new one.");
-  // If the keys can't be fetched, the caller did nothing wrong and may retry. A token that is not valid stays so.
-  const isTheirs = error instanceof errors.JOSEError && !(error instanceof errors.JWKSTimeout) && !(error instanceof errors.JWKSInvalid);
-  if (isTheirs && error.code !== "ERR_JOSE_GENERIC") return new UnauthenticatedError(NOT_VALID);
+  // If the keys can't be used, the caller did nothing wrong and may retry. A token that is not valid stays so.
+  if (error instanceof errors.JOSEError && !(error instanceof errors.JWKSInvalid)) return new UnauthenticatedError(NOT_VALID);
   logFault("keys", error);
-  return new UnavailableError("The edge can't fetch the keys that verify tokens: try again later.");
+  return new UnavailableError("The edge can't use the keys that verify tokens: try again later.");
 }
 
 /** Logs what is wrong with the settings, if anything is: also if nobody sends a token. */
@@ -124,10 +122,6 @@ function makeKeys(secret: string, jwks: string): Keys {
 
 function publicKeys(jwks: string): JSONWebKeySet {
   return JSON.parse(jwks);
-}
-
-function remoteKeys(address: string): JWTVerifyGetKey {
-  return createRemoteJWKSet(new URL(address), { cacheMaxAge: KEYS_AGE });
 }
 
 function misconfigured(message: string): Keys {

@@ -2,6 +2,7 @@
  * Limits the requests of a caller with the platform's own counters:
  * https://developers.cloudflare.com/workers/runtime-apis/bindings/rate-limit/
  */
+import { callerOf } from "../../shared/edge/callers.ts";
 import { TooManyRequestsError } from "../../shared/errors.ts";
 import type { EdgeEnv } from "../env.ts";
 import { logFault } from "../report/journal.ts";
@@ -10,17 +11,21 @@ import { logFault } from "../report/journal.ts";
 const RETRY_AFTER = 10;
 
 /**
- * Counts a request of an actor to a store; of an address if the actor is null. To be called before any object wakes, so that a rejected
+ * Counts a request of a caller to a store. To be called before any object wakes, so that a rejected
  * request costs no object a request. If the limiter fails, everybody is let in, since the edge works without a limiter too.
  *
  * @throws TooManyRequestsError if the deployment binds a limiter and the caller is above its limit
  */
 export async function countRequest(request: Request, { RATE_LIMITER }: EdgeEnv, store: string, actor: string | null): Promise<void> {
   if (RATE_LIMITER === undefined) return;
-  const who = actor === null ? `address:${request.headers.get("cf-connecting-ip") ?? "unknown"}` : `actor:${actor}`;
-  const { success } = await RATE_LIMITER.limit({ key: `${store}/${who}` }).catch((error: unknown) => {
+  const { success } = await RATE_LIMITER.limit({ key: `${store}/${callerWith(request.headers, actor)}` }).catch((error: unknown) => {
     logFault("rate-limit", error);
     return { success: true };
   });
   if (!success) throw new TooManyRequestsError(undefined, { retryAfter: RETRY_AFTER });
+}
+
+/** The name by which the caller of a request with these headers is counted. */
+export function callerWith(headers: Headers, actor: string | null): string {
+  return callerOf(actor, headers.get("cf-connecting-ip"));
 }

@@ -4,13 +4,22 @@
  *
  *     rows of the log     a a a│b b│c│a│b b b│c c│        every row; or, if the query or the grants name the streams,
  *     rows of b and c     ─────►b b│c│─►b b b│c c│        only the rows of these streams, by the index
+ *     what is remembered  ═══════════════╗                of a filter that was read before: only the rows that matched
+ *
+ * A search is done in turns, and each looks at a bounded part of the log. `read-turns.ts` lets others have their turn in between.
+ *
+ * Each row whose events are read is checked. A page ends before damaged positions; the one that would begin with them fails, unless its
+ * query says that it skips them.
  */
 
 import { isReached, namedStreamsOf, type Reach } from "../../shared/edge/grants.ts";
-import { feedFilter, namedStreams } from "../../shared/feed-filter.ts";
-import type { FeedQuery } from "../../shared/wire/wire.ts";
-import { linesOf, parseLine, toWire } from "../objects/run-text.ts";
-import type { LogRuns } from "./log-runs.ts";
+import { pageDigest } from "../../shared/event/digest.ts";
+import { type EdgeFilter, feedFilter, filterKey, namedStreams } from "../../shared/feed-filter.ts";
+import type { DamagedSpan, FeedQuery } from "../../shared/wire/wire.ts";
+import { SharedLine, toWire } from "../objects/run-text.ts";
+import { damagedAt, firstPositionOf, intact, type LogRow, type LogRuns, type RowPlace } from "./log-runs.ts";
+import type { Matches, MatchMemory } from "./match-memory.ts";
+import { firstOf, StreamEnds } from "./stream-ends.ts";
 
 /** Characters of a page. An answer of an object has at most 32 MiB. */
 const PAGE_SIZE = 4 * 1024 * 1024;
@@ -20,8 +29,12 @@ const PAGE_LOOKS = 20_000;
 const PAGE_LOOKED_SIZE = 16 * 1024 * 1024;
 /** Streams whose rows one page finds by the index, at most. */
 const INDEXED_STREAMS = 200;
-/** Rows that one page finds of each of them, at most. */
-const INDEXED_ROWS = 1000;
+/** Events that one turn checks, a row that is passed over counting as one. */
+const TURN_LOOKS = 1000;
+/** Characters that one turn checks. */
+const TURN_SIZE = 512 * 1024;
+/** What finding a stream's place by the index costs, in events checked. */
+const PLACE_LOOKS = 10;
 
 export type CompleteQuery = FeedQuery & { readonly after: number; readonly limit: number };
 
@@ -30,64 +43,243 @@ export interface FoundEvents {
   readonly events: readonly string[];
   /** How far the page got. */
   readonly position: number;
+  /** Of the events: `pageDigest` of `shared/event/digest.ts`. */
+  readonly digest: string;
+  /** What the page skipped because it is damaged. */
+  readonly damaged: readonly DamagedSpan[];
+  /** Whether the page ends before damage. */
+  readonly isCut: boolean;
+}
+
+/** A search that yields at the end of each turn, and returns what it found. */
+export type Search = Generator<undefined, FoundEvents, undefined>;
+
+/** Which events a reader gets: by their filter, and by what they may see. */
+export class Matcher {
+  readonly #filter: EdgeFilter;
+  readonly #reach: Reach;
+
+  constructor(query: FeedQuery, reach: Reach) {
+    this.#filter = feedFilter(query);
+    this.#reach = reach;
+  }
+
+  stream(streamId: string): boolean {
+    return this.#filter.stream(streamId) && isReached(this.#reach, streamId);
+  }
+
+  /** @param line of a stream that matches */
+  line(line: SharedLine): boolean {
+    const { type, content } = this.#filter;
+    if (type !== undefined && !type(line.type)) return false;
+    return content === undefined || content(line.event);
+  }
+}
+
+/** Equal for readers who get the same events, however they take damage. */
+export function readerKey(query: FeedQuery, reach: Reach): string {
+  return `${filterKey(query)}${JSON.stringify(reach)}`;
 }
 
 /**
  * @param query `after` is not beyond the log's head
  * @param reach what the reader may see; the page skips the rest
+ * @param memory what is remembered of the same filter and reach
+ * @throws StorageDamagedError if the page would begin with damage, and does not skip it
  */
-export function readFeed(runs: LogRuns, query: CompleteQuery, reach: Reach): FoundEvents {
-  const filter = feedFilter(query);
-  const passes = (streamId: string) => filter.stream(streamId) && isReached(reach, streamId);
-  const events: string[] = [];
-  let position = query.after;
-  let size = 0;
-  let looked = 0;
-  let lookedSize = 0;
-  const found = findRows(runs, (namedStreams(query) ?? namedStreamsOf(reach))?.filter(passes), query.after);
-  const rows = found === undefined ? runs.rowsAfter(query.after) : runs.rowsAt(found.ends);
-  const full = () => events.length >= query.limit || size >= PAGE_SIZE || looked >= PAGE_LOOKS;
-  for (const row of rows) {
-    if (full() || lookedSize >= PAGE_LOOKED_SIZE) break;
-    lookedSize += row.events.length;
-    if (!passes(row.stream_id)) {
-      looked += row.last_position - position;
-      position = row.last_position;
-      continue;
-    }
-    const lines = linesOf(row.events);
-    for (let i = 0; i < lines.length && !full(); i++) {
-      const at = row.last_position - (lines.length - 1 - i);
-      if (at <= position) continue;
-      position = at;
-      looked++;
-      const line = lines[i] ?? "";
-      if (filter.content !== undefined && !filter.content(parseLine(line))) continue;
-      events.push(toWire(line, row.stream_id, row.last_version - (lines.length - 1 - i), at));
-      size += line.length;
+export function* searchFeed(runs: LogRuns, query: CompleteQuery, reach: Reach, memory: MatchMemory): Search {
+  const page = new PageSearch(runs, query, new Matcher(query, reach));
+  const named = (namedStreams(query) ?? namedStreamsOf(reach))?.filter((streamId) => page.matcher.stream(streamId));
+  // The index costs as much as the rows that are left.
+  const isIndexed = named !== undefined && named.length <= INDEXED_STREAMS && named.length < runs.head - query.after;
+  if (isIndexed) yield* searchStreams(runs, page, named);
+  else yield* searchRows(runs, page, memory.of(readerKey(query, reach)));
+  return page.found();
+}
+
+class PageSearch {
+  readonly matcher: Matcher;
+  position: number;
+  /** Rows that were read with their events, and those of them that were passed over for their streams. */
+  readonly rows = { read: 0, passed: 0 };
+  readonly #runs: LogRuns;
+  readonly #query: CompleteQuery;
+  readonly #events: string[] = [];
+  readonly #digests: { readonly position: number; readonly digest: string }[] = [];
+  readonly #damaged: DamagedSpan[] = [];
+  #isCut = false;
+  #size = 0;
+  #looked = 0;
+  #lookedSize = 0;
+  #turn = { looked: 0, size: 0 };
+
+  constructor(runs: LogRuns, query: CompleteQuery, matcher: Matcher) {
+    this.position = query.after;
+    this.#runs = runs;
+    this.#query = query;
+    this.matcher = matcher;
+  }
+
+  found(): FoundEvents {
+    const [events, damaged] = [this.#events, this.#damaged];
+    return { events, position: this.position, digest: pageDigest(this.#digests), damaged, isCut: this.#isCut };
+  }
+
+  get isOver(): boolean {
+    return this.#isCut || this.#isFull() || this.#lookedSize >= PAGE_LOOKED_SIZE;
+  }
+
+  #isFull(): boolean {
+    return this.#events.length >= this.#query.limit || this.#size >= PAGE_SIZE || this.#looked >= PAGE_LOOKS;
+  }
+
+  get isTurnOver(): boolean {
+    return this.#turn.looked >= TURN_LOOKS || this.#turn.size >= TURN_SIZE;
+  }
+
+  beginTurn(): void {
+    this.#turn = { looked: 0, size: 0 };
+  }
+
+  /** Counts as part of the turn what was done without looking at events. */
+  spend(looks: number, size = 0): void {
+    this.#turn.looked += looks;
+    this.#turn.size += size;
+  }
+
+  /** Passes a row whose stream does not match. */
+  pass(end: number): void {
+    this.#looked += end - this.position;
+    this.position = end;
+    this.spend(1);
+  }
+
+  /**
+   * Goes on behind positions that can't be read, or ends the page before them.
+   *
+   * @throws StorageDamagedError if the page would begin with them
+   */
+  meetDamage(first: number, last: number): void {
+    if (this.#query.damaged === "skip") {
+      this.#damaged.push({ first, last });
+      this.pass(last);
+    } else if (this.position === this.#query.after) {
+      throw damagedAt(first, last);
+    } else {
+      this.#isCut = true;
     }
   }
-  const isThrough = found !== undefined && position >= (found.ends.at(-1) ?? 0);
-  return { events, position: isThrough ? found.upTo : position };
+
+  /** Looks at the row that ends at a position. */
+  lookAt(end: number): boolean {
+    const row = this.#runs.rowAt(end);
+    if (row !== undefined) return this.look(row);
+    // It was there when its end became known.
+    this.meetDamage(end, end);
+    return true;
+  }
+
+  /**
+   * Takes the events of a row, unless the page is full before.
+   *
+   * @returns whether whoever reads by the same filter has to look at it: one of the events matches, or the row is damaged
+   */
+  look(row: LogRow): boolean {
+    this.#lookedSize += row.events.length;
+    this.spend(0, row.events.length);
+    const lines = intact(row);
+    if (lines === undefined) {
+      this.meetDamage(Math.max(firstPositionOf(row), this.position + 1), row.last_position);
+      return true;
+    }
+    let matches = false;
+    for (const [i, { content, digest }] of lines.entries()) {
+      if (this.#isFull()) break;
+      const at = firstPositionOf(row) + i;
+      if (at <= this.position) continue;
+      this.position = at;
+      this.#looked++;
+      this.spend(1);
+      if (!this.matcher.line(new SharedLine(content))) continue;
+      matches = true;
+      this.#events.push(toWire(content, row.stream_id, row.first_version + i, at));
+      this.#digests.push({ position: at, digest });
+      this.#size += content.length;
+    }
+    return matches;
+  }
 }
 
-interface FoundRows {
-  /** Their last positions, in order. */
-  readonly ends: readonly number[];
-  /** Up to this position there are no others. */
-  readonly upTo: number;
+/** Looks at the rows that the memory does not know, and at those that it knows to match. */
+function* searchRows(runs: LogRuns, page: PageSearch, matches: Matches): Generator<undefined, void, undefined> {
+  while (!page.isOver && page.position < runs.head) {
+    if (page.isTurnOver) {
+      yield;
+      page.beginTurn();
+    }
+    const known = matches.after(page.position);
+    if (known === undefined) lookAtRows(runs, page, matches);
+    else if (known.isMatch) page.lookAt(known.position);
+    else page.position = known.position;
+  }
 }
 
-/** The named streams' rows after a position; undefined if no streams are named, or if the index costs more than the rows that are left. */
-function findRows(runs: LogRuns, streams: readonly string[] | undefined, after: number): FoundRows | undefined {
-  if (streams === undefined || streams.length > INDEXED_STREAMS || streams.length >= runs.head - after) return undefined;
-  let upTo = runs.head;
-  const ends: number[] = [];
+/** The rest of a turn, over rows that the memory does not know. */
+function lookAtRows(runs: LogRuns, page: PageSearch, matches: Matches): void {
+  // If few rows are of streams that match, the events of the others are not worth reading.
+  const isSparse = page.rows.passed > page.rows.read / 2;
+  for (const row of isSparse ? runs.placesAfter(page.position) : runs.rowsAfter(page.position)) {
+    if (page.isOver || page.isTurnOver) return;
+    const { last_position: end } = row;
+    const first = firstPositionOf(row);
+    // Rows that are missing are not noted: what is remembered begins anew behind them.
+    if (first > page.position + 1) page.meetDamage(page.position + 1, first - 1);
+    if (page.isOver) return;
+    const { position: from, matcher } = page;
+    page.rows.read++;
+    let isMatch = false;
+    if (matcher.stream(row.stream_id)) {
+      isMatch = hasEvents(row) ? page.look(row) : page.lookAt(end);
+    } else {
+      page.rows.passed++;
+      page.spend(0, hasEvents(row) ? row.events.length : 0);
+      page.pass(end);
+    }
+    // A row that was not read to its end is looked at again.
+    if (page.position === end) matches.note(from, end, isMatch);
+  }
+}
+
+function hasEvents(row: RowPlace | LogRow): row is LogRow {
+  return "events" in row;
+}
+
+/** Merges the rows of the streams in the order of their positions. It reads no more of them than it needs. */
+function* searchStreams(runs: LogRuns, page: PageSearch, streams: readonly string[]): Generator<undefined, void, undefined> {
+  // Streams that have been looked at to their ends may grow meanwhile.
+  const upTo = runs.head;
+  const all: StreamEnds[] = [];
   for (const streamId of streams) {
-    const own = runs.endsOf(streamId, after, INDEXED_ROWS);
-    ends.push(...own);
-    // A stream may have more rows than the limit: after its last row here nothing is known.
-    upTo = Math.min(upTo, own[INDEXED_ROWS - 1] ?? runs.head);
+    if (page.isTurnOver) {
+      yield;
+      page.beginTurn();
+    }
+    all.push(new StreamEnds(runs, streamId, page.position));
+    page.spend(PLACE_LOOKS);
   }
-  return { ends: ends.filter((end) => end <= upTo).sort((a, b) => a - b), upTo };
+  for (;;) {
+    const [first, end] = firstOf(all);
+    if (first === undefined || end > upTo) {
+      page.position = upTo;
+      return;
+    }
+    if (page.isOver) return;
+    if (page.isTurnOver) {
+      yield;
+      page.beginTurn();
+    }
+    page.lookAt(end);
+    if (page.position < end) return;
+    first.take();
+  }
 }

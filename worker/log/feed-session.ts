@@ -1,9 +1,12 @@
 /**
  * What is stored of a feed socket, in its attachment. The Worker makes it when the socket opens, and sends it to the log in a header. The log
- * answers in a header which log it is.
+ * answers in a header which log it is. And the messages themselves.
  */
+import type * as v from "valibot";
 import type { Reach } from "../../shared/edge/grants.ts";
-import type { FeedQuery } from "../../shared/wire/wire.ts";
+import { InvalidRequestError } from "../../shared/errors.ts";
+import { type FeedQuery, parseMessage, socketMessage } from "../../shared/wire/wire.ts";
+import { logFault } from "../report/journal.ts";
 import type { CompleteQuery } from "./feed-page.ts";
 
 export interface FeedSession {
@@ -22,6 +25,11 @@ export interface FeedSession {
   readonly checkedAt: number;
   /** The pull that waits for its page; null if there is none. */
   readonly pull: CompleteQuery | null;
+}
+
+/** Headers of the handshake, with the newest credentials. */
+export function headersOf({ headers }: FeedSession): Headers {
+  return new Headers(headers.map(([name, value]): [string, string] => [name, value]));
 }
 
 const HEADER = "x-headwater-session";
@@ -53,4 +61,29 @@ export function placeHeaders(place: LogPlace): Record<string, string> {
 export function placeOf({ headers }: Response): LogPlace | undefined {
   const text = headers.get(PLACE_HEADER);
   return text === null ? undefined : JSON.parse(text);
+}
+
+/** What a reader sends. @throws InvalidRequestError */
+export function readMessage(message: string): v.InferOutput<typeof socketMessage> {
+  return parseMessage(socketMessage, parseJson(message));
+}
+
+/** Where a fault happened, for the log lines. */
+export const PLACE = "feed-socket";
+
+/** A message to a closed socket is lost, like one that is on its way when the socket closes. */
+export function send(socket: WebSocket, message: string | object): void {
+  try {
+    socket.send(typeof message === "string" ? message : JSON.stringify(message));
+  } catch (error) {
+    if (socket.readyState === WebSocket.OPEN) logFault(PLACE, error);
+  }
+}
+
+function parseJson(message: string): unknown {
+  try {
+    return JSON.parse(message);
+  } catch (error) {
+    throw new InvalidRequestError("The message is not valid JSON.", { field: "message" }, { cause: error });
+  }
 }

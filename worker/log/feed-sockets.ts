@@ -10,32 +10,41 @@
  * credentials are checked again if the last check is too long ago. When they expire, an alarm closes the socket, unless they were renewed.
  */
 
+import { socketRefusal } from "../../shared/edge/callers.ts";
 import type { Reach } from "../../shared/edge/grants.ts";
-import { InvalidRequestError, PayloadTooLargeError, TooManyRequestsError, UnauthenticatedError } from "../../shared/errors.ts";
+import {
+  InvalidRequestError,
+  PayloadTooLargeError,
+  StorageDamagedError,
+  TooManyRequestsError,
+  UnauthenticatedError,
+} from "../../shared/errors.ts";
 import { feedFilter } from "../../shared/feed-filter.ts";
 import type { Limits } from "../../shared/limits.ts";
 import { boundedWait } from "../../shared/wait.ts";
 import { FEED_PROTOCOL, PING, PONG } from "../../shared/wire/feed-socket.ts";
-import { parseMessage, socketAuth, socketMessage, socketPull } from "../../shared/wire/wire.ts";
+import { parseMessage, socketAuth, socketPull } from "../../shared/wire/wire.ts";
 import { assertKnown, type Principal, readable } from "../access/access.ts";
+import { callerWith } from "../access/rate-limit.ts";
 import { eachInFlight } from "../objects/in-flight.ts";
 import { autoResponse, now, upgradeResponse, webSocketPair } from "../objects/platform.ts";
 import { type Refused, unwrap } from "../objects/refused.ts";
 import type { SharedAlarm } from "../objects/shared-alarm.ts";
-import { logFault } from "../report/journal.ts";
 import { problemOfError } from "../report/problem.ts";
-import type { CompleteQuery, FoundEvents } from "./feed-page.ts";
-import { type FeedSession, placeHeaders } from "./feed-session.ts";
+import type { CompleteQuery, FoundEvents, Search } from "./feed-page.ts";
+import { type FeedSession, headersOf, PLACE, placeHeaders, readMessage, send } from "./feed-session.ts";
 import { FLOODED, MessageRate } from "./message-rate.ts";
+import { type Due, isWorthSending, OpenPulls, PASSED_OVER, type ReadableLog } from "./open-pulls.ts";
+import type { Found, ReadTurns } from "./read-turns.ts";
 
 /** What the sockets need of the log and its settings. */
-export interface SocketsLog {
+export interface SocketsLog extends ReadableLog {
   authenticate(request: Request): Promise<Principal | null>;
   /** The error, if the reader follows another history. */
   check(query: CompleteQuery): Refused | undefined;
-  find(query: CompleteQuery, reach: Reach): FoundEvents;
+  search(query: CompleteQuery, reach: Reach): Search;
+  readonly turns: ReadTurns;
   toPage(found: FoundEvents): string;
-  head(): number;
   /** The log's id. */
   readonly log: string;
   readonly limits: Limits;
@@ -44,22 +53,31 @@ export interface SocketsLog {
 
 /** Bytes that the platform keeps for each socket: https://developers.cloudflare.com/durable-objects/api/websockets/ */
 const ATTACHMENT_BYTES = 16_384;
-/** Sockets of one store; the platform's own limit is 32,768. */
-const SOCKETS = 20_000;
-const SOCKETS_OF_AN_ACTOR = 100;
+/** Characters of a tag, at most. The platform counts the sockets of a tag. */
+const TAG_LENGTH = 256;
+/** The tag of all sockets without an actor. */
+const UNNAMED = "unnamed";
 /** Milliseconds, at most. If the last check of the credentials is longer ago, they are checked again before anything is sent. */
 export const CHECK_EVERY = 60_000;
-/** How many positions a reader may fall behind if nothing matches, so that it does not wake for each of them. */
-const PASSED_OVER = 1_000;
+/** Sockets that get their pages in one turn. */
+const TURN_PAGES = 50;
 /** Characters of a message, at most. */
 const MESSAGE_SIZE = 64 * 1024;
-/** Where a fault happened, for the log lines. */
-const PLACE = "feed-socket";
 
 /** Codes for closing a socket: RFC 6455, section 7.4. */
 const POLICY = 1008;
 const TOO_BIG = 1009;
 const INTERNAL = 1011;
+
+type SocketSession = readonly [WebSocket, FeedSession];
+
+interface News {
+  readonly due?: Due | undefined;
+  /** Pages of readers with the same filter and grants. */
+  readonly found?: Map<string, Found>;
+  /** The credentials were checked right now. */
+  readonly isChecked?: boolean;
+}
 
 export class FeedSockets {
   readonly #state: DurableObjectState;
@@ -67,8 +85,12 @@ export class FeedSockets {
   readonly #alarm: SharedAlarm;
   /** The session of every socket, as its attachment has it; filled after a wake. */
   #sessions: Map<WebSocket, FeedSession> | undefined;
+  readonly #pulls = new OpenPulls();
   readonly #rate = new MessageRate();
   #isDelivering = false;
+  #isChecking = false;
+  /** When all credentials were last checked, in milliseconds since 1970. */
+  #checkedAt = 0;
 
   constructor(state: DurableObjectState, alarm: SharedAlarm, log: SocketsLog) {
     this.#state = state;
@@ -80,25 +102,23 @@ export class FeedSockets {
   /**
    * Accepts a socket.
    *
-   * @throws TooManyRequestsError if its actor, or the store, has too many
+   * @throws TooManyRequestsError if its caller, or the store, has too many
    * @throws PayloadTooLargeError if its filters, headers and grants are too large to store
    */
   async accept(session: FeedSession): Promise<Response> {
-    const tag = `actor:${session.actor}`.slice(0, 256);
-    if (this.#all().size >= SOCKETS)
-      throw new TooManyRequestsError(`The store has ${SOCKETS} open feed sockets, the most it may have: try again later.`);
-    if (session.actor !== null && this.#state.getWebSockets(tag).length >= SOCKETS_OF_AN_ACTOR) {
-      throw new TooManyRequestsError(
-        `This actor has ${SOCKETS_OF_AN_ACTOR} open feed sockets to the store, the most it may have: close one first.`,
-      );
-    }
+    const { actor } = session;
+    const caller = callerWith(headersOf(session), actor).slice(0, TAG_LENGTH);
+    const count = (tag: string) => this.#state.getWebSockets(tag).length;
+    const open = { all: this.#all().size, ofCaller: count(caller), unnamed: actor === null ? count(UNNAMED) : 0 };
+    const refusal = socketRefusal(open, actor);
+    if (refusal !== undefined) throw new TooManyRequestsError(refusal);
     const { 0: client, 1: server } = webSocketPair(this.#state);
     // An open pull is stored besides.
     if (JSON.stringify(session).length > ATTACHMENT_BYTES / 2) {
       const detail = "The filters, headers and grants of the feed socket are too large to store: send fewer filters or shorter headers.";
       throw new PayloadTooLargeError(detail, { field: "headers" });
     }
-    this.#state.acceptWebSocket(server, [tag]);
+    this.#state.acceptWebSocket(server, actor === null ? [caller, UNNAMED] : [caller]);
     this.#keep(server, session);
     this.#armExpiry(session.expiresAt);
     const place = placeHeaders({ log: this.#log.log, head: this.#log.head() });
@@ -107,24 +127,83 @@ export class FeedSockets {
 
   /** Answers the open pulls for which the log has news. Not in this turn, so that a publication does not wait for it. */
   deliver(): void {
-    if (this.#isDelivering || this.#all().size === 0) return;
+    if (this.#isDelivering) return;
+    if (this.#all().size === 0) {
+      this.#pulls.lookedTo = this.#log.head();
+      return;
+    }
     this.#isDelivering = true;
-    const work = async () => {
-      await Promise.resolve();
+    this.#state.waitUntil(this.#deliver());
+  }
+
+  async #deliver(): Promise<void> {
+    await Promise.resolve();
+    try {
+      if (this.#pulls.lookedTo === undefined) this.#wakePulls();
+      for (let due = this.#pulls.lookAtNews(this.#log); due !== undefined; due = this.#pulls.lookAtNews(this.#log)) {
+        await this.#answerDue(due);
+        if (!this.#pulls.haveSeen(this.#log)) await this.#log.turns.next();
+      }
+    } finally {
       this.#isDelivering = false;
-      // Readers with the same pull and the same grants get the same page.
-      const found = new Map<string, FoundEvents>();
-      const isStale = ([, session]: [WebSocket, FeedSession]) => this.#isStale(session);
-      const sessions = [...this.#all()];
-      // Sessions that need another check don't delay the others.
-      const fresh = sessions.filter((one) => !isStale(one));
-      // If one fails, its socket is closed, and the others get their answers.
-      const offer = ([socket, session]: [WebSocket, FeedSession]) =>
-        this.#offer(socket, session, found).catch((error: unknown) => this.#close(socket, INTERNAL, error));
-      for (const one of fresh) await offer(one);
-      await eachInFlight(sessions.filter(isStale), offer);
+    }
+    this.#checkOthers();
+  }
+
+  /** Pulls that were open when the object went away. */
+  #wakePulls(): void {
+    const head = this.#log.head();
+    for (const [socket, session] of this.#all()) {
+      const { pull, reach } = session;
+      if (pull === null) continue;
+      // Its first search may not have ended.
+      if (head - pull.after >= PASSED_OVER) this.#state.waitUntil(this.#answerOrClose(socket, pull));
+      else this.#pulls.keep(socket, pull, reach);
+    }
+    this.#pulls.lookedTo = Math.min(this.#pulls.first(), head);
+  }
+
+  async #answerDue(due: ReadonlyMap<WebSocket, Due>): Promise<void> {
+    const found = new Map<string, Found>();
+    const answer = async ([socket, { pull }]: SocketSession) => {
+      if (pull !== null) await this.#answerOrClose(socket, pull, { due: due.get(socket), found });
     };
-    this.#state.waitUntil(work());
+    const sessions = [...due.keys()].flatMap((socket) => {
+      const session = this.#all().get(socket);
+      return session === undefined ? [] : [[socket, session] as const];
+    });
+    const isStale = ([, session]: SocketSession) => this.#isStale(session); // they need another check, and don't delay the others
+    this.#state.waitUntil(eachInFlight(sessions.filter(isStale), answer));
+    const fresh = sessions.filter((one) => !isStale(one));
+    for (const [i, one] of fresh.entries()) {
+      await answer(one);
+      if ((i + 1) % TURN_PAGES === 0) await this.#log.turns.next();
+    }
+  }
+
+  /** Checks the credentials of readers without news too, since their grants may be others by now. One in a turn, once in `checkEvery`. */
+  #checkOthers(): void {
+    const time = now(this.#state);
+    if (this.#isChecking || time - this.#checkedAt < this.#log.checkEvery) return;
+    this.#checkedAt = time;
+    const stale = [...this.#all()].filter(([, session]) => this.#isStale(session));
+    if (stale.length === 0) return;
+    this.#isChecking = true;
+    const work = async () => {
+      for (const [socket, session] of stale) {
+        const { pull, reach } = session;
+        if (this.#all().get(socket) !== session || pull === null || !this.#pulls.has(socket)) continue;
+        const checked = await this.#check(socket, session);
+        if (checked !== undefined && JSON.stringify(checked.reach) !== JSON.stringify(reach)) {
+          await this.#answerOrClose(socket, pull, { isChecked: true });
+        }
+        await this.#log.turns.next();
+      }
+    };
+    const end = () => {
+      this.#isChecking = false;
+    };
+    this.#state.waitUntil(work().finally(end));
   }
 
   async onMessage(socket: WebSocket, message: string | ArrayBuffer): Promise<void> {
@@ -135,7 +214,7 @@ export class FeedSockets {
       return this.#close(socket, TOO_BIG, new PayloadTooLargeError(`A message must be text of at most ${MESSAGE_SIZE} characters.`));
     }
     try {
-      const { pull, auth } = parseMessage(socketMessage, parseJson(message));
+      const { pull, auth } = readMessage(message);
       if (auth !== undefined) await this.#renew(socket, session, parseMessage(socketAuth, auth).token);
       else if (pull !== undefined) await this.#pull(socket, session, pull);
       else throw new InvalidRequestError('A message must be {"pull":{"after":0}} or {"auth":{"token":"…"}}.', { field: "message" });
@@ -146,6 +225,7 @@ export class FeedSockets {
   }
 
   forget(socket: WebSocket): void {
+    this.#pulls.delete(socket);
     this.#sessions?.delete(socket);
   }
 
@@ -180,33 +260,56 @@ export class FeedSockets {
     if (JSON.stringify(next).length > ATTACHMENT_BYTES - 1024) {
       throw new PayloadTooLargeError("The filters of the pull are too large to store: filter by fewer values.", { field: "pull" });
     }
+    this.#pulls.delete(socket);
     this.#keep(socket, next);
-    await this.#offer(socket, next);
+    await this.#answer(socket, pull);
   }
 
   /**
-   * Sends a page if there is news for the open pull.
+   * Sends a page for the open pull; if the log has nothing after its position, the pull waits.
    *
-   * @param found pages of readers with the same pull and grants. Left out if the pull has just arrived: then a page without events is sent
-   * too, since it shows how far the log is
-   * @param isChecked the credentials were checked right now
+   * @param news what is known of the news, if the pull has waited for them: a page without events is sent only if it is far ahead. A pull
+   * that has just arrived gets one in any case, since it shows how far the log is
    */
-  async #offer(socket: WebSocket, session: FeedSession, found?: Map<string, FoundEvents>, isChecked = false): Promise<void> {
-    const { pull } = session;
-    // Two deliveries at once may know the same pull: a second answer would be taken for the answer to the next one. A session that has
-    // changed meanwhile was offered the news when it changed.
-    if (this.#all().get(socket) !== session || pull === null || pull.after >= this.#log.head()) return;
-    if (!isChecked && this.#isStale(session)) {
+  async #answer(socket: WebSocket, pull: CompleteQuery, news?: News): Promise<void> {
+    // Two deliveries at once may know the same pull: a second answer would be taken for the answer to the next one.
+    const session = this.#all().get(socket);
+    if (session?.pull !== pull) return;
+    if (pull.after >= this.#log.head()) return this.#pulls.keep(socket, pull, session.reach);
+    if (news?.isChecked !== true && this.#isStale(session)) {
       const checked = await this.#check(socket, session);
       if (checked === undefined) return;
-      return this.#offer(socket, checked, found, true);
+      return this.#answer(socket, pull, { ...news, isChecked: true });
     }
-    const key = JSON.stringify([pull, session.reach]);
-    const page = found?.get(key) ?? this.#log.find(pull, session.reach);
-    found?.set(key, page);
-    if (found !== undefined && page.events.length === 0 && page.position - pull.after < PASSED_OVER) return;
+    const wasExpired = this.#isExpired(session);
+    const page = await this.#find(socket, session, pull, news);
+    if (page === undefined) return;
+    // Others may have checked the credentials meanwhile, and the grants may be others by now.
+    const isSame = this.#all().get(socket) === session;
+    if (!isSame || (!wasExpired && this.#isExpired(session))) return this.#answer(socket, pull, { ...news, isChecked: false });
+    if (this.#pulls.has(socket) && !isWorthSending(page, pull.after)) return;
+    this.#pulls.delete(socket);
     this.#keep(socket, { ...session, pull: null });
-    send(socket, this.#log.toPage(page));
+    send(socket, page instanceof StorageDamagedError ? { problem: problemOfError(PLACE, page) } : this.#log.toPage(page));
+  }
+
+  /** If it fails, the socket is closed, and the others get their answers. */
+  async #answerOrClose(socket: WebSocket, pull: CompleteQuery, news?: News): Promise<void> {
+    await this.#answer(socket, pull, news).catch((error: unknown) => this.#close(socket, INTERNAL, error));
+  }
+
+  /** Undefined if the socket has another session meanwhile. */
+  async #find(socket: WebSocket, { reach }: FeedSession, pull: CompleteQuery, { due, found }: News = {}): Promise<Found | undefined> {
+    // What a check has changed of the grants is in another group.
+    const isKnown = due !== undefined && this.#pulls.keyOf(socket) === due.key;
+    const query = isKnown ? { ...pull, after: Math.max(pull.after, due.emptyUpTo) } : pull;
+    const key = isKnown ? `${query.after} ${query.limit} ${query.damaged} ${due.key}` : undefined;
+    const known = key === undefined ? undefined : found?.get(key);
+    if (known !== undefined) return known;
+    const isWanted = () => this.#all().get(socket)?.pull === pull;
+    const page = await this.#log.turns.find(this.#log.search(query, reach), isWanted);
+    if (key !== undefined && page !== undefined) found?.set(key, page);
+    return page;
   }
 
   /** Expired credentials are checked again too: the alarm that closes their sockets may be late. */
@@ -215,23 +318,28 @@ export class FeedSockets {
     return time - checkedAt > this.#log.checkEvery || (expiresAt !== null && expiresAt <= time);
   }
 
-  /** Checks the credentials again. Undefined if they are not valid any more, or if the socket was closed or got another session meanwhile. */
+  #isExpired({ expiresAt }: FeedSession): boolean {
+    return expiresAt !== null && now(this.#state) >= expiresAt;
+  }
+
+  /** Checks the credentials again. @returns the socket's session; undefined if they are not valid any more, or if the socket was closed */
   async #check(socket: WebSocket, session: FeedSession): Promise<FeedSession | undefined> {
     try {
       const checked = await this.#authenticate(session);
-      if (this.#all().get(socket) !== session) return undefined;
+      const latest = this.#all().get(socket);
+      // Whoever has changed it meanwhile knows better.
+      if (latest !== session) return latest;
       this.#keep(socket, checked);
       return checked;
     } catch (error) {
-      this.#close(socket, POLICY, error);
+      if (this.#all().get(socket) === session) this.#close(socket, POLICY, error);
       return undefined;
     }
   }
 
   async #authenticate(session: FeedSession): Promise<FeedSession> {
     const { store, address, actor } = session;
-    const headers = new Headers(session.headers.map(([name, value]): [string, string] => [name, value]));
-    const principal = assertKnown(await this.#log.authenticate(new Request(address, { headers })));
+    const principal = assertKnown(await this.#log.authenticate(new Request(address, { headers: headersOf(session) })));
     if (principal.actor !== actor)
       throw new UnauthenticatedError("These credentials are of another actor: open another feed socket with them.");
     const { expiresAt = null } = principal;
@@ -248,11 +356,12 @@ export class FeedSockets {
     this.#keep(socket, next);
     this.#armExpiry(next.expiresAt);
     send(socket, { renewed: { expiresAt: next.expiresAt } });
-    await this.#offer(socket, next);
+    if (next.pull !== null) await this.#answer(socket, next.pull);
   }
 
   #keep(socket: WebSocket, session: FeedSession): void {
     this.#all().set(socket, session);
+    if (this.#pulls.has(socket) && session.pull !== null) this.#pulls.keep(socket, session.pull, session.reach);
     socket.serializeAttachment(session);
   }
 
@@ -282,22 +391,5 @@ export class FeedSockets {
     const time = now(this.#state);
     // A token may be valid for longer than an alarm can wait: `onAlarm` arms it again then.
     this.#alarm.arm(time + boundedWait(expiresAt - time));
-  }
-}
-
-/** A message to a closed socket is lost, like one that is on its way when the socket closes. */
-function send(socket: WebSocket, message: string | object): void {
-  try {
-    socket.send(typeof message === "string" ? message : JSON.stringify(message));
-  } catch (error) {
-    if (socket.readyState === WebSocket.OPEN) logFault(PLACE, error);
-  }
-}
-
-function parseJson(message: string): unknown {
-  try {
-    return JSON.parse(message);
-  } catch (error) {
-    throw new InvalidRequestError("The message is not valid JSON.", { field: "message" }, { cause: error });
   }
 }

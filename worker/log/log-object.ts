@@ -10,53 +10,27 @@ import { decidePublication } from "../../shared/edge/publication.ts";
 import { beingRestored } from "../../shared/edge/restore.ts";
 import { LogMismatchError, PositionAheadError } from "../../shared/errors.ts";
 import { DEFAULT_LIMITS, type Limits } from "../../shared/limits.ts";
-import { toVersion } from "../../shared/order.ts";
+import { toVersion, type Version } from "../../shared/order.ts";
 import type { BeginRestore, RestoreFinished, RestoreStatus, RunningRestore } from "../../shared/wire/restore.ts";
 import type { StoreHealth, StreamList } from "../../shared/wire/wire.ts";
 import { type Authenticate, authenticateBySettings } from "../access/access.ts";
 import type { EdgeEnv } from "../env.ts";
 import { DurableObject, now } from "../objects/platform.ts";
-import { type Refused, refusable, toRefused } from "../objects/refused.ts";
-import { linesOf, parseLine } from "../objects/run-text.ts";
+import { type Refused, refusable, refusableLater, toRefused } from "../objects/refused.ts";
+import { isSameEvent, linesOf, parseLine } from "../objects/run-text.ts";
 import { SharedAlarm } from "../objects/shared-alarm.ts";
+import { logFault } from "../report/journal.ts";
 import { problemResponse } from "../report/problem.ts";
-import { type CompleteQuery, type FoundEvents, readFeed } from "./feed-page.ts";
+import { DivergedStreams } from "./diverged-streams.ts";
+import { type CompleteQuery, type FoundEvents, searchFeed } from "./feed-page.ts";
 import { sessionOf } from "./feed-session.ts";
 import { CHECK_EVERY, FeedSockets } from "./feed-sockets.ts";
 import { LogRestore, type RestoredRun, type RestoreState } from "./log-restore.ts";
 import { LogRuns, type Span } from "./log-runs.ts";
+import { MatchMemory } from "./match-memory.ts";
 import { type Origin, Subscribers } from "./notifier.ts";
-
-/** Versions of one stream without gaps, on their way into the log. */
-export interface PublishedRun {
-  readonly streamId: string;
-  readonly firstVersion: number;
-  /** As `run-text.ts` makes them. */
-  readonly events: string;
-  /** The stream's version. The versions after this run are still to be published. */
-  readonly streamVersion: number;
-}
-
-export type PublicationAnswer =
-  /** The log has the whole run, here. */
-  | { readonly kind: "published"; readonly spans: readonly Span[] }
-  /** The log has the stream only up to `head`: send again from there. */
-  | { readonly kind: "gap"; readonly head: number };
-
-export interface Published {
-  readonly log: string;
-  /** One for each run, in order. */
-  readonly answers: readonly PublicationAnswer[];
-}
-
-/** What a device or a reader knows of the log that it follows. */
-export interface Followed {
-  readonly log?: string | undefined;
-  /** How far it has followed the log. */
-  readonly position?: number | undefined;
-  /** The log's mark at that position. */
-  readonly mark?: string | undefined;
-}
+import type { Followed, PublicationAnswer, Published, PublishedRun } from "./publication.ts";
+import { ReadTurns } from "./read-turns.ts";
 
 /** The settings of an edge that its logs need. */
 export interface LogSettings<E extends EdgeEnv> {
@@ -76,6 +50,9 @@ export class LogObject<E extends EdgeEnv = EdgeEnv> extends DurableObject<E> {
    */
   readonly #waiting = new Map<string, { readonly version: number; readonly since: number }>();
 
+  readonly #memory = new MatchMemory();
+  readonly #turns = new ReadTurns();
+  readonly #diverged: DivergedStreams;
   readonly #alarm: SharedAlarm;
   readonly #sockets: FeedSockets;
   /** Undefined if the edge has no subscriptions. */
@@ -85,12 +62,15 @@ export class LogObject<E extends EdgeEnv = EdgeEnv> extends DurableObject<E> {
     super(state, env);
     this.#runs = new LogRuns(state.storage);
     this.#restore = new LogRestore(state.storage, this.#runs);
+    this.#diverged = new DivergedStreams(state.storage);
     this.#alarm = new SharedAlarm(state.storage);
     const { limits, checkEvery, subscriptions: names } = this.settings();
     this.#sockets = new FeedSockets(state, this.#alarm, {
       authenticate: async (request) => this.settings().authenticate(request, env),
       check: (query) => this.#checkQuery(query),
-      find: (query, reach) => readFeed(this.#runs, query, reach),
+      search: (query, reach) => searchFeed(this.#runs, query, reach, this.#memory),
+      rowsAfter: (position) => this.#runs.rowsAfter(position),
+      turns: this.#turns,
       toPage: (found) => this.#toPage(found),
       head: () => this.#runs.head,
       log: this.#runs.log,
@@ -159,12 +139,12 @@ export class LogObject<E extends EdgeEnv = EdgeEnv> extends DurableObject<E> {
         this.#subscribers?.enroll(store);
         return runs.map((run) => this.#take(run));
       });
-      for (const [i, run] of runs.entries()) this.#note(run, answers[i]);
+      for (const [i, run] of runs.entries()) this.#note(store, run, answers[i]);
       if (this.#runs.head > before) this.#onGrown();
       return { log: this.#runs.log, answers };
     } catch (error) {
       this.#subscribers?.reload();
-      for (const run of runs) this.#note(run);
+      for (const run of runs) this.#note(store, run);
       throw error;
     }
   }
@@ -175,8 +155,11 @@ export class LogObject<E extends EdgeEnv = EdgeEnv> extends DurableObject<E> {
     this.#subscribers?.published();
   }
 
-  /** Notes whether the stream has more than the log. @param answer left out if the run could not be written */
-  #note({ streamId, streamVersion, events }: PublishedRun, answer?: PublicationAnswer): void {
+  /** Notes whether the stream has more than the log, or other events. @param answer left out if the run could not be written */
+  #note(store: string | undefined, { streamId, streamVersion, events }: PublishedRun, answer?: PublicationAnswer): void {
+    if (answer?.kind === "diverged") return this.#noteDiverged(store, streamId, answer.version);
+    // What differed was compared again: the decision takes nothing behind it otherwise.
+    if (answer?.kind === "published" && (answer.head ?? 0) <= streamVersion) this.#diverged.delete(streamId);
     if (answer?.kind === "published" && (answer.spans.at(-1)?.lastVersion ?? 0) >= streamVersion) {
       this.#waiting.delete(streamId);
       return;
@@ -185,27 +168,62 @@ export class LogObject<E extends EdgeEnv = EdgeEnv> extends DurableObject<E> {
     this.#waiting.set(streamId, { version: streamVersion, since: Date.parse(recordedAt ?? "") });
   }
 
+  #noteDiverged(store: string | undefined, streamId: string, version: number): void {
+    // Its events are not on their way into the log.
+    this.#waiting.delete(streamId);
+    if (!this.#diverged.add(streamId, version)) return;
+    logFault("diverged", new Error("A stream and the log hold different events. The stream takes no appends."), {
+      store,
+      streamId,
+      version,
+    });
+  }
+
+  /** @internal A stream reports that it and the log differ from a version on; or, without a version, that they agree. */
+  reportDiverged(streamId: string, version: number | null, store = this.ctx.id.name): { readonly log: string } {
+    if (version === null) this.#diverged.delete(streamId);
+    else this.#noteDiverged(store, streamId, version);
+    return { log: this.#runs.log };
+  }
+
   #take(run: PublishedRun): PublicationAnswer {
     const { streamId, firstVersion } = run;
     const lines = linesOf(run.events);
     const lastVersion = firstVersion + lines.length - 1;
-    const decision = decidePublication(toVersion(this.#runs.headOf(streamId)), {
-      firstVersion: toVersion(firstVersion),
-      lastVersion: toVersion(lastVersion),
-    });
+    const before = this.#runs.headOf(streamId);
+    const diverged = this.#diverged.at(streamId);
+    const decision = decidePublication(
+      toVersion(before),
+      { firstVersion: toVersion(firstVersion), lastVersion: toVersion(lastVersion) },
+      {
+        differsAt: this.#differsAt(streamId, firstVersion, lines, before),
+        divergedAt: diverged === undefined ? undefined : toVersion(diverged),
+      },
+    );
+    const head = Math.max(before, lastVersion);
     switch (decision.kind) {
       case "gap":
+      case "diverged":
         return decision;
       case "duplicate":
-        return { kind: "published", spans: this.#runs.spansOf(streamId, firstVersion, lastVersion) };
+        return { kind: "published", spans: this.#runs.spansOf(streamId, firstVersion, lastVersion), head };
       case "take": {
         const known = decision.from > firstVersion ? this.#runs.spansOf(streamId, firstVersion, decision.from - 1) : [];
         const taken = this.#runs.add(streamId, decision.from, lines.slice(decision.from - firstVersion));
-        return { kind: "published", spans: [...known, taken] };
+        return { kind: "published", spans: [...known, taken], head };
       }
       default:
         return unreachable(decision);
     }
+  }
+
+  /** The first version of a run at which the log has another event. What is damaged in the log can't be compared. */
+  #differsAt(streamId: string, firstVersion: number, lines: readonly string[], head: number): Version | undefined {
+    if (firstVersion > head) return undefined;
+    for (const { version, line } of this.#runs.intactLinesOf(streamId, firstVersion, Math.min(head, firstVersion + lines.length - 1))) {
+      if (!isSameEvent(lines[version - firstVersion] ?? "", line)) return toVersion(version);
+    }
+    return undefined;
   }
 
   /** @internal What a subscription needs to know of the store, once the log has enrolled it; null if it is not configured. */
@@ -215,14 +233,20 @@ export class LogObject<E extends EdgeEnv = EdgeEnv> extends DurableObject<E> {
     return this.#subscribers?.originOf(name) ?? null;
   }
 
-  /** @internal The positions of a stream's events from version `from` on, as far as the log has them. */
+  /** @internal The positions of a stream's events from version `from` on, as far as the log has these events. */
   positionsOf(streamId: string, from: number): readonly Span[] {
-    return this.#runs.spansOf(streamId, from, Number.MAX_SAFE_INTEGER);
+    const end = (this.#diverged.at(streamId) ?? Number.MAX_SAFE_INTEGER) - 1;
+    return this.#runs.spansOf(streamId, from, end).map((span) => ({ ...span, lastVersion: Math.min(span.lastVersion, end) }));
+  }
+
+  /** @internal The stream's last version in the log, whether or not the stream has the same events; 0 if there is none. */
+  headOf(streamId: string): { readonly head: number } {
+    return { head: this.#runs.headOf(streamId) };
   }
 
   /** @internal The log's id, if it is the log that is followed, with the same history. */
   follow(followed: Followed): { readonly log: string } | Refused {
-    return this.#refusal(followed) ?? { log: this.#runs.log };
+    return refusable(() => this.#refusal(followed) ?? { log: this.#runs.log });
   }
 
   #refusal({ log = this.#runs.log, position = 0, mark }: Followed): Refused | undefined {
@@ -236,12 +260,17 @@ export class LogObject<E extends EdgeEnv = EdgeEnv> extends DurableObject<E> {
   }
 
   /** @internal A page of the feed as JSON. It has the events in reach, and skips the rest. */
-  readPage(query: CompleteQuery, reach: Reach): { readonly page: string } | Refused {
-    return this.#checkQuery(query) ?? { page: this.#toPage(readFeed(this.#runs, query, reach)) };
+  readPage(query: CompleteQuery, reach: Reach): Promise<{ readonly page: string } | Refused> {
+    return refusableLater(async () => {
+      const refused = this.#checkQuery(query);
+      if (refused !== undefined) return refused;
+      const found = await this.#turns.finish(searchFeed(this.#runs, query, reach, this.#memory));
+      return { page: this.#toPage(found) };
+    });
   }
 
   /** @internal For a Worker of a version without grants of streams, which checks access itself: docs/decisions/0014-version-skew.md. */
-  read(query: CompleteQuery, reach = EVERYTHING): { readonly page: string } | Refused {
+  async read(query: CompleteQuery, reach = EVERYTHING): ReturnType<LogObject["readPage"]> {
     return this.readPage(query, reach);
   }
 
@@ -249,9 +278,10 @@ export class LogObject<E extends EdgeEnv = EdgeEnv> extends DurableObject<E> {
     return this.#refusal({ log, position: after }) ?? this.#refusal({ log, position: seen, mark });
   }
 
-  #toPage({ events, position }: FoundEvents): string {
-    const ends = `"position":${position},"mark":"${this.#runs.markAt(position)}","head":${this.#runs.head}`;
-    return `{"log":"${this.#runs.log}","events":[${events.join(",")}],${ends}}`;
+  #toPage({ events, position, digest, damaged }: FoundEvents): string {
+    const ends = `"position":${position},"mark":"${this.#runs.markAt(position)}","head":${this.#runs.head},"digest":"${digest}"`;
+    const skipped = damaged.length === 0 ? "" : `,"damaged":${JSON.stringify(damaged)}`;
+    return `{"log":"${this.#runs.log}","events":[${events.join(",")}],${ends}${skipped}}`;
   }
 
   /** @internal The streams in reach, in the order of their ids. */
@@ -289,7 +319,8 @@ export class LogObject<E extends EdgeEnv = EdgeEnv> extends DurableObject<E> {
       oldest = Math.min(oldest, since);
     }
     const oldestUnpublishedAgeMs = unpublished === 0 ? 0 : Math.max(0, now(this.ctx) - oldest);
-    return { log: this.#runs.log, head: this.#runs.head, streams, events: this.#runs.head, unpublished, oldestUnpublishedAgeMs };
+    const { log, head } = this.#runs;
+    return { log, head, streams, events: head, unpublished, oldestUnpublishedAgeMs, diverged: this.#diverged.count };
   }
 
   /** @internal The restore under way. */

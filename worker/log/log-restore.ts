@@ -147,7 +147,7 @@ export class LogRestore {
         field: "runs",
       });
     }
-    if (decision.kind === "duplicate") return after;
+    if (decision.kind !== "take") return after;
     const taken = lines.slice(decision.from - firstVersion).map((line, i) => ({ line, version: decision.from + i }));
     for (let left = taken; left.length > 0; ) {
       const together = fitting(left, ({ line }) => line);

@@ -6,9 +6,12 @@
  *
  * The index serves four reads: the head of a stream, the positions of a stream's versions, the list of streams, and the feed of a few
  * streams. Memory holds the head and its mark.
+ *
+ * Whoever reads events of a row gets them from `intact`, which checks them by their digests (`run-text.ts`).
  */
+import { StorageDamagedError } from "../../shared/errors.ts";
 import { markAfter, START_MARK } from "../../shared/mark.ts";
-import { idOf, linesOf } from "../objects/run-text.ts";
+import { checkRun, type IntactLine, idOf, linesOf, placesOf } from "../objects/run-text.ts";
 
 /** A row of the table `runs`. */
 export type LogRow = {
@@ -21,6 +24,11 @@ export type LogRow = {
   mark: string;
 };
 
+/** A row without its events. */
+export type RowPlace = Omit<LogRow, "events" | "mark">;
+/** Where a row of a stream ends, as a version and as a position. */
+export type RowEnd = Pick<LogRow, "last_version" | "last_position">;
+
 /** Of a table of runs. */
 export const COLUMNS = `
   last_position INTEGER PRIMARY KEY,
@@ -30,6 +38,22 @@ export const COLUMNS = `
   events TEXT NOT NULL,
   mark TEXT NOT NULL
 `;
+
+/** The position of a row's first event. */
+export function firstPositionOf({ last_position, first_version, last_version }: Omit<LogRow, "events" | "mark" | "stream_id">): number {
+  return last_position - (last_version - first_version);
+}
+
+/** The events of a row; undefined if the row is damaged. */
+export function intact({ events, stream_id, first_version, last_version }: LogRow): IntactLine[] | undefined {
+  return checkRun(events, stream_id, first_version, last_version);
+}
+
+/** The error for a reader who needs the events at these positions. */
+export function damagedAt(position: number, last: number): StorageDamagedError {
+  const message = `The log's storage is damaged at ${placesOf("position", position, last)}: what is stored there is not what was written. Who runs the edge has to repair it. A reader may go on behind it with damaged=skip.`;
+  return new StorageDamagedError(message, { position });
+}
 
 /** Versions of one stream that are next to each other in the log. */
 export interface Span {
@@ -45,6 +69,8 @@ export class LogRuns {
   #head = 0;
   /** The mark at the head. */
   #mark = START_MARK;
+  /** How many streams there are; undefined until somebody wants to know. */
+  #streams: number | undefined;
 
   constructor(storage: DurableObjectStorage) {
     this.#storage = storage;
@@ -58,6 +84,7 @@ export class LogRuns {
     const last = this.#rowBy(Number.MAX_SAFE_INTEGER);
     this.#head = last.last_position;
     this.#mark = last.mark;
+    this.#streams = undefined;
   }
 
   /** The log's id. */
@@ -102,12 +129,13 @@ export class LogRuns {
 
   /** Runs `work` in one transaction. If it throws, neither the storage nor the head in memory changes. @throws what `work` throws */
   transaction<T>(work: () => T): T {
-    const before = { head: this.#head, mark: this.#mark };
+    const before = { head: this.#head, mark: this.#mark, streams: this.#streams };
     try {
       return this.#storage.transactionSync(work);
     } catch (error) {
       this.#head = before.head;
       this.#mark = before.mark;
+      this.#streams = before.streams;
       throw error;
     }
   }
@@ -122,16 +150,27 @@ export class LogRuns {
     this.#sql.exec("INSERT INTO runs VALUES (?, ?, ?, ?, ?, ?)", ...row);
     this.#head = lastPosition;
     this.#mark = mark;
+    if (firstVersion === 1 && this.#streams !== undefined) this.#streams++;
     return { firstVersion, lastVersion, firstPosition };
   }
 
-  /** @param position from 0 to the head. A row has the mark at its end; for a position within a row it is computed from the row before */
+  /**
+   * A row has the mark at its end; for a position within a row it is computed from the row before.
+   *
+   * @param position from 0 to the head
+   * @throws StorageDamagedError if the row that has the position is damaged or missing
+   */
   markAt(position: number): string {
     if (position === this.#head) return this.#mark;
     const { last_position, mark } = this.#rowBy(position);
     if (last_position === position) return mark;
-    const lines = linesOf(this.#rowAfter(position)?.events ?? "");
-    return markAfter(mark, lines.slice(0, position - last_position).map(idOf));
+    const row = this.#rowAfter(position);
+    const lines = row !== undefined && firstPositionOf(row) === last_position + 1 ? intact(row) : undefined;
+    if (lines === undefined) throw damagedAt(last_position + 1, row?.last_position ?? position);
+    return markAfter(
+      mark,
+      lines.slice(0, position - last_position).map(({ content }) => idOf(content)),
+    );
   }
 
   /** The end of the last row that ends at or before a position, and the mark there. */
@@ -151,15 +190,33 @@ export class LogRuns {
     return this.#sql.exec<LogRow>("SELECT * FROM runs WHERE last_position > ? ORDER BY last_position", position);
   }
 
-  /** The rows that end at these positions. Each is read when it is its turn. */
-  *rowsAt(ends: readonly number[]): Generator<LogRow> {
-    for (const end of ends) yield this.#sql.exec<LogRow>("SELECT * FROM runs WHERE last_position = ?", end).one();
+  /** The row that ends at this position, if there is one. */
+  rowAt(end: number): LogRow | undefined {
+    return this.#sql.exec<LogRow>("SELECT * FROM runs WHERE last_position = ?", end).toArray()[0];
+  }
+
+  /** Which rows have events after a position, without the events, in order. Each is read when it is its turn. */
+  placesAfter(position: number): Iterable<RowPlace> {
+    const query = "SELECT last_position, stream_id, first_version, last_version FROM runs WHERE last_position > ? ORDER BY last_position";
+    return this.#sql.exec<RowPlace>(query, position);
   }
 
   /** The version of a stream up to which the log has it; 0 if the log has none of it. */
   headOf(streamId: string): number {
     const query = "SELECT last_version FROM runs WHERE stream_id = ? ORDER BY last_version DESC LIMIT 1";
     return this.#sql.exec<{ last_version: number }>(query, streamId).toArray()[0]?.last_version ?? 0;
+  }
+
+  /** The lines of a stream's versions from `from` to `to`, as far as the log has them and they are not damaged. */
+  *intactLinesOf(streamId: string, from: number, to: number): Generator<{ readonly version: number; readonly line: string }> {
+    const query = "SELECT * FROM runs WHERE stream_id = ? AND last_version >= ? AND first_version <= ? ORDER BY last_version";
+    for (const row of this.#sql.exec<LogRow>(query, streamId, from, to)) {
+      if (intact(row) === undefined) continue;
+      for (const [i, line] of linesOf(row.events).entries()) {
+        const version = row.first_version + i;
+        if (version >= from && version <= to) yield { version, line };
+      }
+    }
   }
 
   /** The rows of a stream that have versions from `from` to `to`, in version order. */
@@ -172,30 +229,28 @@ export class LogRuns {
       .map((row) => ({
         firstVersion: row.first_version,
         lastVersion: row.last_version,
-        firstPosition: row.last_position - (row.last_version - row.first_version),
+        firstPosition: firstPositionOf(row),
       }));
   }
 
-  /** Last positions of a stream's rows that end after a position, in order, `limit` of them at most. */
-  endsOf(streamId: string, position: number, limit: number): number[] {
-    const query = "SELECT last_position FROM runs WHERE stream_id = ? AND last_version > ? ORDER BY last_version LIMIT ?";
-    const rows = this.#sql.exec<Pick<LogRow, "last_position">>(query, streamId, this.#versionBy(streamId, position), limit);
-    return rows.toArray().map(({ last_position }) => last_position);
+  /** The ends of a stream's rows after a version, in order, `limit` of them at most. */
+  endsOf(streamId: string, version: number, limit: number): RowEnd[] {
+    const query = "SELECT last_version, last_position FROM runs WHERE stream_id = ? AND last_version > ? ORDER BY last_version LIMIT ?";
+    return this.#sql.exec<RowEnd>(query, streamId, version, limit).toArray();
   }
 
   /** The last version of a stream's last row that ends at or before a position. Both grow together, so a binary search finds it. */
-  #versionBy(streamId: string, position: number): number {
-    type Ends = Pick<LogRow, "last_version" | "last_position">;
+  versionBy(streamId: string, position: number): number {
+    if (position === 0) return 0;
     const last = "SELECT last_version, last_position FROM runs WHERE stream_id = ? ORDER BY last_version DESC LIMIT 1";
-    const first = "SELECT last_version, last_position FROM runs WHERE stream_id = ? AND last_version >= ? ORDER BY last_version LIMIT 1";
-    const [end] = this.#sql.exec<Ends>(last, streamId).toArray();
+    const [end] = this.#sql.exec<RowEnd>(last, streamId).toArray();
     if (end === undefined || end.last_position <= position) return end?.last_version ?? 0;
     let from = 0;
     let to = end.last_version - 1;
     while (from < to) {
       const middle = Math.ceil((from + to) / 2);
-      const row = this.#sql.exec<Ends>(first, streamId, middle).one();
-      if (row.last_position <= position) from = row.last_version;
+      const [row] = this.endsOf(streamId, middle - 1, 1);
+      if (row !== undefined && row.last_position <= position) from = row.last_version;
       else to = middle - 1;
     }
     return from;
@@ -209,7 +264,9 @@ export class LogRuns {
     return row.stream_id === null ? undefined : { streamId: row.stream_id, version: row.last_version };
   }
 
+  /** Counted once after a wake: a count reads an index row for each run. */
   countStreams(): number {
-    return this.#sql.exec<{ streams: number }>("SELECT count(DISTINCT stream_id) AS streams FROM runs").one().streams;
+    this.#streams ??= this.#sql.exec<{ streams: number }>("SELECT count(DISTINCT stream_id) AS streams FROM runs").one().streams;
+    return this.#streams;
   }
 }

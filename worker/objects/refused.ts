@@ -14,9 +14,22 @@ export function refusable<T>(work: () => T): T | Refused {
   try {
     return work();
   } catch (error) {
-    if (error instanceof HeadwaterError) return toRefused(error);
-    throw error;
+    return refusedBy(error);
   }
+}
+
+/** The same for work that takes its time. */
+export async function refusableLater<T>(work: () => Promise<T>): Promise<T | Refused> {
+  try {
+    return await work();
+  } catch (error) {
+    return refusedBy(error);
+  }
+}
+
+function refusedBy(error: unknown): Refused {
+  if (error instanceof HeadwaterError) return toRefused(error);
+  throw error;
 }
 
 /** @throws the typed error, if the object returned one */

@@ -2,6 +2,7 @@
  * What the edge logs: one JSON line for each request and each fault. A line has no payloads, no tokens, no query and no actor, since it
  * may be kept for long and is read by everybody who runs the edge.
  */
+import { toVisible } from "../../shared/visible.ts";
 import type { EdgeEnv } from "../env.ts";
 
 export type LogFields = Readonly<Record<string, string | number | undefined>>;
@@ -47,11 +48,6 @@ export function logRequest({ LOG }: Pick<EdgeEnv, "LOG">, fields: RequestFields)
 /** Characters: the longest ids of a store and a stream, and the rest of the path. */
 const LONGEST_PATH = 400;
 
-/** Characters that a viewer would not show as part of the line: line breaks that JSON does not escape, and marks of direction. */
-const UNSEEN = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu;
-
 function lineOf(fields: LogFields): string {
-  return JSON.stringify(fields).replaceAll(UNSEEN, (character) =>
-    Array.from({ length: character.length }, (_, i) => `\\u${character.charCodeAt(i).toString(16).padStart(4, "0")}`).join(""),
-  );
+  return toVisible(JSON.stringify(fields));
 }

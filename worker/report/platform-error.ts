@@ -16,6 +16,11 @@ export function isFull(error: unknown): boolean {
   return error instanceof Error && !(error instanceof HeadwaterError) && error.message.includes("SQLITE_FULL");
 }
 
+/** Whether the database itself can't be read any more. */
+export function isCorrupt(error: unknown): boolean {
+  return error instanceof Error && !(error instanceof HeadwaterError) && /SQLITE_(CORRUPT|NOTADB)/.test(error.message);
+}
+
 function isFlagged(error: unknown, flag: string): boolean {
   return error instanceof Error && Reflect.get(error, flag) === true;
 }

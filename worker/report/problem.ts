@@ -1,7 +1,15 @@
 /** Errors as HTTP responses: RFC 9457 documents. The only file that knows statuses. */
-import { aboutStream, type ErrorCode, HeadwaterError, problemOf, titleOf, UnavailableError } from "../../shared/errors.ts";
+import {
+  aboutStream,
+  type ErrorCode,
+  HeadwaterError,
+  problemOf,
+  StorageDamagedError,
+  titleOf,
+  UnavailableError,
+} from "../../shared/errors.ts";
 import { type LogFields, logFault } from "./journal.ts";
-import { isOverloaded } from "./platform-error.ts";
+import { isCorrupt, isOverloaded } from "./platform-error.ts";
 
 export const STATUS: Readonly<Record<ErrorCode, number>> = {
   "invalid-request": 400,
@@ -16,10 +24,13 @@ export const STATUS: Readonly<Record<ErrorCode, number>> = {
   "too-many-requests": 429,
   unavailable: 503,
   "store-full": 507,
+  "storage-damaged": 500,
+  "stream-diverged": 500,
   // These happen on devices only.
   "storage-failed": 500,
   "store-closed": 500,
   "owner-mismatch": 500,
+  "commits-lost": 500,
 };
 
 /** Seconds. An overloaded object gets time to recover; an object that went away is back at once. */
@@ -56,5 +67,6 @@ function documentOf(error: HeadwaterError, status: number) {
 /** An unexpected error is logged with its message. The caller does not see the message. */
 function unexpected(where: string, error: unknown, fields: LogFields): HeadwaterError {
   logFault(where, error, fields);
+  if (isCorrupt(error)) return new StorageDamagedError();
   return new UnavailableError(undefined, isOverloaded(error) ? { retryAfter: OVERLOADED_RETRY_AFTER } : {});
 }

@@ -3,7 +3,14 @@ import { Hono } from "hono";
 import { errorOf, ForbiddenError, HeadwaterError, InvalidRequestError, UnavailableError } from "../../shared/errors.ts";
 import { assertNewEvents, type Commit, type EventDefaults } from "../../shared/event/commit.ts";
 import { parseStoreId, parseStreamId } from "../../shared/stream-id.ts";
-import { type AppendAnswer, appendRequest, type PushResult, parseAppendRequest, parsePushRequest } from "../../shared/wire/wire.ts";
+import {
+  type AppendAnswer,
+  appendRequest,
+  type PushResult,
+  parseAppendRequest,
+  parsePushRequest,
+  type StoreHealth,
+} from "../../shared/wire/wire.ts";
 import { assertGranted, assertKnown, assertMay, assertMayPush, assertMayReadAll, type Principal, readable } from "../access/access.ts";
 import { countRequest } from "../access/rate-limit.ts";
 import { checkVariables } from "../access/variables.ts";
@@ -24,10 +31,10 @@ import { checkEvents, readCommit } from "./event-checks.ts";
 import { eventStream, isUpgrade, openSocket, wantsEventStream, withToken } from "./feed-connection.ts";
 import { openApi } from "./openapi.ts";
 import { assertPushSpelt, push } from "./push.ts";
-import { FEED, feedQuery, headerNumber, LIST, NONE, pageLimit, parametersOf, STREAM, single, wholeNumber } from "./query.ts";
+import { FEED, feedQuery, headerNumber, LIST, NONE, pageLimit, parametersOf, STREAM, single, skipped, wholeNumber } from "./query.ts";
 import { restoreRoutes } from "./restore-routes.ts";
 import { completeSettings, type EdgeSettings } from "./settings.ts";
-import { subscriptionRoutes } from "./subscription-routes.ts";
+import { countAhead, subscriptionRoutes } from "./subscription-routes.ts";
 
 /** A Worker's handler, and the classes that it exports. The classes have the settings of this edge. */
 export interface Edge<E extends EdgeEnv = EdgeEnv> {
@@ -148,7 +155,12 @@ export function createEdge<E extends EdgeEnv = EdgeEnv>(settings: EdgeSettings<E
     if (direction !== "forwards" && direction !== "backwards") {
       throw new InvalidRequestError('direction must be "forwards" or "backwards".', { field: "direction" });
     }
-    const query = { from: wholeNumber(parameters, "from", 1), limit: pageLimit(parameters, limits.pageEvents, limits), direction } as const;
+    const query = {
+      from: wholeNumber(parameters, "from", 1),
+      limit: pageLimit(parameters, limits.pageEvents, limits),
+      direction,
+      damaged: skipped(parameters),
+    } as const;
     const name = `${store}/${streamId}`;
     const { page } = await callObject(
       () => context.env.STREAMS.getByName(name),
@@ -207,12 +219,12 @@ export function createEdge<E extends EdgeEnv = EdgeEnv>(settings: EdgeSettings<E
     const { store, principal } = context.var;
     assertMayReadAll(principal, store);
     parametersOf(context.req, NONE);
-    return context.json(
-      await callObject(
-        () => context.env.LOGS.getByName(store),
-        async (log) => unwrap(await log.health()),
-      ),
+    const health = await callObject(
+      () => context.env.LOGS.getByName(store),
+      async (log) => unwrap(await log.health()),
     );
+    const ahead = names.length === 0 ? {} : { subscriptionsAhead: await countAhead(context.env, store, names) };
+    return context.json({ ...health, ...ahead } satisfies StoreHealth);
   });
 
   restoreRoutes(routes, limits);

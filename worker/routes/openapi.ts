@@ -1,4 +1,5 @@
 /** `GET /openapi.json`, generated from the schemas that check the messages, so that the two can't differ. */
+import * as v from "valibot";
 import { type ErrorCode, titleOf } from "../../shared/errors.ts";
 import { DEFAULT_LIMITS, NAME_LENGTH } from "../../shared/limits.ts";
 import { FEED_PROTOCOL } from "../../shared/wire/feed-socket.ts";
@@ -72,7 +73,7 @@ const FORMS = `A feed socket is a WebSocket of the subprotocol \`${FEED_PROTOCOL
 let document: ReturnType<typeof describe> | undefined;
 
 /**
- * @param hasSubscriptions if false, their routes are left out. Their names are left out in any case: they are for administrators only
+ * @param hasSubscriptions if false, their routes and what counts them are left out. Their names are left out in any case: they are for administrators only
  * @param basePath what every path begins with
  */
 export function openApi(hasSubscriptions: boolean, basePath: string): object {
@@ -105,7 +106,10 @@ function describe() {
           responses: {
             201: answer("Appended.", wire.appendAnswer),
             200: answer("A duplicate: the events are already stored.", wire.appendAnswer),
-            ...problems("invalid-request", "version-conflict", "event-id-reused", "payload-too-large", "store-full"),
+            ...problems(
+              ...(["invalid-request", "version-conflict", "event-id-reused", "payload-too-large", "store-full"] as const),
+              ...(["stream-diverged", "storage-damaged"] as const),
+            ),
           },
         },
         get: {
@@ -114,8 +118,12 @@ function describe() {
             whole("from", "The first version; backwards, the last one."),
             whole("limit", "Events, at most.", 1000),
             text("direction", "`forwards` or `backwards`."),
+            text("damaged", "`skip`: leave out versions that storage has damaged, and name them. Otherwise the page fails there."),
           ],
-          responses: { 200: answer("A page of the stream.", wire.streamPage), ...problems("invalid-request", "stream-not-found") },
+          responses: {
+            200: answer("A page of the stream.", wire.streamPage),
+            ...problems("invalid-request", "stream-not-found", "storage-damaged"),
+          },
         },
       },
       "/v1/{store}/streams": {
@@ -144,7 +152,10 @@ function describe() {
           ),
           responses: {
             200: answer("One result for each commit, in order.", wire.pushAnswer),
-            ...problems("invalid-request", "payload-too-large", "log-mismatch", "position-ahead", "store-full"),
+            ...problems(
+              ...(["invalid-request", "payload-too-large", "log-mismatch", "position-ahead", "store-full"] as const),
+              ...(["stream-diverged", "storage-damaged"] as const),
+            ),
           },
         },
       },
@@ -169,6 +180,7 @@ function describe() {
             text("correlation", "Only events of this correlation id, and the event that has this id."),
             text("since", "Recorded at this time or later, ISO 8601 UTC."),
             text("until", "Recorded at this time or earlier, ISO 8601 UTC."),
+            text("damaged", "`skip`: leave out positions that storage has damaged, and name them. Otherwise the page fails there."),
             {
               name: "Last-Event-ID",
               in: "header",
@@ -182,18 +194,23 @@ function describe() {
               description: "A page of the feed; server-sent events if the request has `Accept: text/event-stream`.",
               content: { "application/json": { schema: jsonSchema(wire.feedPage) }, "text/event-stream": { schema: { type: "string" } } },
             },
-            ...problems("invalid-request", "log-mismatch", "position-ahead", "payload-too-large"),
+            ...problems("invalid-request", "log-mismatch", "position-ahead", "payload-too-large", "storage-damaged"),
           },
         },
       },
-      "/v1/{store}/health": {
-        parameters: [STORE],
-        get: {
-          summary: "Read the log's id, its size, and how many events it lacks.",
-          responses: { 200: answer("The counts.", wire.storeHealth), ...problems("invalid-request") },
-        },
-      },
+      "/v1/{store}/health": healthPath("streams", v.omit(wire.storeHealth, ["subscriptionsAhead"])),
       ...restorePaths(),
+    },
+  };
+}
+
+/** @param counted of what it counts those that disagree with the log */
+function healthPath(counted: string, schema: Schema<unknown>): object {
+  return {
+    parameters: [STORE],
+    get: {
+      summary: `Read the log's id, its size, how many events it lacks, and how many ${counted} disagree with it.`,
+      responses: { 200: answer("The counts.", schema), ...problems("invalid-request") },
     },
   };
 }
@@ -233,6 +250,7 @@ function restorePaths(): object {
 
 function subscriptionPaths(): object {
   return {
+    "/v1/{store}/health": healthPath("streams and subscriptions", wire.storeHealth),
     "/v1/{store}/subscriptions": {
       parameters: [STORE],
       get: {

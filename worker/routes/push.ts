@@ -3,13 +3,15 @@
  * it as one publication, since all streams of a store share the log.
  */
 import { assert } from "../../shared/assert.ts";
+import { divergedError } from "../../shared/edge/publication.ts";
 import { HeadwaterError, InvalidRequestError, PayloadTooLargeError } from "../../shared/errors.ts";
 import { type Commit, NEW_EVENT_FIELDS } from "../../shared/event/commit.ts";
 import { isObject } from "../../shared/json.ts";
 import { type PushAnswer, type PushRequest, type PushResult, pushRequest } from "../../shared/wire/wire.ts";
 import { assertMay, type Principal } from "../access/access.ts";
 import type { EdgeEnv } from "../env.ts";
-import type { Followed, LogObject, PublicationAnswer } from "../log/log-object.ts";
+import type { LogObject } from "../log/log-object.ts";
+import type { Followed, PublicationAnswer } from "../log/publication.ts";
 import { callObject, type Retries, withRoom } from "../objects/calls.ts";
 import { eachInFlight } from "../objects/in-flight.ts";
 import { unwrap } from "../objects/refused.ts";
@@ -84,12 +86,14 @@ export async function push(request: PushRequest, context: PushContext): Promise<
     ),
   );
   let id: string | null;
+  let diverged: HeadwaterError | undefined;
   try {
     const runs = outcomes.flatMap((outcome) => outcome.value?.run ?? []);
     const published = await publish(log, store, runs, known, retries);
     id = published.log;
     for (const [i, part] of parts.entries()) {
       const answer = published.answers.get(part.streamId);
+      if (answer?.kind === "diverged") diverged ??= divergedError(part.streamId, answer.version);
       const taken = outcomes[i]?.value?.results.map((result) => withPosition(result, answer)) ?? [];
       for (const [at, place] of part.places.entries()) results[place] = taken[at];
     }
@@ -100,6 +104,7 @@ export async function push(request: PushRequest, context: PushContext): Promise<
   // The other streams keep what they took: if the same push is sent again, those commits are duplicates.
   const failed = outcomes.find((outcome) => outcome.error !== undefined);
   if (failed !== undefined) throw failed.error;
+  if (diverged !== undefined) throw diverged;
   return { log: id, results: results.map((result) => result ?? missing()) };
 }
 

@@ -5,11 +5,11 @@ import type { Limits } from "../../shared/limits.ts";
 import type { CompleteQuery } from "../log/feed-page.ts";
 
 /** The parameters of each route that has some. `/openapi.json` describes them, and a test compares the two. */
-export const STREAM = ["from", "limit", "direction"];
+export const STREAM = ["from", "limit", "direction", "damaged"];
 export const LIST = ["category", "after", "limit"];
 export const FEED = [
   ...["after", "limit", "log", "mark", "seen", "within"],
-  ...["category", "stream", "type", "correlation", "since", "until"],
+  ...["category", "stream", "type", "correlation", "since", "until", "damaged"],
 ];
 export const DEAD_LETTERS = ["after", "limit"];
 export const NONE: readonly string[] = [];
@@ -73,9 +73,17 @@ export function feedQuery(parameters: URLSearchParams, limits: Limits): Complete
     ...present("correlation", single(parameters, "correlation")),
     ...present("since", single(parameters, "since")),
     ...present("until", single(parameters, "until")),
+    ...present("damaged", skipped(parameters)),
   };
   feedFilter(query);
   return query;
+}
+
+/** What a reader does about damaged storage. @throws InvalidRequestError for anything but `skip` */
+export function skipped(parameters: URLSearchParams): "skip" | undefined {
+  const given = single(parameters, "damaged");
+  if (given === undefined || given === "skip") return given;
+  throw new InvalidRequestError('damaged must be "skip". Without it, a page that begins with damaged events fails.', { field: "damaged" });
 }
 
 function several(parameters: URLSearchParams, name: string): Record<string, string[]> {

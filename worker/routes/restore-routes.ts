@@ -16,7 +16,7 @@ import type { RestoredRun } from "../log/log-restore.ts";
 import { callObject, type Retries, withRoom } from "../objects/calls.ts";
 import { eachInFlight } from "../objects/in-flight.ts";
 import { unwrap } from "../objects/refused.ts";
-import { toLine } from "../objects/run-text.ts";
+import { toLines } from "../objects/run-text.ts";
 import type { RestoredPart } from "../stream/stream-restore.ts";
 import { readJson } from "./body.ts";
 import type { Bindings } from "./edge.ts";
@@ -52,12 +52,8 @@ export function restoreRoutes<E extends EdgeEnv>(app: Hono<Bindings<E>>, limits:
     const parts = streams.map(({ streamId, version, firstVersion, events }, i) => {
       const field = `streams[${i}].`;
       const id = parseStreamId(streamId, `${field}streamId`);
-      const part: RestoredPart = {
-        restore,
-        version,
-        firstVersion: parseCount(firstVersion, `${field}firstVersion`) ?? 1,
-        events: linesOf(events, limits, field),
-      };
+      const from = parseCount(firstVersion, `${field}firstVersion`) ?? 1;
+      const part: RestoredPart = { restore, version, firstVersion: from, events: linesOf(id, from, events, limits, field) };
       return { name: `${store}/${id}`, part };
     });
     const retries: Retries = { left: RETRIES };
@@ -81,11 +77,9 @@ export function restoreRoutes<E extends EdgeEnv>(app: Hono<Bindings<E>>, limits:
     const restored: RestoredRun[] = runs.map(({ streamId, firstVersion, events }, i) => {
       const field = `runs[${i}].`;
       if (events.length === 0) throw new InvalidRequestError("A run must have at least one event.", { field: `${field}events` });
-      return {
-        streamId: parseStreamId(streamId, `${field}streamId`),
-        firstVersion: parseCount(firstVersion, `${field}firstVersion`) ?? 1,
-        events: linesOf(events, limits, field),
-      };
+      const id = parseStreamId(streamId, `${field}streamId`);
+      const from = parseCount(firstVersion, `${field}firstVersion`) ?? 1;
+      return { streamId: id, firstVersion: from, events: linesOf(id, from, events, limits, field) };
     });
     const stage = (log: DurableObjectStub<LogObject>) => withRoom(async () => unwrap(await log.stageRestore(restore, position, restored)));
     return context.json(await callLog(context.env, context.var.store, stage));
@@ -110,6 +104,7 @@ function callLog<T>(env: EdgeEnv, store: string, call: (log: DurableObjectStub<L
 }
 
 /** The events as the edge stores them. */
-function linesOf(events: readonly unknown[], limits: Limits, field: string): string {
-  return events.map((event, i) => toLine(parseRecorded(event, limits, `${field}events[${i}]`))).join("\n");
+function linesOf(streamId: string, firstVersion: number, events: readonly unknown[], limits: Limits, field: string): string {
+  const parsed = events.map((event, i) => parseRecorded(event, limits, `${field}events[${i}]`));
+  return toLines(streamId, firstVersion, parsed);
 }

@@ -2,6 +2,7 @@
 import type { Hono } from "hono";
 import { InvalidRequestError } from "../../shared/errors.ts";
 import type { Limits } from "../../shared/limits.ts";
+import type { SubscriptionStatus } from "../../shared/subscription.ts";
 import { parseMessage, replayRequest, resetRequest, type SubscriptionList } from "../../shared/wire/wire.ts";
 import { assertMayAdminister } from "../access/access.ts";
 import type { EdgeEnv } from "../env.ts";
@@ -28,12 +29,8 @@ export function subscriptionRoutes<E extends EdgeEnv>(app: Hono<Bindings<E>>, { 
   });
 
   app.get("/v1/:store/subscriptions", async (context) => {
-    const { store } = context.var;
     parametersOf(context.req, NONE);
-    const outcomes = await eachInFlight(names, (name) => call(context.env, store, name, async (object, origin) => object.status(origin)));
-    const failed = outcomes.find(({ error }) => error !== undefined);
-    if (failed !== undefined) throw failed.error;
-    const list: SubscriptionList = { subscriptions: outcomes.flatMap(({ value }) => value ?? []) };
+    const list: SubscriptionList = { subscriptions: await statusesOf(context.env, context.var.store, names) };
     return context.json(list);
   });
 
@@ -75,6 +72,19 @@ export function subscriptionRoutes<E extends EdgeEnv>(app: Hono<Bindings<E>>, { 
       await call(context.env, store, context.req.param("name"), async (object, origin) => unwrap(await object.replay(origin, position))),
     );
   });
+}
+
+/** @throws the first error of one that can't be reached */
+async function statusesOf(env: EdgeEnv, store: string, names: readonly string[]): Promise<SubscriptionStatus[]> {
+  const outcomes = await eachInFlight(names, (name) => call(env, store, name, async (object, origin) => object.status(origin)));
+  const failed = outcomes.find(({ error }) => error !== undefined);
+  if (failed !== undefined) throw failed.error;
+  return outcomes.flatMap(({ value }) => value ?? []);
+}
+
+/** How many subscriptions have read further than the log reaches. They have stopped for it. */
+export async function countAhead(env: EdgeEnv, store: string, names: readonly string[]): Promise<number> {
+  return (await statusesOf(env, store, names)).filter(({ state, position, head }) => state === "stopped" && position > head).length;
 }
 
 async function readBody(request: { readonly url: string; readonly raw: Request }, schema: { readonly entries: object }, limits: Limits) {

@@ -8,17 +8,28 @@
  * How far the log has the stream is not stored: that would cost a row for each commit, and the log knows it. After a wake it is a guess,
  * which the log's answer corrects: if a run leaves a gap, the answer has the log's head of the stream (`shared/edge/publication.ts`), and
  * an older run is a duplicate. Positions are queried once after a wake, when a reader needs them.
+ *
+ * The log's answers also show if the stream or the log was put back to an older copy: the log has another event at a version of the stream,
+ * or more versions, or its positions have changed.
  */
-
+import { unreachable } from "../../shared/assert.ts";
+import { behindLog } from "../../shared/edge/publication.ts";
+import { StorageDamagedError } from "../../shared/errors.ts";
 import type { EdgeEnv } from "../env.ts";
-import type { LogObject, PublicationAnswer, PublishedRun } from "../log/log-object.ts";
+import type { LogObject } from "../log/log-object.ts";
 import type { Span } from "../log/log-runs.ts";
+import type { PublicationAnswer, PublishedRun } from "../log/publication.ts";
 import { alarmDelay, isLostAlarm } from "../objects/alarm-delay.ts";
 import { callObject } from "../objects/calls.ts";
 import { now } from "../objects/platform.ts";
 import { fitting, linesOf } from "../objects/run-text.ts";
 import { logFault } from "../report/journal.ts";
 import type { StreamRuns } from "./stream-runs.ts";
+
+interface Backlog {
+  readonly store: string;
+  readonly run: PublishedRun;
+}
 
 export class Publisher {
   readonly #state: DurableObjectState;
@@ -35,6 +46,8 @@ export class Publisher {
   #spans: Span[] = [];
   /** Versions up to this one were published before the wake, and their positions are not known yet. */
   #unlocated = 0;
+  /** The first version at which the stream and the log differ, as far as is known. */
+  #divergedAt: number | undefined;
 
   constructor(state: DurableObjectState, env: EdgeEnv, runs: StreamRuns) {
     this.#state = state;
@@ -59,6 +72,45 @@ export class Publisher {
   restored(): void {
     this.#published = this.#runs.version;
     this.#unlocated = this.#runs.version;
+    this.#divergedAt = undefined;
+  }
+
+  /** The first version at which the stream and the log differ; undefined if they agree, as far as is known. */
+  get divergedAt(): number | undefined {
+    return this.#divergedAt;
+  }
+
+  /**
+   * Compares the stream with the log, and sets `divergedAt`. If the log can't be reached, what was known stays.
+   *
+   * @param name the object's: a stream without events does not know it
+   */
+  async compare(name: string): Promise<void> {
+    const before = this.#divergedAt;
+    const { store, streamId } = parts(name);
+    try {
+      if (before !== undefined) this.#published = Math.min(this.#published, before - 1);
+      await this.publish();
+      if (this.#published < this.#runs.version) return;
+      // The log may have more, behind all that could be compared.
+      const { head } = await callObject(
+        () => this.#logObject(store),
+        (log) => log.headOf(streamId),
+      );
+      this.#divergedAt = behindLog(this.#runs.version, head);
+      if (this.#divergedAt !== before) await this.#report(store, streamId);
+    } catch (error) {
+      logFault("publish", error);
+    }
+  }
+
+  /** Reports to the log whether the stream has diverged from it, so that it is counted. */
+  async #report(store: string, streamId: string): Promise<void> {
+    const at = this.#divergedAt ?? null;
+    await callObject(
+      () => this.#logObject(store),
+      (log) => log.reportDiverged(streamId, at, store),
+    );
   }
 
   /** Makes sure that the alarm will check the backlog. To be called in the same turn as the write of the runs. */
@@ -107,6 +159,7 @@ export class Publisher {
         const answer: PublicationAnswer | undefined = answers[0];
         if (answer === undefined) throw new Error("The log returned no answer for a run.");
         this.#learn(run, answer);
+        if (answer.kind === "diverged") return;
       }
       this.#failures = 0;
     } finally {
@@ -121,26 +174,56 @@ export class Publisher {
 
   #learn(run: PublishedRun, answer: PublicationAnswer): void {
     this.#certain = true;
-    if (answer.kind === "gap") {
-      this.#published = answer.head;
-      return;
+    switch (answer.kind) {
+      case "gap":
+        this.#published = answer.head;
+        return;
+      case "diverged":
+        this.#divergedAt = answer.version;
+        return;
+      case "published": {
+        const last = run.firstVersion + linesOf(run.events).length - 1;
+        this.#published = Math.max(this.#published, last);
+        this.#keep(answer.spans);
+        return this.#onHead(answer.head ?? 0);
+      }
+      default:
+        return unreachable(answer);
     }
-    const last = run.firstVersion + linesOf(run.events).length - 1;
-    this.#published = Math.max(this.#published, last);
-    this.#keep(answer.spans);
+  }
+
+  /** @param head the stream's last version in the log */
+  #onHead(head: number): void {
+    const at = behindLog(this.#runs.version, head);
+    if (at === undefined || this.#divergedAt !== undefined) return;
+    this.#divergedAt = at;
+    const { store, streamId } = this.#name();
+    this.#state.waitUntil(this.#report(store, streamId).catch((error: unknown) => logFault("publish", error)));
   }
 
   #keep(spans: readonly Span[]): void {
     for (const span of spans) {
-      if (this.positionOf(span.firstVersion) !== null) continue;
+      const known = this.positionOf(span.firstVersion);
+      if (known === span.firstPosition) continue;
+      if (known !== null) this.#onMoved(span.firstVersion);
       let at = this.#spans.length;
       while (at > 0 && (this.#spans[at - 1]?.firstVersion ?? 0) > span.firstVersion) at--;
       this.#spans.splice(at, 0, span);
     }
   }
 
+  /** The log has given the stream's events other positions than before, from this version on. */
+  #onMoved(version: number): void {
+    const { store, streamId } = this.#name();
+    const error = new Error("The log was put back to an older copy: it has given events of a stream positions for the second time.");
+    logFault("log-put-back", error, { store, streamId, version });
+    this.#spans = this.#spans
+      .filter((span) => span.firstVersion < version)
+      .map((span) => ({ ...span, lastVersion: Math.min(span.lastVersion, version - 1) }));
+  }
+
   /** The next rows that the log lacks; null if it has all. */
-  #backlog(): { readonly store: string; readonly run: PublishedRun } | null {
+  #backlog(): Backlog | null {
     const streamVersion = this.#runs.version;
     if (this.#published >= streamVersion) return null;
     const sent = fitting(this.#runs.from(this.#published + 1), ({ events }) => events);
@@ -153,9 +236,7 @@ export class Publisher {
   }
 
   #name(): { store: string; streamId: string } {
-    const name = this.#runs.name();
-    const slash = name.indexOf("/");
-    return { store: name.slice(0, slash), streamId: name.slice(slash + 1) };
+    return parts(this.#runs.name());
   }
 
   #logObject(store: string): DurableObjectStub<LogObject> {
@@ -169,20 +250,31 @@ export class Publisher {
 
   /** The run that the caller is to publish together with other streams' runs; null if the stream publishes it itself. */
   handOver(): PublishedRun | null {
-    if (this.#running !== undefined) return null;
-    const backlog = this.#backlog();
+    if (this.#running !== undefined || this.#divergedAt !== undefined) return null;
+    const backlog = this.#readBacklog();
     const whole = backlog !== null && backlog.run.firstVersion + linesOf(backlog.run.events).length - 1 === this.#runs.version;
     return whole ? backlog.run : null;
+  }
+
+  /** Null also if the backlog is damaged: the next publication logs that. */
+  #readBacklog(): Backlog | null {
+    try {
+      return this.#backlog();
+    } catch (error) {
+      if (error instanceof StorageDamagedError) return null;
+      throw error;
+    }
   }
 
   /** Takes the log's answer to that run; null if the caller's publication failed. */
   handedOver(run: PublishedRun, answer: PublicationAnswer | null): void {
     if (answer !== null) this.#learn(run, answer);
-    if (answer?.kind !== "published") this.#state.waitUntil(this.#attempt());
+    if (answer === null || answer.kind === "gap") this.#state.waitUntil(this.#attempt());
   }
 
-  /** Null if the log has not returned it yet. */
+  /** Null if the log has not returned it yet, or has another event at this version. */
   positionOf(version: number): number | null {
+    if (this.#divergedAt !== undefined && version >= this.#divergedAt) return null;
     let low = 0;
     let high = this.#spans.length - 1;
     while (low <= high) {
@@ -207,7 +299,7 @@ export class Publisher {
     const head = spans.at(-1)?.lastVersion ?? 0;
     if (head >= this.#unlocated) {
       this.#unlocated = 0;
-      return;
+      return this.#onHead(head);
     }
     // The alarm that should have published the rest was lost, or is yet to come.
     this.#published = Math.min(this.#published, head);
@@ -220,8 +312,15 @@ export class Publisher {
   async onAlarm(): Promise<void> {
     this.#armed = false;
     if (!this.#certain) this.#doubt();
-    await this.#attempt();
+    if (this.#divergedAt === undefined) await this.#attempt();
+    else await this.compare(this.#runs.name());
     if (this.#published >= this.#runs.version || this.#armed) return;
     this.arm(alarmDelay(++this.#failures));
   }
+}
+
+/** @param name `store/streamId` */
+function parts(name: string): { store: string; streamId: string } {
+  const slash = name.indexOf("/");
+  return { store: name.slice(0, slash), streamId: name.slice(slash + 1) };
 }

@@ -10,21 +10,23 @@
  */
 import { decideAppend, type RecordedBody, type Refusal, refusalMessage } from "../../shared/append.ts";
 import { assert, unreachable } from "../../shared/assert.ts";
-import { StoreFullError, StreamNotFoundError } from "../../shared/errors.ts";
+import { divergedError } from "../../shared/edge/publication.ts";
+import { StorageDamagedError, StoreFullError, StreamNotFoundError } from "../../shared/errors.ts";
 import type { Commit } from "../../shared/event/commit.ts";
 import type { EventBody } from "../../shared/event/event.ts";
+import { exactVersion } from "../../shared/expected-version.ts";
 import { toVersion } from "../../shared/order.ts";
 import type { RestoredStream } from "../../shared/wire/restore.ts";
 import type { PushResult } from "../../shared/wire/wire.ts";
 import type { EdgeEnv } from "../env.ts";
-import type { PublicationAnswer, PublishedRun } from "../log/log-object.ts";
+import type { PublicationAnswer, PublishedRun } from "../log/publication.ts";
 import { DurableObject, now } from "../objects/platform.ts";
 import { type Refused, toRefused } from "../objects/refused.ts";
-import { fitting, idOf, linesOf, parseLine, toLines, toWire } from "../objects/run-text.ts";
+import { fitting, idOf, parseContent, recordedEvents, toLines, toWire } from "../objects/run-text.ts";
 import { isFull } from "../report/platform-error.ts";
 import { Publisher } from "./publisher.ts";
 import { type RestoredPart, StreamRestore } from "./stream-restore.ts";
-import { type StoredRun, StreamRuns } from "./stream-runs.ts";
+import { type DamagedRun, type StoredRun, StreamRuns } from "./stream-runs.ts";
 
 /** A result whose position may be null until it is known. */
 export type CommitResult = PushResult;
@@ -42,6 +44,8 @@ export interface StreamQuery {
   readonly from: number | undefined;
   readonly limit: number;
   readonly direction: "forwards" | "backwards";
+  /** Leaves out what is damaged. Otherwise a page that would begin with it fails. */
+  readonly damaged?: "skip" | undefined;
 }
 
 /** How long an append waits for its position, in milliseconds. */
@@ -83,10 +87,14 @@ export class StreamObject extends DurableObject<EdgeEnv> {
     actor: string | null,
     publishedBy: "stream" | "caller",
   ): Promise<AppendOutcome | Refused> {
+    this.#runs.setName(name);
     if (this.#restore.isOpen) {
       const refused = await this.#restore.settle();
       if (refused !== undefined) return refused;
     }
+    // It may have been repaired meanwhile.
+    if (this.#publisher.divergedAt !== undefined) await this.#publisher.compare(name);
+    if (this.#publisher.divergedAt !== undefined) return toRefused(divergedError(streamIdOf(name), this.#publisher.divergedAt));
     let results: CommitResult[];
     try {
       results = this.#commit(name, commits, actor);
@@ -94,10 +102,13 @@ export class StreamObject extends DurableObject<EdgeEnv> {
       // All writes are rolled back; the ids in memory may be ahead of them.
       this.#ids = undefined;
       if (isFull(error)) return toRefused(new StoreFullError());
+      if (error instanceof StorageDamagedError) return toRefused(error);
       throw error;
     }
     const run = publishedBy === "caller" ? this.#publisher.handOver() : null;
     if (run === null) await this.#publisher.within(POSITION_WAIT, this.#version, oldestTaken(results));
+    if (results.some((result) => isBehind(result))) await this.#publisher.compare(name);
+    if (this.#publisher.divergedAt !== undefined) return toRefused(divergedError(streamIdOf(name), this.#publisher.divergedAt));
     return {
       results: this.#withPositions(results),
       run,
@@ -128,7 +139,10 @@ export class StreamObject extends DurableObject<EdgeEnv> {
       if (decision.kind === "append") {
         for (const event of commit.events) ids.set(event.id, ++version);
         appended.push(...commit.events);
-        texts.push({ lastVersion: version, events: toLines(commit.events, recordedAt, actor) });
+        texts.push({
+          lastVersion: version,
+          events: toLines(streamId, decision.firstVersion, recordedEvents(commit.events, recordedAt, actor)),
+        });
       }
       const { firstVersion, version: last } = decision;
       results.push({
@@ -151,7 +165,7 @@ export class StreamObject extends DurableObject<EdgeEnv> {
     if (this.#ids !== undefined) return this.#ids;
     const ids = new Map<string, number>();
     let version = 0;
-    for (const { events } of this.#runs.from()) for (const line of linesOf(events)) ids.set(idOf(line), ++version);
+    for (const { lines } of this.#runs.from()) for (const { content } of lines) ids.set(idOf(content), ++version);
     assert(version === this.#version, "the runs of a stream have its versions without a gap");
     this.#ids = ids;
     return ids;
@@ -171,9 +185,8 @@ export class StreamObject extends DurableObject<EdgeEnv> {
   }
 
   #eventAt(version: number): EventBody {
-    const { lastVersion, events } = this.#runs.holding(version);
-    const lines = linesOf(events);
-    return parseLine(lines[lines.length - 1 - (lastVersion - version)] ?? "");
+    const { firstVersion, lines } = this.#runs.holding(version);
+    return parseContent(lines[version - firstVersion]?.content ?? "");
   }
 
   #withPositions(results: readonly CommitResult[]): CommitResult[] {
@@ -186,6 +199,7 @@ export class StreamObject extends DurableObject<EdgeEnv> {
 
   /** @internal A page of the stream as JSON. */
   async read(name: string, query: StreamQuery): Promise<{ readonly page: string } | Refused> {
+    this.#runs.setName(name);
     if (this.#restore.isOpen) {
       const refused = await this.#restore.settle();
       // What the stream had before the restore can be read.
@@ -201,12 +215,18 @@ export class StreamObject extends DurableObject<EdgeEnv> {
     await this.#publisher.within(POSITION_WAIT, 0, lowest);
     const events: string[] = [];
     let size = 0;
-    const streamId = name.slice(name.indexOf("/") + 1);
-    for (const { lastVersion, events: text } of backwards ? this.#runs.downFrom(highest) : this.#runs.from(lowest)) {
-      const lines = linesOf(text);
-      const firstVersion = lastVersion - lines.length + 1;
+    const streamId = streamIdOf(name);
+    const damaged: DamagedRun[] = [];
+    const onDamaged = (run: DamagedRun) => {
+      if (run.first <= highest && run.last >= lowest) damaged.push(run);
+    };
+    for (const { firstVersion, lastVersion, lines } of backwards
+      ? this.#runs.downFrom(highest, onDamaged)
+      : this.#runs.from(lowest, onDamaged)) {
+      // The page ends before what is damaged.
+      if (damaged.length > 0 && query.damaged !== "skip") break;
       if (size >= PAGE_SIZE || (backwards ? lastVersion < lowest : firstVersion > highest)) break;
-      const numbered = lines.map((line, i) => ({ line, version: firstVersion + i }));
+      const numbered = lines.map(({ content }, i) => ({ line: content, version: firstVersion + i }));
       for (const { line, version } of backwards ? numbered.reverse() : numbered) {
         if (version < lowest || version > highest) continue;
         if (size >= PAGE_SIZE) break;
@@ -214,7 +234,10 @@ export class StreamObject extends DurableObject<EdgeEnv> {
         events.push(toWire(line, streamId, version, this.#publisher.positionOf(version)));
       }
     }
-    return { page: `{"streamId":"${streamId}","version":${upTo},"events":[${events.join(",")}]}` };
+    const [firstDamaged] = damaged;
+    if (firstDamaged !== undefined && query.damaged !== "skip" && events.length === 0) return toRefused(this.#runs.errorOf(firstDamaged));
+    const skipped = firstDamaged === undefined || query.damaged !== "skip" ? "" : `,"damaged":${JSON.stringify(damaged)}`;
+    return { page: `{"streamId":"${streamId}","version":${upTo},"events":[${events.join(",")}]${skipped}}` };
   }
 
   /**
@@ -230,6 +253,7 @@ export class StreamObject extends DurableObject<EdgeEnv> {
       return { status: "stored", streamId: name.slice(name.indexOf("/") + 1), version: this.#version };
     } catch (error) {
       if (isFull(error)) return toRefused(new StoreFullError());
+      if (error instanceof StorageDamagedError) return toRefused(error);
       throw error;
     }
   }
@@ -264,6 +288,18 @@ function rejectedResult(streamId: string, refusal: Refusal): CommitResult {
     default:
       return unreachable(refusal);
   }
+}
+
+/** @param name `store/streamId` */
+function streamIdOf(name: string): string {
+  return name.slice(name.indexOf("/") + 1);
+}
+
+/** Whether a writer knows more of the stream than the stream has: it may have been put back to an older copy. */
+function isBehind(result: CommitResult): boolean {
+  if (result.status !== "conflict") return false;
+  const { expectedVersion, actualVersion } = result;
+  return expectedVersion === "stream-exists" || (exactVersion(expectedVersion) ?? 0) > actualVersion;
 }
 
 /** The first version whose position the results need. */

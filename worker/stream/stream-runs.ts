@@ -7,14 +7,30 @@
  * An object has its key-value store from the start; a table of its own would cost two more rows for each stream
  * (docs/decisions/0015-runs-of-a-stream.md). Events are stored as UTF-8, because a value counts with its serialised size: a text that is
  * not Latin-1 would take two bytes for each of its characters.
+ *
+ * Every run that is read is checked by the digests of its events (`run-text.ts`).
  */
 import { assert } from "../../shared/assert.ts";
+import { StorageDamagedError } from "../../shared/errors.ts";
 import { ordinalKey } from "../objects/ordinal-key.ts";
+import { checkRun, type IntactLine, linesOf, placesOf } from "../objects/run-text.ts";
 
 export interface StoredRun {
   readonly lastVersion: number;
   /** As `run-text.ts` makes them. */
   readonly events: string;
+}
+
+/** A run that was read, and is as it was written. */
+export interface ReadRun extends StoredRun {
+  readonly firstVersion: number;
+  readonly lines: readonly IntactLine[];
+}
+
+/** Versions that can't be read because their run is damaged. Both are inclusive. */
+export interface DamagedRun {
+  readonly first: number;
+  readonly last: number;
 }
 
 interface Value {
@@ -39,6 +55,7 @@ export class StreamRuns {
   readonly #storage: DurableObjectStorage;
   #restore: RestoreNote | undefined;
   #version: number;
+  #name: string | undefined;
 
   constructor(storage: DurableObjectStorage) {
     this.#storage = storage;
@@ -77,48 +94,118 @@ export class StreamRuns {
     }
   }
 
-  /** The runs from the one that has `version` on, by default all runs. Each is read when it is its turn. */
-  *from(version = 1): Generator<StoredRun> {
-    yield* this.#between(version, this.#version);
+  /**
+   * The runs from the one that has `version` on, by default all runs. Each is read when it is its turn.
+   *
+   * @param onDamaged called for each damaged run, which is left out. Default: throws the error that names it
+   * @throws StorageDamagedError
+   */
+  *from(version = 1, onDamaged = this.#refuse): Generator<ReadRun> {
+    yield* this.#between(version, this.#version, onDamaged);
   }
 
   /** The same, with the hidden runs. */
-  *withHiddenFrom(version: number): Generator<StoredRun> {
-    yield* this.#between(version, Number.MAX_SAFE_INTEGER - 1);
+  *withHiddenFrom(version: number): Generator<ReadRun> {
+    yield* this.#between(version, Number.MAX_SAFE_INTEGER - 1, this.#refuse);
   }
 
-  *#between(version: number, last: number): Generator<StoredRun> {
+  *#between(version: number, last: number, onDamaged: (run: DamagedRun) => void): Generator<ReadRun> {
     if (version > last) return;
-    const range = { start: ordinalKey(version), end: ordinalKey(last + 1) };
-    for (const entry of this.#storage.kv.list<Value>(range)) yield toRun(entry);
+    let next = version;
+    for (const run of this.#read({ start: ordinalKey(version), end: ordinalKey(last + 1) }, onDamaged)) {
+      if (run.firstVersion > next) onDamaged({ first: next, last: run.firstVersion - 1 });
+      next = run.lastVersion + 1;
+      if (!run.isDamaged) yield run;
+    }
   }
 
-  /** The same in the other direction: from the run that has `version` down. */
-  *downFrom(version: number): Generator<StoredRun> {
-    yield this.holding(version);
-    const range = { start: ordinalKey(0), end: ordinalKey(version), reverse: true };
-    for (const entry of this.#storage.kv.list<Value>(range)) yield toRun(entry);
+  /** The same as `from` in the other direction: from the run that has `version` down. */
+  *downFrom(version: number, onDamaged = this.#refuse): Generator<ReadRun> {
+    let next = version;
+    const ranges = [
+      { start: ordinalKey(version), limit: 1 },
+      { start: ordinalKey(0), end: ordinalKey(version), reverse: true },
+    ];
+    for (const range of ranges) {
+      for (const run of this.#read(range, onDamaged)) {
+        if (run.lastVersion < next) onDamaged({ first: run.lastVersion + 1, last: next });
+        next = run.firstVersion - 1;
+        if (!run.isDamaged) yield run;
+      }
+    }
+    if (next > 0) onDamaged({ first: 1, last: next });
   }
 
-  /** The run that has a version of the stream. */
-  holding(version: number): StoredRun {
-    const [run] = this.#storage.kv.list<Value>({ start: ordinalKey(version), limit: 1 });
-    assert(run !== undefined, "each version of the stream is in a run");
-    return toRun(run);
+  /** The run that has a version of the stream. @throws StorageDamagedError */
+  holding(version: number): ReadRun {
+    const [run] = this.#read({ start: ordinalKey(version), limit: 1 }, this.#refuse);
+    if (run === undefined || run.firstVersion > version) throw this.errorOf({ first: version, last: version });
+    return run;
+  }
+
+  /** Damaged runs are reported and yielded too. A list of the storage ends when another one begins, so nothing else is read in between. */
+  *#read(range: SyncKvListOptions, onDamaged: (run: DamagedRun) => void): Generator<ReadRun & { readonly isDamaged: boolean }> {
+    const streamId = this.#streamId();
+    let rest: SyncKvListOptions | undefined = range;
+    while (rest !== undefined) {
+      let damaged: number | undefined;
+      for (const [key, { events: bytes }] of this.#storage.kv.list<Value>(rest)) {
+        const lastVersion = Number(key);
+        const events = new TextDecoder().decode(bytes);
+        const firstVersion = lastVersion - linesOf(events).length + 1;
+        const lines = checkRun(events, streamId, firstVersion, lastVersion);
+        if (lines === undefined) damaged = lastVersion;
+        else yield { firstVersion, lastVersion, events, lines, isDamaged: false };
+        if (damaged !== undefined) break;
+      }
+      if (damaged === undefined) return;
+      const firstVersion = this.#lastBefore(damaged) + 1;
+      onDamaged({ first: firstVersion, last: damaged });
+      yield { firstVersion, lastVersion: damaged, events: "", lines: [], isDamaged: true };
+      if (range.limit !== undefined) return;
+      rest = range.reverse === true ? { ...range, end: ordinalKey(damaged) } : { ...range, start: ordinalKey(damaged + 1) };
+    }
+  }
+
+  readonly #refuse = (run: DamagedRun): void => {
+    throw this.errorOf(run);
+  };
+
+  /** The error for somebody who needs these versions. */
+  errorOf({ first, last }: DamagedRun): StorageDamagedError {
+    const streamId = this.#streamId();
+    const message = `${streamId}: the stream's storage is damaged at ${placesOf("version", first, last)}: what is stored there is not what was written. Who runs the edge has to repair it. A reader may leave it out with damaged=skip.`;
+    return new StorageDamagedError(message, { streamId, version: first });
+  }
+
+  #streamId(): string {
+    const name = this.name();
+    return name.slice(name.indexOf("/") + 1);
+  }
+
+  /** The last version before a run that ends at `lastVersion`. */
+  #lastBefore(lastVersion: number): number {
+    const [before] = this.#storage.kv.list({ start: ordinalKey(0), end: ordinalKey(lastVersion), reverse: true, limit: 1 });
+    return before === undefined ? 0 : Number(before[0]);
   }
 
   /** The last version before the last run; 0 if that is the first run. */
   beforeLast(): number {
-    const range = { start: ordinalKey(0), end: ordinalKey(this.#version + 1), reverse: true, limit: 2 };
-    const [, run] = this.#storage.kv.list<Value>(range);
-    return run === undefined ? 0 : Number(run[0]);
+    return this.#lastBefore(this.#version);
+  }
+
+  /** A caller has named the object. The run that has the name may be damaged or missing. */
+  setName(name: string): void {
+    this.#name = name;
   }
 
   /** The object's name, of a stream that has events. */
   name(): string {
+    if (this.#name !== undefined) return this.#name;
     const [first] = this.#storage.kv.list<Value>({ start: ordinalKey(0), limit: 1 });
     const name = first?.[1].name;
     assert(name !== undefined, "the first run has the object's name");
+    this.#name = name;
     return name;
   }
 
@@ -175,8 +262,4 @@ export class StreamRuns {
       sql.exec("DROP TABLE runs");
     });
   }
-}
-
-function toRun([key, { events }]: [string, Value]): StoredRun {
-  return { lastVersion: Number(key), events: new TextDecoder().decode(events) };
 }

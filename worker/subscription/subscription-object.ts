@@ -10,7 +10,7 @@
  * runs it again if it was killed. So the log has nothing more to do after it woke the subscription. The alarm does not throw if the app's
  * handler fails, because the platform gives up an alarm that threw six times. If an alarm is killed, this counts as a failure of the
  * handler. So an event on which the handler is killed becomes a dead letter, or stops the subscription, like one on which it throws. A log
- * that is not the one that the subscription followed stops it.
+ * that is not the one that the subscription followed, or that is damaged at the next position, stops it.
  */
 import { assert } from "../../shared/assert.ts";
 import { backoff } from "../../shared/backoff.ts";
@@ -19,10 +19,10 @@ import {
   afterBatch,
   afterFailure,
   afterKill,
-  afterOtherLog,
   afterRestore,
   afterResume,
   afterSkipped,
+  afterUnreadableLog,
   deadLettersKeptUpTo,
   hasMore,
   isWorthWriting,
@@ -33,10 +33,11 @@ import {
   settled,
   stateOf,
   subscriptionAt,
+  type UnreadableLog,
   waitsUntil,
   wakeTime,
 } from "../../shared/edge/subscription.ts";
-import { InvalidRequestError, LogMismatchError, PositionAheadError } from "../../shared/errors.ts";
+import { InvalidRequestError, LogMismatchError, PositionAheadError, StorageDamagedError } from "../../shared/errors.ts";
 import type { ConfirmedEvent } from "../../shared/event/event.ts";
 import {
   beginningOf,
@@ -238,8 +239,7 @@ export class SubscriptionObject<E extends EdgeEnv = EdgeEnv> extends DurableObje
     // An operator has reset or resumed it meanwhile.
     if (this.#stored.now !== record) return true;
     if (page instanceof Error) {
-      this.#stored.write(afterOtherLog(record, messageOfFailure(page)));
-      logFault("subscription", page, { store: record.store, name: record.name });
+      this.#stop(record, page);
       return false;
     }
     if (page.events.length === 0) this.#pass(record, page);
@@ -247,17 +247,18 @@ export class SubscriptionObject<E extends EdgeEnv = EdgeEnv> extends DurableObje
     return hasMore(this.#readUpTo(this.#stored.now), page.head, this.#heard);
   }
 
-  /** The next page after what was read. The error, if the log is not the one that the subscription followed. */
-  async #read(
-    record: SubscriptionRecord,
-    { filter }: CompleteSubscription<E>,
-    limit: number,
-  ): Promise<FeedPage | LogMismatchError | PositionAheadError> {
+  #stop(record: SubscriptionRecord, error: UnreadableLog): void {
+    this.#stored.write(afterUnreadableLog(record, this.#readUpTo(record), error));
+    logFault("subscription", error, { store: record.store, name: record.name });
+  }
+
+  /** The next page after what was read. The error, if the log can't be followed any more. */
+  async #read(record: SubscriptionRecord, { filter }: CompleteSubscription<E>, limit: number): Promise<FeedPage | UnreadableLog> {
     const query = { ...filter, limit, ...readBehind(record, this.#readUpTo(record)) };
     try {
       return await this.#readLog(record.store, query);
     } catch (error) {
-      if (error instanceof LogMismatchError || error instanceof PositionAheadError) return error;
+      if (error instanceof LogMismatchError || error instanceof PositionAheadError || error instanceof StorageDamagedError) return error;
       throw error;
     }
   }
@@ -345,7 +346,8 @@ export class SubscriptionObject<E extends EdgeEnv = EdgeEnv> extends DurableObje
     try {
       found = await this.#find(record, event);
     } catch (error) {
-      if (error instanceof LogMismatchError || error instanceof PositionAheadError) return messageOfFailure(error);
+      if (error instanceof LogMismatchError || error instanceof PositionAheadError || error instanceof StorageDamagedError)
+        return messageOfFailure(error);
       throw error;
     }
     if (found === undefined) return "The log no longer has this event.";
@@ -378,7 +380,9 @@ export class SubscriptionObject<E extends EdgeEnv = EdgeEnv> extends DurableObje
     for (let left = WORK_BATCHES; left > 0 && subscription !== undefined; left--) {
       const page = await this.#read(record, subscription, 1);
       if (this.#isRunning || this.#stored.now !== record) return;
-      if (page instanceof Error || page.events.length > 0) return this.#alarm.arm(now(this.ctx));
+      // The caller learns it at once: with nothing to do, the subscription seems to be in order.
+      if (page instanceof Error) return this.#stop(record, page);
+      if (page.events.length > 0) return this.#alarm.arm(now(this.ctx));
       this.#skipped = { position: page.position, mark: page.mark ?? null };
       if (page.position >= page.head) return;
     }

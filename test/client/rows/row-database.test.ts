@@ -63,7 +63,9 @@ test("rows whose connection is dead, and says nothing of it, are read and folded
   await table.caughtUp();
   expect(await table.get("Permit-1")).toEqual({ status: "Granted", steps: 2 });
   expect(dead.size).toBe(2);
-  expect(open.mock.calls.map(([database]) => database)).toEqual(Array(2).fill(`${name}/permits@1`));
+  expect(open.mock.calls.map(([database]) => database).filter((database) => database !== `${name}~`)).toEqual(
+    Array(2).fill(`${name}/permits@1`),
+  );
   spy.mockRestore();
   open.mockRestore();
   await store.close();

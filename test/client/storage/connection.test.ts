@@ -29,6 +29,9 @@ afterEach(() => {
 const nowhere = { url: "http://127.0.0.1:9/v1/nowhere", automatic: false };
 const open = (name: string = crypto.randomUUID()) => openStore({ name, sync: nowhere });
 
+/** The names of as many opens: the browser's log is renewed before each. */
+const opensOf = (name: string, count: number) => Array.from({ length: count }, () => [`${name}~`, name]).flat();
+
 test.each(DEATHS)("a transaction %s: its append is done once, and resolves", async (_, death) => {
   const name = crypto.randomUUID();
   const store = await open(name);
@@ -49,7 +52,7 @@ test.each(DEATHS)("a transaction %s: its append is done once, and resolves", asy
   expect(await dataOf(store, "A-1")).toEqual([1, 2, 3, ...ids.map(({ id }) => id), 6, 8]);
   expect(await dataOf(store, "A-2")).toEqual([7]);
   await expect.poll(() => store.status.pending).toBe(7);
-  expect(opened).toEqual([name, name, name, name]);
+  expect(opened).toEqual(opensOf(name, 4));
   expect(await store.appendToStream("A-1", [event(9)], { expectedVersion: 7 })).toMatchObject({ version: 8 });
   await store.close();
   expect(await deleted(name)).toBe(true);
@@ -125,13 +128,13 @@ test("an open that the browser aborts is tried once more: when the store is open
   const name = crypto.randomUUID();
   const atStart = abortOpens(name, 1);
   const store = await open(name);
-  expect(atStart).toEqual([`${name}~`, name, name]);
+  expect(atStart).toEqual(opensOf(name, 2));
   await store.appendToStream("A-1", [event(1)]);
   vi.restoreAllMocks();
   const later = abortOpens(name, 1);
   dieOnce(aborted);
   expect(await store.appendToStream("A-1", [event(2)], { expectedVersion: 1 })).toMatchObject({ version: 2 });
-  expect(later).toEqual([name, name]);
+  expect(later).toEqual(opensOf(name, 2));
   expect(await dataOf(store, "A-1")).toEqual([1, 2]);
   await store.close();
 });
@@ -140,7 +143,7 @@ test("an open that the browser always aborts rejects with a typed error, and wor
   const name = crypto.randomUUID();
   const atStart = abortOpens(name, Number.POSITIVE_INFINITY);
   await expect(open(name)).rejects.toMatchObject({ code: "storage-failed", message: "The connection was closed." });
-  expect(atStart).toEqual([`${name}~`, name, name]);
+  expect(atStart).toEqual(opensOf(name, 2));
   vi.restoreAllMocks();
   const store = await open(name);
   await store.appendToStream("A-1", [event(1)]);
@@ -148,7 +151,7 @@ test("an open that the browser always aborts rejects with a typed error, and wor
   dieOnce(aborted);
   await expect(store.appendToStream("A-1", [event("lost")])).rejects.toBeInstanceOf(StorageFailedError);
   await expect(store.readStream("A-1")).rejects.toBeInstanceOf(StorageFailedError);
-  expect(later).toEqual([name, name, name, name]);
+  expect(later).toEqual(opensOf(name, 4));
   vi.restoreAllMocks();
   expect(await store.appendToStream("A-1", [event(2)], { expectedVersion: 1 })).toMatchObject({ version: 2 });
   // Closing does not say once more why it could not be opened.
@@ -156,6 +159,30 @@ test("an open that the browser always aborts rejects with a typed error, and wor
   forceCloseDatabase(await connectionOf(store));
   const lost = store.readStream("A-1");
   await Promise.all([expect(lost).rejects.toBeInstanceOf(StorageFailedError), store.close()]);
+});
+
+test("a disk that is full, as Chromium on LevelDB says it: one error for it, also while the database can't be opened again", async () => {
+  const name = crypto.randomUUID();
+  const store = await open(name);
+  await store.appendToStream("A-1", [event(1)]);
+  const opened = abortOpens(name, Number.POSITIVE_INFINITY);
+  dieOnce((tx) => {
+    const reason =
+      "Connection is closing because of: IO error: 000004.log: FILE_ERROR_NO_SPACE (ChromeMethodBFE: 3::WritableFileAppend::8)";
+    Object.defineProperty(tx, "error", { get: () => new DOMException(reason, "UnknownError"), set: () => undefined });
+    aborted(tx);
+  });
+  await expect(store.appendToStream("A-1", [event("lost")])).rejects.toMatchObject({ code: "store-full" });
+  // Nothing is opened again for it, and what needs that next says the same.
+  expect(opened).toEqual([]);
+  await expect(store.appendToStream("A-1", [event("lost")])).rejects.toMatchObject({ code: "store-full" });
+  vi.restoreAllMocks();
+  expect(await store.appendToStream("A-1", [event(2)], { expectedVersion: 1 })).toMatchObject({ version: 2 });
+  abortOpens(name, Number.POSITIVE_INFINITY);
+  dieOnce(aborted);
+  await expect(store.appendToStream("A-1", [event("lost")])).rejects.toMatchObject({ code: "storage-failed" });
+  vi.restoreAllMocks();
+  await store.close();
 });
 
 test("a connection that reports its end late does not take the new one along", async () => {
@@ -231,15 +258,22 @@ test("a database that was deleted under a session: what is appended then is push
 });
 
 test("a connection that stays lost rejects with a typed error, and comes back when the browser lets it", async () => {
-  const store = await open();
+  const name = crypto.randomUUID();
+  const store = await open(name);
   await store.appendToStream("A-1", [event(1)]);
-  const transaction = vi.spyOn(IDBDatabase.prototype, "transaction").mockImplementation(() => {
+  let isLost = true;
+  let begun = 0;
+  const { transaction } = IDBDatabase.prototype;
+  vi.spyOn(IDBDatabase.prototype, "transaction").mockImplementation(function (this: IDBDatabase, ...given) {
+    if (this.name !== name || !isLost) return transaction.apply(this, given);
+    begun++;
     throw new DOMException("The database connection is closing.", "InvalidStateError");
   });
   await expect(store.appendToStream("A-1", [event("lost")])).rejects.toBeInstanceOf(StorageFailedError);
   await expect(store.readStream("A-1")).rejects.toBeInstanceOf(StorageFailedError);
-  expect(transaction).toHaveBeenCalledTimes(4);
-  transaction.mockRestore();
+  // The append once, and the look at the database's identity four times: each open is tried twice.
+  expect(begun).toBe(5);
+  isLost = false;
   expect(await store.appendToStream("A-1", [event(2)], { expectedVersion: 1 })).toMatchObject({ version: 2 });
   await store.close();
 });
@@ -281,6 +315,36 @@ test("an open that is slow is waited for", async () => {
   const store = await opening;
   expect(vi.getTimerCount()).toBe(0);
   expect(await dataOf(store, "A-1")).toEqual([1]);
+  await store.close();
+});
+
+test("a tab that is stopped in a transaction: others' appends are given up after half a minute, and nothing is there twice when it goes on", async () => {
+  const name = await made();
+  const store = await open(name);
+  const stopped = await new Promise<IDBDatabase>((resolve) => {
+    const request = indexedDB.open(name);
+    request.onsuccess = () => resolve(request.result);
+  });
+  let isStopped = true;
+  const held = stopped.transaction(["events", "meta"], "readwrite");
+  const hold = () => {
+    if (isStopped) held.objectStore("meta").get("history").onsuccess = hold;
+  };
+  hold();
+  const appended = store.appendToStream("A-1", [event("given up")]);
+  const refused = expect(appended).rejects.toMatchObject({ code: "storage-failed", message: expect.stringContaining("Close other tabs") });
+  await vi.advanceTimersByTimeAsync(29_000);
+  expect(store.status.problem).toBeNull();
+  await vi.advanceTimersByTimeAsync(1_000);
+  await refused;
+  expect(store.status.problem).toMatchObject({ code: "storage-failed", message: expect.stringContaining("Another tab") });
+  const again = store.appendToStream("A-1", [event(2)]);
+  isStopped = false;
+  expect(await again).toMatchObject({ version: 2 });
+  expect(store.status.problem).toBeNull();
+  expect(await dataOf(store, "A-1")).toEqual([1, 2]);
+  expect(vi.getTimerCount()).toBe(0);
+  stopped.close();
   await store.close();
 });
 

@@ -49,7 +49,7 @@ export const library = (): Subject => ({
   open(name, version, handlers) {
     const { upgrade, blocked, blocking, terminated } = { ...DEFAULTS, ...handlers };
     return openDB<Schema>(name, version, {
-      upgrade: (db, from) => upgrade(unwrap(db) as unknown as IDBDatabase, from),
+      upgrade: (db, from, _, tx) => upgrade(unwrap(db) as unknown as IDBDatabase, from, unwrap(tx) as unknown as IDBTransaction),
       blocked: () => blocked(),
       blocking: (_, to, event) => blocking(event.target as IDBDatabase, to),
       terminated: () => terminated(),
@@ -333,9 +333,9 @@ export const CASES: readonly Case[] = [
     async (_, subject) => {
       const name = crypto.randomUUID();
       const seen: number[] = [];
-      const upgrade: OpenHandlers["upgrade"] = (db, from) => {
+      const upgrade: OpenHandlers["upgrade"] = (db, from, tx) => {
         seen.push(from);
-        DEFAULTS.upgrade(db, from);
+        DEFAULTS.upgrade(db, from, tx);
       };
       (await subject.open(name, 1, { upgrade })).close();
       (await subject.open(name, 1, { upgrade })).close();

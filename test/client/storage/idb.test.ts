@@ -42,9 +42,9 @@ describe.each(SUBJECTS)("%s", (_, subject, forceClose) => {
         seen.push("terminated");
         ended.resolve();
       },
-      upgrade(db, from) {
+      upgrade(db, from, tx) {
         raw = db;
-        DEFAULTS.upgrade(db, from);
+        DEFAULTS.upgrade(db, from, tx);
       },
     });
     forceClose(raw as unknown as IDBDatabase);

@@ -125,6 +125,26 @@ test("IndexedDB missing: the store refuses to open and says what to use instead"
   await expect(open()).rejects.toMatchObject({ code: "storage-failed", message: expect.stringContaining("headwater/http") });
 });
 
+test("a store opened with persist: false asks for nothing, and store.persist() asks when the app calls it", async () => {
+  let isPersisted = false;
+  const ask = vi.fn(async () => {
+    isPersisted = true;
+    return true;
+  });
+  vi.stubGlobal("navigator", { storage: { persisted: () => Promise.resolve(isPersisted), persist: ask } });
+  const store = await openStore({ name: crypto.randomUUID(), persist: false });
+  await expect.poll(() => store.status.persisted).toBe(false);
+  expect(ask).not.toHaveBeenCalled();
+  expect(await store.persist()).toBe(true);
+  expect(store.status.persisted).toBe(true);
+  expect(await store.persist()).toBe(true);
+  expect(ask).toHaveBeenCalledTimes(1);
+  vi.stubGlobal("navigator", {});
+  expect(await store.persist()).toBeNull();
+  await store.close();
+  await expect(store.persist()).rejects.toBeInstanceOf(StoreClosedError);
+});
+
 test("persist() is asked for once, and its answer stands in the status", async () => {
   const answers: [persisted: boolean, persist: boolean, asked: number][] = [
     [true, false, 0],

@@ -66,7 +66,9 @@ test("a tab that has lost the lead shows the connection of the tab that leads no
   other.syncer.start();
   await eventually(async () => expect(await isAwaited()).toBe(true));
   await depose();
-  await eventually(() => expect(heard).toContainEqual(expect.objectContaining({ link: { connection: "offline", acknowledged: 0 } })));
+  await eventually(() =>
+    expect(heard).toContainEqual(expect.objectContaining({ link: { connection: "offline", acknowledged: 0, progress: null } })),
+  );
   expect(one.board.current.connection).toBe("online");
   writing.resolve();
   await eventually(() => expect(one.board.current).toMatchObject({ connection: "offline", problem: { code: "unavailable" } }));

@@ -149,7 +149,7 @@ test("a tab that wakes asks the leader for its connection: it may have missed me
   await reaches(two, { connection: "online" });
   // As it was when the tab froze.
   const channel = new BroadcastChannel(`headwater:${url.split("/").at(-1)}`);
-  channel.postMessage({ kind: "connection", link: { connection: "offline", acknowledged: 0 }, problem: null });
+  channel.postMessage({ kind: "connection", link: { connection: "offline", acknowledged: 0, progress: null }, problem: null });
   channel.close();
   await reaches(two, { connection: "offline" });
   document.hidden = true;

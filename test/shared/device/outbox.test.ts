@@ -3,6 +3,7 @@ import { expect, test } from "vitest";
 import {
   type ArrivedEvent,
   type AwaitedEntries,
+  confirmsOnly,
   conflictReason,
   isHeld,
   lastVersionOf,
@@ -312,4 +313,66 @@ test("pending conservation: whatever arrives, is refused, rebased or discarded: 
     }),
     { seed: SEED, numRuns: 2000 },
   );
+});
+
+/** What happens at the edge, between pages: it records the device's next commits, or others' events. */
+const HAPPENINGS = fc.array(
+  fc.record({ isOwn: fc.boolean(), count: fc.integer({ min: 1, max: 4 }), cut: fc.integer({ min: 0, max: 3 }) }),
+  {
+    minLength: 1,
+    maxLength: 12,
+  },
+);
+const COMMITS = fc.array(fc.record({ events: fc.integer({ min: 1, max: 3 }), isAny: fc.boolean() }), { minLength: 1, maxLength: 12 });
+
+test("if a page confirms a stream's first events only, the first entries are all that is needed to apply it", () => {
+  let alone = 0;
+  fc.assert(
+    fc.property(COMMITS, HAPPENINGS, (commits, happenings) => {
+      let version = 1;
+      const entries = commits.map(({ events, isAny }, i) => {
+        const ids = Array.from({ length: events }, (_, n) => `own-${i}-${n}`);
+        const entry = pending(i + 1, version, ids, isAny ? "any" : version - 1);
+        version += events;
+        return entry;
+      });
+      const device = new CatchingUp([], ...entries);
+      const unsent = entries.map(({ events }) => events.map(({ id }) => id));
+      const log: string[] = [];
+      let cut = 0;
+      for (const [i, happening] of happenings.entries()) {
+        for (let n = 0; n < happening.count; n++) log.push(...(happening.isOwn ? (unsent.shift() ?? []) : [`theirs-${i}-${n}`]));
+        const isBehind = happening.cut > 0;
+        const end = Math.max(cut, log.length - happening.cut);
+        const arrived = arrive(cut + 1, ...log.slice(cut, end));
+        cut = end;
+        const before = device.pending;
+        const first = before.slice(
+          0,
+          before.findLastIndex(({ events }) => events.some(({ id }) => arrived.some((one) => one.id === id))) + 1,
+        );
+        const whole = device.page(arrived, isBehind);
+        if (!confirmsOnly(first, arrived)) continue;
+        if (first.length < before.length) alone++;
+        const asked = () => expect.fail("a rule was asked");
+        const confirmed = toVersion(device.log.length);
+        expect(reconcileWith(first, arrived, confirmed, asked, [], { isBehind, awaited: new Map() })).toEqual(whole);
+      }
+    }),
+    { seed: SEED, numRuns: 2_000 },
+  );
+  expect(alone).toBeGreaterThan(0);
+});
+
+test("what a page holds of others, of other content or in another order, is not of the first entries only", () => {
+  const [a, b] = [pending(1, 3, ["a1", "a2"]), pending(2, 5, ["b1"])];
+  expect(confirmsOnly([a, b], arrive(3, "a1", "a2", "b1"))).toBe(true);
+  expect(confirmsOnly([a], arrive(3, "a1"))).toBe(true);
+  expect(confirmsOnly([{ ...a, confirmed: 1 }], arrive(4, "a2"))).toBe(true);
+  expect(confirmsOnly([a, b], [])).toBe(false);
+  expect(confirmsOnly([a], arrive(3, "a1", "a2", "b1"))).toBe(false);
+  expect(confirmsOnly([a, b], arrive(3, "b1"))).toBe(false);
+  expect(confirmsOnly([a, b], arrive(4, "a1"))).toBe(false);
+  expect(confirmsOnly([a, b], arrive(3, "x", "a1"))).toBe(false);
+  expect(confirmsOnly([a, b], [{ ...arrival("a1", 3), data: "other" }])).toBe(false);
 });

@@ -37,6 +37,41 @@ test("a push takes the oldest commits within every bound, and always at least on
   expect(nextPush([], { commits: 9, streams: 9, size: 99 })).toEqual([]);
 });
 
+test("a push that has no room for more streams takes later commits of those that it has, in the order of each stream", () => {
+  const streams = ["A-1", "B-1", "C-1", "A-1", "C-1", "B-1", "A-1"];
+  const items = streams.map((stream, i) => ({ entry: entry(i + 1, stream), size: 10 }));
+  const seqs = (bounds: Parameters<typeof nextPush>[1]) => nextPush(items, bounds).map((item) => item.entry.seq);
+  expect(seqs({ commits: 9, streams: 2, size: 99 })).toEqual([1, 2, 4, 6, 7]);
+  expect(seqs({ commits: 4, streams: 2, size: 99 })).toEqual([1, 2, 4, 6]);
+  expect(seqs({ commits: 9, streams: 1, size: 99 })).toEqual([1, 4, 7]);
+  // Nothing is taken behind one that is too large: the push is full.
+  expect(seqs({ commits: 9, streams: 2, size: 35 })).toEqual([1, 2, 4]);
+});
+
+test("no commit goes before the one that caused it, nor before an earlier one of its stream", () => {
+  const having = (seq: number, stream: string, id: string, causationId?: string): PendingEntry => {
+    const metadata = causationId === undefined ? {} : { causationId };
+    const event = { id, type: "E", schemaVersion: 1, data: null, metadata, occurredAt: "2026-01-01T00:00:00Z" };
+    return { ...entry(seq, stream), events: [event] };
+  };
+  const entries = [
+    having(1, "A-1", "a"),
+    having(2, "B-1", "b"),
+    having(3, "A-1", "because of b", "b"),
+    having(4, "C-1", "because of that", "because of b"),
+    having(5, "A-1", "after it"),
+  ];
+  const seqs = (from: readonly PendingEntry[], streams: number) =>
+    nextPush(
+      from.map((each) => ({ entry: each, size: 1 })),
+      { commits: 9, streams, size: 99 },
+    ).map((item) => item.entry.seq);
+  expect(seqs(entries, 1)).toEqual([1]);
+  expect(seqs(entries.slice(1), 1)).toEqual([2]);
+  expect(seqs(entries.slice(2), 1)).toEqual([3, 5]);
+  expect(seqs(entries, 2)).toEqual([1, 2, 3, 5]);
+});
+
 test("each commit is taken, contested or refused; what was skipped shares the fate of the one before it", () => {
   const entries = [entry(1, "A-1"), { ...entry(2, "B-1"), expectedVersion: 0 }, entry(3, "B-1"), entry(4, "C-1"), entry(5, "D-1")];
   const results: PushResult[] = [

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { decidePage, isBehind, isWithin, NEW_REPLICA, nextPage, pageQuery, type Replica } from "../../../shared/device/replica.ts";
 import { emptyReplica, isSameCopy } from "../../../shared/device/same-copy.ts";
-import { withScope } from "../../../shared/device/scope.ts";
+import { isCovered, scopeOfFilters, scopeWith, withScope } from "../../../shared/device/scope.ts";
 import { toPosition, toVersion } from "../../../shared/order.ts";
 import type { FeedPage } from "../../../shared/wire/wire.ts";
 
@@ -98,4 +98,26 @@ test("what was let go of is not continued, also where it is fetched again", () =
   expect(reset).toMatchObject({ log: null, position: 0, mark: null, scope: ["A"], authority: at(5).authority });
   expect(isSameCopy(at(5), at(7))).toBe(true);
   expect(isSameCopy(at(5), { ...at(7), resets: reset.resets })).toBe(false);
+});
+
+test("the scope of several filters covers each of them, and keeps streams that were followed by their id", () => {
+  expect(scopeOfFilters(["Note", "Ticket-1"], [["Permit"], ["Note", "Permit"]])).toEqual(["Permit", "Note", "Ticket-1"]);
+  expect(scopeOfFilters(["Note"], [["Permit"], null])).toBeNull();
+});
+
+test("a scope with more covers what it did, and that", () => {
+  expect(scopeWith(["Permit"], ["Permit-1", "Ticket", "Note-1"])).toEqual(["Permit", "Ticket", "Note-1"]);
+  expect(scopeWith(["Permit"], null)).toBeNull();
+  expect(scopeWith(null, ["Permit"])).toBeNull();
+});
+
+test.each<[readonly string[] | null, readonly string[] | null, boolean]>([
+  [null, null, true],
+  [null, ["Permit"], true],
+  [["Permit"], null, false],
+  [["Permit"], ["Permit", "Permit-1"], true],
+  [["Permit-1"], ["Permit"], false],
+  [["Permit"], ["Permit", "Ticket"], false],
+])("whether the scope %j covers the filter %j: %j", (scope, filter, expected) => {
+  expect(isCovered(scope, filter)).toBe(expected);
 });

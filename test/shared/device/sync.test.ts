@@ -11,7 +11,9 @@ import {
   startSync,
   type Unsent,
 } from "../../../shared/device/sync.ts";
-import { StoreFullError, UnauthenticatedError, UnavailableError } from "../../../shared/errors.ts";
+import { divergedError } from "../../../shared/edge/publication.ts";
+import { StorageDamagedError, StoreFullError, UnauthenticatedError, UnavailableError } from "../../../shared/errors.ts";
+import { pageDigestOf } from "../../../shared/event/digest.ts";
 import type { ConfirmedEvent } from "../../../shared/event/event.ts";
 import { toPosition, toVersion } from "../../../shared/order.ts";
 import { parseStreamId } from "../../../shared/stream-id.ts";
@@ -262,4 +264,103 @@ describe("what the status says while streams are deferred", () => {
     const shown = linkStatusOf({ ...state, link: { kind: "open" }, problems: { ...state.problems, push, deferred } });
     expect(shown.problem).toBe(problem);
   });
+});
+
+test("entries that a push passed over go with the next one, before the outbox is read on", () => {
+  const machine = new Driven({ ...SETTINGS, push: { commits: 9, streams: 1, size: 9_999 } });
+  machine.give({ kind: "called" });
+  machine.pull(0, []);
+  const { request } = machine.take("read-outbox");
+  const of = (seq: number, stream: number): Unsent => {
+    const item = unsent(seq);
+    return { ...item, entry: { ...item.entry, streamId: parseStreamId(`S-${stream}`) } };
+  };
+  machine.give({ kind: "outbox-read", request, unsent: [of(1, 1), of(2, 2), of(3, 1), of(4, 2)], isEnd: false });
+  const sent: number[][] = [];
+  while (machine.has("push")) {
+    const effect = machine.take("push");
+    sent.push(effect.batch.map(({ seq }) => seq));
+    const results = effect.batch.map(({ streamId }) => ({ status: "committed", streamId, firstVersion: 1, version: 1, position: null }));
+    machine.give({ kind: "push-answered", request: effect.request, answer: { log: LOG, results } as PushAnswer });
+  }
+  expect(sent).toEqual([
+    [1, 3],
+    [2, 4],
+  ]);
+  expect(machine.take("read-outbox").after).toBe(4);
+});
+
+test("after a refusal, the outbox is read from the first entry that was passed over", () => {
+  const machine = new Driven({ ...SETTINGS, push: { commits: 9, streams: 1, size: 9_999 } });
+  machine.give({ kind: "called" });
+  machine.pull(0, []);
+  const { request } = machine.take("read-outbox");
+  const [one, two, three] = [unsent(1), unsent(2), unsent(3)];
+  const last = { ...three, entry: { ...three.entry, streamId: one.entry.streamId } };
+  machine.give({ kind: "outbox-read", request, unsent: [one, two, last], isEnd: false });
+  const push = machine.take("push");
+  expect(push.batch.map(({ seq }) => seq)).toEqual([1, 3]);
+  const rejected = { status: "rejected", streamId: "S-1", code: "event-id-reused", detail: "taken" };
+  const results = [rejected, { status: "skipped", streamId: "S-1" }];
+  machine.give({ kind: "push-answered", request: push.request, answer: { log: LOG, results } as PushAnswer });
+  machine.give({ kind: "refusals-recorded", request: machine.take("record").request, left: [1, 3] });
+  expect(machine.take("read-outbox").after).toBe(1);
+});
+
+test("the feed is asked while a long outbox is pushed, once the edge has taken two pages of it", () => {
+  const machine = new Driven({ ...SETTINGS, pageEvents: 3 });
+  machine.give({ kind: "called" });
+  machine.pull(0, []);
+  for (let seq = 1; seq <= 6; seq++) {
+    expect(machine.has("pull"), `after ${seq - 1} commits`).toBe(false);
+    machine.outbox(seq);
+    machine.push();
+  }
+  machine.pull(3, [1, 2, 3]);
+  expect([...machine.state.awaited.keys()]).toEqual([4, 5, 6]);
+  expect(machine.has("read-outbox")).toBe(true);
+});
+
+const WIDE: SyncSettings = { ...SETTINGS, push: { commits: 9, streams: 9, size: 10_000 } };
+
+test("a stream that the edge can't append to is deferred by name, and the rest of the push goes at once", () => {
+  const machine = new Driven(WIDE);
+  machine.give({ kind: "called" });
+  machine.pull(0, []);
+  machine.outbox(1, 2, 3);
+  const error = divergedError("S-2", 4);
+  machine.give({ kind: "push-failed", request: machine.take("push").request, failure: { kind: "problem", error } });
+  expect(machine.take("failed").error).toBe(error);
+  expect(linkStatusOf(machine.state)).toEqual({ connection: "online", problem: error });
+  expect(machine.has("record")).toBe(false);
+  machine.give({ kind: "called" });
+  machine.outbox(1, 2, 3);
+  expect(machine.take("push").batch.map(({ seq }) => seq)).toEqual([1, 3]);
+  expect(machine.take("wait")).toMatchObject({ timer: "deferred" });
+});
+
+test("a push that fails because the edge is damaged, and names no stream of it, is sent again and nothing is parked", () => {
+  const machine = new Driven(WIDE);
+  machine.give({ kind: "called" });
+  machine.pull(0, []);
+  machine.outbox(1);
+  const error = new StorageDamagedError();
+  machine.give({ kind: "push-failed", request: machine.take("push").request, failure: { kind: "problem", error } });
+  expect(machine.has("record")).toBe(false);
+  expect(machine.state.push.kind).toBe("backing-off");
+});
+
+test.each([
+  ["with another digest", { digest: "0".repeat(16) }],
+  ["of which a letter has changed", { events: pageOf(4, 6).events.map((event) => ({ ...event, data: "changed" })) }],
+  ["that lacks an event", { events: pageOf(4, 6).events.slice(1) }],
+])("a page %s is not applied, and the status says so", (_, change) => {
+  const machine = new Driven(SETTINGS, { position: 4, head: 4 });
+  machine.give({ kind: "called" });
+  const page = pageOf(4, 6);
+  const changed = { ...page, digest: pageDigestOf(page.events), ...change };
+  machine.give({ kind: "page-received", request: machine.take("pull").request, page: changed });
+  expect(machine.has("apply")).toBe(false);
+  expect(linkStatusOf(machine.state)).toMatchObject({ connection: "offline", problem: { code: "storage-damaged", position: 5 } });
+  expect(machine.take("failed").error).toMatchObject({ code: "storage-damaged" });
 });

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { decidePublication } from "../../../shared/edge/publication.ts";
+import { behindLog, decidePublication, divergedError } from "../../../shared/edge/publication.ts";
 import { toVersion } from "../../../shared/order.ts";
 import { SEED } from "../../support/seed.ts";
 
@@ -19,6 +19,29 @@ test.each([
   expect(decide(head, first, last)).toEqual(decision);
 });
 
+test.each([
+  [{ differsAt: 5 }, 4, 7, { kind: "diverged", version: 5 }],
+  [{ differsAt: 4 }, 4, 4, { kind: "diverged", version: 4 }],
+  [{ divergedAt: 4 }, 6, 6, { kind: "gap", head: 3 }],
+  [{ divergedAt: 4 }, 5, 5, { kind: "gap", head: 3 }],
+  [{ divergedAt: 4 }, 4, 7, { kind: "take", from: 6 }],
+  [{ divergedAt: 4 }, 2, 5, { kind: "duplicate" }],
+  [{ divergedAt: 4, differsAt: 4 }, 4, 7, { kind: "diverged", version: 4 }],
+] as const)("head 5, %o, run %i–%i", (comparison, first, last, decision) => {
+  const { differsAt, divergedAt } = { differsAt: undefined, divergedAt: undefined, ...comparison };
+  const versions = {
+    differsAt: differsAt === undefined ? undefined : toVersion(differsAt),
+    divergedAt: divergedAt === undefined ? undefined : toVersion(divergedAt),
+  };
+  const run = { firstVersion: toVersion(first), lastVersion: toVersion(last) };
+  expect(decidePublication(toVersion(5), run, versions)).toEqual(decision);
+});
+
+test("a stream that has less than the log was put back", () => {
+  expect([behindLog(3, 5), behindLog(5, 5), behindLog(6, 5), behindLog(0, 1)]).toEqual([4, undefined, undefined, 1]);
+  expect(divergedError("A-1", 4)).toMatchObject({ code: "stream-diverged", remedy: "repair", details: { streamId: "A-1", version: 4 } });
+});
+
 test("whoever publishes, in whatever order, however often: each stream's versions enter once and in order", () => {
   const run = fc.tuple(fc.integer({ min: 0, max: 3 }), fc.integer({ min: 1, max: 10 }), fc.integer({ min: 0, max: 4 }));
   fc.assert(
@@ -31,7 +54,8 @@ test("whoever publishes, in whatever order, however often: each stream's version
         if (decision.kind === "take")
           for (let version = decision.from as number; version <= first + more; version++) log.push([stream, version]);
         else if (decision.kind === "duplicate") expect(first + more).toBeLessThanOrEqual(head);
-        else expect(first).toBeGreaterThan(decision.head + 1);
+        else if (decision.kind === "gap") expect(first).toBeGreaterThan(decision.head + 1);
+        else expect.unreachable("nothing differs");
       }
       for (const stream of [0, 1, 2, 3]) {
         const versions = log.filter(([owner]) => owner === stream).map(([, version]) => version);

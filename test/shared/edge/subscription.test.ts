@@ -3,9 +3,9 @@ import {
   afterBatch,
   afterFailure,
   afterKill,
-  afterOtherLog,
   afterReplay,
   afterResume,
+  afterUnreadableLog,
   deadLettersKeptUpTo,
   hasMore,
   isWorthWriting,
@@ -18,6 +18,7 @@ import {
   waitsUntil,
   wakeTime,
 } from "../../../shared/edge/subscription.ts";
+import { LogMismatchError, PositionAheadError, StorageDamagedError } from "../../../shared/errors.ts";
 import { START_MARK } from "../../../shared/mark.ts";
 import { afterFailed, DEFAULT_POLICY, nextStep, type SubscriptionPolicy } from "../../../shared/subscription.ts";
 
@@ -51,9 +52,20 @@ describe("the log that is followed", () => {
   });
 
   test("that is another one stops the subscription, and news of it does not wake it", () => {
-    const other = afterOtherLog({ ...AT_4, retryAt: 300 }, "Another history.");
+    const other = afterUnreadableLog({ ...AT_4, retryAt: 300 }, { position: 4, mark: null }, new LogMismatchError("Another history."));
     expect([stateOf(other), other.retryAt, other.error]).toEqual(["stopped", null, "Another history."]);
     expect(wakeTime(other, { position: 4, mark: null }, { log: "another", head: 9 }, 100)).toBe(null);
+  });
+
+  test("that ends before what was read, or is damaged behind it, stops it and says where", () => {
+    const read = { position: 9, mark: null };
+    const ahead = afterUnreadableLog(AT_4, read, new PositionAheadError(undefined, { log: "log", head: 2 }));
+    expect([stateOf(ahead), ahead.error]).toEqual([
+      "stopped",
+      "The subscription has read the log up to position 9, and the log ends at 2: it was put back to an older copy. Reset the subscription to a position of the log.",
+    ]);
+    const damaged = afterUnreadableLog(AT_4, read, new StorageDamagedError("Damaged at position 10.", { position: 10 }));
+    expect([stateOf(damaged), damaged.error]).toEqual(["stopped", "Damaged at position 10."]);
   });
 
   test("is followed from another place, without what is known of the old one", () => {
@@ -88,7 +100,7 @@ describe("what is refused", () => {
 
   test("by being killed waits too, unless it has stopped", () => {
     expect(afterKill(AT_4, POLICY, "Killed.", 100, 0.999)).toMatchObject({ error: "Killed.", progress: { failures: 1, alone: 0 } });
-    const stopped = afterOtherLog(AT_4, "Another history.");
+    const stopped = afterUnreadableLog(AT_4, { position: 4, mark: null }, new LogMismatchError("Another history."));
     expect(afterKill(stopped, POLICY, "Killed.", 100, 0.999)).toBe(stopped);
   });
 

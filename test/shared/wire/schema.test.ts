@@ -137,6 +137,8 @@ test("the types of messages are those of their schemas", () => {
     position: number;
     mark?: string | undefined;
     head: number;
+    digest?: string | undefined;
+    damaged?: { first: number; last: number }[] | undefined;
   }>();
   interface Taken {
     streamId: string;

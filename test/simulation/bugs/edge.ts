@@ -62,7 +62,7 @@ export const EDGE_BUGS: readonly Bug[] = [
         "if (this.#head % 5 === 4) this.#head++;\n    const firstPosition = this.#head + 1;",
       ),
     ],
-    by: "2 dense",
+    by: "errors",
   },
   {
     name: "an alarm that finds the log out of reach is the last one",
@@ -100,7 +100,13 @@ export const EDGE_BUGS: readonly Bug[] = [
   },
   {
     name: "the time of recording is the time of reading",
-    patches: [patch(RUN_TEXT, "line.slice(1)", "JSON.stringify({ ...parseLine(line), recordedAt: new Date().toISOString() }).slice(1)")],
+    patches: [
+      patch(
+        RUN_TEXT,
+        "content.slice(1)",
+        "JSON.stringify({ ...parseContent(content), recordedAt: new Date().toISOString() }).slice(1, -1)",
+      ),
+    ],
     by: "8 immutable",
   },
 
@@ -157,14 +163,18 @@ export const EDGE_BUGS: readonly Bug[] = [
   },
   {
     name: "a page that skips events does not get past them",
-    patches: [patch(FEED_PAGE, "      position = row.last_position;\n", "")],
+    patches: [patch(FEED_PAGE, "    this.position = end;\n    this.spend(1);\n", "    this.spend(1);\n")],
     world: { scope: "part", streams: 6 },
     by: "convergence in time",
   },
   {
     name: "a page passes the rest of a run that did not fit",
     patches: [
-      patch(FEED_PAGE, "      size += line.length;\n    }\n", "      size += line.length;\n    }\n    position = row.last_position;\n"),
+      patch(
+        FEED_PAGE,
+        "      this.#size += content.length;\n    }\n",
+        "      this.#size += content.length;\n    }\n    this.position = row.last_position;\n",
+      ),
     ],
     world: { pageEvents: 2, actions: 120 },
     by: "2 dense",
@@ -189,9 +199,7 @@ export const EDGE_BUGS: readonly Bug[] = [
   },
   {
     name: "a socket is not told of what is published",
-    patches: [
-      patch(SOCKETS, "for (const one of fresh) await offer(one);", "if (found.size > 0) for (const one of fresh) await offer(one);"),
-    ],
+    patches: [patch(SOCKETS, "      await answer(one);\n", "      if (found.size > 0) await answer(one);\n")],
     world: { isLive: true, pollEvery: 60_000, actions: 60 },
     by: "convergence in time",
   },

@@ -184,7 +184,7 @@ export const STORAGE: readonly Bug[] = [
   },
   {
     name: "a failure of the storage reaches the app as it is",
-    patches: [patch(CONNECTION, "throw storageError(error);", "throw error;")],
+    patches: [patch(CONNECTION, "throw typed;", "throw error;")],
     world: { actions: 120, faults: { "abort-write": 1, "no-room": 1 } },
     by: "errors",
   },

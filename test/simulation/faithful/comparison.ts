@@ -2,10 +2,13 @@
  * Compares what a world's edge and the real one have said, character by character, but for:
  *  - ids of logs, which each edge makes itself: one of the world is one of the real edge, and the other way round, for good;
  *  - times of the edges' clocks: `recordedAt` of events, and when credentials expire;
- *  - how long a caller is asked to wait, and how old something is.
+ *  - how long a caller is asked to wait, and how old something is;
+ *  - digests of pages, which cover the times: each is the digest of its own page's events.
  *
  * Fields, and their order, are the same. Marks are digests of event ids, so they are the same too.
  */
+import { pageDigestOf } from "../../../shared/event/digest.ts";
+import type { ConfirmedEvent } from "../../../shared/event/event.ts";
 
 /** Headers that say something. */
 const HEADERS = [
@@ -65,7 +68,11 @@ export class Comparison {
     if (isRecord(world) && isRecord(real)) {
       const names = Object.keys(world);
       this.#plain(`${where} fields`, names.join(), Object.keys(real).join());
-      for (const name of names) this.#field(`${where}.${name}`, name, world[name], real[name]);
+      const pages = [world, real].filter((one) => isPage(one));
+      for (const name of names) {
+        if (pages.length < 2 || name !== "digest") this.#field(`${where}.${name}`, name, world[name], real[name]);
+      }
+      for (const page of pages) this.#plain(`${where}.digest`, pageDigestOf(page.events), page.digest);
       if ("recordedAt" in world) this.#recorded(where, String(world["id"]), String(world["recordedAt"]), String(real["recordedAt"]));
       return;
     }
@@ -119,4 +126,11 @@ function isRecord(value: unknown): value is Record<string, unknown> {
 
 function shown(value: unknown): string {
   return (JSON.stringify(value) ?? "nothing").slice(0, 300);
+}
+
+/** A page of the feed. */
+function isPage(
+  value: Readonly<Record<string, unknown>>,
+): value is Readonly<Record<string, unknown>> & { readonly events: readonly ConfirmedEvent[]; readonly digest: string } {
+  return "digest" in value && "events" in value && Array.isArray(value["events"]);
 }

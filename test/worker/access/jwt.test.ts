@@ -233,27 +233,6 @@ test.each(WRONG)("forged tokens: %s is refused everywhere, learns nothing and wr
   expect(await feed()).toEqual(["#1 Permit-1@1"]);
 });
 
-test("keys that can't be fetched are a fault of the edge's, not the caller's", async () => {
-  const log = vi.spyOn(console, "error").mockImplementation(() => undefined);
-  const fetching = vi.spyOn(globalThis, "fetch").mockRejectedValue(new TypeError("no network"));
-  const token = await sign({}, { alg: "ES256", kid: "ours" }, ours.privateKey);
-  const response = await call({ JWT_JWKS: "https://keys.example/set.json" }, `${newStore().id}/feed`, token);
-  expect([response.status, (await response.json<{ code: string }>()).code]).toEqual([503, "unavailable"]);
-  expect(fetching).toHaveBeenCalled();
-  fetching.mockRestore();
-  log.mockRestore();
-});
-
-test("keys are fetched from their address once, for many requests", async () => {
-  const fetching = vi.spyOn(globalThis, "fetch").mockImplementation(async () => new Response(jwks));
-  const token = await sign({}, { alg: "ES256", kid: "ours" }, ours.privateKey);
-  const { id } = newStore();
-  for (let i = 0; i < 5; i++)
-    expect((await call({ JWT_JWKS: "https://other-keys.example/set.json" }, `${id}/feed`, token)).status).toBe(200);
-  expect(fetching).toHaveBeenCalledTimes(1);
-  fetching.mockRestore();
-});
-
 test.each([
   ['{"a":1,"b":{"a":2}}', false],
   ['{"a":[{"a":1},{"a":2}],"b":"\\"a\\":,{"}', false],

@@ -127,14 +127,23 @@ test("the subprotocol is answered where it was offered, and another one refused"
   silent.socket.close();
 });
 
-test("one actor has a hundred sockets at most", async () => {
-  const edge = createEdge({ authenticate: () => ({ actor: "ann", grants: [{ store: "*", streams: ["*"], can: ["read"] }] }) });
+test.each([
+  ["of one actor", "ann", ["203.0.113.7", "203.0.113.8"], ["203.0.113.9"], []],
+  ["without an actor of one address", null, ["203.0.113.7"], ["203.0.113.7"], ["203.0.113.8", "2001:db8::1"]],
+  ["without an actor of one network", null, ["2001:db8:0:1::1", "2001:db8:0:1::2"], ["2001:db8:0:1::3"], ["2001:db8:0:2::1"]],
+])("a hundred sockets %s are the most, also after an eviction", async (_name, actor, addresses, refused, taken) => {
+  const edge = createEdge({ authenticate: () => ({ actor, grants: [{ store: "*", streams: ["*"], can: ["read"] }] }) });
   const send = async (url: string, init: RequestInit) => edge.fetch(new Request(url, init), env, createExecutionContext());
-  const { id } = newStore();
-  const open = await Promise.all(Array.from({ length: 100 }, () => openLive(id, "/feed", {}, send)));
-  const response = await send(`https://edge.example/v1/${id}/feed`, { headers: { upgrade: "websocket" } });
-  expect([response.status, response.headers.get("retry-after") !== null]).toEqual([429, true]);
-  await response.text();
+  const { id, log } = newStore();
+  const from = (i: number) => ({ "cf-connecting-ip": addresses[i % addresses.length] ?? "" });
+  const open = await Promise.all(Array.from({ length: 100 }, (_, i) => openLive(id, "/feed", from(i), send)));
+  await evictDurableObject(log());
+  for (const address of refused) {
+    const response = await send(`https://edge.example/v1/${id}/feed`, { headers: { upgrade: "websocket", "cf-connecting-ip": address } });
+    expect([response.status, response.headers.get("retry-after") !== null]).toEqual([429, true]);
+    await response.text();
+  }
+  for (const address of taken) open.push(await openLive(id, "/feed", { "cf-connecting-ip": address }, send));
   for (const { socket } of open) socket.close();
 });
 

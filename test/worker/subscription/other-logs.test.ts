@@ -7,6 +7,7 @@ import { createEdge } from "../../../worker/index.ts";
 import type { SubscriptionRecord } from "../../../worker/subscription/subscription-record.ts";
 import { Random } from "../../support/random.ts";
 import { SEED } from "../../support/seed.ts";
+import { damageLog } from "../damage.ts";
 import { event } from "../edge-calls.ts";
 import { handling, newSubscribedStore, type SubscribedStore, subscribed } from "../edges.ts";
 import { bad, refusing, until, watch } from "./watched.ts";
@@ -43,6 +44,42 @@ test("a log that was put back stops its subscriptions visibly, whether it has gr
   await store.post("/subscriptions/all/reset", { position: 2 });
   await until(store, "all", { state: "running", position: 6 });
   expect(calls.flat()).toEqual([1, 2, 3, 4, 3, 4, 5, 6]);
+});
+
+test("a log that was put back while nothing happens: the first who asks is told, by the status as by the store's health", async () => {
+  for (const ask of ["status", "health"] as const) {
+    const store = newSubscribedStore(subscribed);
+    watch(store, "all");
+    for (let i = 0; i < 4; i++) await store.append("A-1", i, event());
+    await until(store, "all", { position: 4 });
+    expect((await store.request("/health")).body).toMatchObject({ diverged: 0, subscriptionsAhead: 0 });
+    await runDurableObjectAlarm(store.subscription("all"));
+    await shorten(store, 2);
+    if (ask === "status") {
+      const error = expect.stringContaining("read the log up to position 4, and the log ends at 2");
+      expect(await store.status("all")).toMatchObject({ state: "stopped", position: 4, head: 2, lag: 0, error });
+    }
+    expect((await store.request("/health")).body.subscriptionsAhead).toBeGreaterThanOrEqual(1);
+    await store.post("/subscriptions/all/reset", { position: 2 });
+    await until(store, "all", { state: "running", position: 2 });
+  }
+});
+
+test("a log that is damaged behind a subscription stops it, and it goes on once the log is repaired", async () => {
+  const store = newSubscribedStore(subscribed);
+  const calls = watch(store, "all");
+  await store.append("A-1", 0, event("Kept", "kept"));
+  await until(store, "all", { position: 1 });
+  handling(store.id, "all", () => Promise.reject(new Error("not yet")));
+  await store.append("A-1", 1, event("Kept", "kept"));
+  await damageLog(store, 2, (events) => events.replace('"kept"', '"kfpt"'));
+  await until(store, "all", { state: "stopped", position: 1, error: expect.stringContaining("damaged at position 2:") });
+  await damageLog(store, 2, (events) => events.replace('"kfpt"', '"kept"'));
+  calls.length = 0;
+  const handled = watch(store, "all");
+  await store.post("/subscriptions/all/resume");
+  await until(store, "all", { state: "running", position: 2 });
+  expect(handled.flat()).toEqual([2]);
 });
 
 test("a log that was put back and has grown to where its subscription is stops it, without anybody asking", async () => {

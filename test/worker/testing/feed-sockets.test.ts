@@ -70,3 +70,29 @@ test.each([0, 5, 10, 20, 40])("two publications, %i promises apart, send one pag
   await settled();
   expect(readers.map(({ seen }) => seen.length)).toEqual(readers.map(() => 1));
 });
+
+test("news are not lost if two checks of the same credentials overlap, and the one for the news ends last", async () => {
+  const clock = new TestClock();
+  const expiresAt = clock.now() + 1;
+  let checks = 0;
+  let endFirst: () => void = () => undefined;
+  const authenticate: EdgeSettings["authenticate"] = async ({ headers }) => {
+    // The socket is opened by the first call; the second is the one for the news.
+    if (headers.has("authorization") && ++checks === 2) await new Promise<void>((resolve) => (endFirst = resolve));
+    return headers.has("authorization") ? { actor: "reader", grants: GRANTS, expiresAt } : { actor: "writer", grants: GRANTS };
+  };
+  const edge = await openEdge({ authenticate }, clock);
+  edge.faults.alarmLatency = () => 60_000;
+  const { socket, seen } = await edge.listen(READER);
+  socket.send(JSON.stringify({ pull: { after: 0 } }));
+  await settled();
+  await clock.advance(1);
+  await edge.push(edge.commit("A-1", 0));
+  await settled();
+  expect(checks).toBe(3);
+  endFirst();
+  await settled();
+  await edge.push(edge.commit("A-1", 1));
+  await settled();
+  expect(seen).toMatchObject([{ position: 1, events: [{ streamId: "A-1" }] }]);
+});
