@@ -11,7 +11,7 @@ const FOLDER = new URL("./regressions/", import.meta.url);
 /** Worlds that were clean before, from seed 1 on: what fails there, a change has broken. */
 const KNOWN = 200;
 /** Worlds that nobody has seen. */
-const FRESH = 100;
+const FRESH = 50;
 
 // Milliseconds: worlds are computed, and a busy machine takes its time.
 vi.setConfig({ testTimeout: 300_000 });
