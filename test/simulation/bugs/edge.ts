@@ -219,7 +219,7 @@ export const EDGE_BUGS: readonly Bug[] = [
     name: "the edge does not compare the mark of a page's request",
     patches: [patch(QUERY, '    ...present("mark", single(parameters, "mark")),\n', "")],
     world: { actions: 120, faults: { "restore-store": 1, delay: 0.5 } },
-    by: "10 one history",
+    by: "convergence in time",
   },
   {
     name: "an alarm that went off is taken for one that is to come",
