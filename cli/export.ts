@@ -2,6 +2,7 @@
 import { createWriteStream } from "node:fs";
 import { pipeline } from "node:stream/promises";
 import type { DamagedSpan, EdgeStore } from "../client/http.ts";
+import { placesOf } from "../shared/places.ts";
 import { CommandError } from "./command-error.ts";
 import { endLine, LinesDigest } from "./end-line.ts";
 import { jsonLine } from "./output.ts";
@@ -43,9 +44,9 @@ export async function exportStore(store: EdgeStore, out: string | undefined): Pr
   }
 }
 
-/** E.g. `position 7`, or `positions 7 to 9`. */
+/** Positions of the log. */
 export function positionsOf({ first, last }: DamagedSpan): string {
-  return first === last ? `position ${first}` : `positions ${first} to ${last}`;
+  return placesOf("position", first, last);
 }
 
 function isSystemError(error: unknown): error is NodeJS.ErrnoException {

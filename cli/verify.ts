@@ -9,6 +9,7 @@
 import type { DamagedSpan, EdgeStore, StoreHealth, StreamEvent } from "../client/http.ts";
 import { ForbiddenError, StreamNotFoundError } from "../client/index.ts";
 import { contentOf, eventDigest } from "../shared/event/digest.ts";
+import { placesOf } from "../shared/places.ts";
 import { CommandError } from "./command-error.ts";
 import { positionsOf } from "./export.ts";
 import { FileComparison } from "./file-comparison.ts";
@@ -155,8 +156,7 @@ async function checkStream(store: EdgeStore, feed: Feed, streamId: string, limit
   try {
     const { events, version } = await store.readStream(streamId, { limit, onDamaged: (span) => damaged.push(span) });
     for (const { first, last } of damaged) {
-      const versions = first === last ? `version ${first}` : `versions ${first} to ${last}`;
-      findings.push(`${streamId} can't be read at ${versions} in the stream: its storage is damaged there.`);
+      findings.push(`${streamId} can't be read at ${placesOf("version", first, last)} in the stream: its storage is damaged there.`);
     }
     const ids = new Set<string>();
     const found = new Set<number>();

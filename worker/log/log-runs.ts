@@ -11,7 +11,8 @@
  */
 import { StorageDamagedError } from "../../shared/errors.ts";
 import { markAfter, START_MARK } from "../../shared/mark.ts";
-import { checkRun, type IntactLine, idOf, linesOf, placesOf } from "../objects/run-text.ts";
+import { placesOf } from "../../shared/places.ts";
+import { checkRun, type IntactLine, idOf, linesOf } from "../objects/run-text.ts";
 
 /** A row of the table `runs`. */
 export type LogRow = {

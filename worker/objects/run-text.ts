@@ -164,8 +164,3 @@ export function fitting<T>(items: Iterable<T>, textOf: (item: T) => string): T[]
   }
   return taken;
 }
-
-/** E.g. `position 7`, or `positions 7 to 9`. */
-export function placesOf(name: string, first: number, last: number): string {
-  return first === last ? `${name} ${first}` : `${name}s ${first} to ${last}`;
-}

@@ -250,7 +250,7 @@ export class StreamObject extends DurableObject<EdgeEnv> {
     try {
       this.#restore.end(part.restore, state);
       if (state === "running") return await this.#restore.take(name, part);
-      return { status: "stored", streamId: name.slice(name.indexOf("/") + 1), version: this.#version };
+      return { status: "stored", streamId: streamIdOf(name), version: this.#version };
     } catch (error) {
       if (isFull(error)) return toRefused(new StoreFullError());
       if (error instanceof StorageDamagedError) return toRefused(error);

@@ -12,8 +12,9 @@
  */
 import { assert } from "../../shared/assert.ts";
 import { StorageDamagedError } from "../../shared/errors.ts";
+import { placesOf } from "../../shared/places.ts";
 import { ordinalKey } from "../objects/ordinal-key.ts";
-import { checkRun, type IntactLine, linesOf, placesOf } from "../objects/run-text.ts";
+import { checkRun, type IntactLine, linesOf } from "../objects/run-text.ts";
 
 export interface StoredRun {
   readonly lastVersion: number;
