@@ -12,7 +12,8 @@
  *  7. the checkpoint never passes an event that was neither handled nor made a dead letter, and no event before the checkpoint is handed
  *     to the handler. So each event is handled at least once, in order. The storage writes a dead letter in one transaction with the
  *     checkpoint after it;
- *  7a. an event becomes a dead letter, or stops its subscription, only after the handler failed on it alone. So no innocent neighbour does;
+ *  7a. an event becomes a dead letter, or stops its subscription, only after the handler had it alone and failed or was killed. So no
+ *     innocent neighbour does, and no event that the handler never got. A kill of which no more is known is not enough;
  *  7b. after a failure the events are handed to the handler again after a wait and not before, even if something wakes the
  *     subscription meanwhile.
  *
@@ -119,6 +120,11 @@ export interface Progress {
   readonly failures: number;
   /** Up to this position events are handed over one at a time. If the checkpoint has passed it, none are. */
   readonly alone: number;
+  /**
+   * The handler is known to have failed on the next event alone, if this position is after the checkpoint. Records of earlier versions do
+   * not have it.
+   */
+  readonly failedAlone?: number;
   /** How many events in a row have become dead letters. */
   readonly inARow: number;
   readonly isStopped: boolean;
@@ -187,9 +193,22 @@ export function nextStep(progress: Progress, policy: SubscriptionPolicy, { count
   const isAlone = count === 1 && upTo <= alone;
   if (failures <= (isAlone ? policy.retries : Math.min(RETRIES_TOGETHER, policy.retries))) return { kind: "hand-over" };
   if (!isAlone) return { kind: "take-apart", progress: { ...progress, failures: 0, alone: upTo } };
+  if (!hasFailedAlone(progress)) return { kind: "hand-over" };
   if (policy.onFailure === "stop" || inARow >= policy.maxConsecutiveDeadLetters)
     return { kind: "stop", progress: { ...progress, isStopped: true } };
   return { kind: "dead-letter", progress: { ...progress, checkpoint: upTo, failures: 0, inARow: inARow + 1 } };
+}
+
+function hasFailedAlone({ checkpoint, failedAlone = 0 }: Progress): boolean {
+  return failedAlone > checkpoint;
+}
+
+/**
+ * Whether to store that the handler gets the events, before it gets them: without that, another kill would leave it unknown once more
+ * whether the handler failed. Costs nothing unless there was a kill.
+ */
+export function isToBeNoted(progress: Progress, { count, upTo }: Batch): boolean {
+  return progress.failures > 0 && count === 1 && upTo <= progress.alone && !hasFailedAlone(progress);
 }
 
 export function afterHandled(progress: Progress, { upTo }: Batch): Progress {
@@ -197,11 +216,11 @@ export function afterHandled(progress: Progress, { upTo }: Batch): Progress {
   return { ...progress, checkpoint: upTo, failures: 0, inARow: 0 };
 }
 
-/** @param batch undefined if it is not known any more, because the handler was killed together with its object */
+/** @param batch undefined if it is not known whether the handler had any, because the handler was killed together with its object */
 export function afterFailed(progress: Progress, batch?: Batch): Progress {
+  const failed = { ...progress, failures: progress.failures + 1 };
   // If the handler failed on one event alone, the event is retried alone, even if others have come after it meanwhile.
-  const alone = batch?.count === 1 ? batch.upTo : progress.alone;
-  return { ...progress, failures: progress.failures + 1, alone };
+  return batch?.count === 1 ? { ...failed, alone: batch.upTo, failedAlone: batch.upTo } : failed;
 }
 
 /** No event of the filter was found up to `upTo`. */

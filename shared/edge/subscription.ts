@@ -21,6 +21,7 @@ import {
   afterHandled,
   afterPassed,
   type Batch,
+  isToBeNoted,
   messageOfFailure,
   type Progress,
   resumed,
@@ -44,6 +45,8 @@ export interface EdgeSubscription {
   readonly error: string | null;
   /** The position up to which its log was restored from a backup, if the subscription has taken note of that. */
   readonly restoredUpTo?: number;
+  /** The events that the handler has, if that was stored before it got them; null or undefined if it was not. */
+  readonly handed?: Batch | null;
 }
 
 /** A position of the log, and the log's mark at this position; the mark is null if it is not known. */
@@ -64,7 +67,7 @@ export interface LogEnd {
 const SKIPPED_AT_LEAST = 1_000;
 
 export function subscriptionAt(log: string, position: number): EdgeSubscription {
-  return { log, mark: position === 0 ? START_MARK : null, progress: startAt(position), retryAt: null, error: null };
+  return { log, mark: position === 0 ? START_MARK : null, progress: startAt(position), retryAt: null, error: null, handed: null };
 }
 
 /** An operator resets it: it follows the current log, after a position. */
@@ -144,7 +147,7 @@ export function afterRestore<S extends EdgeSubscription>(subscription: S, log: s
   // If it followed another log, it stops for that.
   if (subscription.log !== log || subscription.progress.checkpoint >= restoredUpTo) return noted;
   const error = `The store was restored from a backup up to position ${restoredUpTo}, and this subscription has not handled all of it. Resume it to continue after that, or reset it to the position after which the events are to be handled again.`;
-  return { ...noted, mark: null, progress: stopped(startAt(restoredUpTo)), retryAt: null, error };
+  return { ...noted, mark: null, progress: stopped(startAt(restoredUpTo)), retryAt: null, error, handed: null };
 }
 
 /** Whether to write that no event of the filter was found up to `position`: only after 1,000 positions. */
@@ -158,16 +161,22 @@ export function afterSkipped<S extends EdgeSubscription>(subscription: S, { posi
 
 /** @param mark the log's mark after the batch */
 export function afterBatch<S extends EdgeSubscription>(subscription: S, batch: Batch, mark: string | null): S {
-  return { ...subscription, mark, progress: afterHandled(subscription.progress, batch), retryAt: null, error: null };
+  return { ...subscription, mark, progress: afterHandled(subscription.progress, batch), retryAt: null, error: null, handed: null };
+}
+
+/** The same subscription, if nothing has to be stored before the handler gets the events. */
+export function beforeHandOver<S extends EdgeSubscription>(subscription: S, batch: Batch): S {
+  return isToBeNoted(subscription.progress, batch) ? { ...subscription, handed: batch } : subscription;
 }
 
 /** Must be followed by `settled`, which decides what happens next. */
 export function afterFailure<S extends EdgeSubscription>(subscription: S, batch: Batch, error: string): S {
-  return { ...subscription, progress: afterFailed(subscription.progress, batch), error };
+  return { ...subscription, progress: afterFailed(subscription.progress, batch), error, handed: null };
 }
 
 /**
- * The platform killed its alarm. It is not known what the handler did, so this counts as a failure.
+ * The platform killed its alarm. This counts as a failure, on the events that the handler had if that was stored. Else it is not known
+ * whether the handler had any.
  *
  * @param now milliseconds since 1970
  * @param random from 0 to below 1
@@ -180,8 +189,8 @@ export function afterKill<S extends EdgeSubscription>(
   random: number,
 ): S {
   if (subscription.progress.isStopped) return subscription;
-  const progress = afterFailed(subscription.progress);
-  return { ...subscription, progress, retryAt: now + waitAfter(progress, policy, random), error };
+  const progress = afterFailed(subscription.progress, subscription.handed ?? undefined);
+  return { ...subscription, progress, retryAt: now + waitAfter(progress, policy, random), error, handed: null };
 }
 
 /**
@@ -212,7 +221,7 @@ export function settled<S extends EdgeSubscription>(
 
 /** Continues a subscription that has stopped. One that waits continues at once. */
 export function afterResume<S extends EdgeSubscription>(subscription: S): S {
-  return { ...subscription, progress: resumed(subscription.progress), retryAt: null, error: null };
+  return { ...subscription, progress: resumed(subscription.progress), retryAt: null, error: null, handed: null };
 }
 
 /** The dead letter after it was replayed, with the new reason; null if the event was handled. @param at ISO 8601 UTC */

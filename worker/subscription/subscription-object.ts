@@ -23,6 +23,7 @@ import {
   afterResume,
   afterSkipped,
   afterUnreadableLog,
+  beforeHandOver,
   deadLettersKeptUpTo,
   hasMore,
   isWorthWriting,
@@ -282,10 +283,13 @@ export class SubscriptionObject<E extends EdgeEnv = EdgeEnv> extends DurableObje
     const batch = { count: events.length, upTo: page.position };
     const step = nextStep(record.progress, policy, batch);
     if (step.kind !== "hand-over") return this.#settle(step, record, page, policy);
-    const failure = await this.#call(record, events, subscription, { failures: record.progress.failures, isReplay: false });
-    if (this.#stored.now !== record) return;
-    if (failure === null) return this.#stored.write(afterBatch(record, batch, page.mark ?? null));
-    const failed = afterFailure(record, batch, failure);
+    const handed = beforeHandOver(record, batch);
+    if (handed !== record) await this.#stored.writeThrough(handed);
+    if (this.#stored.now !== handed) return;
+    const failure = await this.#call(handed, events, subscription, { failures: handed.progress.failures, isReplay: false });
+    if (this.#stored.now !== handed) return;
+    if (failure === null) return this.#stored.write(afterBatch(handed, batch, page.mark ?? null));
+    const failed = afterFailure(handed, batch, failure);
     this.#settle(nextStep(failed.progress, policy, batch), failed, page, policy);
   }
 
@@ -357,7 +361,7 @@ export class SubscriptionObject<E extends EdgeEnv = EdgeEnv> extends DurableObje
 
   /** The event of a dead letter: at its position, or, if the log was replaced since, at its version of its stream. */
   async #find({ store, log }: SubscriptionRecord, { id, position, streamId, version }: DeadLetter): Promise<ConfirmedEvent | undefined> {
-    const { head, events } = await this.#readLog(store, { after: Math.max(0, position - 1), limit: 1, log });
+    const { head, events } = await this.#readLog(store, { after: position - 1, limit: 1, log });
     if (events[0]?.id === id) return events[0];
     for (let after = 0; after < head; ) {
       const page = await this.#readLog(store, { after, limit: STREAM_EVENTS, log, stream: streamId });

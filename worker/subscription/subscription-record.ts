@@ -49,6 +49,12 @@ export class SubscriptionStorage {
     this.#record = record;
   }
 
+  /** Resolves when the record is on the disk. */
+  async writeThrough(record: SubscriptionRecord): Promise<void> {
+    this.write(record);
+    await this.#storage.sync();
+  }
+
   /** Stores a dead letter and the record after it in one transaction. */
   addDeadLetter(event: DeadLetter, record: SubscriptionRecord): void {
     this.#transaction(() => {

@@ -6,6 +6,7 @@ import {
   afterReplay,
   afterResume,
   afterUnreadableLog,
+  beforeHandOver,
   deadLettersKeptUpTo,
   hasMore,
   isWorthWriting,
@@ -98,8 +99,14 @@ describe("what is refused", () => {
     expect(next).toMatchObject({ mark: MARKS[1], retryAt: null, error: null, progress: { checkpoint: 5 } });
   });
 
-  test("by being killed waits too, unless it has stopped", () => {
+  test("by being killed waits too, unless it has stopped; what the handler had is blamed if that was stored", () => {
     expect(afterKill(AT_4, POLICY, "Killed.", 100, 0.999)).toMatchObject({ error: "Killed.", progress: { failures: 1, alone: 0 } });
+    const killedOnce = afterKill({ ...AT_4, progress: { ...AT_4.progress, alone: 5 } }, POLICY, "Killed.", 100, 0.999);
+    const handed = beforeHandOver(killedOnce, ONE);
+    expect([beforeHandOver(AT_4, ONE).handed ?? null, handed.handed]).toEqual([null, ONE]);
+    expect(nextStep(afterKill(killedOnce, POLICY, "Killed.", 100, 0.999).progress, POLICY, ONE).kind).toBe("hand-over");
+    const blamed = afterKill(handed, POLICY, "Killed.", 100, 0.999);
+    expect([blamed.handed, nextStep(blamed.progress, POLICY, ONE).kind]).toEqual([null, "dead-letter"]);
     const stopped = afterUnreadableLog(AT_4, { position: 4, mark: null }, new LogMismatchError("Another history."));
     expect(afterKill(stopped, POLICY, "Killed.", 100, 0.999)).toBe(stopped);
   });

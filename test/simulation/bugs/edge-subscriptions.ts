@@ -22,8 +22,8 @@ export const EDGE_SUBSCRIPTIONS: readonly Bug[] = [
     patches: [
       patch(
         OBJECT,
-        "const failure = await this.#call(record,",
-        "this.#stored.write(afterBatch(record, batch, page.mark ?? null));\n    const failure = await this.#call(record,",
+        "const failure = await this.#call(handed,",
+        "this.#stored.write(afterBatch(handed, batch, page.mark ?? null));\n    const failure = await this.#call(handed,",
       ),
     ],
     world: { edgeSubscription: SUBSCRIBED, faults: { evict: 1, "crash-object": 1 } },
@@ -39,6 +39,12 @@ export const EDGE_SUBSCRIPTIONS: readonly Bug[] = [
       ),
     ],
     world: { edgeSubscription: SUBSCRIBED },
+    by: "7 edge subscription",
+  },
+  {
+    name: "a kill of which no more is known gives up an event that the handler never got",
+    patches: [patch(STEPS, '  if (!hasFailedAlone(progress)) return { kind: "hand-over" };\n', "")],
+    world: { edgeSubscription: { ...SUBSCRIBED, retries: 0 }, faults: { evict: 1, "crash-object": 1 } },
     by: "7 edge subscription",
   },
   {
@@ -118,7 +124,7 @@ export const EDGE_SUBSCRIPTIONS: readonly Bug[] = [
   },
   {
     name: "a handler that ends after a reset moves the checkpoint of the reset",
-    patches: [patch(OBJECT, "    if (this.#stored.now !== record) return;\n    if (failure === null)", "    if (failure === null)")],
+    patches: [patch(OBJECT, "    if (this.#stored.now !== handed) return;\n    if (failure === null)", "    if (failure === null)")],
     world: { edgeSubscription: SUBSCRIBED, actions: 120, faults: { "wipe-store": 1 } },
     by: "7 edge subscription",
   },

@@ -4,9 +4,8 @@
  * is a dead letter (7). No event becomes a dead letter unless the handler failed on it alone (7a). Nothing is handed over before a wait is
  * over (7b), unless an operator resumes the subscription. An event that is no longer a dead letter was handled.
  *
- * If the object dies before its handler has any event, that counts as a failure on the next events: the platform reports no more than that.
- * After the first death the next event is handed over alone. The same holds for a failure that was not retried before an operator restored an older copy of the log: another event is at
- * that position then.
+ * A failure that was not retried before an operator restored an older copy of the log counts for the event that is next in that copy: it
+ * may be another one.
  */
 import type { ConfirmedEvent } from "../../../shared/event/event.ts";
 import { OF_SUBSCRIPTION } from "../models/ledger.ts";
@@ -33,10 +32,8 @@ interface Followed {
   isOfBefore: boolean;
   /** An operator has asked for something, and nobody knows yet whether it was done. */
   isUnsure: boolean;
-  /** The handler has failed on them, maybe together with others. */
-  readonly suspects: Set<string>;
-  /** How often the object died with nothing in hand since the checkpoint has moved; without end if other events are behind it. */
-  deaths: number;
+  /** The log was replaced since the checkpoint has moved: other events may be behind it. */
+  isBeforeOthers: boolean;
   /** Undefined if it was put elsewhere since: some of it may be gone. */
   listed: ReadonlySet<string> | undefined;
 }
@@ -63,7 +60,7 @@ export class EdgeSubscriptionChecker extends Checker {
         return this.#onStatus(observation);
       case "replaced": {
         const followed = this.#of(observation.store);
-        followed.deaths = Number.POSITIVE_INFINITY;
+        followed.isBeforeOthers = true;
         followed.batches = [];
         followed.isOfBefore = true;
         return;
@@ -77,7 +74,7 @@ export class EdgeSubscriptionChecker extends Checker {
     followed.isUnsure = !isDone;
     if (what === "resume") return;
     followed.batches = [];
-    followed.deaths = 0;
+    followed.isBeforeOthers = false;
     followed.listed = undefined;
     if (isDone) {
       followed.isOfBefore = false;
@@ -113,14 +110,12 @@ export class EdgeSubscriptionChecker extends Checker {
   }
 
   #onKilled(followed: Followed): void {
-    if (followed.inHand === undefined) followed.deaths++;
-    else this.#blame(followed, followed.inHand);
+    this.#blame(followed, followed.inHand);
     followed.inHand = undefined;
   }
 
   #blame(followed: Followed, inHand: Handed | undefined): void {
     const [event, ...others] = inHand?.handed ?? [];
-    if (inHand?.isReplay === false) for (const { id } of inHand.handed) followed.suspects.add(id);
     if (event !== undefined && others.length === 0 && inHand?.isReplay === false) followed.failed.add(event.id);
   }
 
@@ -147,22 +142,20 @@ export class EdgeSubscriptionChecker extends Checker {
       this.#areWhole(store, followed, events);
       for (const event of between(events, followed.position, position)) this.#isDealtWith(store, followed, event, position);
     }
-    if (position !== followed.position) followed.deaths = 0;
+    if (position !== followed.position) followed.isBeforeOthers = false;
     followed.position = position;
   }
 
   #seeList(store: string, followed: Followed, deadLetters: readonly string[], onFailure: Status["onFailure"]): void {
     const now = new Set(deadLetters);
-    const { listed = now, failed, handled, suspects, deaths } = followed;
+    const { listed = now, failed, handled, isBeforeOthers } = followed;
     this.demand(
       onFailure === "dead-letter" || now.size === 0,
       () => `${store}: ${deadLetters.join(" ")} are dead letters, and it was to stop`,
     );
     for (const id of now) {
       if (listed.has(id)) continue;
-      // The first death has it handed over alone, unless a batch that failed is being handed over one by one.
-      const isBlamed = failed.has(id) || deaths > (suspects.has(id) ? 0 : 1);
-      this.demand(isBlamed, () => `${store}: ${id} is a dead letter, and the handler never failed on it alone`);
+      this.demand(failed.has(id) || isBeforeOthers, () => `${store}: ${id} is a dead letter, and the handler never failed on it alone`);
       // It is to be handled again before it leaves the dead letters.
       handled.delete(id);
     }
@@ -200,8 +193,7 @@ export class EdgeSubscriptionChecker extends Checker {
         failed: new Set(),
         isUnsure: false,
         isOfBefore: false,
-        suspects: new Set(),
-        deaths: 0,
+        isBeforeOthers: false,
         listed: new Set(),
       };
       this.#followed.set(store, followed);

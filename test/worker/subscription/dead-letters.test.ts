@@ -200,6 +200,35 @@ test("an event whose handler is killed each time is given up as one that is refu
   expect(calls).toEqual([[2]]);
 });
 
+test("an event is given up after kills only if the handler had it at one of them", async () => {
+  const store = newSubscribedStore(subscribed);
+  const calls = watch(store, "all", () => new Promise(() => {}));
+  const retried = () =>
+    runInDurableObject(store.subscription("all"), (object) => object.alarm({ isRetry: true, retryCount: 1, scheduledTime: Date.now() }));
+  const killedInHand = async () => {
+    calls.length = 0;
+    const { retryAt } = await store.status("all");
+    vi.spyOn(Date, "now").mockReturnValue(Date.parse(retryAt ?? ""));
+    void runDurableObjectAlarm(store.subscription("all")).catch(() => {});
+    await vi.waitFor(() => expect(calls).toEqual([[1]]));
+    const killed = runInDurableObject(store.subscription("all"), (_, state) => state.abort("killed"));
+    await expect(killed).rejects.toThrow("killed");
+    await retried();
+  };
+  vi.spyOn(Math, "random").mockReturnValue(0.999);
+  await store.status("all");
+  for (let i = 0; i < 9; i++) await retried();
+  await store.append("A-1", 0, event());
+  await killedInHand();
+  for (let i = 0; i < 9; i++) await retried();
+  expect(await store.status("all")).toMatchObject({ attempts: 10, position: 0, deadLetters: 0 });
+  await killedInHand();
+  const { retryAt } = await store.status("all");
+  vi.spyOn(Date, "now").mockReturnValue(Date.parse(retryAt ?? ""));
+  await runDurableObjectAlarm(store.subscription("all"));
+  expect(await store.status("all")).toMatchObject({ state: "running", position: 1, deadLetters: 1 });
+});
+
 test("a handler that is killed in the middle of its work is called again, and the rest comes behind it", async () => {
   const store = newSubscribedStore(subscribed);
   let hangs = true;
