@@ -11,20 +11,24 @@ import { beingRestored } from "../../shared/edge/restore.ts";
 import { LogMismatchError, PositionAheadError } from "../../shared/errors.ts";
 import { DEFAULT_LIMITS, type Limits } from "../../shared/limits.ts";
 import { toVersion, type Version } from "../../shared/order.ts";
+import type { ReconciledLog } from "../../shared/wire/reconcile.ts";
 import type { BeginRestore, RestoreFinished, RestoreStatus, RunningRestore } from "../../shared/wire/restore.ts";
 import type { StoreHealth, StreamList } from "../../shared/wire/wire.ts";
 import { type Authenticate, authenticateBySettings } from "../access/access.ts";
 import type { EdgeEnv } from "../env.ts";
+import { callObject } from "../objects/calls.ts";
 import { DurableObject, now } from "../objects/platform.ts";
 import { type Refused, refusable, refusableLater, toRefused } from "../objects/refused.ts";
 import { isSameEvent, linesOf, parseLine } from "../objects/run-text.ts";
 import { SharedAlarm } from "../objects/shared-alarm.ts";
+import { type StoredLines, storedLines } from "../objects/stored-lines.ts";
 import { logFault } from "../report/journal.ts";
 import { problemResponse } from "../report/problem.ts";
 import { DivergedStreams } from "./diverged-streams.ts";
 import { type CompleteQuery, type FoundEvents, searchFeed } from "./feed-page.ts";
 import { sessionOf } from "./feed-session.ts";
 import { CHECK_EVERY, FeedSockets } from "./feed-sockets.ts";
+import { LogReconcile } from "./log-reconcile.ts";
 import { LogRestore, type RestoredRun, type RestoreState } from "./log-restore.ts";
 import { LogRuns, type Span } from "./log-runs.ts";
 import { MatchMemory } from "./match-memory.ts";
@@ -242,6 +246,30 @@ export class LogObject<E extends EdgeEnv = EdgeEnv> extends DurableObject<E> {
   /** @internal The stream's last version in the log, whether or not the stream has the same events; 0 if there is none. */
   headOf(streamId: string): { readonly head: number } {
     return { head: this.#runs.headOf(streamId) };
+  }
+
+  /** @internal The lines of a stream's versions from `from` on, as the log has them. */
+  linesOf(streamId: string, from: number): StoredLines {
+    const head = this.#runs.headOf(streamId);
+    return storedLines(head, from, head, this.#runs.intactRunsOf(streamId, from));
+  }
+
+  /** @internal Repairs a portion of the log after a position. With `dryRun` it finds out what it would repair. */
+  reconcile(store: string, after: number, dryRun: boolean): Promise<ReconciledLog | Refused> {
+    return refusableLater(async () => {
+      if (this.#restore.isClosed) throw beingRestored();
+      if (after > this.#runs.head) throw new PositionAheadError(undefined, { log: this.#runs.log, head: this.#runs.head });
+      const reconcile = new LogReconcile(this.#runs, (streamId, first, last) =>
+        callObject(
+          () => this.env.STREAMS.getByName(`${store}/${streamId}`),
+          async (stream) => ({ ...(await stream.linesOf(`${store}/${streamId}`, first, last)) }),
+        ),
+      );
+      const reconciled = await reconcile.portion(after, dryRun);
+      // Readers that could not go on behind the damage are not waited for by anybody.
+      if (!dryRun && reconciled.repaired.length > 0) this.#sockets.deliver();
+      return reconciled;
+    });
   }
 
   /** @internal The log's id, if it is the log that is followed, with the same history. */

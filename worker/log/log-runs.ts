@@ -11,7 +11,7 @@
  */
 import { StorageDamagedError } from "../../shared/errors.ts";
 import { markAfter, START_MARK } from "../../shared/mark.ts";
-import { placesOf } from "../../shared/places.ts";
+import { type Places, placesOf } from "../../shared/places.ts";
 import { checkRun, type IntactLine, idOf, linesOf } from "../objects/run-text.ts";
 
 /** A row of the table `runs`. */
@@ -147,8 +147,14 @@ export class LogRuns {
     const lastPosition = this.#head + lines.length;
     const lastVersion = firstVersion + lines.length - 1;
     const mark = markAfter(this.#mark, lines.map(idOf));
-    const row = [lastPosition, streamId, firstVersion, lastVersion, lines.join("\n"), mark];
-    this.#sql.exec("INSERT INTO runs VALUES (?, ?, ?, ?, ?, ?)", ...row);
+    this.#insert({
+      last_position: lastPosition,
+      stream_id: streamId,
+      first_version: firstVersion,
+      last_version: lastVersion,
+      events: lines.join("\n"),
+      mark,
+    });
     this.#head = lastPosition;
     this.#mark = mark;
     if (firstVersion === 1 && this.#streams !== undefined) this.#streams++;
@@ -206,6 +212,31 @@ export class LogRuns {
   headOf(streamId: string): number {
     const query = "SELECT last_version FROM runs WHERE stream_id = ? ORDER BY last_version DESC LIMIT 1";
     return this.#sql.exec<{ last_version: number }>(query, streamId).toArray()[0]?.last_version ?? 0;
+  }
+
+  /** The intact rows of a stream that have versions from `from` on, in order. */
+  *intactRunsOf(streamId: string, from: number): Generator<{ firstVersion: number; lastVersion: number; events: string }> {
+    const query = "SELECT * FROM runs WHERE stream_id = ? AND last_version >= ? ORDER BY last_version";
+    for (const row of this.#sql.exec<LogRow>(query, streamId, from)) {
+      if (intact(row) !== undefined) yield { firstVersion: row.first_version, lastVersion: row.last_version, events: row.events };
+    }
+  }
+
+  /**
+   * Puts rows in the place of those that end at some positions. To be called in `transaction`.
+   *
+   * @param end the row behind them, and the mark that it is to have
+   */
+  replace({ first, last }: Places, rows: readonly LogRow[], end: { readonly position: number; readonly mark: string } | undefined): void {
+    this.#sql.exec("DELETE FROM runs WHERE last_position >= ? AND last_position <= ?", first, last);
+    for (const row of rows) this.#insert(row);
+    if (end !== undefined) this.#sql.exec("UPDATE runs SET mark = ? WHERE last_position = ?", end.mark, end.position);
+    this.readEnd();
+  }
+
+  #insert({ last_position, stream_id, first_version, last_version, events, mark }: LogRow): void {
+    const row = [last_position, stream_id, first_version, last_version, events, mark];
+    this.#sql.exec("INSERT INTO runs VALUES (?, ?, ?, ?, ?, ?)", ...row);
   }
 
   /** The lines of a stream's versions from `from` to `to`, as far as the log has them and they are not damaged. */

@@ -32,6 +32,7 @@ import { eventStream, isUpgrade, openSocket, wantsEventStream, withToken } from 
 import { openApi } from "./openapi.ts";
 import { assertPushSpelt, push } from "./push.ts";
 import { FEED, feedQuery, headerNumber, LIST, NONE, pageLimit, parametersOf, STREAM, single, skipped, wholeNumber } from "./query.ts";
+import { reconcileRoutes } from "./reconcile-routes.ts";
 import { restoreRoutes } from "./restore-routes.ts";
 import { completeSettings, type EdgeSettings } from "./settings.ts";
 import { countAhead, subscriptionRoutes } from "./subscription-routes.ts";
@@ -228,6 +229,7 @@ export function createEdge<E extends EdgeEnv = EdgeEnv>(settings: EdgeSettings<E
   });
 
   restoreRoutes(routes, limits);
+  reconcileRoutes(routes, limits);
   subscriptionRoutes(routes, { names, limits });
 
   class EdgeLog extends LogObject<E> {

@@ -3,6 +3,7 @@ import * as v from "valibot";
 import { type ErrorCode, titleOf } from "../../shared/errors.ts";
 import { DEFAULT_LIMITS, NAME_LENGTH } from "../../shared/limits.ts";
 import { FEED_PROTOCOL } from "../../shared/wire/feed-socket.ts";
+import * as reconcile from "../../shared/wire/reconcile.ts";
 import * as restore from "../../shared/wire/restore.ts";
 import { expectedVersion, type Schema } from "../../shared/wire/schema.ts";
 import * as wire from "../../shared/wire/wire.ts";
@@ -200,6 +201,7 @@ function describe() {
       },
       "/v1/{store}/health": healthPath("streams", v.omit(wire.storeHealth, ["subscriptionsAhead"])),
       ...restorePaths(),
+      ...reconcilePaths(),
     },
   };
 }
@@ -215,9 +217,9 @@ function healthPath(counted: string, schema: Schema<unknown>): object {
   };
 }
 
-/** `headwater restore` is their client. */
-function restorePaths(): object {
-  const step = (summary: string, request: Schema<unknown>, answered: Schema<unknown>, properties: object = {}) => ({
+/** A step of an operator's command, which may be sent again. */
+function step(summary: string, request: Schema<unknown>, answered: Schema<unknown>, properties: object = {}) {
+  return {
     parameters: [STORE],
     post: {
       summary,
@@ -225,8 +227,28 @@ function restorePaths(): object {
       requestBody: body(describing(jsonSchema(request), properties)),
       responses: { 200: answer("The step is done.", answered), ...problems("invalid-request", "payload-too-large", "store-full") },
     },
-  });
-  const withStream = (item: Schema<unknown>) => ({ type: "array", items: describing(jsonSchema(item), { streamId: STREAM.schema }) });
+  };
+}
+
+function withStream(item: Schema<unknown>): object {
+  return { type: "array", items: describing(jsonSchema(item), { streamId: STREAM.schema }) };
+}
+
+/** `headwater reconcile` is their client. */
+function reconcilePaths(): object {
+  return {
+    "/v1/{store}/reconcile/log": step("Repair a portion of the log from the streams.", reconcile.reconcileLog, reconcile.reconciledLog),
+    "/v1/{store}/reconcile/streams": step(
+      "Repair streams from the log, or from events of a backup.",
+      reconcile.reconcileStreams,
+      reconcile.reconciledStreams,
+      { streams: withStream(reconcile.reconcileStreams.entries.streams.item) },
+    ),
+  };
+}
+
+/** `headwater restore` is their client. */
+function restorePaths(): object {
   const begin = step("Begin to restore a backup, or continue with the same file.", restore.beginRestore, restore.restoreBegun);
   return {
     "/v1/{store}/restore": {

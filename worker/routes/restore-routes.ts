@@ -4,7 +4,6 @@
  */
 import type { Hono } from "hono";
 import { InvalidRequestError, PayloadTooLargeError } from "../../shared/errors.ts";
-import { parseRecorded } from "../../shared/event/recorded.ts";
 import { type Limits, parseCount } from "../../shared/limits.ts";
 import { parseStreamId } from "../../shared/stream-id.ts";
 import { beginRestore, endRestore, restoreLog, restoreStreams } from "../../shared/wire/restore.ts";
@@ -16,10 +15,10 @@ import type { RestoredRun } from "../log/log-restore.ts";
 import { callObject, type Retries, withRoom } from "../objects/calls.ts";
 import { eachInFlight } from "../objects/in-flight.ts";
 import { unwrap } from "../objects/refused.ts";
-import { toLines } from "../objects/run-text.ts";
 import type { RestoredPart } from "../stream/stream-restore.ts";
 import { readJson } from "./body.ts";
 import type { Bindings } from "./edge.ts";
+import { callLog, recordedLinesOf } from "./recorded-lines.ts";
 
 /** Retries of a request, all calls together: with the calls of 40 streams and one of the log it stays below 50. */
 const RETRIES = 4;
@@ -53,7 +52,7 @@ export function restoreRoutes<E extends EdgeEnv>(app: Hono<Bindings<E>>, limits:
       const field = `streams[${i}].`;
       const id = parseStreamId(streamId, `${field}streamId`);
       const from = parseCount(firstVersion, `${field}firstVersion`) ?? 1;
-      const part: RestoredPart = { restore, version, firstVersion: from, events: linesOf(id, from, events, limits, field) };
+      const part: RestoredPart = { restore, version, firstVersion: from, events: recordedLinesOf(id, from, events, limits, field) };
       return { name: `${store}/${id}`, part };
     });
     const retries: Retries = { left: RETRIES };
@@ -79,7 +78,7 @@ export function restoreRoutes<E extends EdgeEnv>(app: Hono<Bindings<E>>, limits:
       if (events.length === 0) throw new InvalidRequestError("A run must have at least one event.", { field: `${field}events` });
       const id = parseStreamId(streamId, `${field}streamId`);
       const from = parseCount(firstVersion, `${field}firstVersion`) ?? 1;
-      return { streamId: id, firstVersion: from, events: linesOf(id, from, events, limits, field) };
+      return { streamId: id, firstVersion: from, events: recordedLinesOf(id, from, events, limits, field) };
     });
     const stage = (log: DurableObjectStub<LogObject>) => withRoom(async () => unwrap(await log.stageRestore(restore, position, restored)));
     return context.json(await callLog(context.env, context.var.store, stage));
@@ -97,14 +96,4 @@ export function restoreRoutes<E extends EdgeEnv>(app: Hono<Bindings<E>>, limits:
     await callLog(context.env, context.var.store, async (log) => unwrap(await log.abandonRestore(restore)));
     return context.json({});
   });
-}
-
-function callLog<T>(env: EdgeEnv, store: string, call: (log: DurableObjectStub<LogObject>) => Promise<T>, retries?: Retries): Promise<T> {
-  return callObject(() => env.LOGS.getByName(store), call, retries);
-}
-
-/** The events as the edge stores them. */
-function linesOf(streamId: string, firstVersion: number, events: readonly unknown[], limits: Limits, field: string): string {
-  const parsed = events.map((event, i) => parseRecorded(event, limits, `${field}events[${i}]`));
-  return toLines(streamId, firstVersion, parsed);
 }

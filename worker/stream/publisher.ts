@@ -104,6 +104,28 @@ export class Publisher {
     }
   }
 
+  /** A reconciliation begins to write: until it has ended, the stream takes no appends. @param version the first that is to be written */
+  hold(version: number): void {
+    this.#divergedAt = Math.min(version, this.#divergedAt ?? version);
+  }
+
+  /**
+   * The stream was compared with the log, version by version, and repaired.
+   *
+   * @param name the object's
+   * @param head the stream's last version in the log
+   * @param differsAt the first version at which they still differ; undefined if they agree as far as both can be read
+   */
+  async reconciled(name: string, head: number, differsAt: number | undefined): Promise<void> {
+    const { store, streamId } = parts(name);
+    this.#published = Math.min(this.#runs.version, head);
+    this.#unlocated = this.#runs.version;
+    this.#spans = [];
+    this.#divergedAt = differsAt ?? behindLog(this.#runs.version, head);
+    await this.#report(store, streamId);
+    if (this.#divergedAt === undefined) await this.publish();
+  }
+
   /** Reports to the log whether the stream has diverged from it, so that it is counted. */
   async #report(store: string, streamId: string): Promise<void> {
     const at = this.#divergedAt ?? null;

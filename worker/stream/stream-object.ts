@@ -16,6 +16,8 @@ import type { Commit } from "../../shared/event/commit.ts";
 import type { EventBody } from "../../shared/event/event.ts";
 import { exactVersion } from "../../shared/expected-version.ts";
 import { toVersion } from "../../shared/order.ts";
+import type { Places } from "../../shared/places.ts";
+import type { ReconciledStream } from "../../shared/wire/reconcile.ts";
 import type { RestoredStream } from "../../shared/wire/restore.ts";
 import type { PushResult } from "../../shared/wire/wire.ts";
 import type { EdgeEnv } from "../env.ts";
@@ -23,10 +25,12 @@ import type { PublicationAnswer, PublishedRun } from "../log/publication.ts";
 import { DurableObject, now } from "../objects/platform.ts";
 import { type Refused, toRefused } from "../objects/refused.ts";
 import { fitting, idOf, parseContent, recordedEvents, toLines, toWire } from "../objects/run-text.ts";
+import type { StoredLines } from "../objects/stored-lines.ts";
 import { isFull } from "../report/platform-error.ts";
 import { Publisher } from "./publisher.ts";
+import { type ReconcileRequest, StreamReconcile } from "./stream-reconcile.ts";
 import { type RestoredPart, StreamRestore } from "./stream-restore.ts";
-import { type DamagedRun, type StoredRun, StreamRuns } from "./stream-runs.ts";
+import { type StoredRun, StreamRuns } from "./stream-runs.ts";
 
 /** A result whose position may be null until it is known. */
 export type CommitResult = PushResult;
@@ -59,6 +63,7 @@ export class StreamObject extends DurableObject<EdgeEnv> {
   #ids: Map<string, number> | undefined;
   readonly #publisher: Publisher;
   readonly #restore: StreamRestore;
+  readonly #reconcile: StreamReconcile;
 
   constructor(state: DurableObjectState, env: EdgeEnv) {
     super(state, env);
@@ -67,6 +72,9 @@ export class StreamObject extends DurableObject<EdgeEnv> {
     this.#restore = new StreamRestore(env, this.#runs, () => {
       this.#ids = undefined;
       this.#publisher.restored();
+    });
+    this.#reconcile = new StreamReconcile(env, this.#runs, this.#publisher, () => {
+      this.#ids = undefined;
     });
     state.blockConcurrencyWhile(() => this.#publisher.wake());
   }
@@ -216,8 +224,8 @@ export class StreamObject extends DurableObject<EdgeEnv> {
     const events: string[] = [];
     let size = 0;
     const streamId = streamIdOf(name);
-    const damaged: DamagedRun[] = [];
-    const onDamaged = (run: DamagedRun) => {
+    const damaged: Places[] = [];
+    const onDamaged = (run: Places) => {
       if (run.first <= highest && run.last >= lowest) damaged.push(run);
     };
     for (const { firstVersion, lastVersion, lines } of backwards
@@ -256,6 +264,31 @@ export class StreamObject extends DurableObject<EdgeEnv> {
       if (error instanceof StorageDamagedError) return toRefused(error);
       throw error;
     }
+  }
+
+  /**
+   * @internal
+   * Compares the stream with the log, and takes from it what is damaged, missing or, if the request allows it, different.
+   *
+   * @param name `store/streamId`
+   */
+  async reconcile(name: string, request: ReconcileRequest): Promise<ReconciledStream | Refused> {
+    this.#runs.setName(name);
+    const refused = this.#restore.isOpen ? await this.#restore.settle() : undefined;
+    if (refused !== undefined) return refused;
+    try {
+      return await this.#reconcile.run(name, request);
+    } catch (error) {
+      if (isFull(error)) return toRefused(new StoreFullError());
+      if (error instanceof StorageDamagedError) return toRefused(error);
+      throw error;
+    }
+  }
+
+  /** @internal The stream's lines for a log that lacks them. @param name `store/streamId` */
+  linesOf(name: string, first: number, last: number): StoredLines {
+    this.#runs.setName(name);
+    return this.#reconcile.linesFrom(first, last);
   }
 
   override async alarm(): Promise<void> {

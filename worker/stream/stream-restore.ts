@@ -17,8 +17,8 @@ import type { EdgeEnv } from "../env.ts";
 import type { RestoreState } from "../log/log-restore.ts";
 import { callObject } from "../objects/calls.ts";
 import { type Refused, toRefused } from "../objects/refused.ts";
-import { fitting, linesOf, parseLine } from "../objects/run-text.ts";
-import type { StoredRun, StreamRuns } from "./stream-runs.ts";
+import { linesOf, parseLine } from "../objects/run-text.ts";
+import { runsOf, type StreamRuns } from "./stream-runs.ts";
 
 /** A part of what a backup has of the stream. */
 export interface RestoredPart {
@@ -128,16 +128,4 @@ export class StreamRestore {
 
 function toContent(line: string): RecordedContent {
   return parseLine(line) as RecordedContent; // a stored event has been recorded
-}
-
-function runsOf(lines: readonly string[], firstVersion: number): StoredRun[] {
-  const runs: StoredRun[] = [];
-  let lastVersion = firstVersion - 1;
-  for (let left = lines; left.length > 0; ) {
-    const together = fitting(left, (line) => line);
-    left = left.slice(together.length);
-    lastVersion += together.length;
-    runs.push({ lastVersion, events: together.join("\n") });
-  }
-  return runs;
 }

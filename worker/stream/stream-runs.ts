@@ -12,9 +12,9 @@
  */
 import { assert } from "../../shared/assert.ts";
 import { StorageDamagedError } from "../../shared/errors.ts";
-import { placesOf } from "../../shared/places.ts";
+import { type Places, placesOf } from "../../shared/places.ts";
 import { ordinalKey } from "../objects/ordinal-key.ts";
-import { checkRun, type IntactLine, linesOf } from "../objects/run-text.ts";
+import { checkRun, fitting, type IntactLine, linesOf } from "../objects/run-text.ts";
 
 export interface StoredRun {
   readonly lastVersion: number;
@@ -26,12 +26,6 @@ export interface StoredRun {
 export interface ReadRun extends StoredRun {
   readonly firstVersion: number;
   readonly lines: readonly IntactLine[];
-}
-
-/** Versions that can't be read because their run is damaged. Both are inclusive. */
-export interface DamagedRun {
-  readonly first: number;
-  readonly last: number;
 }
 
 interface Value {
@@ -110,7 +104,7 @@ export class StreamRuns {
     yield* this.#between(version, Number.MAX_SAFE_INTEGER - 1, this.#refuse);
   }
 
-  *#between(version: number, last: number, onDamaged: (run: DamagedRun) => void): Generator<ReadRun> {
+  *#between(version: number, last: number, onDamaged: (run: Places) => void): Generator<ReadRun> {
     if (version > last) return;
     let next = version;
     for (const run of this.#read({ start: ordinalKey(version), end: ordinalKey(last + 1) }, onDamaged)) {
@@ -145,7 +139,7 @@ export class StreamRuns {
   }
 
   /** Damaged runs are reported and yielded too. A list of the storage ends when another one begins, so nothing else is read in between. */
-  *#read(range: SyncKvListOptions, onDamaged: (run: DamagedRun) => void): Generator<ReadRun & { readonly isDamaged: boolean }> {
+  *#read(range: SyncKvListOptions, onDamaged: (run: Places) => void): Generator<ReadRun & { readonly isDamaged: boolean }> {
     const streamId = this.#streamId();
     let rest: SyncKvListOptions | undefined = range;
     while (rest !== undefined) {
@@ -168,12 +162,12 @@ export class StreamRuns {
     }
   }
 
-  readonly #refuse = (run: DamagedRun): void => {
+  readonly #refuse = (run: Places): void => {
     throw this.errorOf(run);
   };
 
   /** The error for somebody who needs these versions. */
-  errorOf({ first, last }: DamagedRun): StorageDamagedError {
+  errorOf({ first, last }: Places): StorageDamagedError {
     const streamId = this.#streamId();
     const message = `${streamId}: the stream's storage is damaged at ${placesOf("version", first, last)}: what is stored there is not what was written. Who runs the edge has to repair it. A reader may leave it out with damaged=skip.`;
     return new StorageDamagedError(message, { streamId, version: first });
@@ -224,6 +218,41 @@ export class StreamRuns {
     return last === undefined ? 0 : Number(last[0]);
   }
 
+  /**
+   * Puts events in the place of what is stored there, and leaves all other versions. A run that has some of these versions must be damaged, or
+   * begin with the first of them.
+   *
+   * @param name the object's
+   * @param lines from `first` on, as `run-text.ts` makes them
+   */
+  replace(name: string, first: number, lines: readonly string[]): void {
+    this.#storage.transactionSync(() => {
+      const last = first + lines.length - 1;
+      for (const [key] of [...this.#storage.kv.list({ start: ordinalKey(first), end: ordinalKey(last + 1) })]) this.#storage.kv.delete(key);
+      this.#putRuns(name, first, lines);
+    });
+    this.#version = this.#readVersion();
+  }
+
+  /** Deletes all versions after one. The run that has this one must be intact. @param name the object's */
+  truncate(name: string, version: number): void {
+    const kept = version === 0 ? undefined : this.holding(version);
+    this.#storage.transactionSync(() => {
+      for (const [key] of [...this.#storage.kv.list({ start: ordinalKey(version + 1) })]) this.#storage.kv.delete(key);
+      if (kept === undefined || kept.lastVersion === version) return;
+      this.#putRuns(name, kept.firstVersion, linesOf(kept.events).slice(0, version - kept.firstVersion + 1));
+    });
+    this.#version = this.#readVersion();
+  }
+
+  #putRuns(name: string, firstVersion: number, lines: readonly string[]): void {
+    let version = firstVersion - 1;
+    for (const { lastVersion, events } of runsOf(lines, firstVersion)) {
+      this.#put(lastVersion, { events: new TextEncoder().encode(events), ...(version === 0 && { name }) });
+      version = lastVersion;
+    }
+  }
+
   /** Adds hidden runs of a restore after all others. Without runs, the stream still takes note of the restore. */
   hide(id: string, name: string, runs: readonly StoredRun[]): void {
     const note = this.#restore ?? { id, name, from: this.#version };
@@ -263,4 +292,17 @@ export class StreamRuns {
       sql.exec("DROP TABLE runs");
     });
   }
+}
+
+/** Lines as runs, each of which fits into a row. */
+export function runsOf(lines: readonly string[], firstVersion: number): StoredRun[] {
+  const runs: StoredRun[] = [];
+  let lastVersion = firstVersion - 1;
+  for (let left = lines; left.length > 0; ) {
+    const together = fitting(left, (line) => line);
+    left = left.slice(together.length);
+    lastVersion += together.length;
+    runs.push({ lastVersion, events: together.join("\n") });
+  }
+  return runs;
 }

@@ -161,6 +161,8 @@ test("the interface is described by the schemas that check it", async () => {
     "/v1/{store}/restore/log",
     "/v1/{store}/restore/finish",
     "/v1/{store}/restore/abandon",
+    "/v1/{store}/reconcile/log",
+    "/v1/{store}/reconcile/streams",
   ]);
   expect(JSON.stringify(document)).toContain('"expectedVersion"');
 });

@@ -84,6 +84,14 @@ const ROUTES: Record<string, readonly Form[]> = {
   ],
   "POST /v1/{store}/restore/finish": [{ path: "/restore/finish", body: { restore: ELSEWHERE }, granted: [403, 403, 403, 400] }],
   "POST /v1/{store}/restore/abandon": [{ path: "/restore/abandon", body: { restore: ELSEWHERE }, granted: [403, 403, 403, 400] }],
+  "POST /v1/{store}/reconcile/log": [
+    { path: "/reconcile/log", body: { after: 0 }, granted: ADMINISTRATION },
+    { path: "/reconcile/log", body: { after: 1_000_000 }, granted: [403, 403, 403, 409] },
+  ],
+  "POST /v1/{store}/reconcile/streams": [
+    { path: "/reconcile/streams", body: { streams: [] }, granted: ADMINISTRATION },
+    { path: "/reconcile/streams", body: { streams: [{ streamId: "" }] }, granted: [403, 403, 403, 400] },
+  ],
   "GET /v1/{store}/subscriptions": [{ path: "/subscriptions", granted: ADMINISTRATION }],
   "GET /v1/{store}/subscriptions/{name}": [
     { path: "/subscriptions/all", granted: ADMINISTRATION },
