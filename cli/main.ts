@@ -1,11 +1,12 @@
 #!/usr/bin/env node
-/** The command line: `headwater import | export | restore | verify | tail`, against an edge, and `token` for developers. */
+/** The command line: `headwater import | export | restore | reconcile | verify | tail`, against an edge, and `token` for developers. */
 import { Command, InvalidArgumentError } from "commander";
 import { connectStore, type EdgeStore } from "../client/http.ts";
 import { toStoreUrl } from "../shared/store-url.ts";
 import { exportStore } from "./export.ts";
 import { type ImportChoice, importFile } from "./import.ts";
 import { print, printFailure, visibleLines } from "./output.ts";
+import { type ReconcileChoice, reconcileStore } from "./reconcile.ts";
 import { abandonRestore, restoreFile } from "./restore.ts";
 import { type TailChoice, tailStore } from "./tail.ts";
 import { signToken, type TokenChoice } from "./token.ts";
@@ -78,6 +79,24 @@ Positions are kept if the store is empty. Nothing is shown before everything is 
     if (abandon === (file !== undefined)) command.error("error: restore needs a file, or --abandon without one");
     print(await (file === undefined ? abandonRestore(connect(access)) : restoreFile(connect(access), file)));
   });
+
+withAccess(program.command("reconcile"))
+  .description(
+    "repair the log from the streams, and streams from the log, where one is damaged, missing or put back; needs the action admin",
+  )
+  .option("--dry-run", "report what would be repaired; write nothing")
+  .option("--stream <stream...>", "only these streams, also if the log does not know them")
+  .option("--prefix <text>", "only streams whose ids begin like this")
+  .option("--against <file>", "the file of an export: it names streams, and has what neither side can read")
+  .option("--save-replaced <file>", "if a stream has other events than the log, add them to this file, and replace them")
+  .addHelpText(
+    "after",
+    `
+Events come to the version and the position that they had. Appends to the other streams go on. If it breaks off, run the same command again.`,
+  )
+  .action(async ({ dryRun = false, stream, ...choice }: Access & Omit<ReconcileChoice, "streams"> & { stream?: string[] }) =>
+    print(await reconcileStore(connect(choice), { ...choice, dryRun, ...(stream && { streams: stream }) })),
+  );
 
 withAccess(program.command("verify"))
   .description("read the whole store; check positions, versions and ids, and compare each stream with the feed")

@@ -11,6 +11,7 @@ import { DEFAULT_LIMITS } from "../shared/limits.ts";
 import * as wire from "../shared/wire/restore.ts";
 import type { Schema } from "../shared/wire/schema.ts";
 import { type Backup, checkBackup, recordedLines } from "./backup-file.ts";
+import { chunks } from "./chunks.ts";
 import { CommandError } from "./command-error.ts";
 import { eachInFlight } from "./in-flight.ts";
 import { Progress } from "./progress.ts";
@@ -240,10 +241,6 @@ async function* windows(
     bytes += size;
   }
   if (window.length > 0) yield window;
-}
-
-function chunks<T>(items: readonly T[], size: number): T[][] {
-  return Array.from({ length: Math.ceil(items.length / size) }, (_, i) => items.slice(i * size, (i + 1) * size));
 }
 
 /** Sends less at once if the edge has smaller limits. */

@@ -1,4 +1,4 @@
-/** Follows the steps of docs/operations.md for a backup and its restore, each line as it stands there. */
+/** Follows the steps of docs/operations.md for damaged storage, and for a backup and its restore, each line as it stands there. */
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -6,6 +6,7 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { connectStore } from "../../client/http.ts";
 import { blocksOf } from "../support/document.ts";
 import { type EdgeProcess, startEdge } from "../support/edge.ts";
+import { changeText, filesOf } from "../support/edge-files.ts";
 import { inShell, outputOf } from "../support/shell.ts";
 import { SECRET, signToken } from "../support/tokens.ts";
 
@@ -31,10 +32,31 @@ function commandsOf(what: string): string[] {
   return commands;
 }
 
+test("damage is found, and repaired, step by step", async () => {
+  const token = await signToken({ sub: "ann" });
+  const store = connectStore({ url: `${edge.url}/v1/permits`, token: () => token });
+  for (const n of [1, 2, 3]) await store.appendToStream(`Permit-${n % 2}`, [{ type: "Noted", data: `kept-${n}` }]);
+  const run = async (line: string, exitCode = 0) =>
+    outputOf(inShell(line, edge.url, { HEADWATER_TOKEN: await signToken({ sub: "operator", can: ["read", "admin"] }) }, folder), exitCode);
+  await run("npx headwater export --url https://example.com/v1/permits --out permits.ndjson");
+  const { log } = await store.health();
+  await edge.kill();
+  const files = await filesOf(edge, "permits", log);
+  expect(changeText(files.log, "log", "kept-2", "kfpt-2")).toBe(1);
+  await edge.start();
+  const [verifying = "", trying = "", repairing = "", comparing = "", ...others] = commandsOf("headwater reconcile");
+  expect(others).toEqual([]);
+  expect(await run(verifying, 1)).toContain("The log can't be read at position 2: its storage is damaged there.");
+  expect(await run(trying)).toContain("To be repaired, nothing was written:\nthe log at position 2, from the streams");
+  expect(await run(repairing)).toContain("Repaired:\nthe log at position 2, from the streams");
+  expect(await run(comparing)).toContain("clean: 3 events compared with permits.ndjson: all are equal.");
+});
+
 test("a backup and a restore, step by step", async () => {
   const token = await signToken({ sub: "ann" });
   const store = connectStore({ url: `${edge.url}/v1/permits`, token: () => token });
-  for (const n of [1, 2, 3]) await store.appendToStream(`Permit-${n % 2}`, [{ type: "Noted", data: { n } }]);
+  const { events } = await store.health();
+  for (let n = events; n < 3; n++) await store.appendToStream(`Permit-${n % 2}`, [{ type: "Noted", data: { n } }]);
   const run = async (line: string, can: readonly string[]) =>
     outputOf(inShell(line, edge.url, { HEADWATER_TOKEN: await signToken({ sub: "operator", can }) }, folder));
   const [exporting = "", verifying = "", zipping = "", ...others] = commandsOf("headwater export");

@@ -106,7 +106,7 @@ test("from a terminal: each line as it stands there, with a part of the log", as
       .replaceAll("/v1/permits", "/v1/terminal")
       .replace(/(> |restore )permits/, `$1${page.folder}/permits`)
       .replace("test/data/permits.ndjson.gz", part);
-  const [importing = "", verifying = "", exporting = "", restoring = "", tailing = "", ...others] = lines.map(own);
+  const [importing = "", verifying = "", exporting = "", restoring = "", reconciling = "", tailing = "", ...others] = lines.map(own);
   expect(others).toEqual([]);
   await outputOf(inShell(importing, edge.url));
   expect(await outputOf(inShell(verifying, edge.url))).toMatch(/^clean: 500 events/m);
@@ -114,6 +114,7 @@ test("from a terminal: each line as it stands there, with a part of the log", as
   await outputOf(inShell(exporting, edge.url));
   expect((await readFile(join(ROOT, page.folder, "permits.ndjson"), "utf8")).trimEnd().split("\n")).toHaveLength(501);
   expect(await outputOf(inShell(restoring, edge.url))).toContain("500 events restored, 0 were there already");
+  expect(await outputOf(inShell(reconciling, edge.url))).toContain("Nothing to repair: the log and");
   const line = await firstLineOf(inShell(tailing, edge.url), () => append(`${edge.url}/v1/terminal`));
   expect(JSON.parse(line)).toMatchObject({ type: "Noted" });
 });

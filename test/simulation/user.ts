@@ -33,7 +33,7 @@ interface Open {
   readonly derived: Derived;
 }
 
-/** A user who syncs by hand does so every so many milliseconds; and one who is told that a device has diverged, decides within them. */
+/** A user looks after the device every so many milliseconds; and one who is told that it has diverged, decides within them. */
 const TENDING = 15_000;
 /** The same of a user who syncs by hand. A push that keeps failing gets no more tries than such calls, and several commits may be to blame. */
 const TENDING_BY_HAND = 5_000;

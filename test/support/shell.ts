@@ -19,8 +19,8 @@ export function inShell(line: string, url: string, settings: Readonly<Record<str
   return spawn("bash", ["-c", `set -o pipefail; ${command}`], { cwd: folder, detached: true, env: { ...process.env, ...settings } });
 }
 
-/** What it writes until it ends, which must be a success. */
-export async function outputOf(child: ReturnType<typeof inShell>): Promise<string> {
+/** What it writes until it ends. @param expected its exit code. Default: that of a success */
+export async function outputOf(child: ReturnType<typeof inShell>, expected = 0): Promise<string> {
   let output = "";
   for (const stream of [child.stdout, child.stderr]) {
     stream.on("data", (text: Buffer) => {
@@ -28,6 +28,6 @@ export async function outputOf(child: ReturnType<typeof inShell>): Promise<strin
     });
   }
   const [exitCode] = await once(child, "close");
-  expect(exitCode, output).toBe(0);
+  expect(exitCode, output).toBe(expected);
   return output;
 }

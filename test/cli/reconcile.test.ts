@@ -1,0 +1,149 @@
+/** `headwater reconcile` before stores whose files were changed, put back or deleted while their edge did not run. */
+import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { connectStore, type EdgeStore } from "../../client/http.ts";
+import { type EdgeProcess, startEdge } from "../support/edge.ts";
+import { changeText, copyObject, deleteObject, filesOf, type StoreFiles, withDatabase } from "../support/edge-files.ts";
+import { headwater } from "./run.ts";
+
+let edge: EdgeProcess;
+let folder: string;
+
+beforeAll(async () => {
+  edge = await startEdge();
+  folder = await mkdtemp(join(tmpdir(), "headwater-reconcile-"));
+});
+
+afterAll(async () => {
+  await edge.stop();
+  await rm(folder, { recursive: true });
+});
+
+interface Filled {
+  readonly id: string;
+  readonly url: string;
+  readonly store: EdgeStore;
+  /** The path of an export. */
+  readonly backup: string;
+  /** Changes the files while the edge does not run. */
+  change(work: (files: StoreFiles) => void | Promise<void>): Promise<void>;
+}
+
+/** A-1@1–2 at 1–2, B-1@1 at 3, A-1@3 at 4, A-1@4 at 5. */
+async function filled(): Promise<Filled> {
+  const id = crypto.randomUUID();
+  const url = `${edge.url}/v1/${id}`;
+  const store = connectStore({ url });
+  const kept = (n: number) => ({ type: "Kept", data: `kept-${n}` });
+  await store.appendToStream("A-1", [kept(1), kept(2)]);
+  await store.appendToStream("B-1", [kept(3)]);
+  for (const n of [4, 5]) await store.appendToStream("A-1", [kept(n)]);
+  const backup = join(folder, `${id}.ndjson`);
+  expect(await headwater(["export", "--url", url, "--out", backup])).toMatchObject({ exitCode: 0 });
+  const { log } = await store.health();
+  const change = async (work: (files: StoreFiles) => void | Promise<void>) => {
+    await edge.kill();
+    try {
+      await work(await filesOf(edge, id, log));
+    } finally {
+      await edge.start();
+    }
+  };
+  return { id, url, store, backup, change };
+}
+
+/** What the store has is what the backup has. */
+async function expectClean({ url, backup }: Filled): Promise<void> {
+  const verified = await headwater(["verify", "--url", url, "--against", backup]);
+  expect(verified).toMatchObject({ exitCode: 0 });
+}
+
+test("a log is repaired from its streams; a dry run says so and writes nothing", { timeout: 120_000 }, async () => {
+  const store = await filled();
+  await store.change(({ log }) => {
+    expect(changeText(log, "log", "kept-4", "kfpt-4")).toBe(1);
+    withDatabase(log, (db) => db.exec("DELETE FROM runs WHERE last_position = 2"));
+  });
+  const dry = await headwater(["reconcile", "--dry-run", "--url", store.url]);
+  expect(dry).toMatchObject({ exitCode: 0 });
+  expect(dry.stdout).toBe(
+    "To be repaired, nothing was written:\nthe log at positions 1 to 2, from the streams\nthe log at position 4, from the streams\n",
+  );
+  expect((await headwater(["verify", "--url", store.url])).exitCode).toBe(1);
+  const done = await headwater(["reconcile", "--url", store.url]);
+  expect(done).toMatchObject({ exitCode: 0, stdout: dry.stdout.replace("To be repaired, nothing was written:", "Repaired:") });
+  await expectClean(store);
+  expect((await headwater(["reconcile", "--url", store.url])).stdout).toBe("Nothing to repair: the log and 2 streams agree.\n");
+});
+
+test("what neither side can read is named, and comes from a backup", { timeout: 120_000 }, async () => {
+  const store = await filled();
+  await store.change(({ log, streams }) => {
+    expect(changeText(log, "log", "kept-4", "kfpt-4")).toBe(1);
+    expect(changeText(streams.get("A-1") ?? "", "stream", "kept-4", "kgpt-4")).toBe(1);
+  });
+  const left = await headwater(["reconcile", "--url", store.url]);
+  expect(left).toMatchObject({ exitCode: 1, stdout: "" });
+  expect(left.stderr).toContain("headwater: 0 places were repaired, 2 are left:");
+  expect(left.stderr).toContain("The log has nothing at position 4, and no stream has an event that fits there.");
+  expect(left.stderr).toContain("A-1 has nothing at version 3, and neither has the log.");
+  const done = await headwater(["reconcile", "--url", store.url, "--against", store.backup]);
+  expect(done).toMatchObject({ exitCode: 0, stdout: "Repaired:\nA-1 at version 3\nthe log at position 4, from the streams\n" });
+  await expectClean(store);
+});
+
+test("a stream that was deleted comes from the log, and a log that was deleted from the streams that a backup names", {
+  timeout: 120_000,
+}, async () => {
+  const store = await filled();
+  await store.change(({ streams }) => deleteObject(streams.get("A-1") ?? ""));
+  expect(await headwater(["reconcile", "--url", store.url, "--prefix", "A"])).toMatchObject({
+    exitCode: 0,
+    stdout: "Repaired:\nA-1 at versions 1 to 4\n",
+  });
+  await expectClean(store);
+  await store.change(({ log }) => deleteObject(log));
+  // Nobody knows of the streams any more.
+  expect((await store.store.health()).events).toBe(0);
+  expect((await headwater(["reconcile", "--url", store.url])).stdout).toBe("Nothing to repair: the log and 0 streams agree.\n");
+  expect((await headwater(["reconcile", "--url", store.url, "--against", store.backup])).exitCode).toBe(0);
+  expect(await store.store.health()).toMatchObject({ events: 5, streams: 2, diverged: 0 });
+  expect((await store.store.readStream("A-1")).events.map(({ version, data }) => [version, data])).toEqual([
+    [1, "kept-1"],
+    [2, "kept-2"],
+    [3, "kept-4"],
+    [4, "kept-5"],
+  ]);
+});
+
+test("events that the log has otherwise are saved, and give way", { timeout: 120_000 }, async () => {
+  const store = await filled();
+  const [stream, log, later] = ["stream", "log", "later"].map((name) => join(folder, `${store.id}-${name}`)) as [string, string, string];
+  const saved = join(folder, `${store.id}-replaced.ndjson`);
+  await store.change(async (files) => {
+    await copyObject(files.streams.get("B-1") ?? "", stream);
+    await copyObject(files.log, log);
+  });
+  await store.store.appendToStream("B-1", [{ type: "Kept", data: "in the log" }]);
+  await store.change(async (files) => {
+    await copyObject(files.log, later);
+    await copyObject(stream, files.streams.get("B-1") ?? "");
+    await copyObject(log, files.log);
+  });
+  await store.store.appendToStream("B-1", [{ type: "Other", data: "in the stream alone" }]);
+  await store.change((files) => copyObject(later, files.log));
+  const left = await headwater(["reconcile", "--url", store.url]);
+  expect(left.exitCode).toBe(1);
+  expect(left.stderr).toContain(
+    "B-1 has other events than the log at version 2: --save-replaced FILE saves them, and takes those of the log.",
+  );
+  expect(await headwater(["reconcile", "--url", store.url, "--save-replaced", saved])).toMatchObject({
+    exitCode: 0,
+    stdout: "Repaired:\nB-1 at version 2\n",
+  });
+  expect(JSON.parse(await readFile(saved, "utf8"))).toMatchObject({ streamId: "B-1", version: 2, data: "in the stream alone" });
+  expect((await store.store.readStream("B-1")).events.map(({ data }) => data)).toEqual(["kept-3", "in the log"]);
+  expect(await store.store.health()).toMatchObject({ events: 6, diverged: 0 });
+});
