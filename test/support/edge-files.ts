@@ -66,3 +66,10 @@ export function changeText(path: string, side: "stream" | "log", from: string, t
     Number(db.prepare(`UPDATE ${table} SET ${column} = ${as} WHERE instr(hex(${column}), '${before}') > 0`).run().changes),
   );
 }
+
+/** An object's alarm goes off no more, as if it had done so long ago. */
+export function forgetAlarm(path: string): void {
+  const [, folder = "", id = ""] = /^(.*)\/(\w+)\.sqlite$/.exec(path) ?? [];
+  withDatabase(path, (db) => db.exec("DELETE FROM _cf_METADATA"));
+  withDatabase(join(folder, "metadata.sqlite"), (db) => db.prepare("DELETE FROM _cf_ALARM WHERE actor_id = ?").run(id));
+}

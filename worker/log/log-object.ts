@@ -266,6 +266,7 @@ export class LogObject<E extends EdgeEnv = EdgeEnv> extends DurableObject<E> {
         ),
       );
       const reconciled = await reconcile.portion(after, dryRun);
+      if (!dryRun) this.#memory.forget();
       // Readers that could not go on behind the damage are not waited for by anybody.
       if (!dryRun && reconciled.repaired.length > 0) this.#sockets.deliver();
       return reconciled;

@@ -1,7 +1,7 @@
 /**
  * What readers have found out about the log: for a filter, which rows of a stretch have events that match. Whoever reads by the same filter again
- * looks at these rows alone. History does not change, so what is remembered stays right until the object goes away. A damaged row counts as one
- * that matches, so that each reader meets it. Rows that are missing are not remembered at all.
+ * looks at these rows alone. History does not change, so what is remembered stays right until the object goes away or is repaired. A damaged
+ * row counts as one that matches, so that each reader meets it. Rows that are missing are not remembered at all.
  *
  *     rows        │ a │ b │ a │ a │ c │ a │ c │ …          filter: the category c
  *     remembered      └───── from ─── to ─────┘            (from, to], and the ends of the rows c and c
@@ -58,6 +58,11 @@ export class Matches {
 
 export class MatchMemory {
   readonly #known = new Map<string, Matches>();
+
+  /** The rows have changed: a repair may put one row in the place of several. */
+  forget(): void {
+    this.#known.clear();
+  }
 
   /** @param key equal for equal filters */
   of(key: string): Matches {

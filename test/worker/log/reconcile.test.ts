@@ -2,7 +2,7 @@
 import { evictDurableObject, runInDurableObject } from "cloudflare:test";
 import { afterEach, expect, test, vi } from "vitest";
 import { damageLog, damageStream, flipped, loseRow } from "../damage.ts";
-import { event, type TestStore } from "../edge-calls.ts";
+import { event, newStore, type TestStore } from "../edge-calls.ts";
 import { filled, historyOf, reconcileLog, reconcileStream } from "../reconciled.ts";
 
 afterEach(() => {
@@ -85,6 +85,18 @@ test.each(Object.keys(DAMAGES))("is repaired where it was, and a dry run writes 
   expect(await historyOf(store)).toEqual(before);
   expect((await store.append("A-1", 5, event())).body).toMatchObject({ version: 6, position: 10 });
   expect(await reconcileLog(store)).toEqual({ position: 10, head: 10, repaired: [], lost: [] });
+});
+
+test("rows that become one are found by readers who knew them before", async () => {
+  const store = newStore();
+  for (let version = 0; version < 4; version++) await store.append("A-1", version, event("Kept", { is: "kept" }));
+  const before = await historyOf(store);
+  await damageLog(store, 2, flipped);
+  await damageLog(store, 3, flipped);
+  for (const filter of ["", "&type=Kept"]) expect((await store.request(`/feed?damaged=skip${filter}`)).body.damaged).toHaveLength(2);
+  expect(await reconcileLog(store)).toMatchObject({ repaired: [{ first: 2, last: 3 }], lost: [] });
+  expect(await historyOf(store)).toEqual(before);
+  expect((await store.request("/feed?type=Kept")).body.events).toHaveLength(4);
 });
 
 test("a log in good order is left as it is", async () => {
