@@ -405,7 +405,16 @@ function startPull(step: Draft): void {
 function startPush(step: Draft): void {
   const { push, wanted, done, link } = step.state;
   if (push.kind !== "resting" || done.push >= wanted.push || link.kind !== "open" || !isActive(step.state)) return;
+  if (isForPageFirst(step.state)) return;
   read(step, wanted.push, 0);
+}
+
+/**
+ * A store that syncs by call resolves a conflict before its next push. If that push failed, it would fail all calls, and the store would stop
+ * there: it would send the contested commit again with each call, and never come past it.
+ */
+function isForPageFirst({ awaited, wanted, done, settings }: SyncState): boolean {
+  return !settings.automatic && done.pull < wanted.pull && contestedStreams(awaited).size > 0;
 }
 
 /** If the feed has not delivered what the edge took, the log lags behind its streams. A timer starts, and then a page is requested again. */
@@ -637,6 +646,10 @@ function onAnswer(step: Draft, { batch, covers, rest, readTo, request, touched, 
   const [next] = rest;
   const place = { covers, after: isFromStart ? 0 : next === undefined ? readTo : next.entry.seq - 1 };
   if (refused.length > 0) return record(step, request, place, refused);
+  if (isForPageFirst(state)) {
+    state.push = RESTING;
+    return;
+  }
   if (isFromStart || contested.length > 0 || rest.length === 0) return read(step, place.covers, place.after);
   return onRead(
     step,

@@ -35,8 +35,6 @@ interface Open {
 
 /** A user looks after the device every so many milliseconds; and one who is told that it has diverged, decides within them. */
 const TENDING = 15_000;
-/** The same of a user who syncs by hand. A push that keeps failing gets no more tries than such calls, and several commits may be to blame. */
-const TENDING_BY_HAND = 5_000;
 
 export class User {
   readonly device: Device;
@@ -279,7 +277,7 @@ export class User {
   /** Manages the device now and then. */
   async tend(): Promise<void> {
     const { scheduler, params } = this.#ground;
-    if (scheduler.now < this.#tendedAt + (params.isAutomatic ? TENDING : TENDING_BY_HAND)) return;
+    if (scheduler.now < this.#tendedAt + TENDING) return;
     this.#tendedAt = scheduler.now;
     const [open] = this.#running();
     if (open === undefined) {

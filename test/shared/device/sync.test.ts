@@ -113,6 +113,23 @@ test("a page is applied with what the edge has answered, and one is requested af
   expect([...machine.take("apply").awaited]).toEqual([[1, { streamId: "S-1", kind: "contested" }]]);
 });
 
+test.each([false, true])(
+  "after a conflict, the next push waits for the page that resolves it, unless the store goes on by itself: %s",
+  (automatic) => {
+    const machine = new Driven({ ...SETTINGS, automatic, push: { commits: 2, streams: 1, size: 1024 } });
+    machine.give({ kind: "called" });
+    machine.pull(0, []);
+    machine.outbox(1, 2);
+    const { request } = machine.take("push");
+    const conflict = { status: "conflict", streamId: "S-1", expectedVersion: 0, actualVersion: 2 };
+    machine.give({ kind: "push-answered", request, answer: { log: LOG, results: [conflict] } as PushAnswer });
+    expect(machine.has("read-outbox")).toBe(automatic);
+    machine.pull(2, [1]);
+    machine.outbox(2);
+    expect(machine.take("push").batch.map(({ seq }) => seq)).toEqual([2]);
+  },
+);
+
 test("a feed that is always a little behind a long push does not lag", () => {
   const machine = new Driven();
   machine.give({ kind: "called" });
