@@ -1,8 +1,9 @@
 #!/usr/bin/env node
-/** The command line: `headwater import | export | restore | reconcile | verify | tail`, against an edge, and `token` for developers. */
+/** The command line: `headwater import | export | restore | reconcile | verify | tail | delete`, against an edge, and `token` for developers. */
 import { Command, InvalidArgumentError } from "commander";
 import { connectStore, type EdgeStore } from "../client/http.ts";
 import { toStoreUrl } from "../shared/store-url.ts";
+import { type DeleteChoice, deleteStore } from "./delete.ts";
 import { exportStore } from "./export.ts";
 import { type ImportChoice, importFile } from "./import.ts";
 import { print, printFailure, visibleLines } from "./output.ts";
@@ -112,6 +113,21 @@ withAccess(program.command("tail"))
   .action(async ({ after, category, stream, type, ...access }: Access & TailChoice) =>
     tailStore(connect(access), { after, category, stream, type }),
   );
+
+withAccess(program.command("delete"))
+  .description("delete a whole store at the edge, for ever; needs the action admin")
+  .option("--dry-run", "report what would be deleted; delete nothing")
+  .option("--yes <store>", "the store's name, which a terminal is asked for otherwise")
+  .addHelpText(
+    "after",
+    `
+Without a terminal and without --yes this is a dry run. If it breaks off, the edge goes on; run the same command again to see how far it is.
+Devices keep what they have. The name of a deleted store can't be used again.`,
+  )
+  .action(async ({ dryRun, yes, ...access }: Access & DeleteChoice) => {
+    const name = access.url.slice(access.url.lastIndexOf("/") + 1);
+    print(await deleteStore(connect(access), name, { dryRun, yes }));
+  });
 
 program
   .command("token")

@@ -69,6 +69,7 @@ export {
   StorageDamagedError,
   StorageFailedError,
   StoreClosedError,
+  StoreDeletedError,
   StoreFullError,
   StreamDivergedError,
   StreamNotFoundError,
@@ -280,9 +281,9 @@ export class EdgeStore implements EventStore {
     return this.#send((call) => call("/health", storeHealth), signal);
   }
 
-  /** @internal Any other request of the edge, with the same retries. It is a POST if there is a body. */
-  request<T>(path: string, schema: Schema<T>, body?: unknown): Promise<T> {
-    return this.#send((call) => call(path, schema, body), undefined);
+  /** @internal Any other request of the edge, with the same retries. Without a `method` it is a POST if there is a body, and else a GET. */
+  request<T>(path: string, schema: Schema<T>, body?: unknown, method?: string): Promise<T> {
+    return this.#send((call) => call(path, schema, body, method), undefined);
   }
 
   /** Ends running requests, their retries and all iterations of `tail`. Calls that run, and later ones, reject with StoreClosedError. */

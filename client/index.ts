@@ -22,6 +22,7 @@ export {
   StorageDamagedError,
   StorageFailedError,
   StoreClosedError,
+  StoreDeletedError,
   StoreFullError,
   StreamDivergedError,
   StreamNotFoundError,

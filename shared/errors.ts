@@ -15,7 +15,7 @@ export type Remedy =
   | "stop"
   /** Somebody else was first. Read what they did, and decide again. */
   | "rebase"
-  /** The app has to decide: the edge holds another history, or the device has lost commits. */
+  /** The app has to decide: the edge holds another history, the store was deleted there, or the device has lost commits. */
   | "ask"
   /** Send less at once. */
   | "split"
@@ -39,6 +39,7 @@ export type ErrorCode =
   | "store-full"
   | "storage-damaged"
   | "stream-diverged"
+  | "store-deleted"
   | "storage-failed"
   | "store-closed"
   | "owner-mismatch"
@@ -223,6 +224,17 @@ export class StreamDivergedError extends HeadwaterError {
   }
 }
 
+/**
+ * An operator has deleted the store at the edge: docs/operations.md. Its name is not used again. A device keeps all that it has, and its
+ * pending commits stay pending.
+ */
+export class StoreDeletedError extends HeadwaterError {
+  static override readonly code = "store-deleted";
+  static override readonly remedy = "ask";
+  static override readonly title =
+    "The store was deleted at the edge and takes nothing more: export what this device has, or use another store.";
+}
+
 /** The device's own storage failed. Nothing of the write was kept. */
 export class StorageFailedError extends HeadwaterError {
   static override readonly code = "storage-failed";
@@ -279,6 +291,7 @@ const CLASSES = [
   StoreFullError,
   StorageDamagedError,
   StreamDivergedError,
+  StoreDeletedError,
   StorageFailedError,
   StoreClosedError,
   OwnerMismatchError,

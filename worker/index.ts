@@ -17,6 +17,7 @@ export {
   StorageDamagedError,
   StorageFailedError,
   StoreClosedError,
+  StoreDeletedError,
   StoreFullError,
   StreamDivergedError,
   StreamNotFoundError,

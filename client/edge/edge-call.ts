@@ -32,13 +32,14 @@ export interface EdgeOptions {
  *
  * @param path the rest of the URL after the store, e.g. `/feed?after=3`
  * @param schema the schema of the answer
+ * @param method any other
  */
-export type EdgeCall = <T>(path: string, schema: Schema<T>, body?: unknown) => Promise<Answer<T>>;
+export type EdgeCall = <T>(path: string, schema: Schema<T>, body?: unknown, method?: string) => Promise<Answer<T>>;
 
 export function createEdgeCall({ url, token, fetch: send = (...request) => fetch(...request), timeout, signal }: EdgeOptions): EdgeCall {
   const limit = timeLimit(timeout);
 
-  return async (path, schema, body) => {
+  return async (path, schema, body, method) => {
     const ending = new AbortController();
     const { promise: ended, resolve } = Promise.withResolvers<Unheard>();
     const end = (reason: string, mayBeTooMuch: boolean) => {
@@ -53,6 +54,7 @@ export function createEdgeCall({ url, token, fetch: send = (...request) => fetch
       const headers: Record<string, string> = {};
       if (bearer !== undefined) headers["authorization"] = `Bearer ${bearer}`;
       const init: RequestInit = { headers, signal: ending.signal };
+      if (method !== undefined) init.method = method;
       if (body !== undefined) {
         headers["content-type"] = "application/json";
         init.method = "POST";

@@ -19,6 +19,8 @@ import type { EdgeOptions } from "./edge-call.ts";
 export interface Listener {
   give(input: SyncInput): void;
   isConnected: boolean;
+  /** Whether the edge has said that there is nothing to listen to: the socket is opened again when the session listens again. */
+  readonly isDiverged: boolean;
   /** The feed socket failed again and again, or, with null, works. */
   onSocket(problem: HeadwaterError | null): void;
 }
@@ -205,8 +207,9 @@ export class FeedSocket {
   #again(wasConnected = false, cause?: unknown): void {
     if (this.#signal.aborted || this.#reconnect !== undefined) return;
     const again = () => {
+      this.#reconnect = undefined;
       if (wasConnected) this.#listener.give({ kind: "woken" });
-      void this.#connect();
+      if (!this.#listener.isDiverged) void this.#connect();
     };
     this.#reconnect = setTimeout(again, backoff(BACKOFF, ++this.#failures, Math.random()));
     if (this.#failures < FAILURES) return;

@@ -99,6 +99,10 @@ export class Session {
     return outcome;
   }
 
+  get isDiverged(): boolean {
+    return linkStatusOf(this.#state).connection === "diverged";
+  }
+
   give(input: SyncInput): void {
     if (this.#ending.signal.aborted) return;
     const { state, effects } = advance(this.#state, input, Math.random());

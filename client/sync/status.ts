@@ -14,7 +14,8 @@ import { LiveCell, type LiveValue } from "../tools/live-value.ts";
  * - `online`: the edge answers.
  * - `unauthorized`: the edge rejects the token, its grants do not cover what the device asks for, or the app's `token` returns none; or the
  *   device's store belongs to another person or address.
- * - `diverged`: the edge holds another log, or less of this one. Nothing is merged until the app has chosen a way on.
+ * - `diverged`: the edge holds another log, or less of this one, or the store was deleted there. Nothing is merged or sent until the app has
+ *   chosen a way on. `problem` has the reason.
  * - `outdated`: a newer tab has upgraded the database. Reload the web page.
  * - `deleted`: the store was deleted on this device, by `deleteStore` or `signOut`. Open it again.
  */

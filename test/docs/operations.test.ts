@@ -1,4 +1,4 @@
-/** Follows the steps of docs/operations.md for damaged storage, and for a backup and its restore, each line as it stands there. */
+/** Follows the steps of docs/operations.md for damaged storage, a backup, its restore and the deletion of a store, each line as it stands there. */
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -68,4 +68,19 @@ test("a backup and a restore, step by step", async () => {
   expect(more).toEqual([]);
   expect(await run(restoring, ["admin"])).toContain("3 events restored, 0 were there already; 3 events in 2 streams.");
   expect(await run(comparing, ["read"])).toContain("clean: 3 events compared with permits.ndjson.gz: all are equal.");
+});
+
+test("a store is counted and then deleted", async () => {
+  const token = await signToken({ sub: "ann" });
+  const store = connectStore({ url: `${edge.url}/v1/permits`, token: () => token });
+  const run = async (line: string) =>
+    outputOf(inShell(line, edge.url, { HEADWATER_TOKEN: await signToken({ sub: "operator", can: ["admin"] }) }, folder));
+  await store.appendToStream("Permit-9", [{ type: "Noted", data: {} }]);
+  const head = await store.head();
+  const [counting = "", deleting = "", ...others] = commandsOf("headwater delete");
+  expect(others).toEqual([]);
+  expect(await run(counting)).toContain(`permits would lose ${head} events in `);
+  expect(await store.head()).toBe(head);
+  expect(await run(deleting)).toContain(`permits is deleted: ${head} events in `);
+  await expect(store.head()).rejects.toMatchObject({ code: "store-deleted" });
 });

@@ -106,7 +106,8 @@ test("from a terminal: each line as it stands there, with a part of the log", as
       .replaceAll("/v1/permits", "/v1/terminal")
       .replace(/(> |restore )permits/, `$1${page.folder}/permits`)
       .replace("test/data/permits.ndjson.gz", part);
-  const [importing = "", verifying = "", exporting = "", restoring = "", reconciling = "", tailing = "", ...others] = lines.map(own);
+  const [importing = "", verifying = "", exporting = "", restoring = "", reconciling = "", tailing = "", deleting = "", ...others] =
+    lines.map(own);
   expect(others).toEqual([]);
   await outputOf(inShell(importing, edge.url));
   expect(await outputOf(inShell(verifying, edge.url))).toMatch(/^clean: 500 events/m);
@@ -117,6 +118,7 @@ test("from a terminal: each line as it stands there, with a part of the log", as
   expect(await outputOf(inShell(reconciling, edge.url))).toContain("Nothing to repair: the log and");
   const line = await firstLineOf(inShell(tailing, edge.url), () => append(`${edge.url}/v1/terminal`));
   expect(JSON.parse(line)).toMatchObject({ type: "Noted" });
+  expect(await outputOf(inShell(deleting, edge.url))).toContain("terminal-2 would lose 500 events in ");
 });
 
 test("a token that the command line signs lets it read", async () => {

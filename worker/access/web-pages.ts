@@ -98,7 +98,7 @@ function toHeaderName(given: string): string[] {
 function refusalOf(headers: Headers, allowed: readonly string[]): string | undefined {
   const method = headers.get("access-control-request-method");
   if (method !== null && ![...METHODS, ...SAFELISTED].includes(method)) {
-    return short(`The web page wants to send ${method}: the edge has only ${METHODS.join(" and ")}.`);
+    return short(`The web page wants to send ${method}: a web page of another origin may send only ${METHODS.join(" and ")}.`);
   }
   const others = listed(headers.get("access-control-request-headers") ?? undefined).filter((name) => !allowed.includes(name.toLowerCase()));
   return others.length === 0

@@ -283,3 +283,10 @@ function* searchStreams(runs: LogRuns, page: PageSearch, streams: readonly strin
     first.take();
   }
 }
+
+/** The answer to a request, as JSON. */
+export function pageOf(runs: LogRuns, { events, position, digest, damaged }: FoundEvents): string {
+  const ends = `"position":${position},"mark":"${runs.markAt(position)}","head":${runs.head},"digest":"${digest}"`;
+  const skipped = damaged.length === 0 ? "" : `,"damaged":${JSON.stringify(damaged)}`;
+  return `{"log":"${runs.log}","events":[${events.join(",")}],${ends}${skipped}}`;
+}

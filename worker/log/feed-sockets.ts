@@ -229,6 +229,11 @@ export class FeedSockets {
     this.#sessions?.delete(socket);
   }
 
+  /** Closes all sockets, those with an open pull too. @param error what their readers get before that */
+  closeAll(error: unknown): void {
+    for (const socket of [...this.#all().keys()]) this.#close(socket, POLICY, error);
+  }
+
   /** Closes the sockets whose credentials have expired, and sets the alarm for the next ones. */
   onAlarm(): void {
     const time = now(this.#state);

@@ -5,29 +5,31 @@
  *                                                                           └──► subscriptions are notified (`notifier.ts`)
  */
 import { unreachable } from "../../shared/assert.ts";
+import { storeDeleted } from "../../shared/edge/deletion.ts";
 import { EVERYTHING, intersection, type Reach, reachOfCategory } from "../../shared/edge/grants.ts";
 import { decidePublication } from "../../shared/edge/publication.ts";
 import { beingRestored } from "../../shared/edge/restore.ts";
 import { LogMismatchError, PositionAheadError } from "../../shared/errors.ts";
 import { DEFAULT_LIMITS, type Limits } from "../../shared/limits.ts";
 import { toVersion, type Version } from "../../shared/order.ts";
+import type { StoreDeletion } from "../../shared/wire/deletion.ts";
 import type { ReconciledLog } from "../../shared/wire/reconcile.ts";
 import type { BeginRestore, RestoreFinished, RestoreStatus, RunningRestore } from "../../shared/wire/restore.ts";
 import type { StoreHealth, StreamList } from "../../shared/wire/wire.ts";
 import { type Authenticate, authenticateBySettings } from "../access/access.ts";
 import type { EdgeEnv } from "../env.ts";
-import { callObject } from "../objects/calls.ts";
 import { DurableObject, now } from "../objects/platform.ts";
-import { type Refused, refusable, refusableLater, toRefused } from "../objects/refused.ts";
+import { type Refused, refusable, refusableLater, toRefused, unwrap } from "../objects/refused.ts";
 import { isSameEvent, linesOf, parseLine } from "../objects/run-text.ts";
 import { SharedAlarm } from "../objects/shared-alarm.ts";
-import { type StoredLines, storedLines } from "../objects/stored-lines.ts";
+import type { StoredLines } from "../objects/stored-lines.ts";
 import { logFault } from "../report/journal.ts";
 import { problemResponse } from "../report/problem.ts";
 import { DivergedStreams } from "./diverged-streams.ts";
-import { type CompleteQuery, type FoundEvents, searchFeed } from "./feed-page.ts";
+import { type CompleteQuery, pageOf, searchFeed } from "./feed-page.ts";
 import { sessionOf } from "./feed-session.ts";
 import { CHECK_EVERY, FeedSockets } from "./feed-sockets.ts";
+import { LogDeletion } from "./log-deletion.ts";
 import { LogReconcile } from "./log-reconcile.ts";
 import { LogRestore, type RestoredRun, type RestoreState } from "./log-restore.ts";
 import { LogRuns, type Span } from "./log-runs.ts";
@@ -35,6 +37,7 @@ import { MatchMemory } from "./match-memory.ts";
 import { type Origin, Subscribers } from "./notifier.ts";
 import type { Followed, PublicationAnswer, Published, PublishedRun } from "./publication.ts";
 import { ReadTurns } from "./read-turns.ts";
+import { WaitingStreams } from "./waiting-streams.ts";
 
 /** The settings of an edge that its logs need. */
 export interface LogSettings<E extends EdgeEnv> {
@@ -48,19 +51,16 @@ export interface LogSettings<E extends EdgeEnv> {
 export class LogObject<E extends EdgeEnv = EdgeEnv> extends DurableObject<E> {
   readonly #runs: LogRuns;
   readonly #restore: LogRestore;
-  /**
-   * Streams that have more than the log, as far as they have reported since the log woke: their run came after a gap or found no room,
-   * or they send their runs in parts. A stream that could not reach the log reports as soon as it can, by its alarm.
-   */
-  readonly #waiting = new Map<string, { readonly version: number; readonly since: number }>();
+  readonly #deletion: LogDeletion;
+  readonly #waiting = new WaitingStreams();
 
   readonly #memory = new MatchMemory();
   readonly #turns = new ReadTurns();
   readonly #diverged: DivergedStreams;
   readonly #alarm: SharedAlarm;
   readonly #sockets: FeedSockets;
-  /** Undefined if the edge has no subscriptions. */
-  readonly #subscribers: Subscribers | undefined;
+  /** Undefined if the edge has no subscriptions, or if the store is deleted. */
+  #subscribers: Subscribers | undefined;
 
   constructor(state: DurableObjectState, env: E) {
     super(state, env);
@@ -68,6 +68,12 @@ export class LogObject<E extends EdgeEnv = EdgeEnv> extends DurableObject<E> {
     this.#restore = new LogRestore(state.storage, this.#runs);
     this.#diverged = new DivergedStreams(state.storage);
     this.#alarm = new SharedAlarm(state.storage);
+    const onBegun = () => {
+      this.#subscribers = undefined;
+      this.#sockets.closeAll(storeDeleted());
+    };
+    this.#deletion = new LogDeletion({ state, env, alarm: this.#alarm, runs: this.#runs, onBegun });
+    const isDeleted = this.#deletion.refused !== undefined;
     const { limits, checkEvery, subscriptions: names } = this.settings();
     this.#sockets = new FeedSockets(state, this.#alarm, {
       authenticate: async (request) => this.settings().authenticate(request, env),
@@ -75,7 +81,7 @@ export class LogObject<E extends EdgeEnv = EdgeEnv> extends DurableObject<E> {
       search: (query, reach) => searchFeed(this.#runs, query, reach, this.#memory),
       rowsAfter: (position) => this.#runs.rowsAfter(position),
       turns: this.#turns,
-      toPage: (found) => this.#toPage(found),
+      toPage: (found) => pageOf(this.#runs, found),
       head: () => this.#runs.head,
       log: this.#runs.log,
       limits,
@@ -87,13 +93,15 @@ export class LogObject<E extends EdgeEnv = EdgeEnv> extends DurableObject<E> {
       mark: () => this.#runs.mark,
       restoredUpTo: () => this.#restore.restoredUpTo,
     };
-    this.#subscribers = names.length === 0 ? undefined : new Subscribers({ state, env, alarm: this.#alarm, names, ...end });
+    this.#subscribers = names.length === 0 || isDeleted ? undefined : new Subscribers({ state, env, alarm: this.#alarm, names, ...end });
     state.blockConcurrencyWhile(async () => {
       await this.#alarm.load(now(state));
       this.#subscribers?.woke(state.id.name);
+      this.#deletion.woke();
     });
     // Readers whose pull was open when the object went away may have missed news.
-    this.#sockets.deliver();
+    if (isDeleted) this.#sockets.closeAll(storeDeleted());
+    else this.#sockets.deliver();
   }
 
   /** @internal The settings of the log's edge; `createEdge` makes a class that returns its own. */
@@ -104,6 +112,7 @@ export class LogObject<E extends EdgeEnv = EdgeEnv> extends DurableObject<E> {
   /** Opens a feed socket. The Worker has authenticated the caller, and sends the session. */
   override async fetch(request: Request): Promise<Response> {
     try {
+      this.#deletion.assertPresent();
       return await this.#sockets.accept(sessionOf(request));
     } catch (error) {
       return problemResponse(error);
@@ -124,6 +133,7 @@ export class LogObject<E extends EdgeEnv = EdgeEnv> extends DurableObject<E> {
 
   override async alarm(): Promise<void> {
     this.#alarm.wentOff();
+    if (this.#deletion.refused !== undefined) return this.#deletion.onAlarm();
     this.#sockets.onAlarm();
     await this.#subscribers?.onAlarm();
   }
@@ -136,6 +146,8 @@ export class LogObject<E extends EdgeEnv = EdgeEnv> extends DurableObject<E> {
    * @throws UnavailableError while the log is being restored: the stream keeps its events, and tries again later
    */
   publish(runs: readonly PublishedRun[], store = this.ctx.id.name): Published {
+    const { refused } = this.#deletion.refused ?? {};
+    if (refused !== undefined) return { log: this.#runs.log, answers: [], refused };
     if (this.#restore.isClosed) throw beingRestored();
     const before = this.#runs.head;
     try {
@@ -169,7 +181,7 @@ export class LogObject<E extends EdgeEnv = EdgeEnv> extends DurableObject<E> {
       return;
     }
     const { recordedAt } = parseLine(linesOf(events)[0] ?? "");
-    this.#waiting.set(streamId, { version: streamVersion, since: Date.parse(recordedAt ?? "") });
+    this.#waiting.add(streamId, streamVersion, Date.parse(recordedAt ?? ""));
   }
 
   #noteDiverged(store: string | undefined, streamId: string, version: number): void {
@@ -185,6 +197,7 @@ export class LogObject<E extends EdgeEnv = EdgeEnv> extends DurableObject<E> {
 
   /** @internal A stream reports that it and the log differ from a version on; or, without a version, that they agree. */
   reportDiverged(streamId: string, version: number | null, store = this.ctx.id.name): { readonly log: string } {
+    if (this.#deletion.refused !== undefined) return { log: this.#runs.log };
     if (version === null) this.#diverged.delete(streamId);
     else this.#noteDiverged(store, streamId, version);
     return { log: this.#runs.log };
@@ -232,43 +245,35 @@ export class LogObject<E extends EdgeEnv = EdgeEnv> extends DurableObject<E> {
 
   /** @internal What a subscription needs to know of the store, once the log has enrolled it; null if it is not configured. */
   originOf(store: string, name: string): Origin | Refused | null {
+    if (this.#deletion.refused !== undefined) return this.#deletion.refused;
     if (this.#restore.isClosed) return toRefused(beingRestored());
     this.#subscribers?.enroll(store);
     return this.#subscribers?.originOf(name) ?? null;
   }
 
   /** @internal The positions of a stream's events from version `from` on, as far as the log has these events. */
-  positionsOf(streamId: string, from: number): readonly Span[] {
+  positionsOf(streamId: string, from: number): readonly Span[] | Refused {
+    if (this.#deletion.refused !== undefined) return this.#deletion.refused;
     const end = (this.#diverged.at(streamId) ?? Number.MAX_SAFE_INTEGER) - 1;
     return this.#runs.spansOf(streamId, from, end).map((span) => ({ ...span, lastVersion: Math.min(span.lastVersion, end) }));
   }
 
   /** @internal The stream's last version in the log, whether or not the stream has the same events; 0 if there is none. */
-  headOf(streamId: string): { readonly head: number } {
-    return { head: this.#runs.headOf(streamId) };
+  headOf(streamId: string): { readonly head: number } & Partial<Refused> {
+    return { head: this.#runs.headOf(streamId), ...this.#deletion.refused };
   }
 
   /** @internal The lines of a stream's versions from `from` on, as the log has them. */
-  linesOf(streamId: string, from: number): StoredLines {
-    const head = this.#runs.headOf(streamId);
-    return storedLines(head, from, head, this.#runs.intactRunsOf(streamId, from));
+  linesOf(streamId: string, from: number): StoredLines | Refused {
+    return this.#deletion.refused ?? this.#runs.storedLinesOf(streamId, from);
   }
 
   /** @internal Repairs a portion of the log after a position. With `dryRun` it finds out what it would repair. */
   reconcile(store: string, after: number, dryRun: boolean): Promise<ReconciledLog | Refused> {
     return refusableLater(async () => {
-      if (this.#restore.isClosed) throw beingRestored();
-      if (after > this.#runs.head) throw new PositionAheadError(undefined, { log: this.#runs.log, head: this.#runs.head });
-      const reconcile = new LogReconcile(this.#runs, (streamId, first, last) =>
-        callObject(
-          () => this.env.STREAMS.getByName(`${store}/${streamId}`),
-          async (stream) => ({ ...(await stream.linesOf(`${store}/${streamId}`, first, last)) }),
-        ),
-      );
-      const reconciled = await reconcile.portion(after, dryRun);
-      if (!dryRun) this.#memory.forget();
-      // Readers that could not go on behind the damage are not waited for by anybody.
-      if (!dryRun && reconciled.repaired.length > 0) this.#sockets.deliver();
+      unwrap(this.#refusal({ position: after }) ?? {});
+      const reconciled = await new LogReconcile(this.env, store, this.#runs, this.#memory).portion(after, dryRun);
+      this.#sockets.deliver();
       return reconciled;
     });
   }
@@ -279,6 +284,7 @@ export class LogObject<E extends EdgeEnv = EdgeEnv> extends DurableObject<E> {
   }
 
   #refusal({ log = this.#runs.log, position = 0, mark }: Followed): Refused | undefined {
+    if (this.#deletion.refused !== undefined) return this.#deletion.refused;
     if (this.#restore.isClosed) return toRefused(beingRestored());
     const facts = { log: this.#runs.log, head: this.#runs.head };
     if (log !== this.#runs.log) return toRefused(new LogMismatchError(undefined, facts));
@@ -293,8 +299,9 @@ export class LogObject<E extends EdgeEnv = EdgeEnv> extends DurableObject<E> {
     return refusableLater(async () => {
       const refused = this.#checkQuery(query);
       if (refused !== undefined) return refused;
-      const found = await this.#turns.finish(searchFeed(this.#runs, query, reach, this.#memory));
-      return { page: this.#toPage(found) };
+      const search = this.#turns.finish(searchFeed(this.#runs, query, reach, this.#memory));
+      const found = await this.#deletion.whilePresent(search);
+      return { page: pageOf(this.#runs, found) };
     });
   }
 
@@ -307,14 +314,9 @@ export class LogObject<E extends EdgeEnv = EdgeEnv> extends DurableObject<E> {
     return this.#refusal({ log, position: after }) ?? this.#refusal({ log, position: seen, mark });
   }
 
-  #toPage({ events, position, digest, damaged }: FoundEvents): string {
-    const ends = `"position":${position},"mark":"${this.#runs.markAt(position)}","head":${this.#runs.head},"digest":"${digest}"`;
-    const skipped = damaged.length === 0 ? "" : `,"damaged":${JSON.stringify(damaged)}`;
-    return `{"log":"${this.#runs.log}","events":[${events.join(",")}],${ends}${skipped}}`;
-  }
-
   /** @internal The streams in reach, in the order of their ids. */
   listStreams(query: { readonly category?: string; readonly after: string; readonly limit: number }, reach: Reach): StreamList | Refused {
+    if (this.#deletion.refused !== undefined) return this.#deletion.refused;
     if (this.#restore.isClosed) return toRefused(beingRestored());
     const streams: { streamId: string; version: number }[] = [];
     const { category } = query;
@@ -339,41 +341,36 @@ export class LogObject<E extends EdgeEnv = EdgeEnv> extends DurableObject<E> {
 
   /** @internal */
   health(): StoreHealth | Refused {
+    if (this.#deletion.refused !== undefined) return this.#deletion.refused;
     if (this.#restore.isClosed) return toRefused(beingRestored());
-    const streams = this.#runs.countStreams();
-    let unpublished = 0;
-    let oldest = Number.POSITIVE_INFINITY;
-    for (const [streamId, { version, since }] of this.#waiting) {
-      unpublished += version - this.#runs.headOf(streamId);
-      oldest = Math.min(oldest, since);
-    }
-    const oldestUnpublishedAgeMs = unpublished === 0 ? 0 : Math.max(0, now(this.ctx) - oldest);
+    const waiting = this.#waiting.counts((streamId) => this.#runs.headOf(streamId), now(this.ctx));
     const { log, head } = this.#runs;
-    return { log, head, streams, events: head, unpublished, oldestUnpublishedAgeMs, diverged: this.#diverged.count };
+    return { log, head, streams: this.#runs.countStreams(), events: head, ...waiting, diverged: this.#diverged.count };
   }
 
   /** @internal The restore under way. */
-  restoreStatus(): RestoreStatus {
-    return { restore: this.#restore.running };
+  restoreStatus(): RestoreStatus | Refused {
+    return this.#deletion.refused ?? { restore: this.#restore.running };
   }
 
   /** @internal What became of a restore: a stream asks before it shows what it restored. */
-  restoreState(id: string): { readonly state: RestoreState } {
-    return { state: this.#restore.stateOf(id) };
+  restoreState(id: string): { readonly state: RestoreState } & Partial<Refused> {
+    return { state: this.#restore.stateOf(id), ...this.#deletion.refused };
   }
 
   /** @internal */
   beginRestore(request: BeginRestore): RunningRestore | Refused {
-    return refusable(() => this.#restore.begin(request));
+    return this.#deletion.refused ?? refusable(() => this.#restore.begin(request));
   }
 
   /** @internal */
   stageRestore(id: string, position: number, runs: readonly RestoredRun[]): { readonly position: number } | Refused {
-    return refusable(() => this.#restore.stage(id, position, runs));
+    return this.#deletion.refused ?? refusable(() => this.#restore.stage(id, position, runs));
   }
 
   /** @internal Readers, feed sockets and subscriptions get to know the restored events together. */
   finishRestore(id: string, store: string): RestoreFinished | Refused {
+    if (this.#deletion.refused !== undefined) return this.#deletion.refused;
     try {
       return refusable(() => {
         const before = this.#runs.head;
@@ -389,9 +386,15 @@ export class LogObject<E extends EdgeEnv = EdgeEnv> extends DurableObject<E> {
 
   /** @internal */
   abandonRestore(id: string): { readonly refused?: never } | Refused {
+    if (this.#deletion.refused !== undefined) return this.#deletion.refused;
     return refusable(() => {
       this.#restore.abandon(id);
       return {};
     });
+  }
+
+  /** @internal Deletes a portion of the store: `LogDeletion`. @param log the log's id, as the request names it */
+  deleteStore(store: string, log: string | undefined, isDry: boolean): Promise<StoreDeletion | Refused> {
+    return refusableLater(() => this.#deletion.run(store, log, isDry));
   }
 }

@@ -11,9 +11,13 @@ import { arrangements, type Candidate } from "../../shared/edge/reconcile.ts";
 import { markAfter } from "../../shared/mark.ts";
 import type { Places } from "../../shared/places.ts";
 import type { ReconciledLog } from "../../shared/wire/reconcile.ts";
+import type { EdgeEnv } from "../env.ts";
+import { callObject } from "../objects/calls.ts";
+import { unwrap } from "../objects/refused.ts";
 import { fitting, idOf, parseLine } from "../objects/run-text.ts";
 import type { StoredLines } from "../objects/stored-lines.ts";
 import { firstPositionOf, intact, type LogRow, type LogRuns, type RowPlace } from "./log-runs.ts";
+import type { MatchMemory } from "./match-memory.ts";
 
 /** Rows of a portion, unless damage is at its end. */
 const ROWS = 2_000;
@@ -43,13 +47,16 @@ interface Broken extends Places {
 }
 
 export class LogReconcile {
+  readonly #env: EdgeEnv;
+  readonly #store: string;
   readonly #runs: LogRuns;
-  readonly #linesOf: (streamId: string, first: number, last: number) => Promise<StoredLines>;
+  readonly #memory: MatchMemory;
 
-  /** @param linesOfStream asks the stream's object */
-  constructor(runs: LogRuns, linesOfStream: (streamId: string, first: number, last: number) => Promise<StoredLines>) {
+  constructor(env: EdgeEnv, store: string, runs: LogRuns, memory: MatchMemory) {
+    this.#env = env;
+    this.#store = store;
     this.#runs = runs;
-    this.#linesOf = linesOfStream;
+    this.#memory = memory;
   }
 
   /** @param after the position behind which the portion begins */
@@ -139,6 +146,14 @@ export class LogReconcile {
     return run;
   }
 
+  #linesOf(streamId: string, first: number, last: number): Promise<StoredLines> {
+    const name = `${this.#store}/${streamId}`;
+    return callObject(
+      () => this.#env.STREAMS.getByName(name),
+      async (stream) => unwrap(await stream.linesOf(name, first, last)),
+    );
+  }
+
   /** Versions that the log lacks between others of the same stream. @param broken whose rows do not count */
   #gaps({ rows }: Broken): RowPlace[] {
     const ends = new Set(rows.map((row) => row.last_position));
@@ -181,6 +196,7 @@ export class LogReconcile {
     // Damaged rows may claim to end within the good row behind them.
     const all = { first, last: end === undefined ? last : end.position - 1 };
     this.#runs.transaction(() => this.#runs.replace(all, rows, end));
+    this.#memory.forget();
   }
 }
 

@@ -13,6 +13,7 @@ import { StorageDamagedError } from "../../shared/errors.ts";
 import { markAfter, START_MARK } from "../../shared/mark.ts";
 import { type Places, placesOf } from "../../shared/places.ts";
 import { checkRun, type IntactLine, idOf, linesOf } from "../objects/run-text.ts";
+import { type StoredLines, storedLines } from "../objects/stored-lines.ts";
 
 /** A row of the table `runs`. */
 export type LogRow = {
@@ -214,8 +215,14 @@ export class LogRuns {
     return this.#sql.exec<{ last_version: number }>(query, streamId).toArray()[0]?.last_version ?? 0;
   }
 
+  /** The lines of a stream's versions from `from` on, for its object. */
+  storedLinesOf(streamId: string, from: number): StoredLines {
+    const head = this.headOf(streamId);
+    return storedLines(head, from, head, this.#intactRunsOf(streamId, from));
+  }
+
   /** The intact rows of a stream that have versions from `from` on, in order. */
-  *intactRunsOf(streamId: string, from: number): Generator<{ firstVersion: number; lastVersion: number; events: string }> {
+  *#intactRunsOf(streamId: string, from: number): Generator<{ firstVersion: number; lastVersion: number; events: string }> {
     const query = "SELECT * FROM runs WHERE stream_id = ? AND last_version >= ? ORDER BY last_version";
     for (const row of this.#sql.exec<LogRow>(query, streamId, from)) {
       if (intact(row) !== undefined) yield { firstVersion: row.first_version, lastVersion: row.last_version, events: row.events };

@@ -158,6 +158,11 @@ export class Subscribers {
   }
 }
 
+/** Names of all subscriptions that the log has ever known, those that are not configured any more too. */
+export function enrolledIn(storage: DurableObjectStorage): string[] {
+  return Object.keys(storage.kv.get<Known>(KEY)?.since ?? {});
+}
+
 /** @throws Error if the deployment does not bind them */
 export function subscriptionsOf({ SUBSCRIPTIONS }: EdgeEnv): DurableObjectNamespace<SubscriptionObject> {
   if (SUBSCRIPTIONS === undefined) throw new Error(UNBOUND);

@@ -1,4 +1,5 @@
 /** What streams send to the log, and what it answers. */
+import type { Refused } from "../objects/refused.ts";
 import type { Span } from "./log-runs.ts";
 
 /** Versions of one stream without gaps, on their way into the log. */
@@ -24,9 +25,9 @@ export type PublicationAnswer =
   /** The log has another event at this version of the stream. */
   | { readonly kind: "diverged"; readonly version: number };
 
-export interface Published {
+export interface Published extends Partial<Refused> {
   readonly log: string;
-  /** One for each run, in order. */
+  /** One for each run, in order; none if the publication is refused, because the store was deleted. */
   readonly answers: readonly PublicationAnswer[];
 }
 

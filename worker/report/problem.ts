@@ -20,6 +20,7 @@ export const STATUS: Readonly<Record<ErrorCode, number>> = {
   "event-id-reused": 409,
   "log-mismatch": 409,
   "position-ahead": 409,
+  "store-deleted": 410,
   "payload-too-large": 413,
   "too-many-requests": 429,
   unavailable: 503,

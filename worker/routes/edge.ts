@@ -27,6 +27,7 @@ import { StreamObject } from "../stream/stream-object.ts";
 import type { Subscriptions } from "../subscription/settings.ts";
 import { SubscriptionObject } from "../subscription/subscription-object.ts";
 import { assertFields, readJson } from "./body.ts";
+import { deletionRoutes, errorOfMissing } from "./deletion-routes.ts";
 import { checkEvents, readCommit } from "./event-checks.ts";
 import { eventStream, isUpgrade, openSocket, wantsEventStream, withToken } from "./feed-connection.ts";
 import { openApi } from "./openapi.ts";
@@ -166,7 +167,9 @@ export function createEdge<E extends EdgeEnv = EdgeEnv>(settings: EdgeSettings<E
     const { page } = await callObject(
       () => context.env.STREAMS.getByName(name),
       async (stream) => unwrap(await stream.read(name, query)),
-    );
+    ).catch(async (error: unknown) => {
+      throw await errorOfMissing(context.env, store, error);
+    });
     return json(page);
   });
 
@@ -228,6 +231,7 @@ export function createEdge<E extends EdgeEnv = EdgeEnv>(settings: EdgeSettings<E
     return context.json({ ...health, ...ahead } satisfies StoreHealth);
   });
 
+  deletionRoutes(routes);
   restoreRoutes(routes, limits);
   reconcileRoutes(routes, limits);
   subscriptionRoutes(routes, { names, limits });

@@ -2,6 +2,7 @@
 import * as v from "valibot";
 import { type ErrorCode, titleOf } from "../../shared/errors.ts";
 import { DEFAULT_LIMITS, NAME_LENGTH } from "../../shared/limits.ts";
+import { storeDeletion } from "../../shared/wire/deletion.ts";
 import { FEED_PROTOCOL } from "../../shared/wire/feed-socket.ts";
 import * as reconcile from "../../shared/wire/reconcile.ts";
 import * as restore from "../../shared/wire/restore.ts";
@@ -200,6 +201,7 @@ function describe() {
         },
       },
       "/v1/{store}/health": healthPath("streams", v.omit(wire.storeHealth, ["subscriptionsAhead"])),
+      ...deletionPaths(),
       ...restorePaths(),
       ...reconcilePaths(),
     },
@@ -213,6 +215,24 @@ function healthPath(counted: string, schema: Schema<unknown>): object {
     get: {
       summary: `Read the log's id, its size, how many events it lacks, and how many ${counted} disagree with it.`,
       responses: { 200: answer("The counts.", schema), ...problems("invalid-request") },
+    },
+  };
+}
+
+/** `headwater delete` is its client. */
+function deletionPaths(): object {
+  return {
+    "/v1/{store}": {
+      parameters: [STORE],
+      delete: {
+        summary: "Delete the store, a portion at a time: send it again until its state is `deleted`.",
+        description: `${ADMINISTRATORS} From the first request on, every other request to the store answers 410.`,
+        parameters: [
+          text("log", "The id of the store's log. Without it, or with another one, nothing is deleted."),
+          { ...text("dryRun", "Delete nothing, and answer what would go."), schema: { type: "boolean", default: false } },
+        ],
+        responses: { 200: answer("What is left.", storeDeletion), ...problems("invalid-request", "log-mismatch") },
+      },
     },
   };
 }
@@ -351,7 +371,7 @@ function answerOf(description: string, schema: object): object {
 }
 
 function problems(...codes: ErrorCode[]): Record<number, object> {
-  const all: ErrorCode[] = [...codes, "unauthenticated", "forbidden", "too-many-requests", "unavailable"];
+  const all: ErrorCode[] = [...codes, "unauthenticated", "forbidden", "store-deleted", "too-many-requests", "unavailable"];
   const schema = jsonSchema(wire.problemDocument);
   const byStatus = Map.groupBy(all, (code) => STATUS[code]);
   return Object.fromEntries(

@@ -4,7 +4,7 @@
  */
 import { assert } from "../../shared/assert.ts";
 import { divergedError } from "../../shared/edge/publication.ts";
-import { HeadwaterError, InvalidRequestError, PayloadTooLargeError } from "../../shared/errors.ts";
+import { errorFrom, HeadwaterError, InvalidRequestError, PayloadTooLargeError } from "../../shared/errors.ts";
 import { type Commit, NEW_EVENT_FIELDS } from "../../shared/event/commit.ts";
 import { isObject } from "../../shared/json.ts";
 import { type PushAnswer, type PushRequest, type PushResult, pushRequest } from "../../shared/wire/wire.ts";
@@ -14,7 +14,7 @@ import type { LogObject } from "../log/log-object.ts";
 import type { Followed, PublicationAnswer } from "../log/publication.ts";
 import { callObject, type Retries, withRoom } from "../objects/calls.ts";
 import { eachInFlight } from "../objects/in-flight.ts";
-import { unwrap } from "../objects/refused.ts";
+import { type Refused, unwrap } from "../objects/refused.ts";
 import { logFault } from "../report/journal.ts";
 import { isOverloaded } from "../report/platform-error.ts";
 import type { AppendOutcome } from "../stream/stream-object.ts";
@@ -98,6 +98,7 @@ export async function push(request: PushRequest, context: PushContext): Promise<
       for (const [at, place] of part.places.entries()) results[place] = taken[at];
     }
     if (published.isReported) await eachInFlight(outcomes, ({ value }) => report(value, published.answers));
+    if (published.refused !== undefined) throw errorFrom(published.refused);
   } finally {
     for (const { value } of outcomes) value?.[Symbol.dispose]();
   }
@@ -179,7 +180,7 @@ async function followedLog(
   return followed.log;
 }
 
-interface Published {
+interface Published extends Partial<Refused> {
   /** Null if the push did not name the log, and the log can't be reached either: the streams took the commits all the same. */
   readonly log: string | null;
   /** By stream. */
@@ -199,6 +200,8 @@ async function publish(
   if (runs.length === 0 && known !== null) return { log: known, answers: new Map(), isReported: false };
   try {
     const published = await callObject(log, (stub) => stub.publish(runs, store), retries);
+    // The streams publish what they took themselves then, and are refused.
+    if (published.refused !== undefined) return { log: null, answers: new Map(), isReported: true, refused: published.refused };
     const answers = new Map(runs.map(({ streamId }, i) => [streamId, published.answers[i] ?? missing()]));
     return { log: published.log, answers, isReported: true };
   } catch (error) {

@@ -30,7 +30,7 @@ export function restoreRoutes<E extends EdgeEnv>(app: Hono<Bindings<E>>, limits:
   });
 
   app.get("/v1/:store/restore", async (context) =>
-    context.json(await callLog(context.env, context.var.store, async (log) => log.restoreStatus())),
+    context.json(await callLog(context.env, context.var.store, async (log) => unwrap(await log.restoreStatus()))),
   );
 
   app.post("/v1/:store/restore", async (context) => {
@@ -56,7 +56,7 @@ export function restoreRoutes<E extends EdgeEnv>(app: Hono<Bindings<E>>, limits:
       return { name: `${store}/${id}`, part };
     });
     const retries: Retries = { left: RETRIES };
-    const { state } = await callLog(context.env, store, async (log) => log.restoreState(restore), retries);
+    const { state } = await callLog(context.env, store, async (log) => unwrap(await log.restoreState(restore)), retries);
     if (state === undefined) throw new InvalidRequestError("The store knows no restore of this id: begin one.", { field: "restore" });
     const outcomes = await eachInFlight(parts, ({ name, part }) =>
       callObject(

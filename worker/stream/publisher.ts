@@ -35,6 +35,7 @@ export class Publisher {
   readonly #state: DurableObjectState;
   readonly #env: EdgeEnv;
   readonly #runs: StreamRuns;
+  readonly #onDeleted: (published: number) => Promise<void>;
   /** The log has the stream up to this version, as far as this object knows. */
   #published = 0;
   /** Whether the log has confirmed this since the wake. */
@@ -49,10 +50,12 @@ export class Publisher {
   /** The first version at which the stream and the log differ, as far as is known. */
   #divergedAt: number | undefined;
 
-  constructor(state: DurableObjectState, env: EdgeEnv, runs: StreamRuns) {
+  /** @param onDeleted called with the version up to which the log had the stream, if it answers that the store was deleted */
+  constructor(state: DurableObjectState, env: EdgeEnv, runs: StreamRuns, onDeleted: (published: number) => Promise<void>) {
     this.#state = state;
     this.#env = env;
     this.#runs = runs;
+    this.#onDeleted = onDeleted;
   }
 
   async wake(): Promise<void> {
@@ -93,10 +96,11 @@ export class Publisher {
       await this.publish();
       if (this.#published < this.#runs.version) return;
       // The log may have more, behind all that could be compared.
-      const { head } = await callObject(
+      const { head, refused } = await callObject(
         () => this.#logObject(store),
         (log) => log.headOf(streamId),
       );
+      if (refused !== undefined) return await this.#onDeleted(this.#published);
       this.#divergedAt = behindLog(this.#runs.version, head);
       if (this.#divergedAt !== before) await this.#report(store, streamId);
     } catch (error) {
@@ -174,10 +178,11 @@ export class Publisher {
     try {
       for (let sent = this.#backlog(); sent !== null; sent = this.#backlog()) {
         const { store, run } = sent;
-        const { answers } = await callObject(
+        const { answers, refused } = await callObject(
           () => this.#logObject(store),
           (log) => log.publish([run], store),
         );
+        if (refused !== undefined) return await this.#onDeleted(this.#published);
         const answer: PublicationAnswer | undefined = answers[0];
         if (answer === undefined) throw new Error("The log returned no answer for a run.");
         this.#learn(run, answer);
@@ -315,8 +320,9 @@ export class Publisher {
     const { store, streamId } = this.#name();
     const spans = await callObject(
       () => this.#logObject(store),
-      (log) => log.positionsOf(streamId, 1),
+      async (log) => log.positionsOf(streamId, 1),
     );
+    if ("refused" in spans) return this.#onDeleted(this.#published);
     this.#keep(spans);
     const head = spans.at(-1)?.lastVersion ?? 0;
     if (head >= this.#unlocated) {

@@ -23,11 +23,13 @@ import type { PushResult } from "../../shared/wire/wire.ts";
 import type { EdgeEnv } from "../env.ts";
 import type { PublicationAnswer, PublishedRun } from "../log/publication.ts";
 import { DurableObject, now } from "../objects/platform.ts";
-import { type Refused, toRefused } from "../objects/refused.ts";
+import { type Refused, refusableLater, toRefused } from "../objects/refused.ts";
 import { fitting, idOf, parseContent, recordedEvents, toLines, toWire } from "../objects/run-text.ts";
 import type { StoredLines } from "../objects/stored-lines.ts";
+import { logFault } from "../report/journal.ts";
 import { isFull } from "../report/platform-error.ts";
 import { Publisher } from "./publisher.ts";
+import { StreamDeletion } from "./stream-deletion.ts";
 import { type ReconcileRequest, StreamReconcile } from "./stream-reconcile.ts";
 import { type RestoredPart, StreamRestore } from "./stream-restore.ts";
 import { type StoredRun, StreamRuns } from "./stream-runs.ts";
@@ -64,15 +66,21 @@ export class StreamObject extends DurableObject<EdgeEnv> {
   readonly #publisher: Publisher;
   readonly #restore: StreamRestore;
   readonly #reconcile: StreamReconcile;
+  readonly #deletion: StreamDeletion;
+  /** Up to this version, whoever appended the events may have a receipt. */
+  #answered: number;
 
   constructor(state: DurableObjectState, env: EdgeEnv) {
     super(state, env);
     this.#runs = new StreamRuns(state.storage);
-    this.#publisher = new Publisher(state, env, this.#runs);
-    this.#restore = new StreamRestore(env, this.#runs, () => {
+    this.#deletion = new StreamDeletion(state.storage, this.#runs);
+    this.#answered = this.#version;
+    this.#publisher = new Publisher(state, env, this.#runs, (published) => this.#onDeleted(published));
+    const onShown = () => {
       this.#ids = undefined;
       this.#publisher.restored();
-    });
+    };
+    this.#restore = new StreamRestore(env, this.#runs, onShown, () => this.#deletion.erase());
     this.#reconcile = new StreamReconcile(env, this.#runs, this.#publisher, () => {
       this.#ids = undefined;
     });
@@ -102,6 +110,8 @@ export class StreamObject extends DurableObject<EdgeEnv> {
     }
     // It may have been repaired meanwhile.
     if (this.#publisher.divergedAt !== undefined) await this.#publisher.compare(name);
+    // Nothing is awaited from here to the write.
+    if (this.#deletion.refused !== undefined) return this.#deletion.refused;
     if (this.#publisher.divergedAt !== undefined) return toRefused(divergedError(streamIdOf(name), this.#publisher.divergedAt));
     let results: CommitResult[];
     try {
@@ -116,7 +126,10 @@ export class StreamObject extends DurableObject<EdgeEnv> {
     const run = publishedBy === "caller" ? this.#publisher.handOver() : null;
     if (run === null) await this.#publisher.within(POSITION_WAIT, this.#version, oldestTaken(results));
     if (results.some((result) => isBehind(result))) await this.#publisher.compare(name);
+    // The log has answered the publication with it, or has called meanwhile.
+    if (this.#deletion.refused !== undefined) return this.#deletion.refused;
     if (this.#publisher.divergedAt !== undefined) return toRefused(divergedError(streamIdOf(name), this.#publisher.divergedAt));
+    this.#answered = this.#version;
     return {
       results: this.#withPositions(results),
       run,
@@ -213,6 +226,7 @@ export class StreamObject extends DurableObject<EdgeEnv> {
       // What the stream had before the restore can be read.
       if (refused !== undefined && this.#version === 0) return refused;
     }
+    if (this.#deletion.refused !== undefined) return this.#deletion.refused;
     if (this.#version === 0) return toRefused(new StreamNotFoundError());
     const upTo = this.#version;
     const backwards = query.direction === "backwards";
@@ -221,6 +235,7 @@ export class StreamObject extends DurableObject<EdgeEnv> {
     const highest = backwards ? from : Math.min(upTo, from + query.limit - 1);
     // Waits a moment for positions, but not longer: a read must not depend on the log.
     await this.#publisher.within(POSITION_WAIT, 0, lowest);
+    if (this.#deletion.refused !== undefined) return this.#deletion.refused;
     const events: string[] = [];
     let size = 0;
     const streamId = streamIdOf(name);
@@ -255,6 +270,7 @@ export class StreamObject extends DurableObject<EdgeEnv> {
    * @param name `store/streamId`
    */
   async restore(name: string, state: "running" | "finished" | "abandoned", part: RestoredPart): Promise<RestoredStream | Refused> {
+    if (this.#deletion.refused !== undefined) return this.#deletion.refused;
     try {
       this.#restore.end(part.restore, state);
       if (state === "running") return await this.#restore.take(name, part);
@@ -273,26 +289,41 @@ export class StreamObject extends DurableObject<EdgeEnv> {
    * @param name `store/streamId`
    */
   async reconcile(name: string, request: ReconcileRequest): Promise<ReconciledStream | Refused> {
+    if (this.#deletion.refused !== undefined) return this.#deletion.refused;
     this.#runs.setName(name);
     const refused = this.#restore.isOpen ? await this.#restore.settle() : undefined;
-    if (refused !== undefined) return refused;
-    try {
-      return await this.#reconcile.run(name, request);
-    } catch (error) {
-      if (isFull(error)) return toRefused(new StoreFullError());
-      if (error instanceof StorageDamagedError) return toRefused(error);
-      throw error;
-    }
+    return refused ?? refusableLater(() => this.#reconcile.run(name, request));
   }
 
   /** @internal The stream's lines for a log that lacks them. @param name `store/streamId` */
-  linesOf(name: string, first: number, last: number): StoredLines {
+  linesOf(name: string, first: number, last: number): StoredLines | Refused {
+    if (this.#deletion.refused !== undefined) return this.#deletion.refused;
     this.#runs.setName(name);
     return this.#reconcile.linesFrom(first, last);
   }
 
+  /** @internal The store is deleted: everything goes but a note. It may be called again. */
+  async erase(name: string): Promise<void> {
+    this.#runs.setName(name);
+    await this.#deletion.erase();
+  }
+
   override async alarm(): Promise<void> {
+    if (this.#deletion.refused !== undefined) return;
     await this.#publisher.onAlarm();
+  }
+
+  /** @param published the version up to which the log had the stream, as far as is known */
+  async #onDeleted(published: number): Promise<void> {
+    // Who appended them while the log could not be reached has a receipt without a position.
+    if (this.#deletion.refused === undefined && this.#answered > published) {
+      const name = this.#runs.name();
+      const error = new Error(
+        `The store was deleted before its log got the stream's events from version ${published + 1} on. They are gone.`,
+      );
+      logFault("deleted", error, { store: name.slice(0, name.indexOf("/")), streamId: streamIdOf(name) });
+    }
+    await this.#deletion.erase();
   }
 }
 

@@ -13,6 +13,7 @@ import { type Places, withPlace } from "../../shared/places.ts";
 import type { ReconciledStream } from "../../shared/wire/reconcile.ts";
 import type { EdgeEnv } from "../env.ts";
 import { callObject } from "../objects/calls.ts";
+import { unwrap } from "../objects/refused.ts";
 import { isSameEvent, linesOf } from "../objects/run-text.ts";
 import { LINES_AT_ONCE, type StoredLines, storedLines } from "../objects/stored-lines.ts";
 import type { Publisher } from "./publisher.ts";
@@ -116,7 +117,7 @@ export class StreamReconcile {
   #logged(store: string, streamId: string, from: number): Promise<StoredLines> {
     return callObject(
       () => this.#env.LOGS.getByName(store),
-      async (log) => ({ ...(await log.linesOf(streamId, from)) }),
+      async (log) => unwrap(await log.linesOf(streamId, from)),
     );
   }
 }

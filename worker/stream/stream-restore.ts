@@ -38,12 +38,17 @@ export class StreamRestore {
   readonly #env: EdgeEnv;
   readonly #runs: StreamRuns;
   readonly #onShown: () => void;
+  readonly #onDeleted: () => Promise<void>;
 
-  /** @param onShown called after the stream's version has grown */
-  constructor(env: EdgeEnv, runs: StreamRuns, onShown: () => void) {
+  /**
+   * @param onShown called after the stream's version has grown
+   * @param onDeleted called if the log answers that the store was deleted
+   */
+  constructor(env: EdgeEnv, runs: StreamRuns, onShown: () => void, onDeleted: () => Promise<void>) {
     this.#env = env;
     this.#runs = runs;
     this.#onShown = onShown;
+    this.#onDeleted = onDeleted;
   }
 
   /** Whether the stream holds something of a restore whose end it does not know. */
@@ -60,10 +65,14 @@ export class StreamRestore {
     const note = this.#runs.restore;
     if (note === undefined) return undefined;
     const store = note.name.slice(0, note.name.indexOf("/"));
-    const { state } = await callObject(
+    const { state, refused } = await callObject(
       () => this.#env.LOGS.getByName(store),
       async (log) => log.restoreState(note.id),
     );
+    if (refused !== undefined) {
+      await this.#onDeleted();
+      return { refused };
+    }
     this.end(note.id, state);
     if (!this.isOpen) return undefined;
     return toRefused(state === undefined ? new UnavailableError(UNKNOWN) : beingRestored());

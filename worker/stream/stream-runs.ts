@@ -280,6 +280,12 @@ export class StreamRuns {
     this.#version = this.#readVersion();
   }
 
+  /** Everything is about to be deleted. */
+  forget(): void {
+    this.#restore = undefined;
+    this.#version = 0;
+  }
+
   /** Moves the runs of an earlier version, in which they were rows of a table. */
   #takeOverTable(): void {
     const { sql } = this.#storage;

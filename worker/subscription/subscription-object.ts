@@ -38,7 +38,7 @@ import {
   waitsUntil,
   wakeTime,
 } from "../../shared/edge/subscription.ts";
-import { InvalidRequestError, LogMismatchError, PositionAheadError, StorageDamagedError } from "../../shared/errors.ts";
+import { InvalidRequestError, LogMismatchError, PositionAheadError, StorageDamagedError, StoreDeletedError } from "../../shared/errors.ts";
 import type { ConfirmedEvent } from "../../shared/event/event.ts";
 import {
   beginningOf,
@@ -61,7 +61,7 @@ import { type Refused, toRefused, unwrap } from "../objects/refused.ts";
 import { SharedAlarm } from "../objects/shared-alarm.ts";
 import { logFault } from "../report/journal.ts";
 import type { CompleteSubscription, HandlerContext, Subscriptions } from "./settings.ts";
-import { type SubscriptionRecord, SubscriptionStorage } from "./subscription-record.ts";
+import { type SubscriptionRecord, SubscriptionStorage, toDeadLetter } from "./subscription-record.ts";
 
 /** The most work of one alarm: the next alarm has the platform's limits for itself. Milliseconds are checked between two batches. */
 const WORK_BATCHES = 20;
@@ -126,12 +126,18 @@ export class SubscriptionObject<E extends EdgeEnv = EdgeEnv> extends DurableObje
       await this.#work(subscription);
       this.#failures = 0;
     } catch (error) {
+      if (error instanceof StoreDeletedError) return await this.erase(); // the log may have woken it after that
       logFault("subscription", error, { store, name });
       this.#failures++;
       this.#alarm.arm(now(this.ctx) + backoff(LOG_BACKOFF, this.#failures, Math.random()));
     } finally {
       this.#isRunning = false;
     }
+  }
+
+  /** @internal The store is deleted: everything goes. It may be called again. */
+  async erase(): Promise<void> {
+    await this.#stored.erase(this.#alarm);
   }
 
   /** @internal */
@@ -245,7 +251,7 @@ export class SubscriptionObject<E extends EdgeEnv = EdgeEnv> extends DurableObje
     }
     if (page.events.length === 0) this.#pass(record, page);
     else await this.#handOver(record, page, subscription);
-    return hasMore(this.#readUpTo(this.#stored.now), page.head, this.#heard);
+    return this.#stored.now !== undefined && hasMore(this.#readUpTo(this.#stored.now), page.head, this.#heard);
   }
 
   #stop(record: SubscriptionRecord, error: UnreadableLog): void {
@@ -304,7 +310,7 @@ export class SubscriptionObject<E extends EdgeEnv = EdgeEnv> extends DurableObje
     for (const event of page.events) {
       const error = new Error("An event has become a dead letter, because the handler keeps failing on it.");
       logFault("subscription", error, { store, name, id: event.id });
-      this.#stored.addDeadLetter(toDeadLetter(event, record.error, now(this.ctx)), next);
+      this.#stored.addDeadLetter(toDeadLetter(event, record.error ?? KILLED, now(this.ctx)), next);
     }
   }
 
@@ -391,8 +397,4 @@ export class SubscriptionObject<E extends EdgeEnv = EdgeEnv> extends DurableObje
       if (page.position >= page.head) return;
     }
   }
-}
-
-function toDeadLetter({ id, streamId, version, position, type }: ConfirmedEvent, error: string | null, at: number): DeadLetter {
-  return { id, streamId, version, position, type, error: error ?? KILLED, at: new Date(at).toISOString() };
 }

@@ -6,8 +6,10 @@
  *     due/<position>      the dead letter is to be replayed, or was handed to the handler for a replay
  */
 import { afterReplay, type EdgeSubscription } from "../../shared/edge/subscription.ts";
+import type { ConfirmedEvent } from "../../shared/event/event.ts";
 import type { DeadLetter } from "../../shared/subscription.ts";
 import { ordinalKey } from "../objects/ordinal-key.ts";
+import type { SharedAlarm } from "../objects/shared-alarm.ts";
 
 export interface SubscriptionRecord extends EdgeSubscription {
   /** The object's name in two parts: an alarm may have no other way to know it. */
@@ -47,6 +49,15 @@ export class SubscriptionStorage {
   write(record: SubscriptionRecord): void {
     this.#storage.kv.put(RECORD, record);
     this.#record = record;
+  }
+
+  /** Deletes everything. Work under way notices that the record is no longer its own. */
+  async erase(alarm: SharedAlarm): Promise<void> {
+    this.#record = undefined;
+    alarm.wentOff();
+    // Up to a compatibility date, `deleteAll` leaves the alarm.
+    await this.#storage.deleteAlarm();
+    await this.#storage.deleteAll();
   }
 
   /** Resolves when the record is on the disk. */
@@ -153,4 +164,9 @@ export class SubscriptionStorage {
 
 function keyOf(prefix: string, position: number): string {
   return prefix + ordinalKey(position);
+}
+
+/** @param at in milliseconds since 1970 */
+export function toDeadLetter({ id, streamId, version, position, type }: ConfirmedEvent, error: string, at: number): DeadLetter {
+  return { id, streamId, version, position, type, error, at: new Date(at).toISOString() };
 }

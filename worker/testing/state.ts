@@ -132,6 +132,10 @@ function storageOf(instance: Instance): object {
       instance.assertAlive();
       owner.alarm.set(null);
     },
+    async deleteAll(): Promise<void> {
+      storage().deleteAll();
+      owner.alarm.set(null);
+    },
     async sync(): Promise<void> {
       await storage().durable();
     },

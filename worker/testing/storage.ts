@@ -103,6 +103,13 @@ export class ObjectStorage {
     return this.#values.delete(key);
   }
 
+  /** All keys and all tables. The alarm is another matter. */
+  deleteAll(): void {
+    for (const [key] of [...this.list()]) this.delete(key);
+    const tables = this.exec("SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'", []).toArray();
+    for (const { name } of tables) this.exec(`DROP TABLE "${name}"`, []);
+  }
+
   #valueOf(key: string): Before {
     return { key, existed: this.#values.has(key), value: this.#values.stored(key) };
   }

@@ -31,7 +31,7 @@ test.each([
 ])("a token function that %s while the socket is open costs nothing: the next token is sent", async (_, fails) => {
   const socket = new OpenSocket();
   const token = vi.fn<() => Promise<string>>().mockResolvedValueOnce("first").mockImplementationOnce(fails).mockResolvedValue("second");
-  const listener = { give: () => undefined, onSocket: () => undefined, isConnected: false };
+  const listener = { give: () => undefined, onSocket: () => undefined, isConnected: false, isDiverged: false };
   const ending = new AbortController();
   const options = { url: "https://edge.test/v1/main", timeout: 1000, token, webSocket: () => socket as unknown as WebSocket };
   new FeedSocket(listener, options, ending.signal).listen({ request: 1, query: { after: 0 } });
@@ -54,7 +54,11 @@ test.each([
   const webSocket = vi.fn(() => new OpenSocket() as unknown as WebSocket);
   const ending = new AbortController();
   const options = { url: "https://edge.test/v1/main", timeout: 1000, token: () => token, webSocket };
-  new FeedSocket({ give: () => undefined, onSocket: () => undefined, isConnected: false }, options, ending.signal).listen({
+  new FeedSocket(
+    { give: () => undefined, onSocket: () => undefined, isConnected: false, isDiverged: false },
+    options,
+    ending.signal,
+  ).listen({
     request: 1,
     query: { after: 0 },
   });
@@ -69,7 +73,7 @@ test.each([
   ["no filter", undefined, 2, [{ pull: { after: 3 } }]],
 ])("while a pull waits, a page by %s is wanted", async (_, within, connections, pulls) => {
   const sockets: OpenSocket[] = [];
-  const listener = { give: () => undefined, onSocket: () => undefined, isConnected: false };
+  const listener = { give: () => undefined, onSocket: () => undefined, isConnected: false, isDiverged: false };
   const webSocket = () => {
     const socket = new OpenSocket();
     sockets.push(socket);
@@ -91,7 +95,12 @@ test.each([
 test("what a session before said of its socket is taken back when this one works", async () => {
   const socket = new OpenSocket();
   const said: unknown[] = [];
-  const listener = { give: () => undefined, onSocket: (problem: Error | null) => said.push(problem), isConnected: false };
+  const listener = {
+    give: () => undefined,
+    onSocket: (problem: Error | null) => said.push(problem),
+    isConnected: false,
+    isDiverged: false,
+  };
   const ending = new AbortController();
   const options = { url: "https://edge.test/v1/main", timeout: 1000, webSocket: () => socket as unknown as WebSocket };
   new FeedSocket(listener, options, ending.signal).listen({ request: 1, query: { after: 0 } });
@@ -111,7 +120,12 @@ test.each([
   onTestFinished(() => void vi.unstubAllGlobals());
   const said: (string | undefined)[] = [];
   const sockets: OpenSocket[] = [];
-  const listener = { give: () => undefined, onSocket: (problem: Error | null) => said.push(problem?.message), isConnected: false };
+  const listener = {
+    give: () => undefined,
+    onSocket: (problem: Error | null) => said.push(problem?.message),
+    isConnected: false,
+    isDiverged: false,
+  };
   const webSocket = () => {
     const socket = new OpenSocket();
     sockets.push(socket);

@@ -1,16 +1,6 @@
 import { describe, expect, test } from "vitest";
-import type { PendingEntry } from "../../../shared/device/outbox.ts";
-import { NEW_REPLICA, type Replica } from "../../../shared/device/replica.ts";
-import {
-  advance,
-  linkStatusOf,
-  type SyncEffect,
-  type SyncInput,
-  type SyncSettings,
-  type SyncState,
-  startSync,
-  type Unsent,
-} from "../../../shared/device/sync.ts";
+import { linkStatusOf, type SyncSettings, type SyncState, type Unsent } from "../../../shared/device/sync.ts";
+import { storeDeleted } from "../../../shared/edge/deletion.ts";
 import { divergedError } from "../../../shared/edge/publication.ts";
 import { StorageDamagedError, StoreFullError, UnauthenticatedError, UnavailableError } from "../../../shared/errors.ts";
 import { pageDigestOf } from "../../../shared/event/digest.ts";
@@ -18,85 +8,7 @@ import type { ConfirmedEvent } from "../../../shared/event/event.ts";
 import { toPosition, toVersion } from "../../../shared/order.ts";
 import { parseStreamId } from "../../../shared/stream-id.ts";
 import type { FeedPage, PushAnswer } from "../../../shared/wire/wire.ts";
-
-const LOG = "5b6f6a44-41c2-4d5a-9a39-6f0c3ce7f6ad";
-const SETTINGS = {
-  automatic: false,
-  pageEvents: 1000,
-  push: { commits: 1, streams: 1, size: 1024 },
-  pollEvery: 5_000,
-  feedSocket: false,
-} as const;
-
-function unsent(seq: number): Unsent {
-  const streamId = parseStreamId(`S-${seq}`);
-  const event = { id: `id-${seq}`, type: "E", schemaVersion: 1, data: null, metadata: {}, occurredAt: "2026-01-01T00:00:00Z" };
-  const entry: PendingEntry = {
-    state: "pending",
-    seq,
-    streamId,
-    expectedVersion: 0,
-    events: [event],
-    firstVersion: toVersion(1),
-    confirmed: 0,
-  };
-  return { entry, size: 100 };
-}
-
-/** A machine, and the last effect of each kind. */
-class Driven {
-  #state: SyncState;
-  readonly #effects = new Map<string, SyncEffect>();
-
-  /** @param before the last state of the session before, in the same tab */
-  constructor(settings: SyncSettings = SETTINGS, replica: Partial<Replica> = {}, before?: SyncState) {
-    this.#state = startSync(settings, { ...NEW_REPLICA, authority: "edge", log: LOG, ...replica }, before);
-  }
-
-  get state(): SyncState {
-    return this.#state;
-  }
-
-  /** @param random from 0 to below 1 */
-  give(input: SyncInput, random = 0): void {
-    const step = advance(this.#state, input, random);
-    this.#state = step.state;
-    for (const effect of step.effects) this.#effects.set(effect.kind, effect);
-  }
-
-  /** The effect of a kind that is to be performed; it is asked for once. */
-  take<K extends SyncEffect["kind"]>(kind: K): SyncEffect & { kind: K } {
-    const effect = this.#effects.get(kind);
-    expect(effect, kind).toBeDefined();
-    this.#effects.delete(kind);
-    return effect as SyncEffect & { kind: K };
-  }
-
-  has(kind: SyncEffect["kind"]): boolean {
-    return this.#effects.has(kind);
-  }
-
-  /** The edge takes what is pushed. */
-  push(): void {
-    const { request, batch } = this.take("push");
-    const results = batch.map(({ streamId }) => ({ status: "committed" as const, streamId, firstVersion: 1, version: 1, position: null }));
-    this.give({ kind: "push-answered", request, answer: { log: LOG, results } as PushAnswer });
-  }
-
-  /** The feed is looked at, and brings these. */
-  pull(position: number, left: readonly number[]): void {
-    const { request } = this.take("pull");
-    const ends = { log: LOG, position, head: position };
-    this.give({ kind: "page-received", request, page: { ...ends, events: [] } });
-    this.take("apply");
-    this.give({ kind: "page-applied", request, replica: { ...NEW_REPLICA, ...ends, authority: "edge" }, left, changed: [] });
-  }
-
-  outbox(...seqs: number[]): void {
-    const { request } = this.take("read-outbox");
-    this.give({ kind: "outbox-read", request, unsent: seqs.map(unsent), isEnd: false });
-  }
-}
+import { Driven, LOG, SETTINGS, unsent } from "./driven.ts";
 
 test("a page is applied with what the edge has answered, and one is requested after a conflict", () => {
   const machine = new Driven();
@@ -354,6 +266,30 @@ test("a stream that the edge can't append to is deferred by name, and the rest o
   machine.outbox(1, 2, 3);
   expect(machine.take("push").batch.map(({ seq }) => seq)).toEqual([1, 3]);
   expect(machine.take("wait")).toMatchObject({ timer: "deferred" });
+});
+
+test.each(["pull", "push"] as const)("a store that was deleted: a %s is told, nothing is parked or sent, and it asks rarely", (lane) => {
+  const machine = new Driven({ ...WIDE, automatic: true });
+  const failure = { kind: "problem", error: storeDeleted() } as const;
+  machine.give({ kind: "woken" });
+  if (lane === "push") {
+    machine.pull(0, []);
+    machine.outbox(1, 2);
+    machine.give({ kind: "push-failed", request: machine.take("push").request, failure });
+  }
+  machine.give({ kind: "pull-failed", request: machine.take("pull").request, failure });
+  expect(machine.has("record")).toBe(false);
+  expect(linkStatusOf(machine.state)).toEqual({ connection: "diverged", problem: failure.error });
+  const { timer, milliseconds } = machine.take("wait");
+  expect([timer, milliseconds >= 300_000]).toEqual(["pull", true]);
+  for (const input of [{ kind: "appended" }, { kind: "timer", timer: "poll" }, { kind: "timer", timer: "push" }] as const) {
+    machine.give(input);
+    expect([input, machine.has("pull"), machine.has("push"), machine.has("read-outbox")]).toEqual([input, false, false, false]);
+  }
+  // Whoever calls is told at once.
+  machine.give({ kind: "called" });
+  machine.give({ kind: "pull-failed", request: machine.take("pull").request, failure });
+  expect(machine.take("failed").error).toBe(failure.error);
 });
 
 test("a push that fails because the edge is damaged, and names no stream of it, is sent again and nothing is parked", () => {

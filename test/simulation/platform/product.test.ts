@@ -138,7 +138,12 @@ test("the feed socket pulls a page, drops a silent edge, and connects again when
     const device = new Device();
     const { product, page } = device.openTab();
     const given: unknown[] = [];
-    const listener: Listener = { isConnected: false, onSocket: () => undefined, give: (input) => void given.push(input.kind) };
+    const listener: Listener = {
+      isConnected: false,
+      isDiverged: false,
+      onSocket: () => undefined,
+      give: (input) => void given.push(input.kind),
+    };
     const edge = { url: "https://edge.example/v1/store", token: async () => "abc", timeout: 30_000 };
     const socket = new product.FeedSocket(listener, edge, new AbortController().signal);
     socket.listen({ request: 1, query: { after: 0 } });

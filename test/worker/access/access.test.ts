@@ -156,6 +156,7 @@ test("the interface is described by the schemas that check it", async () => {
     "/v1/{store}/commits",
     "/v1/{store}/feed",
     "/v1/{store}/health",
+    "/v1/{store}",
     "/v1/{store}/restore",
     "/v1/{store}/restore/streams",
     "/v1/{store}/restore/log",

@@ -69,6 +69,12 @@ const ROUTES: Record<string, readonly Form[]> = {
     { path: "/feed", headers: SOCKET, granted: [101, 101, 403, 403] },
   ],
   "GET /v1/{store}/health": [{ path: "/health", granted: [403, 200, 403, 403] }],
+  // `test/worker/log/deletion.test.ts` deletes.
+  "DELETE /v1/{store}": [
+    { path: "?dryRun=true", granted: ADMINISTRATION },
+    { path: "", granted: [403, 403, 403, 400] },
+    { path: `?log=${ELSEWHERE}`, granted: [403, 403, 403, 409] },
+  ],
   "GET /v1/{store}/restore": [{ path: "/restore", granted: ADMINISTRATION }],
   // The store has events, so it stays open to readers.
   "POST /v1/{store}/restore": [

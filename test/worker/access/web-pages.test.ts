@@ -87,7 +87,7 @@ test.each<[string, Settings, PageRequest, number | undefined, string[]]>([
   ["cookies that are allowed", { ALLOW_CREDENTIALS: "true" }, { cookie: "a=1" }, 200, []],
   ["cookies, not allowed", { ALLOW_CREDENTIALS: "false" }, { cookie: "a=1" }, undefined, []],
   ["a HEAD", {}, { method: "HEAD" }, 200, []],
-  ["a PUT", {}, { method: "PUT" }, undefined, ["The web page wants to send PUT: the edge has only GET and POST."]],
+  ["a PUT", {}, { method: "PUT" }, undefined, ["The web page wants to send PUT: a web page of another origin may send only GET and POST."]],
   [
     "another origin, with everything allowed",
     { ALLOW_CREDENTIALS: "true", ALLOWED_HEADERS: "x-user" },

@@ -42,6 +42,21 @@ export function describeState(name: string, runIn: RunInObject): void {
       ]);
     });
 
+    test("deleting all leaves nothing of keys, tables and the alarm, and what is written afterwards stays", async () => {
+      const left = await runIn(async ({ storage }) => {
+        storage.kv.put("a", 1);
+        storage.sql.exec("CREATE TABLE t (id INTEGER PRIMARY KEY); INSERT INTO t VALUES (1)");
+        await storage.setAlarm(Date.now() + 60_000);
+        await storage.deleteAlarm();
+        await storage.deleteAll();
+        const keys = [...storage.kv.list()];
+        const tables = storage.sql.exec("SELECT name FROM sqlite_master WHERE type = 'table' AND name = 't'").toArray();
+        storage.kv.put("b", 2);
+        return [keys, tables, await storage.getAlarm(), [...storage.kv.list()]];
+      });
+      expect(left).toEqual([[], [], null, [["b", 2]]]);
+    });
+
     test("values are clones, on their way in and out", async () => {
       const seen = await runIn(({ storage: { kv } }) => {
         const value = { list: [1], map: new Map([["a", new Date(0)]]), bytes: new Uint8Array([1, 2]), nothing: undefined };

@@ -2,7 +2,7 @@
 import { SELF } from "cloudflare:test";
 import { expect, test } from "vitest";
 import { createEdge, type EdgeSettings } from "../../../worker/index.ts";
-import { DEAD_LETTERS, FEED, LIST, STREAM } from "../../../worker/routes/query.ts";
+import { DEAD_LETTERS, DELETION, FEED, LIST, STREAM } from "../../../worker/routes/query.ts";
 import { event, newStore } from "../edge-calls.ts";
 import { newSubscribedStore, subscribed } from "../edges.ts";
 
@@ -73,11 +73,15 @@ test("the control of subscriptions refuses what it does not know", async () => {
 });
 
 test("/openapi.json describes the parameters that the routes know", async () => {
-  const { paths } = await (await SELF.fetch("https://edge.example/openapi.json")).json<{ paths: Record<string, { get?: Described }> }>();
-  const named = (path: string) => paths[path]?.get?.parameters?.filter((one) => one.in === "query").map(({ name }) => name);
+  const { paths } = await (await SELF.fetch("https://edge.example/openapi.json")).json<{
+    paths: Record<string, { get?: Described; delete?: Described }>;
+  }>();
+  const named = (path: string, method: "get" | "delete" = "get") =>
+    paths[path]?.[method]?.parameters?.filter((one) => one.in === "query").map(({ name }) => name);
   expect(named("/v1/{store}/streams/{streamId}")).toEqual(STREAM);
   expect(named("/v1/{store}/streams")).toEqual(LIST);
   expect(named("/v1/{store}/feed")).toEqual(FEED);
+  expect(named("/v1/{store}", "delete")).toEqual(DELETION);
   expect(DEAD_LETTERS).toEqual(["after", "limit"]);
 });
 
