@@ -6,7 +6,7 @@ import { placesOf } from "../shared/places.ts";
 import { CommandError } from "./command-error.ts";
 import { endLine, LinesDigest } from "./end-line.ts";
 import { jsonLine } from "./output.ts";
-import { eventsIn, Progress } from "./progress.ts";
+import { healthOf, Progress } from "./progress.ts";
 
 /**
  * Goes on behind what the store can't read.
@@ -16,7 +16,7 @@ import { eventsIn, Progress } from "./progress.ts";
  */
 export async function exportStore(store: EdgeStore, out: string | undefined): Promise<void> {
   const damaged: DamagedSpan[] = [];
-  const progress = new Progress("events exported", await eventsIn(store));
+  const progress = new Progress("events exported", (await healthOf(store))?.events);
   async function* lines(): AsyncGenerator<string> {
     const digest = new LinesDigest();
     for await (const event of store.readAll({ onDamaged: (span) => damaged.push(span) })) {

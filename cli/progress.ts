@@ -1,6 +1,6 @@
 /** Shows a bar on a terminal, plain lines elsewhere. Both go to standard error, so that standard output has only the result. */
 import cliProgress from "cli-progress";
-import type { EdgeStore } from "../client/http.ts";
+import type { EdgeStore, StoreHealth } from "../client/http.ts";
 import { ForbiddenError } from "../client/index.ts";
 import { note } from "./output.ts";
 
@@ -45,10 +45,10 @@ export class Progress {
   }
 }
 
-/** How many events there are to read; undefined if the caller may not read the whole store. */
-export async function eventsIn(store: EdgeStore): Promise<number | undefined> {
+/** Undefined if the caller may not read the whole store. */
+export async function healthOf(store: EdgeStore): Promise<StoreHealth | undefined> {
   try {
-    return (await store.health()).events;
+    return await store.health();
   } catch (error) {
     if (error instanceof ForbiddenError) return undefined;
     throw error;

@@ -9,7 +9,7 @@ import { createWriteStream } from "node:fs";
 import { finished } from "node:stream/promises";
 import type { DamagedSpan, EdgeStore } from "../client/http.ts";
 import { DEFAULT_LIMITS } from "../shared/limits.ts";
-import { inside, placesOf } from "../shared/places.ts";
+import { isAmong, placesOf } from "../shared/places.ts";
 import * as wire from "../shared/wire/reconcile.ts";
 import { type Backup, checkBackup, recordedLines } from "./backup-file.ts";
 import { chunks } from "./chunks.ts";
@@ -180,7 +180,7 @@ class Reconciliation {
     const wanted = new Map(unreadable.map((stream) => [stream.streamId, stream.lost]));
     const found = new Map<string, { firstVersion: number; events: unknown[] }[]>();
     for await (const { streamId, version, content } of recordedLines(this.#file)) {
-      if (inside({ first: version, last: version }, wanted.get(streamId) ?? []).length === 0) continue;
+      if (!isAmong(version, wanted.get(streamId) ?? [])) continue;
       const runs = found.get(streamId) ?? [];
       found.set(streamId, runs);
       const last = runs.at(-1);

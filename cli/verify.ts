@@ -9,14 +9,14 @@
 import type { DamagedSpan, EdgeStore, StoreHealth, StreamEvent } from "../client/http.ts";
 import { ForbiddenError, InvalidRequestError, StreamNotFoundError } from "../client/index.ts";
 import { contentOf, eventDigest } from "../shared/event/digest.ts";
-import { placesOf, without } from "../shared/places.ts";
+import { isAmong, placesOf, without } from "../shared/places.ts";
 import { reconciledLog } from "../shared/wire/reconcile.ts";
 import { CommandError } from "./command-error.ts";
 import { positionsOf } from "./export.ts";
 import { FileComparison } from "./file-comparison.ts";
 import { eachInFlight } from "./in-flight.ts";
 import { print } from "./output.ts";
-import { Progress } from "./progress.ts";
+import { healthOf, Progress } from "./progress.ts";
 import { withRereadable } from "./rereadable-file.ts";
 
 /** A stream as the log has it: enough to compare, and small enough to keep it of each event. What can't be read is left out. */
@@ -61,16 +61,6 @@ async function verify(store: EdgeStore, comparison: FileComparison | undefined):
   );
   if (comparison !== undefined) print(`clean: ${comparison.compared} events compared with ${comparison.name}: all are equal.`);
   if (ahead > 0) print(`${ahead} streams have events that the feed did not have yet when it was read.`);
-}
-
-/** Undefined if the caller may not read the whole store. */
-async function healthOf(store: EdgeStore): Promise<StoreHealth | undefined> {
-  try {
-    return await store.health();
-  } catch (error) {
-    if (error instanceof ForbiddenError) return undefined;
-    throw error;
-  }
 }
 
 /** What the store itself has noticed. */
@@ -188,8 +178,7 @@ async function checkStream(store: EdgeStore, feed: Feed, streamId: string, limit
       const finding = compare(event, logged, feed);
       if (finding !== undefined) findings.push(finding);
     }
-    const isDamaged = (at: number) => damaged.some(({ first, last }) => at >= first && at <= last);
-    const missing = Object.keys(logged.positions).filter((at) => !found.has(Number(at)) && !isDamaged(Number(at)));
+    const missing = Object.keys(logged.positions).filter((at) => !found.has(Number(at)) && !isAmong(Number(at), damaged));
     const [first] = missing;
     if (first !== undefined) {
       const more = missing.length === 1 ? "" : `, and ${missing.length - 1} later versions`;
@@ -211,8 +200,7 @@ function compare(event: StreamEvent, { positions, digests }: Logged, { position,
   if (logged === undefined) {
     if (event.position === null || event.position > position) return undefined;
     const at = event.position;
-    const isDamaged = damaged.some(({ first, last }) => at >= first && at <= last);
-    return isDamaged
+    return isAmong(at, damaged)
       ? `${name} (#${at}) can't be read in the log, and the stream has it.`
       : `${name} (#${at}) is in the stream and not in the feed.`;
   }

@@ -11,6 +11,10 @@ export function placesOf(name: string, first: number, last: number): string {
   return first === last ? `${name} ${first}` : `${name}s ${first} to ${last}`;
 }
 
+export function isAmong(place: number, list: readonly Places[]): boolean {
+  return list.some(({ first, last }) => place >= first && place <= last);
+}
+
 /** The places after one and up to another; none if there are none. */
 export function behind(place: number, upTo: number): Places[] {
   return upTo > place ? [{ first: place + 1, last: upTo }] : [];

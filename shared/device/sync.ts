@@ -37,8 +37,8 @@
  *  5. a page is requested from the replica's position as storage has it, and storage applies it;
  *  6. an entry that the edge took is awaited, and is sent again if the feed does not deliver it. What the edge has answered goes with each
  *     page, so that no rule replaces what the edge has;
- * 10. a page of another log is not applied, and nothing is sent after another log has been seen;
  *  8. a page that storage has changed, or a reader on the way, is not applied;
+ * 10. a page of another log is not applied, and nothing is sent after another log has been seen;
  *  A. within a stream nothing is sent before an earlier commit that is contested or deferred;
  *  B. it never gets stuck: if something is wanted and nothing is under way, a timer runs (or, for a store that syncs only when
  *     it is called, the caller has been notified).
@@ -89,7 +89,7 @@ export interface Problems {
   readonly page: HeadwaterError | null;
   /** A push does not get through, or its answer can't be stored. The trouble is null if a page may come all the same. */
   readonly push: { readonly trouble: Trouble | null; readonly error: HeadwaterError } | null;
-  /** Why streams are deferred; its cause is the push's error. */
+  /** Why streams are deferred: their storage is broken, or a commit does not get through. Of the second, the cause is the push's error. */
   readonly deferred: HeadwaterError | null;
   /** Why there is no feed socket. */
   readonly feedSocket: HeadwaterError | null;
@@ -680,8 +680,8 @@ function onPushFailed(step: Draft, lane: Sending, failure: Failure): void {
   // What a stranger rejects is found without a wait between the tries.
   if (failure.kind === "stranger" && isTooMuch(failure) && batch.length > 1) return sendLess(step, lane);
   if (failure.kind !== "problem" || remedy === "retry") return onStrike(step, batch, first, failure);
-  // If the store is full, or the credentials do not allow the push, no commit is the cause.
   if (remedy === "repair" && batch.some(({ streamId }) => streamId === error.details.streamId)) return deferBroken(step, error);
+  // If the store is full, or the credentials do not allow the push, no commit is the cause.
   const isCommitsFault =
     remedy !== "repair" && remedy !== "authenticate" && remedy !== "ask" && error.code !== "forbidden" && error.code !== "store-full";
   if (!isCommitsFault) return backOffPush(step, failure);

@@ -14,7 +14,7 @@
  *  7b. news does not shorten a wait.
  */
 import { unreachable } from "../assert.ts";
-import { type LogMismatchError, PositionAheadError, type StorageDamagedError } from "../errors.ts";
+import { LogMismatchError, PositionAheadError, StorageDamagedError } from "../errors.ts";
 import { START_MARK } from "../mark.ts";
 import {
   afterFailed,
@@ -125,6 +125,10 @@ export function hasMore({ position }: LogPlace, head: number, heard: number): bo
 
 /** Why a subscription can't read on: it is another log, a log that ends before what was read, or a damaged one. */
 export type UnreadableLog = LogMismatchError | PositionAheadError | StorageDamagedError;
+
+export function isUnreadableLog(error: unknown): error is UnreadableLog {
+  return error instanceof LogMismatchError || error instanceof PositionAheadError || error instanceof StorageDamagedError;
+}
 
 /** It stops, until an operator resets or resumes it. @param read the place up to which the log was read */
 export function afterUnreadableLog<S extends EdgeSubscription>(subscription: S, { position }: LogPlace, error: UnreadableLog): S {

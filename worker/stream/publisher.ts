@@ -24,6 +24,7 @@ import { callObject } from "../objects/calls.ts";
 import { now } from "../objects/platform.ts";
 import { fitting, linesOf } from "../objects/run-text.ts";
 import { logFault } from "../report/journal.ts";
+import { partsOf } from "./stream-name.ts";
 import type { StreamRuns } from "./stream-runs.ts";
 
 interface Backlog {
@@ -90,7 +91,7 @@ export class Publisher {
    */
   async compare(name: string): Promise<void> {
     const before = this.#divergedAt;
-    const { store, streamId } = parts(name);
+    const { store, streamId } = partsOf(name);
     try {
       if (before !== undefined) this.#published = Math.min(this.#published, before - 1);
       await this.publish();
@@ -121,7 +122,7 @@ export class Publisher {
    * @param differsAt the first version at which they still differ; undefined if they agree as far as both can be read
    */
   async reconciled(name: string, head: number, differsAt: number | undefined): Promise<void> {
-    const { store, streamId } = parts(name);
+    const { store, streamId } = partsOf(name);
     this.#published = Math.min(this.#runs.version, head);
     this.#unlocated = this.#runs.version;
     this.#spans = [];
@@ -263,7 +264,7 @@ export class Publisher {
   }
 
   #name(): { store: string; streamId: string } {
-    return parts(this.#runs.name());
+    return partsOf(this.#runs.name());
   }
 
   #logObject(store: string): DurableObjectStub<LogObject> {
@@ -345,10 +346,4 @@ export class Publisher {
     if (this.#published >= this.#runs.version || this.#armed) return;
     this.arm(alarmDelay(++this.#failures));
   }
-}
-
-/** @param name `store/streamId` */
-function parts(name: string): { store: string; streamId: string } {
-  const slash = name.indexOf("/");
-  return { store: name.slice(0, slash), streamId: name.slice(slash + 1) };
 }

@@ -30,6 +30,7 @@ import { logFault } from "../report/journal.ts";
 import { isFull } from "../report/platform-error.ts";
 import { Publisher } from "./publisher.ts";
 import { StreamDeletion } from "./stream-deletion.ts";
+import { partsOf } from "./stream-name.ts";
 import { type ReconcileRequest, StreamReconcile } from "./stream-reconcile.ts";
 import { type RestoredPart, StreamRestore } from "./stream-restore.ts";
 import { type StoredRun, StreamRuns } from "./stream-runs.ts";
@@ -112,7 +113,7 @@ export class StreamObject extends DurableObject<EdgeEnv> {
     if (this.#publisher.divergedAt !== undefined) await this.#publisher.compare(name);
     // Nothing is awaited from here to the write.
     if (this.#deletion.refused !== undefined) return this.#deletion.refused;
-    if (this.#publisher.divergedAt !== undefined) return toRefused(divergedError(streamIdOf(name), this.#publisher.divergedAt));
+    if (this.#publisher.divergedAt !== undefined) return toRefused(divergedError(partsOf(name).streamId, this.#publisher.divergedAt));
     let results: CommitResult[];
     try {
       results = this.#commit(name, commits, actor);
@@ -128,7 +129,7 @@ export class StreamObject extends DurableObject<EdgeEnv> {
     if (results.some((result) => isBehind(result))) await this.#publisher.compare(name);
     // The log has answered the publication with it, or has called meanwhile.
     if (this.#deletion.refused !== undefined) return this.#deletion.refused;
-    if (this.#publisher.divergedAt !== undefined) return toRefused(divergedError(streamIdOf(name), this.#publisher.divergedAt));
+    if (this.#publisher.divergedAt !== undefined) return toRefused(divergedError(partsOf(name).streamId, this.#publisher.divergedAt));
     this.#answered = this.#version;
     return {
       results: this.#withPositions(results),
@@ -238,7 +239,7 @@ export class StreamObject extends DurableObject<EdgeEnv> {
     if (this.#deletion.refused !== undefined) return this.#deletion.refused;
     const events: string[] = [];
     let size = 0;
-    const streamId = streamIdOf(name);
+    const { streamId } = partsOf(name);
     const damaged: Places[] = [];
     const onDamaged = (run: Places) => {
       if (run.first <= highest && run.last >= lowest) damaged.push(run);
@@ -274,7 +275,7 @@ export class StreamObject extends DurableObject<EdgeEnv> {
     try {
       this.#restore.end(part.restore, state);
       if (state === "running") return await this.#restore.take(name, part);
-      return { status: "stored", streamId: streamIdOf(name), version: this.#version };
+      return { status: "stored", streamId: partsOf(name).streamId, version: this.#version };
     } catch (error) {
       if (isFull(error)) return toRefused(new StoreFullError());
       if (error instanceof StorageDamagedError) return toRefused(error);
@@ -321,7 +322,7 @@ export class StreamObject extends DurableObject<EdgeEnv> {
       const error = new Error(
         `The store was deleted before its log got the stream's events from version ${published + 1} on. They are gone.`,
       );
-      logFault("deleted", error, { store: name.slice(0, name.indexOf("/")), streamId: streamIdOf(name) });
+      logFault("deleted", error, partsOf(name));
     }
     await this.#deletion.erase();
   }
@@ -352,11 +353,6 @@ function rejectedResult(streamId: string, refusal: Refusal): CommitResult {
     default:
       return unreachable(refusal);
   }
-}
-
-/** @param name `store/streamId` */
-function streamIdOf(name: string): string {
-  return name.slice(name.indexOf("/") + 1);
 }
 
 /** Whether a writer knows more of the stream than the stream has: it may have been put back to an older copy. */

@@ -17,6 +17,7 @@ import { unwrap } from "../objects/refused.ts";
 import { isSameEvent, linesOf } from "../objects/run-text.ts";
 import { LINES_AT_ONCE, type StoredLines, storedLines } from "../objects/stored-lines.ts";
 import type { Publisher } from "./publisher.ts";
+import { partsOf } from "./stream-name.ts";
 import type { StreamRuns } from "./stream-runs.ts";
 
 export interface ReconcileRequest {
@@ -45,8 +46,7 @@ export class StreamReconcile {
 
   /** @param name `store/streamId` */
   async run(name: string, { dryRun, replaceFrom, firstVersion, events }: ReconcileRequest): Promise<ReconciledStream> {
-    const slash = name.indexOf("/");
-    const [store, streamId] = [name.slice(0, slash), name.slice(slash + 1)];
+    const { store, streamId } = partsOf(name);
     const given = events === "" ? [] : linesOf(events);
     const both = await this.#compare(store, streamId);
     const plan = planReconciled(both, given.length === 0 ? null : { first: firstVersion, last: firstVersion + given.length - 1 });

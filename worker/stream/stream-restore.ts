@@ -18,6 +18,7 @@ import type { RestoreState } from "../log/log-restore.ts";
 import { callObject } from "../objects/calls.ts";
 import { type Refused, toRefused } from "../objects/refused.ts";
 import { linesOf, parseLine } from "../objects/run-text.ts";
+import { partsOf } from "./stream-name.ts";
 import { runsOf, type StreamRuns } from "./stream-runs.ts";
 
 /** A part of what a backup has of the stream. */
@@ -64,7 +65,7 @@ export class StreamRestore {
   async settle(): Promise<Refused | undefined> {
     const note = this.#runs.restore;
     if (note === undefined) return undefined;
-    const store = note.name.slice(0, note.name.indexOf("/"));
+    const { store } = partsOf(note.name);
     const { state, refused } = await callObject(
       () => this.#env.LOGS.getByName(store),
       async (log) => log.restoreState(note.id),
@@ -95,7 +96,7 @@ export class StreamRestore {
       const refused = await this.settle();
       if (refused !== undefined) return refused;
     }
-    const streamId = name.slice(name.indexOf("/") + 1);
+    const { streamId } = partsOf(name);
     const lines = events === "" ? [] : linesOf(events);
     const before = this.#runs.withHidden;
     const given = lines.map(toContent);

@@ -15,6 +15,7 @@ import { StorageDamagedError } from "../../shared/errors.ts";
 import { type Places, placesOf } from "../../shared/places.ts";
 import { ordinalKey } from "../objects/ordinal-key.ts";
 import { checkRun, fitting, type IntactLine, linesOf } from "../objects/run-text.ts";
+import { partsOf } from "./stream-name.ts";
 
 export interface StoredRun {
   readonly lastVersion: number;
@@ -140,7 +141,7 @@ export class StreamRuns {
 
   /** Damaged runs are reported and yielded too. A list of the storage ends when another one begins, so nothing else is read in between. */
   *#read(range: SyncKvListOptions, onDamaged: (run: Places) => void): Generator<ReadRun & { readonly isDamaged: boolean }> {
-    const streamId = this.#streamId();
+    const { streamId } = partsOf(this.name());
     let rest: SyncKvListOptions | undefined = range;
     while (rest !== undefined) {
       let damaged: number | undefined;
@@ -168,14 +169,9 @@ export class StreamRuns {
 
   /** The error for somebody who needs these versions. */
   errorOf({ first, last }: Places): StorageDamagedError {
-    const streamId = this.#streamId();
+    const { streamId } = partsOf(this.name());
     const message = `${streamId}: the stream's storage is damaged at ${placesOf("version", first, last)}: what is stored there is not what was written. Who runs the edge has to repair it. A reader may leave it out with damaged=skip.`;
     return new StorageDamagedError(message, { streamId, version: first });
-  }
-
-  #streamId(): string {
-    const name = this.name();
-    return name.slice(name.indexOf("/") + 1);
   }
 
   /** The last version before a run that ends at `lastVersion`. */

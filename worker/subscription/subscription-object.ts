@@ -26,6 +26,7 @@ import {
   beforeHandOver,
   deadLettersKeptUpTo,
   hasMore,
+  isUnreadableLog,
   isWorthWriting,
   type LogPlace,
   movedTo,
@@ -38,7 +39,7 @@ import {
   waitsUntil,
   wakeTime,
 } from "../../shared/edge/subscription.ts";
-import { InvalidRequestError, LogMismatchError, PositionAheadError, StorageDamagedError, StoreDeletedError } from "../../shared/errors.ts";
+import { InvalidRequestError, PositionAheadError, StoreDeletedError } from "../../shared/errors.ts";
 import type { ConfirmedEvent } from "../../shared/event/event.ts";
 import {
   beginningOf,
@@ -265,7 +266,7 @@ export class SubscriptionObject<E extends EdgeEnv = EdgeEnv> extends DurableObje
     try {
       return await this.#readLog(record.store, query);
     } catch (error) {
-      if (error instanceof LogMismatchError || error instanceof PositionAheadError || error instanceof StorageDamagedError) return error;
+      if (isUnreadableLog(error)) return error;
       throw error;
     }
   }
@@ -356,8 +357,7 @@ export class SubscriptionObject<E extends EdgeEnv = EdgeEnv> extends DurableObje
     try {
       found = await this.#find(record, event);
     } catch (error) {
-      if (error instanceof LogMismatchError || error instanceof PositionAheadError || error instanceof StorageDamagedError)
-        return messageOfFailure(error);
+      if (isUnreadableLog(error)) return messageOfFailure(error);
       throw error;
     }
     if (found === undefined) return "The log no longer has this event.";
