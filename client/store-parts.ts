@@ -24,7 +24,7 @@ import { APPEND_OPTIONS, type AppendOptions, type AppendResult } from "./event-s
 import type { StoreInternals } from "./internals.ts";
 import type { LaterParts } from "./later.ts";
 import { Appender, type AppendRequest } from "./storage/appender.ts";
-import { Database } from "./storage/database.ts";
+import { Database, unlessStorage } from "./storage/database.ts";
 import { readReplica } from "./storage/device-log.ts";
 import { platformNow } from "./storage/idb.ts";
 import { Reader } from "./storage/reader.ts";
@@ -119,7 +119,7 @@ export class StoreParts {
     const begin = plan === undefined ? {} : ({ authority: "edge", scope: this.#scope } as const);
     this.#database = new Database(name, platform, begin, {
       onEnded: (...ended) => this.#onEnded(...ended),
-      onReopened: () => this.#onReopened(),
+      onReopened: (isAnew) => this.#onReopened(isAnew),
       onHeld: (problem) => this.board.update({ problem }),
     });
     const { tally } = this.#database;
@@ -322,8 +322,12 @@ export class StoreParts {
     return later?.readConflicts((seq, isRebase) => this.resolveParked(seq, isRebase));
   }
 
-  /** What this tab has counted may be wrong, and commits may be pending of which no tab was notified. */
-  #onReopened(): void {
+  /**
+   * What this tab has counted may be wrong, and commits may be pending of which no tab was notified. If the database was begun anew, what
+   * sync remembers of commits is of the one that is gone, and new commits have their places.
+   */
+  #onReopened(isAnew: boolean): void {
+    if (isAnew) void this.#syncer?.redirected(true).catch(unlessStorage);
     this.#syncer?.appended();
     void this.overview.refreshQuietly();
   }

@@ -22,6 +22,7 @@ import type { DatabaseIdentity } from "../../shared/device/loss.ts";
 import type { ParkReason } from "../../shared/device/outbox.ts";
 import { NOBODY, type Owner } from "../../shared/device/owner.ts";
 import type { Replica } from "../../shared/device/replica.ts";
+import { firstCopyOf } from "../../shared/device/same-copy.ts";
 import type { DeviceSubscription } from "../../shared/device/subscription.ts";
 import { HeadwaterError } from "../../shared/errors.ts";
 import type { ExpectedVersion } from "../../shared/expected-version.ts";
@@ -68,7 +69,9 @@ const DATABASE_VERSION = 5;
 /** Of a database that is being deleted: it has no object stores any more, and whoever finds it finishes that (`erase.ts`). */
 export const ERASED_VERSION = 2 ** 31;
 
-export interface DatabaseListeners extends Pick<ConnectionOptions<Schema>, "onReopened" | "onHeld"> {
+export interface DatabaseListeners extends Pick<ConnectionOptions<Schema>, "onHeld"> {
+  /** As `onReopened` of the connection. @param isAnew whether it is another database: the one before is gone */
+  readonly onReopened: (isAnew: boolean) => void;
   /** A newer version of the app has upgraded the database, or somebody deletes the store. @param message of the errors from now on */
   readonly onEnded: (connection: "outdated" | "deleted", message: string) => void;
 }
@@ -86,6 +89,7 @@ export class Database {
     const ownerNow = () => this.owner;
     const tally = new Tally(platform, name, () => this.owner.person);
     this.tally = tally;
+    let known: string | undefined;
     this.#connection = new Connection<Schema>({
       platform,
       name,
@@ -95,9 +99,10 @@ export class Database {
           db.createObjectStore("events", { keyPath: "key", autoIncrement: true }).createIndex("streams", "streams", { multiEntry: true });
           db.createObjectStore("parked", { keyPath: "seq" });
           const meta = db.createObjectStore("meta");
-          meta.put(begin, "history");
+          const identity = newIdentity();
+          meta.put({ ...begin, resets: firstCopyOf(identity.id) }, "history");
           meta.put(ownerNow(), "owner");
-          meta.put(newIdentity(), "identity");
+          meta.put(identity, "identity");
         }
         if (from < 2) db.createObjectStore("lease");
         if (from < 3) {
@@ -115,8 +120,15 @@ export class Database {
         void this.#connection.close(message);
         onEnded(isDeleted ? "deleted" : "outdated", message);
       },
-      onOpened: (db) => tally.identify(db),
-      onReopened,
+      onOpened: async (db) => {
+        await tally.identify(db);
+        known ??= tally.database;
+      },
+      onReopened: () => {
+        const before = known;
+        known = tally.database;
+        onReopened(known !== before);
+      },
       ...(onHeld && { onHeld }),
       prepare: (indexedDB) => renewLog(indexedDB, `${name}~`),
     });

@@ -8,6 +8,7 @@
  */
 import type { IDBPDatabase } from "idb";
 import { type Count, type DatabaseIdentity, MOST_STREAMS, parseCounts, withLosses } from "../../shared/device/loss.ts";
+import { sameJson } from "../../shared/json.ts";
 import { newId } from "../tools/new-id.ts";
 import type { Schema } from "./database.ts";
 import { identityOf, type WriteTx, whole } from "./device-log.ts";
@@ -31,8 +32,8 @@ export class Tally {
   /** Whether the database that is open was counted: until then, changes of the count mean nothing. */
   #isCounted = false;
   #isEnded = false;
-  /** To be kept beside the database. */
-  #next: readonly Count[] = [];
+  /** To be kept beside the database; undefined before the first count of the database that is open. */
+  #next: readonly Count[] | undefined;
   #timer: ReturnType<typeof setTimeout> | undefined;
 
   /** @param name of the database @param personNow whom the database belongs to */
@@ -47,6 +48,11 @@ export class Tally {
     return this.#identity?.losses ?? [];
   }
 
+  /** The id of the database that is open; undefined before the first one was opened. */
+  get database(): string | undefined {
+    return this.#identity?.id;
+  }
+
   /** A connection was opened: finds out whether it leads to the database that was counted. What is lost is stored before anything else. */
   async identify(db: IDBPDatabase<Schema>): Promise<void> {
     const kept = parseCounts(withStorage(this.#platform, (storage) => storage.getItem(keyOf(this.#name))));
@@ -57,6 +63,7 @@ export class Tally {
     if (identity.id !== this.#identity?.id) {
       this.#counted = NOTHING;
       this.#isCounted = false;
+      this.#next = undefined;
     }
     this.#identity = identity;
   }
@@ -75,14 +82,18 @@ export class Tally {
   /** This tab has appended. */
   appended(streamIds: readonly string[]): void {
     if (streamIds.length === 0) return;
-    const { since, streamIds: before } = this.#counted;
+    const counted = this.#counted.commits === 0 ? NOTHING : this.#counted;
+    const { since, streamIds: before } = counted;
     const all = new Set([...before, ...streamIds]);
-    this.#counted = { ...this.#counted, since: since ?? new Date().toISOString(), streamIds: [...all].slice(0, MOST_STREAMS) };
+    this.#counted = { ...counted, since: since ?? new Date().toISOString(), streamIds: [...all].slice(0, MOST_STREAMS) };
   }
 
-  /** How many there are has changed. */
+  /**
+   * How many there are has changed. It may be 0 for a moment: what is pending and what the edge has taken change one after the other. So
+   * their streams are forgotten with the next append.
+   */
   count(commits: number): void {
-    this.#set(commits === 0 ? NOTHING : { ...this.#counted, commits });
+    this.#set({ ...this.#counted, commits });
   }
 
   /** The database is deleted on purpose, which is no loss. */
@@ -101,7 +112,7 @@ export class Tally {
   #flush(): void {
     clearTimeout(this.#timer);
     this.#timer = undefined;
-    const counts = this.#next;
+    const counts = this.#next ?? [];
     if (counts.length === 0) return forgetTally(this.#platform, this.#name);
     withStorage(this.#platform, (storage) => storage.setItem(keyOf(this.#name), JSON.stringify(counts)));
   }
@@ -117,7 +128,9 @@ export class Tally {
     return { ...this.#counted, database: id, person: this.#personNow() };
   }
 
+  /** What has not changed here is not written again: another tab may know of a commit that this one has not heard of. */
   #keep(counts: readonly Count[]): void {
+    if (this.#next !== undefined && sameJson(this.#next, counts)) return;
     this.#next = counts;
     if (withStorage(this.#platform, () => true)) this.#timer ??= setTimeout(() => this.#flush(), DELAY);
   }

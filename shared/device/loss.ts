@@ -13,7 +13,7 @@
  *
  * What it does not do: bring anything back, or find a loss whose count is gone too (`client/storage/tally.ts` says when).
  */
-import { isObject } from "../json.ts";
+import { isObject, sameJson } from "../json.ts";
 import { isOrdinal } from "../order.ts";
 
 /** Commits that are gone with the device's database. */
@@ -62,12 +62,19 @@ export function withLosses(identity: DatabaseIdentity, counts: readonly Count[])
   const before = [...losses.values()];
   for (const count of counts) {
     const known = losses.get(count.database);
-    if (count.database === identity.id || count.commits <= (known?.commits ?? 0)) continue;
-    losses.set(count.database, { ...count, isDismissed: (known ?? count).isDismissed === true });
+    if (count.database === identity.id || count.commits === 0) continue;
+    const loss = known === undefined ? { ...count, isDismissed: count.isDismissed === true } : withCount(known, count);
+    if (!sameJson(loss, known)) losses.set(count.database, loss);
   }
   const after = [...losses.values()];
   const isSame = after.length === before.length && after.every((loss, i) => loss === before[i]);
   return isSame ? identity : { ...identity, losses: after.slice(-MOST_LOSSES) };
+}
+
+/** The loss with what another tab has counted of the same database: each may have heard of other commits. */
+function withCount(loss: Count, { commits, since, streamIds }: Loss): Count {
+  const joined = totalLoss([loss, { commits, since, streamIds }]);
+  return { ...loss, ...joined, commits: Math.max(loss.commits, commits) };
 }
 
 /** The identity after the app has taken note of these losses. */
@@ -82,7 +89,7 @@ export function lossesFor(losses: readonly Count[], person: string | null): read
 }
 
 /** All of them as one; null if there is none. */
-export function totalLoss(losses: readonly Count[]): Loss | null {
+export function totalLoss(losses: readonly Loss[]): Loss | null {
   if (losses.length === 0) return null;
   const times = losses.flatMap(({ since }) => (since === null ? [] : [since])).sort();
   return {

@@ -31,7 +31,7 @@ export interface Replica {
   readonly mark: string | null;
   /** The log's last position, as of the last page. */
   readonly head: number;
-  /** How often the device has discarded its copy of the log (`same-copy.ts`). */
+  /** The number of the device's copy of the log: it is raised each time that the device discards its copy (`same-copy.ts`). */
   readonly resets: number;
   /** The part of the store that the device follows. */
   readonly scope: Scope;

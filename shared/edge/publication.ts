@@ -47,9 +47,9 @@ export function decidePublication(
   { differsAt, divergedAt }: Comparison = {},
 ): PublicationDecision {
   assert(run.firstVersion >= 1 && run.firstVersion <= run.lastVersion, "a run has at least one event and starts at 1 or later");
-  if (differsAt !== undefined) return { kind: "diverged", version: differsAt };
-  // Nothing is taken behind events that differ: the stream sends these again, to be compared.
+  // Nothing is taken or compared behind events that differ: the stream sends these again.
   if (divergedAt !== undefined && run.firstVersion > divergedAt) return { kind: "gap", head: toVersion(divergedAt - 1) };
+  if (differsAt !== undefined) return { kind: "diverged", version: differsAt };
   if (run.lastVersion <= head) return { kind: "duplicate" };
   if (run.firstVersion > head + 1) return { kind: "gap", head };
   return { kind: "take", from: toVersion(head + 1) };
@@ -61,10 +61,11 @@ export function decidePublication(
  *
  * @param version the stream's, read after the log's answer
  * @param head the stream's last version in the log
- * @returns the first version at which they differ; undefined if they agree
+ * @param compared the log is known to have the stream's events up to this version: those behind it may be others
+ * @returns the first version at which they may differ; undefined if they agree
  */
-export function behindLog(version: number, head: number): number | undefined {
-  return head > version ? version + 1 : undefined;
+export function behindLog(version: number, head: number, compared: number): number | undefined {
+  return head > version ? Math.min(version, compared) + 1 : undefined;
 }
 
 /** The error for everybody who appends to a stream that diverged. @param version the first one at which the stream and the log differ */

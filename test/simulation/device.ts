@@ -23,6 +23,8 @@ export class Device implements Party {
   readonly locks = new LockManagers();
   readonly channels: Channels;
   readonly memory: Memory = { made: 0 };
+  /** In localStorage. */
+  readonly texts = new Map<string, string>();
   /** Streams that it has made a commit to of which the edge's object dies: what was made on top of it waits with it. */
   readonly stuck = new Set<string>();
   /** How often the handler of its subscription has failed on each event. */
@@ -87,6 +89,22 @@ export class Device implements Party {
   goOnline(): void {
     this.isOffline = false;
     for (const tab of this.tabs) tab.page.goOnline();
+  }
+
+  /**
+   * The browser deletes all databases of the app's site, under open tabs or after they have gone.
+   *
+   * @returns whether it did: not while a database is being opened, upgraded or deleted
+   */
+  evict(isUnderTabs: boolean): boolean {
+    if (!isUnderTabs) for (const tab of this.tabs) tab.die();
+    if (!this.disk.evict()) return false;
+    this.ground.tell(() => `${this.name}: its databases are deleted`);
+    this.ground.observe({ kind: "evicted", device: this.name });
+    // It begins anew, as after a crash that has taken everything, and after a reset.
+    this.ground.observe({ kind: "crashed", device: this.name });
+    this.ground.observe({ kind: "reset", device: this.name });
+    return true;
   }
 
   /** The machine dies with all its tabs. */

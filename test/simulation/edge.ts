@@ -3,12 +3,12 @@
  * and from an operator beside it. After a deployment, old Workers answer for a while, and objects that were not restarted yet are old too.
  */
 import { DatabaseSync } from "node:sqlite";
-import { isWithin, type Scope } from "../../shared/device/replica.ts";
-import type { ConfirmedEvent, EventBody } from "../../shared/event/event.ts";
+import type { ConfirmedEvent } from "../../shared/event/event.ts";
 import type { CallFate } from "../../worker/testing/clock.ts";
 import type { ObjectClass } from "../../worker/testing/object.ts";
 import { openPlatform, type Platform } from "../../worker/testing/objects.ts";
 import type { StorageCopy } from "../../worker/testing/storage.ts";
+import { Disks } from "./edge-disks.ts";
 import { readFault, readLine } from "./edge-log.ts";
 import { EPOCH, type Ground } from "./ground.ts";
 import { eventTypesOf } from "./habits/types.ts";
@@ -52,6 +52,7 @@ const CONTEXT = { waitUntil: () => undefined, passThroughOnException: () => unde
 export class Edge implements Destination {
   /** Some alarm never went off. */
   hasLostAlarm = false;
+  readonly disks: Disks;
   readonly #ground: Ground;
   readonly #platform: Platform;
   readonly #handler: Handler;
@@ -83,6 +84,7 @@ export class Edge implements Destination {
       },
       onUncaught: (error, object) => readFault(ground, object, String(error)),
     });
+    this.disks = new Disks(this.#platform);
   }
 
   /** A new isolate with the Worker. */
@@ -289,13 +291,13 @@ export class Edge implements Destination {
   }
 
   copy(store: string): StoreCopy {
-    const streams = new Map(this.#streamNames(store).map((name) => [name, this.#platform.objects("STREAMS").copy(name)]));
-    return { at: this.#ground.scheduler.now, head: this.head(store), log: this.#platform.objects("LOGS").copy(store), streams };
+    const streams = new Map(this.disks.streamNames(store).map((name) => [name, this.#platform.objects("STREAMS").copy(name)]));
+    return { at: this.#ground.scheduler.now, head: this.disks.head(store), log: this.#platform.objects("LOGS").copy(store), streams };
   }
 
   /** Puts an older copy of all of a store's streams and of its log into their place, or nothing. */
   replaceStore(store: string, copy: StoreCopy | undefined): void {
-    for (const name of this.#streamNames(store)) this.#replace("STREAMS", name, copy?.streams.get(name));
+    for (const name of this.disks.streamNames(store)) this.#replace("STREAMS", name, copy?.streams.get(name));
     this.replaceLog(store, copy);
     this.restartAll();
   }
@@ -315,70 +317,10 @@ export class Edge implements Destination {
     return this.#handler.wasHanded(id);
   }
 
-  /** What the log has on its disk, as somebody finds it who looks into its database. */
-  readLog(store: string): readonly ConfirmedEvent[] {
-    return this.#rows(store).flatMap(({ events, last_position, first_version, stream_id: streamId }) => {
-      const lines = events.split("\n");
-      return lines.map((line, i): ConfirmedEvent => {
-        return { streamId, version: first_version + i, position: last_position - lines.length + 1 + i, ...JSON.parse(line) };
-      });
-    });
+  /** The objects of a binding, for faults of their storage. */
+  objects(binding: Binding): Objects {
+    return this.#platform.objects(binding);
   }
-
-  /** What the streams have on their disks, and the log does not. */
-  readUnpublished(store: string): readonly EventBody[] {
-    const published = new Set(this.readLog(store).map(({ id }) => id));
-    const runs = this.#streamNames(store).flatMap((name) => [...this.#platform.objects("STREAMS").copy(name).values.values()]);
-    const lines = (runs as readonly StreamRun[]).flatMap(({ events }) => new TextDecoder().decode(events).split("\n"));
-    return lines.map((line): EventBody => JSON.parse(line)).filter(({ id }) => !published.has(id));
-  }
-
-  #rows(store: string): readonly RunRow[] {
-    const { tables } = this.#platform.objects("LOGS").copy(store).sql;
-    return (tables.find(({ name }) => name === "runs")?.rows ?? []) as unknown as readonly RunRow[]; // the columns of the table
-  }
-
-  /** The last position of the log, or of its streams within a scope. */
-  head(store: string, scope: Scope = null): number {
-    const runs = this.#rows(store).filter(({ stream_id }) => isWithin(scope, stream_id));
-    return Math.max(0, ...runs.map(({ last_position }) => last_position));
-  }
-
-  #streamNames(store: string): readonly string[] {
-    return this.#platform
-      .objects("STREAMS")
-      .names()
-      .filter((name) => name.startsWith(`${store}/`));
-  }
-
-  streamIds(store: string): readonly string[] {
-    return this.#streamNames(store).map((name) => name.slice(store.length + 1));
-  }
-
-  /** Streams that hold more than the log. */
-  unsettled(store: string): readonly string[] {
-    const heads = new Map<string, number>();
-    for (const { stream_id, last_version } of this.#rows(store)) heads.set(stream_id, Math.max(heads.get(stream_id) ?? 0, last_version));
-    return this.#streamNames(store).flatMap((name) => {
-      const streamId = name.slice(store.length + 1);
-      const version = Number([...this.#platform.objects("STREAMS").copy(name).values.keys()].sort().at(-1) ?? 0);
-      const head = heads.get(streamId) ?? 0;
-      return version === head ? [] : [`the log has ${streamId} up to @${head} of @${version}`];
-    });
-  }
-}
-
-/** A value in a stream's storage. */
-interface StreamRun {
-  readonly events: Uint8Array;
-}
-
-interface RunRow {
-  readonly last_position: number;
-  readonly stream_id: string;
-  readonly first_version: number;
-  readonly events: string;
-  readonly last_version: number;
 }
 
 function isBinding(value: unknown): value is { getByName(name: string): object } {

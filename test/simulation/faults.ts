@@ -20,11 +20,17 @@
  *     load      the edge is overloaded for a while: a stand-in of the platform's rate limit answers most requests with 429, before the
  *               Worker gets them
  *     commits   there are commits on which the edge always fails (5xx), that it rejects, or that are too large
+ *     storage   in one world of eight: a bit of an event changes in a stream or in the log; a row of either is lost; a stream is put back to an
+ *               older copy or deleted while the log stays. An operator repairs it after a while, or when the world heals (`damage.ts`).
+ *               A browser deletes all databases of a device, under open tabs or while none is open
  *
  * Left out, because nothing can be promised there:
  *  - a strict transaction that is lost: a device has nothing but the platform's promise;
- *  - one stream that is restored alone: the log then has events that its stream lacks, and only a person can decide which one is right;
- *  - bits that change on a disk or on the wire, and an edge that lies;
+ *  - a stream that is restored alone and stays so: the log then has events that its stream lacks, and only a person can decide which one is
+ *    right. Here the person takes the newer copy;
+ *  - storage that is damaged in two places at once, and bits that change on the way to storage, in the log's columns beside the events, on a
+ *    device's disk or on the wire; and an edge that lies;
+ *  - a person who clears all data of a site while no tab is open: nothing is left that could tell;
  *  - an alarm that is lost while its stream stays in memory forever: an idle object is evicted within minutes. If alarms were lost, or if a
  *    log was restored or wiped alone, the operator restarts every object, as a deployment does, and then reads each stream once, as `headwater
  *    verify` does. Without both, a stream that is never used again would not notice. The same holds for a subscription at the edge: its
@@ -38,9 +44,26 @@ interface FaultFacts {
   /** `chance`: each time it may happen, with this probability at most. `event`: by itself, so often in a world at most. */
   readonly kind: "chance" | "event";
   readonly most: number;
-  /** In which part of all worlds it may happen. */
+  /** In which part of all worlds it may happen; of a fault of storage, in which part of the worlds whose storage fails. */
   readonly share: number;
 }
+
+/** In which part of all worlds storage fails. */
+export const STORAGE_FAILS = 0.12;
+
+export const STORAGE_FAULTS = {
+  "flip-in-stream": { kind: "event", most: 4, share: 0.4 },
+  "flip-in-log": { kind: "event", most: 4, share: 0.4 },
+  "lose-run": { kind: "event", most: 8, share: 0.4 },
+  "lose-row": { kind: "event", most: 8, share: 0.4 },
+  "restore-stream": { kind: "event", most: 5, share: 0.4 },
+  "delete-stream": { kind: "event", most: 3, share: 0.3 },
+  "evict-device": { kind: "event", most: 3, share: 0.5 },
+} as const satisfies Record<string, FaultFacts>;
+
+export type StorageFault = keyof typeof STORAGE_FAULTS;
+
+export const STORAGE_FAULT_NAMES = Object.keys(STORAGE_FAULTS) as readonly StorageFault[]; // the keys of a literal
 
 export const FAULTS = {
   "lose-request": { kind: "chance", most: 0.4, share: 0.5 },
@@ -82,6 +105,7 @@ export const FAULTS = {
   "cut-answer": { kind: "chance", most: 0.3, share: 0.2 },
   "no-upgrade": { kind: "chance", most: 1, share: 0.2 },
   "hold-stream": { kind: "chance", most: 1, share: 0.2 },
+  ...STORAGE_FAULTS,
 } as const satisfies Record<string, FaultFacts>;
 
 export type Fault = keyof typeof FAULTS;

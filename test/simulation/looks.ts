@@ -96,3 +96,22 @@ export async function unlessTyped<T>(tab: Tab, call: Promise<T>): Promise<T | un
     return undefined;
   }
 }
+
+/** Whether a device is behind the log, or can't send what is pending, and does not say that anything is wrong. @param due the last position */
+export function isSilent({ connection, cursor, pending, problem }: Store["status"], due: number): boolean {
+  const isBehind = (cursor?.position ?? 0) < due || pending > 0;
+  return isBehind && problem === null && connection !== "diverged";
+}
+
+/** What a tab shows by itself, when all is quiet, beside what its store holds. */
+export function showStatus({ name: tab, device: { name: device }, ground }: Tab, store: Store, held: Held): void {
+  const { pending, conflicts, connection, lost } = store.status;
+  const listed = store.conflicts().length;
+  ground.observe({ kind: "lost", device, tab, lost });
+  ground.observe({
+    kind: "status",
+    tab,
+    shown: { pending, conflicts, listed, connection },
+    held: { pending: held.pending.length, conflicts: held.parked.length },
+  });
+}

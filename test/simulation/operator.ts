@@ -3,6 +3,7 @@
  * the store's subscription: reads its status, resumes, resets and replays it, needed or not.
  */
 import type { ConfirmedEvent } from "../../shared/event/event.ts";
+import type { Damage } from "./damage.ts";
 import type { Edge, StoreCopy } from "./edge.ts";
 import { EPOCH, type Ground } from "./ground.ts";
 import { OF_SUBSCRIPTION } from "./models/ledger.ts";
@@ -37,6 +38,7 @@ export class Operator {
   readonly #ground: Ground;
   readonly #edge: Edge;
   readonly #store: string;
+  readonly #damage: Damage;
   #copy: StoreCopy | undefined;
   #isBusy = false;
   /** As it was read last. */
@@ -48,10 +50,11 @@ export class Operator {
   /** Streams may hold what their log does not, and not know of it. */
   mustVerify = false;
 
-  constructor(ground: Ground, edge: Edge, store: string) {
+  constructor(ground: Ground, edge: Edge, store: string, damage: Damage) {
     this.#ground = ground;
     this.#edge = edge;
     this.#store = store;
+    this.#damage = damage;
   }
 
   /** @param isCareless whether the store is ever put back or wiped */
@@ -79,12 +82,13 @@ export class Operator {
   #keepCopies(): void {
     const { scheduler, random, params } = this.#ground;
     scheduler.after(random.wait((params.minutes * 60_000) / 6), () => {
-      this.#copy = this.#edge.copy(this.#store);
+      if (this.#damage.broken === undefined) this.#copy = this.#edge.copy(this.#store);
       this.#keepCopies();
     });
   }
 
   #replaceStore(copy: StoreCopy | undefined): boolean {
+    if (!this.#damage.repair()) return false;
     this.#observe("store", copy);
     this.#edge.replaceStore(this.#store, copy);
     if (copy === undefined) this.#copy = undefined;
@@ -92,6 +96,7 @@ export class Operator {
   }
 
   #replaceLog(copy: StoreCopy | undefined): boolean {
+    if (!this.#damage.repair()) return false;
     this.#observe("log", copy);
     this.#edge.replaceLog(this.#store, copy);
     // A copy of streams that hold more than the log that is there now is of no use.
@@ -107,8 +112,8 @@ export class Operator {
   }
 
   #observe(part: "store" | "log", copy: StoreCopy | undefined): void {
-    const before = this.#edge.readLog(this.#store);
-    const unpublished = this.#edge.readUnpublished(this.#store);
+    const before = this.#edge.disks.readLog(this.#store);
+    const unpublished = this.#edge.disks.readUnpublished(this.#store);
     const head = copy?.head ?? 0;
     this.hasReplaced = true;
     this.#ground.tell(() => `operator: the ${part} of ${this.#store} is put back to #${head}`);
@@ -148,12 +153,13 @@ export class Operator {
     return this.#status?.state !== "stopped" && !this.mustVerify && !this.#edge.hasLostAlarm && !this.#edge.wasHanded(id);
   }
 
-  #lastEvent(events = this.#edge.readLog(this.#store)): ConfirmedEvent | undefined {
+  #lastEvent(events = this.#edge.disks.readLog(this.#store)): ConfirmedEvent | undefined {
     return events.findLast(({ streamId }) => OF_SUBSCRIPTION.stream(streamId));
   }
 
   async #putRight({ error }: Status): Promise<void> {
-    if (error?.includes("log") === true || error?.includes("position") === true) await this.#reset(0);
+    if (error?.includes("damaged") === true) await this.#resume();
+    else if (error?.includes("log") === true || error?.includes("position") === true) await this.#reset(0);
     else await this.#resume();
   }
 
@@ -205,9 +211,15 @@ export class Operator {
     return subscription;
   }
 
+  /** Whether damage at a position of an event for the subscription keeps it from going on, and it has not stopped. */
+  isUntold({ streamId, position }: { readonly streamId: string; readonly position: number }): boolean {
+    if (this.#ground.params.edgeSubscription === undefined || !OF_SUBSCRIPTION.stream(streamId)) return false;
+    return this.#status === undefined || (this.#status.position < position && this.#status.state !== "stopped");
+  }
+
   /** What its status showed last that is still to be done. */
   unsettled(): readonly string[] {
-    const events = this.#edge.readLog(this.#store);
+    const events = this.#edge.disks.readLog(this.#store);
     const last = this.#lastEvent(events)?.position ?? 0;
     if (this.#ground.params.edgeSubscription === undefined || events.length === 0) return [];
     const { state = "unknown", position = 0, error, deadLetters = 0 } = this.#status ?? {};

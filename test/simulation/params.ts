@@ -4,7 +4,7 @@
  * saved as its parameters. They can be made smaller while the world still fails (`shrink.ts`).
  */
 import type { SubscriptionPolicy } from "../../shared/subscription.ts";
-import { FAULT_NAMES, FAULTS, type Strengths } from "./faults.ts";
+import { FAULT_NAMES, FAULTS, STORAGE_FAILS, STORAGE_FAULT_NAMES, STORAGE_FAULTS, type Strengths } from "./faults.ts";
 import { type HabitName, habitsOf } from "./habits/names.ts";
 import { Random } from "./random.ts";
 
@@ -78,7 +78,7 @@ export function paramsOf(seed: number): Params {
     onFailure: new Random(seed, "subscription").chance(0.3) ? "stop" : "dead-letter",
     edgeSubscription: subscription(new Random(seed, "edge subscription")),
     habits: habitsOf(seed),
-    faults: strengths(random),
+    faults: { ...strengths(random), ...ofStorage(new Random(seed, "storage")) },
   };
 }
 
@@ -100,9 +100,19 @@ function derives(random: Random): Params["derives"] {
 function strengths(random: Random): Strengths {
   // Some worlds are calm: what fails there fails without any help.
   const calm = random.chance(0.1) ? 0 : random.spread(0.4, 2.5);
-  const drawn = FAULT_NAMES.map((fault) => {
+  const drawn = FAULT_NAMES.filter((fault) => !(fault in STORAGE_FAULTS)).map((fault) => {
     const strength = random.next() ** 2;
     return [fault, random.chance(FAULTS[fault].share * calm) ? Number(strength.toFixed(3)) : 0] as const;
+  });
+  return Object.fromEntries(drawn.filter(([, strength]) => strength > 0));
+}
+
+/** In most worlds storage keeps what was written, so that the other promises can be demanded without an exception. */
+function ofStorage(random: Random): Strengths {
+  if (!random.chance(STORAGE_FAILS)) return {};
+  const drawn = STORAGE_FAULT_NAMES.map((fault) => {
+    const strength = Number(random.spread(0.2, 1).toFixed(3));
+    return [fault, random.chance(STORAGE_FAULTS[fault].share) ? strength : 0] as const;
   });
   return Object.fromEntries(drawn.filter(([, strength]) => strength > 0));
 }

@@ -12,6 +12,7 @@ import type { Client } from "./platform/bundle.ts";
 import { cryptoOf } from "./platform/crypto.ts";
 import { dateOf, timersOf } from "./platform/date.ts";
 import type { EventLoop } from "./platform/event-loop.ts";
+import { localStorageOf } from "./platform/local-storage.ts";
 import { Page } from "./platform/page.ts";
 import { webSocketOf } from "./platform/web-socket.ts";
 
@@ -63,6 +64,7 @@ export class Tab implements EventLoop {
       ...(browser.hasChannels && { BroadcastChannel: channels.BroadcastChannel }),
       indexedDB: database.indexedDB,
       IDBKeyRange: database.IDBKeyRange,
+      localStorage: localStorageOf(device.texts),
       fetch: network.fetchOf(this, device),
       WebSocket: this.WebSocket,
     });
@@ -118,6 +120,7 @@ export class Tab implements EventLoop {
   freeze(): void {
     this.ground.tell(() => `${this.name}: freezes`);
     this.isFrozen = true;
+    this.ground.observe({ kind: "tab-stopped", device: this.device.name });
   }
 
   thaw(): void {
@@ -135,6 +138,7 @@ export class Tab implements EventLoop {
     this.ground.tell(() => `${this.name}: is gone`);
     this.isAlive = false;
     this.#backlog = [];
+    this.ground.observe({ kind: "tab-stopped", device: this.device.name });
     this.device.tabs = this.device.tabs.filter((tab) => tab !== this);
     for (const end of this.#ends) end();
   }

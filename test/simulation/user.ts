@@ -11,7 +11,7 @@ import { apart, type Ground } from "./ground.ts";
 import { browserOf, MODERN } from "./habits/browser.ts";
 import { browse } from "./habits/look-around.ts";
 import { eventTypesOf } from "./habits/types.ts";
-import { atOneMoment, type Held, heldBy, lookAtAll } from "./looks.ts";
+import { atOneMoment, heldBy, isSilent, lookAtAll, showStatus } from "./looks.ts";
 import { SHELF, stockDecider } from "./models/stock.ts";
 import type { Network } from "./network.ts";
 import { rulesOf } from "./rule.ts";
@@ -177,7 +177,7 @@ export class User {
   }
 
   #troubleDevice(): void {
-    const { faults, random, scheduler } = this.#ground;
+    const { faults, random } = this.#ground;
     const { device } = this;
     this.#spell("offline", () => {
       device.goOffline();
@@ -195,12 +195,21 @@ export class User {
     });
     faults.recur("crash-device", () => {
       device.crash();
-      scheduler.after(random.spread(1000, 60_000), () => {
-        if (device.tabs.length === 0) this.#openTab();
-      });
+      this.#openAfter(random.spread(1000, 60_000));
       return true;
     });
     faults.recur("reset", () => this.#reset());
+    faults.recur("evict-device", () => {
+      this.#openAfter(random.spread(1000, 60_000));
+      return device.evict(random.chance(0.5));
+    });
+  }
+
+  /** If no other is open by then. */
+  #openAfter(milliseconds: number): void {
+    this.#ground.scheduler.after(milliseconds, () => {
+      if (this.device.tabs.length === 0) this.#openTab();
+    });
   }
 
   #troubleAccess(): void {
@@ -323,6 +332,12 @@ export class User {
     });
   }
 
+  /** Which of its tabs are behind the log, or can't send what is pending, and do not say that anything is wrong. */
+  untold(headOf: (scope: Scope) => number): readonly string[] {
+    const silent = this.#running().filter(({ store }) => isSilent(store.status, headOf(this.#opened ?? null)));
+    return silent.map(({ tab, store }) => `${tab.name}, which is ${store.status.connection}`);
+  }
+
   /**
    * Which of its tabs show something older, because a message of another tab is on its way. It may be a late one of the time before the
    * healing, which holds up the newer ones, or one of this moment.
@@ -363,21 +378,10 @@ export class User {
       const held = await lookAtAll(tab, [...streams, SHELF]);
       if (held === undefined) continue;
       this.#shown = held.confirmed;
-      this.#showStatus(tab, store, held);
+      showStatus(tab, store, held);
       await derived.lookAtAll(held);
       ground.count("tabs looked at in the end");
     }
-  }
-
-  #showStatus(tab: Tab, store: Store, held: Held): void {
-    const { pending, conflicts, connection } = store.status;
-    const listed = store.conflicts().length;
-    this.#ground.observe({
-      kind: "status",
-      tab: tab.name,
-      shown: { pending, conflicts, listed, connection },
-      held: { pending: held.pending.length, conflicts: held.parked.length },
-    });
   }
 }
 

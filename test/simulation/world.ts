@@ -4,8 +4,9 @@
  *
  *     things go wrong, and every promise of safety is checked at every step
  *        └──► heal: nothing goes wrong any more, users and operators do their part
- *               └──► all must be in step within CONVERGENCE; everything that is not is named
- *                      └──► everything is read once more, and each checker makes its final check
+ *               └──► what is damaged: whoever needs it must be told; then it is repaired (`told.ts`)
+ *                      └──► all must be in step within CONVERGENCE; everything that is not is named
+ *                             └──► everything is read once more, and each checker makes its final check
  *
  * What users and operators do when the world heals: each device runs at least one tab; tokens are renewed; a user whose device has diverged
  * resets it and keeps the pending commits; a user who syncs by hand does so now and then. If a subscription at the edge has stopped, it is
@@ -17,6 +18,8 @@ import { LONGEST_CALL } from "./checkers/calls.ts";
 import { type Checker, Violation } from "./checkers/checker.ts";
 import { allCheckers } from "./checkers/index.ts";
 import type { Observation } from "./checkers/observation.ts";
+import { StreamsPutBack } from "./checkers/put-back.ts";
+import { Damage } from "./damage.ts";
 import { Edge } from "./edge.ts";
 import { Faults } from "./faults.ts";
 import { apart, type Ground } from "./ground.ts";
@@ -29,6 +32,7 @@ import type { Product } from "./platform/bundle.ts";
 import { runMicrotasks } from "./platform/microtasks.ts";
 import { Scheduler } from "./platform/scheduler.ts";
 import { Random } from "./random.ts";
+import { expectTold } from "./told.ts";
 import { goodToken, User } from "./user.ts";
 
 const MINUTE = 60_000;
@@ -62,6 +66,8 @@ export class World implements Ground {
   readonly edge: Edge;
   readonly stores: readonly string[];
   readonly #network: Network;
+  readonly #damage: Damage;
+  readonly #putBack = new StreamsPutBack();
   readonly #operators: readonly Operator[];
   readonly #readers: readonly Reader[];
   readonly #habits: Habits;
@@ -83,7 +89,8 @@ export class World implements Ground {
     this.#network = new Network(apart(this, "network"), this.edge);
     this.#budget = { left: params.actions };
     this.#streams = Array.from({ length: params.streams }, (_, i) => `${i % 3 === 2 ? "Ticket" : "Permit"}-${i + 1}`);
-    this.#operators = this.stores.map((store) => new Operator(apart(this, `operator of ${store}`), this.edge, store));
+    this.#damage = new Damage(apart(this, "damage"), this.edge, STORE);
+    this.#operators = this.stores.map((store) => new Operator(apart(this, `operator of ${store}`), this.edge, store, this.#damage));
     this.#readers = this.stores.map((store) => this.#reader(`reader of ${store}`, store, store));
     this.#habits = new Habits(this, this.edge);
     this.users = Array.from({ length: params.devices }, (_, i) => this.#user(i));
@@ -92,7 +99,10 @@ export class World implements Ground {
   /** The first violation ends the world, whoever would have caught it. */
   observe(observation: Observation): void {
     try {
-      if (!this.scheduler.isStopped) for (const checker of this.checkers) checker.see(observation, this.scheduler.now);
+      if (this.scheduler.isStopped) return;
+      this.#putBack.see(observation, this.scheduler.now);
+      const isOfPutBack = this.#putBack.hasAnswered(observation);
+      for (const checker of this.checkers) if (!isOfPutBack || checker.seesPutBack) checker.see(observation, this.scheduler.now);
     } catch (error) {
       this.#violation = error;
       this.scheduler.isStopped = true;
@@ -122,6 +132,13 @@ export class World implements Ground {
     this.#begin();
     this.#runFor(this.params.minutes * MINUTE);
     this.#heal();
+    expectTold(this, {
+      damage: this.#damage,
+      users: this.users.filter(({ device }) => device.store === STORE),
+      operator: this.#operators[0],
+      runFor: (milliseconds) => this.#runFor(milliseconds),
+    });
+    this.#verify();
     this.#settle();
     for (const checker of this.checkers) checker.finish(this.scheduler.now);
   }
@@ -131,7 +148,7 @@ export class World implements Ground {
     const pace = (minutes * MINUTE * this.params.devices) / actions;
     for (const user of this.users) user.start(pace);
     for (const [i, operator] of this.#operators.entries()) operator.start(i === 0);
-    const streamIds = () => this.edge.streamIds(STORE);
+    const streamIds = () => this.edge.disks.streamIds(STORE);
     for (const reader of this.#readers) void reader.run((minutes * MINUTE) / 12, streamIds);
     if (this.random.fork("tail").chance(0.2)) void this.#reader("tail", STORE, STORE).tail();
     void this.#writer(STORE).run(this.#budget, pace);
@@ -141,6 +158,7 @@ export class World implements Ground {
       void this.#reader("stranger", STORE, TENANT).run((minutes * MINUTE) / 5, streamIds);
     }
     void this.#reader("expired", STORE, STORE, 0).run((minutes * MINUTE) / 5, streamIds);
+    this.#damage.start();
     this.#habits.start();
     this.edge.start();
     runMicrotasks();
@@ -153,10 +171,13 @@ export class World implements Ground {
     this.#tenantBudget.left = 0;
     this.edge.heal();
     for (const user of this.users) user.heal();
+  }
+
+  #verify(): void {
     if (!this.#operators.some(({ mustVerify }) => mustVerify) && !this.edge.hasLostAlarm) return;
     for (const operator of this.#operators) operator.verify();
     for (const [i, store] of this.stores.entries()) {
-      for (const streamId of this.edge.streamIds(store)) void this.#readers[i]?.readStream(streamId);
+      for (const streamId of this.edge.disks.streamIds(store)) void this.#readers[i]?.readStream(streamId);
     }
   }
 
@@ -189,14 +210,14 @@ export class World implements Ground {
   #isOtherLogShown(): boolean {
     const replaced = this.stores.filter((_, i) => this.#operators[i]?.hasReplaced);
     return replaced.some((store) => {
-      const log = this.edge.readLog(store);
+      const log = this.edge.disks.readLog(store);
       return this.users.some((user) => user.device.store === store && !user.hasShown(log));
     });
   }
 
   /** What is read depends on the logs, and on the tabs: one that opens may bring another filter. */
   #basis(): string {
-    return [...this.stores.map((store) => this.edge.head(store)), ...this.users.map(({ opened }) => opened)].join();
+    return [...this.stores.map((store) => this.edge.disks.head(store)), ...this.users.map(({ opened }) => opened)].join();
   }
 
   #converge(healedAt: number): void {
@@ -216,7 +237,7 @@ export class World implements Ground {
   }
 
   #unsettledOnDevices(): readonly string[] {
-    return this.users.flatMap((user) => user.unsettled((scope) => this.edge.head(user.device.store, scope)));
+    return this.users.flatMap((user) => user.unsettled((scope) => this.edge.disks.head(user.device.store, scope)));
   }
 
   #unsettled(): readonly string[] {
@@ -224,7 +245,7 @@ export class World implements Ground {
     // What is at the edge takes longer to find out.
     if (onDevices.length > 0) return onDevices;
     const awaiting = this.users.flatMap((user) => user.awaitingMessages());
-    const atEdge = this.stores.flatMap((store) => this.edge.unsettled(store).map((line) => `${store}: ${line}`));
+    const atEdge = this.stores.flatMap((store) => this.edge.disks.unsettled(store).map((line) => `${store}: ${line}`));
     return [...awaiting, ...atEdge, ...this.#operators.flatMap((operator) => operator.unsettled()), ...this.#habits.unsettled()];
   }
 
@@ -235,7 +256,7 @@ export class World implements Ground {
       reader?.startAnew();
       this.#wait(async () => {
         while ((await reader?.readPage()) !== false);
-        for (const streamId of this.edge.streamIds(store)) await reader?.readStream(streamId);
+        for (const streamId of this.edge.disks.streamIds(store)) await reader?.readStream(streamId);
       });
     }
     for (const operator of this.#operators) this.#wait(() => operator.look());

@@ -195,11 +195,11 @@ export class LogObject<E extends EdgeEnv = EdgeEnv> extends DurableObject<E> {
     });
   }
 
-  /** @internal A stream reports that it and the log differ from a version on; or, without a version, that they agree. */
+  /** @internal A stream that may not have compared all reports where it and the log differ; or, without a version, that they agree. */
   reportDiverged(streamId: string, version: number | null, store = this.ctx.id.name): { readonly log: string } {
     if (this.#deletion.refused !== undefined) return { log: this.#runs.log };
     if (version === null) this.#diverged.delete(streamId);
-    else this.#noteDiverged(store, streamId, version);
+    else this.#noteDiverged(store, streamId, Math.min(version, this.#diverged.at(streamId) ?? version));
     return { log: this.#runs.log };
   }
 

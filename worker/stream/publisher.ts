@@ -50,6 +50,8 @@ export class Publisher {
   #unlocated = 0;
   /** The first version at which the stream and the log differ, as far as is known. */
   #divergedAt: number | undefined;
+  /** The same as the log knows it. */
+  #reportedAt: number | undefined;
 
   /** @param onDeleted called with the version up to which the log had the stream, if it answers that the store was deleted */
   constructor(state: DurableObjectState, env: EdgeEnv, runs: StreamRuns, onDeleted: (published: number) => Promise<void>) {
@@ -102,8 +104,8 @@ export class Publisher {
         (log) => log.headOf(streamId),
       );
       if (refused !== undefined) return await this.#onDeleted(this.#published);
-      this.#divergedAt = behindLog(this.#runs.version, head);
-      if (this.#divergedAt !== before) await this.#report(store, streamId);
+      this.#divergedAt = behindLog(this.#runs.version, head, this.#published);
+      await this.#report(store, streamId);
     } catch (error) {
       logFault("publish", error);
     }
@@ -126,18 +128,26 @@ export class Publisher {
     this.#published = Math.min(this.#runs.version, head);
     this.#unlocated = this.#runs.version;
     this.#spans = [];
-    this.#divergedAt = differsAt ?? behindLog(this.#runs.version, head);
-    await this.#report(store, streamId);
+    this.#divergedAt = differsAt ?? behindLog(this.#runs.version, head, this.#published);
+    // The log may count the stream, though this object does not know: it has slept since.
+    await this.#report(store, streamId, true);
     if (this.#divergedAt === undefined) await this.publish();
   }
 
-  /** Reports to the log whether the stream has diverged from it, so that it is counted. */
-  async #report(store: string, streamId: string): Promise<void> {
-    const at = this.#divergedAt ?? null;
-    await callObject(
-      () => this.#logObject(store),
-      (log) => log.reportDiverged(streamId, at, store),
-    );
+  /** Reports to the log whether the stream has diverged from it, so that it is counted. If the log can't be reached, the alarm does it. */
+  async #report(store: string, streamId: string, isNew = this.#divergedAt !== this.#reportedAt): Promise<void> {
+    const at = this.#divergedAt;
+    if (!isNew) return;
+    try {
+      await callObject(
+        () => this.#logObject(store),
+        (log) => log.reportDiverged(streamId, at ?? null, store),
+      );
+      this.#reportedAt = at;
+    } catch (error) {
+      logFault("publish", error);
+      this.arm(alarmDelay(++this.#failures));
+    }
   }
 
   /** Makes sure that the alarm will check the backlog. To be called in the same turn as the write of the runs. */
@@ -208,6 +218,7 @@ export class Publisher {
         return;
       case "diverged":
         this.#divergedAt = answer.version;
+        this.#reportedAt = answer.version;
         return;
       case "published": {
         const last = run.firstVersion + linesOf(run.events).length - 1;
@@ -222,16 +233,16 @@ export class Publisher {
 
   /** @param head the stream's last version in the log */
   #onHead(head: number): void {
-    const at = behindLog(this.#runs.version, head);
+    const at = behindLog(this.#runs.version, head, this.#published);
     if (at === undefined || this.#divergedAt !== undefined) return;
     this.#divergedAt = at;
     const { store, streamId } = this.#name();
-    this.#state.waitUntil(this.#report(store, streamId).catch((error: unknown) => logFault("publish", error)));
+    this.#state.waitUntil(this.#report(store, streamId));
   }
 
   #keep(spans: readonly Span[]): void {
     for (const span of spans) {
-      const known = this.positionOf(span.firstVersion);
+      const known = this.#placeOf(span.firstVersion);
       if (known === span.firstPosition) continue;
       if (known !== null) this.#onMoved(span.firstVersion);
       let at = this.#spans.length;
@@ -300,9 +311,14 @@ export class Publisher {
     if (answer === null || answer.kind === "gap") this.#state.waitUntil(this.#attempt());
   }
 
-  /** Null if the log has not returned it yet, or has another event at this version. */
+  /** Null if the log has not returned it yet, or may have another event at this version: what it has got is compared first. */
   positionOf(version: number): number | null {
-    if (this.#divergedAt !== undefined && version >= this.#divergedAt) return null;
+    if (version > this.#published || (this.#divergedAt !== undefined && version >= this.#divergedAt)) return null;
+    return this.#placeOf(version);
+  }
+
+  /** Where the log has an event of this version, be it the stream's or another one. */
+  #placeOf(version: number): number | null {
     let low = 0;
     let high = this.#spans.length - 1;
     while (low <= high) {
@@ -341,7 +357,7 @@ export class Publisher {
   async onAlarm(): Promise<void> {
     this.#armed = false;
     if (!this.#certain) this.#doubt();
-    if (this.#divergedAt === undefined) await this.#attempt();
+    if (this.#divergedAt === undefined && this.#reportedAt === undefined) await this.#attempt();
     else await this.compare(this.#runs.name());
     if (this.#published >= this.#runs.version || this.#armed) return;
     this.arm(alarmDelay(++this.#failures));

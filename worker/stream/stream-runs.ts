@@ -10,7 +10,6 @@
  *
  * Every run that is read is checked by the digests of its events (`run-text.ts`).
  */
-import { assert } from "../../shared/assert.ts";
 import { StorageDamagedError } from "../../shared/errors.ts";
 import { type Places, placesOf } from "../../shared/places.ts";
 import { ordinalKey } from "../objects/ordinal-key.ts";
@@ -43,6 +42,9 @@ export interface RestoreNote {
   /** The stream's version before the restore: the runs after it are restored ones. */
   readonly from: number;
 }
+
+const NAMELESS =
+  "The storage of a stream is damaged at its first version, which has the stream's name. Who runs the edge has to repair it, or read the stream.";
 
 /** Sorts before the keys of all runs. */
 const RESTORE = "!restore";
@@ -190,12 +192,12 @@ export class StreamRuns {
     this.#name = name;
   }
 
-  /** The object's name, of a stream that has events. */
+  /** The object's name, of a stream that has events. @throws StorageDamagedError if no caller has named it, and the run that has the name is gone */
   name(): string {
     if (this.#name !== undefined) return this.#name;
     const [first] = this.#storage.kv.list<Value>({ start: ordinalKey(0), limit: 1 });
     const name = first?.[1].name;
-    assert(name !== undefined, "the first run has the object's name");
+    if (name === undefined) throw new StorageDamagedError(NAMELESS, { version: 1 });
     this.#name = name;
     return name;
   }

@@ -14,7 +14,7 @@ import { lostError, overloadedError } from "./errors.ts";
 import { handlerOf, type Instance, type ObjectClass, PlatformObject } from "./object.ts";
 import { type OpenDatabase, SqlStatements } from "./sql.ts";
 import { ObjectId } from "./state.ts";
-import type { StorageCopy } from "./storage.ts";
+import type { RawStorage, StorageCopy } from "./storage.ts";
 
 export interface PlatformOptions {
   /** The names under which the namespaces are bound. */
@@ -166,6 +166,11 @@ export class Namespace {
   /** Objects that the copy lacks become empty. */
   restoreAll(copies: ReadonlyMap<string, StorageCopy>): void {
     for (const name of new Set([...this.names(), ...copies.keys()])) this.#object(name).restore(copies.get(name));
+  }
+
+  /** Changes what the object stores behind its back, as a disk does that fails. @returns whether it did: not while it writes */
+  damage(name: string, change: (stored: RawStorage) => void): boolean {
+    return this.#objects.get(name)?.storage.damage(change) === true;
   }
 
   /** Kills the object, and deletes all that it stores. */

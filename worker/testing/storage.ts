@@ -7,6 +7,8 @@
  *
  * A batch is an implicit transaction: all of it becomes durable, or nothing. Batches become durable in their order. Keys and the alarm are
  * rolled back by an undo for each write. SQL is rolled back by its open transaction, and durable batches of that are run again.
+ *
+ * What is durable may be changed behind the object's back (`damage`), or replaced by an older copy (`PlatformObject.restore`).
  */
 import type { Clock, PlatformFaults } from "./clock.ts";
 import { FULL } from "./errors.ts";
@@ -30,6 +32,13 @@ export interface StorageHost {
   onAlarmSet(): void;
   /** A write found no room. */
   onFull(): void;
+}
+
+/** What is stored, for a fault that changes it behind the object's back. */
+export interface RawStorage {
+  put(key: string, value: unknown): void;
+  delete(key: string): void;
+  exec(query: string, ...values: readonly unknown[]): void;
 }
 
 /** What a write changed, as it was before: a key, or the alarm. */
@@ -160,6 +169,22 @@ export class ObjectStorage {
     if (this.#open === undefined) return;
     this.#undo(this.#open.before.splice(undone));
     this.#open.written.splice(written);
+  }
+
+  /**
+   * Changes what is stored, as a disk does that fails: the object is not told, and keeps what it has in memory.
+   *
+   * @returns whether it did: nothing is changed while writes are on their way
+   */
+  damage(change: (stored: RawStorage) => void): boolean {
+    if (this.#pending().length > 0) return false;
+    change({
+      put: (key, value) => this.#values.put(key, KeyValue.storable(key, value)),
+      delete: (key) => this.#values.delete(key),
+      exec: (query, ...values) => this.#sql.write({ query, values }, 0),
+    });
+    this.#sql.commit();
+    return true;
   }
 
   /** Everything that is not durable yet is rolled back. */

@@ -2,10 +2,11 @@
 import "fake-indexeddb/auto";
 import { forceCloseDatabase } from "fake-indexeddb";
 import { afterEach, expect, test, vi } from "vitest";
-import { CommitsLostError, deleteStore, openStore, type Store } from "../../../client/index.ts";
+import { CommitsLostError, deleteStore, openStore, type Store, StreamNotFoundError } from "../../../client/index.ts";
 import { event } from "../../support/devices.ts";
 import { edgeDevices } from "../../support/edge-devices.ts";
 import { eventually } from "../../support/eventually.ts";
+import { stock } from "../../support/stock.ts";
 import { signToken } from "../../support/tokens.ts";
 import { connectionOf, deleted } from "./dead-connections.ts";
 
@@ -148,6 +149,44 @@ test("what the edge has is not lost: confirmed commits, and commits that it has 
   held.resolve();
   await store.sync();
   expect(store.status.lost).toBeNull();
+});
+
+test("what sync remembers of a database that is gone does not count for the commits of the next one", async () => {
+  let isHeld = false;
+  const never = new Promise<never>(() => undefined);
+  const holding: typeof fetch = (input, init) => (isHeld ? never : fetch(input, init));
+  const slow: typeof fetch = (input, init) => (init?.method === "POST" ? holding(input, init) : never);
+  let isSlow = false;
+  const switched: typeof fetch = (input, init) => (isSlow ? slow(input, init) : fetch(input, init));
+  const store = await devices.open("A", { sync: { automatic: true, fetch: switched, pollEvery: 60_000 } });
+  await eventually(() => expect(store.status.connection).toBe("online"));
+  isSlow = true;
+  await store.appendToStream("A-1", [event(1)]);
+  await eventually(() => expect(store.status).toMatchObject({ pending: 1, acknowledged: 1 }));
+  isHeld = true;
+  await lose(store);
+  await store.appendToStream("A-1", [event(2)]);
+  await eventually(() => expect(store.status).toMatchObject({ pending: 1, acknowledged: 0 }));
+});
+
+test("a state and a subscription in memory are not of the database that is begun anew", async () => {
+  const seen: number[] = [];
+  const store = await devices.open("A");
+  await devices.atEdge.appendToStream("A-1", [{ type: "Filled", data: { units: 5 } }]);
+  await store.sync();
+  const live = store.live("A-1", stock);
+  const off = live.subscribe(() => undefined);
+  const end = store.subscribe(({ position }) => void seen.push(position), { from: "beginning" });
+  await eventually(() => expect([live.getSnapshot().version, seen]).toEqual([1, [1]]));
+  await lose(store);
+  await expect(store.readStream("A-1")).rejects.toThrow(StreamNotFoundError);
+  await eventually(() => expect(live.getSnapshot()).toMatchObject({ version: 0, state: { left: 0 } }));
+  await devices.atEdge.appendToStream("A-1", [{ type: "Filled", data: { units: 2 } }]);
+  await store.sync();
+  await eventually(() => expect(live.getSnapshot()).toMatchObject({ version: 2, state: { left: 7 } }));
+  await eventually(() => expect(seen).toEqual([1, 2]));
+  off();
+  end();
 });
 
 test("parked commits are on this device alone, too", async () => {

@@ -29,6 +29,15 @@ test("a loss that was dismissed stays so, whoever reports it later, and another 
   expect(lossesFor(withLosses(dismissed, [count("older", 1)]).losses, null)).toMatchObject([{ database: "older" }]);
 });
 
+test("what two tabs have counted of one database is joined: each may have heard of other commits", () => {
+  const one = count("old", 3, { since: "2026-01-03T00:00:00.000Z", streamIds: ["A-1"] });
+  const other = count("old", 2, { since: "2026-01-01T00:00:00.000Z", streamIds: ["B-1"] });
+  const joined = { ...one, since: other.since, streamIds: ["A-1", "B-1"], isDismissed: false };
+  const identity = withLosses(NEW, [one, other]);
+  expect(identity.losses).toEqual([joined]);
+  expect(withLosses(identity, [other, one])).toBe(identity);
+});
+
 test("a database remembers the newest twenty losses", () => {
   let identity = withLosses(NEW, []);
   for (let n = 1; n <= 25; n++) identity = withLosses(identity, [count(`old-${n}`, n)]);

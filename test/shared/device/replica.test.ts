@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { decidePage, isBehind, isWithin, NEW_REPLICA, nextPage, pageQuery, type Replica } from "../../../shared/device/replica.ts";
-import { emptyReplica, isSameCopy } from "../../../shared/device/same-copy.ts";
+import { emptyReplica, firstCopyOf, isSameCopy } from "../../../shared/device/same-copy.ts";
 import { isCovered, scopeOfFilters, scopeWith, withScope } from "../../../shared/device/scope.ts";
 import { toPosition, toVersion } from "../../../shared/order.ts";
 import type { FeedPage } from "../../../shared/wire/wire.ts";
@@ -98,6 +98,12 @@ test("what was let go of is not continued, also where it is fetched again", () =
   expect(reset).toMatchObject({ log: null, position: 0, mark: null, scope: ["A"], authority: at(5).authority });
   expect(isSameCopy(at(5), at(7))).toBe(true);
   expect(isSameCopy(at(5), { ...at(7), resets: reset.resets })).toBe(false);
+});
+
+test("two databases begin with copies of their own", () => {
+  const [a, b] = [firstCopyOf("0000000a-0000-4000-8000-000000000000"), firstCopyOf("ffffffff-0000-4000-8000-000000000000")];
+  expect([a, b]).toEqual([10, 4_294_967_295]);
+  expect(isSameCopy({ resets: a }, { resets: b })).toBe(false);
 });
 
 test("the scope of several filters covers each of them, and keeps streams that were followed by their id", () => {

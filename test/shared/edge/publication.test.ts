@@ -27,6 +27,7 @@ test.each([
   [{ divergedAt: 4 }, 4, 7, { kind: "take", from: 6 }],
   [{ divergedAt: 4 }, 2, 5, { kind: "duplicate" }],
   [{ divergedAt: 4, differsAt: 4 }, 4, 7, { kind: "diverged", version: 4 }],
+  [{ divergedAt: 4, differsAt: 5 }, 5, 7, { kind: "gap", head: 3 }],
 ] as const)("head 5, %o, run %i–%i", (comparison, first, last, decision) => {
   const { differsAt, divergedAt } = { differsAt: undefined, divergedAt: undefined, ...comparison };
   const versions = {
@@ -38,7 +39,9 @@ test.each([
 });
 
 test("a stream that has less than the log was put back", () => {
-  expect([behindLog(3, 5), behindLog(5, 5), behindLog(6, 5), behindLog(0, 1)]).toEqual([4, undefined, undefined, 1]);
+  expect([behindLog(3, 5, 3), behindLog(5, 5, 5), behindLog(6, 5, 6), behindLog(0, 1, 0)]).toEqual([4, undefined, undefined, 1]);
+  // What was not compared may be another event.
+  expect([behindLog(3, 5, 2), behindLog(5, 5, 2)]).toEqual([3, undefined]);
   expect(divergedError("A-1", 4)).toMatchObject({ code: "stream-diverged", remedy: "repair", details: { streamId: "A-1", version: 4 } });
 });
 

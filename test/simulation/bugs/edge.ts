@@ -66,7 +66,7 @@ export const EDGE_BUGS: readonly Bug[] = [
   },
   {
     name: "an alarm that finds the log out of reach is the last one",
-    patches: [patch(PUBLISHER, "this.arm(alarmDelay(++this.#failures));", "this.#failures++;")],
+    patches: [patch(PUBLISHER, "#armed) return;\n    this.arm(alarmDelay(++this.#failures));", "#armed) return;\n    this.#failures++;")],
     world: { faults: { "log-outage": 1 } },
     by: "convergence in time",
   },

@@ -11,6 +11,7 @@ import { STORAGE } from "./storage.ts";
 import { STRANGERS } from "./strangers.ts";
 import { STREAMS_AND_ROWS } from "./streams-and-rows.ts";
 import { SYNC } from "./sync.ts";
+import { WRONG_HISTORIES } from "./wrong-histories.ts";
 
 export type { Bug } from "./bug.ts";
 
@@ -27,4 +28,5 @@ export const BUGS: readonly Bug[] = [
   ...EDGE_BUGS,
   ...EDGE_SUBSCRIPTIONS,
   ...STRANGERS,
+  ...WRONG_HISTORIES,
 ];

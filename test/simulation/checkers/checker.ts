@@ -8,6 +8,8 @@ export abstract class Checker {
   abstract readonly name: string;
   /** How often the demand was put to something; a checker that has checked nothing has proved nothing. */
   checked = 0;
+  /** Whether it sees what a stream answers as long as the stream is put back alone. What it takes then is undone when it is repaired. */
+  readonly seesPutBack: boolean = false;
   /** What is allowed, and worth knowing of. */
   readonly noted: Record<string, number> = {};
 

@@ -86,6 +86,10 @@ export class Commits {
         return;
       case "resolved":
         return this.#resolve(observation, now);
+      case "evicted":
+        // What was on the device alone is lost: the checker "silently wrong" demands that the device says so.
+        for (const tracked of this.all()) if (tracked.device === observation.device) tracked.mayBeGone = true;
+        return;
       case "replaced":
         // What the edge had, and has no more, may be confirmed on a device that nobody has looked at since.
         if (observation.part === "log") return;

@@ -17,6 +17,7 @@ import { OneHistoryChecker } from "./one-history.ts";
 import { ProjectionChecker } from "./projections.ts";
 import { ReadingsChecker } from "./readings.ts";
 import { ShownChecker } from "./shown.ts";
+import { SilentlyWrongChecker } from "./silently-wrong.ts";
 import { SnapshotChecker } from "./snapshots.ts";
 import { StockChecker } from "./stock.ts";
 import { SubscriptionChecker } from "./subscriptions.ts";
@@ -27,6 +28,7 @@ export function allCheckers(): readonly Checker[] {
   return [
     // What merges two histories breaks other promises too, and this one says why.
     new OneHistoryChecker(),
+    new SilentlyWrongChecker(),
     new AcknowledgedChecker(),
     new DenseChecker(),
     new UniqueIdsChecker(),

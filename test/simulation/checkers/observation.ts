@@ -1,12 +1,14 @@
 /** What is visible from outside: to the apps on the devices, to readers and writers at the edge, and to its operator. */
 
 import type { PendingCommand } from "../../../shared/device/decider.ts";
+import type { Loss } from "../../../shared/device/loss.ts";
 import type { FoundRow } from "../../../shared/device/projection.ts";
 import type { Scope } from "../../../shared/device/replica.ts";
 import type { ErrorCode } from "../../../shared/errors.ts";
 import type { Commit } from "../../../shared/event/commit.ts";
 import type { ConfirmedEvent, EventBody, RecordedEvent } from "../../../shared/event/event.ts";
 import type { AppendAnswer, FeedPage } from "../../../shared/wire/wire.ts";
+import type { StorageFault } from "../faults.ts";
 import type { Ledger, LedgerVersion } from "../models/ledger.ts";
 import type { Denied } from "../outside.ts";
 
@@ -94,6 +96,12 @@ export type Observation =
   | { readonly kind: "synced"; readonly device: string; readonly since: number; readonly doneAt: number }
   | { readonly kind: "crashed"; readonly device: string }
   | { readonly kind: "reset"; readonly device: string }
+  /** A tab of the device is gone, or frozen: what it was about to do is not done. */
+  | { readonly kind: "tab-stopped"; readonly device: string }
+  /** The browser has deleted all databases of the device. */
+  | { readonly kind: "evicted"; readonly device: string }
+  /** What a tab shows as lost, when all is quiet. */
+  | { readonly kind: "lost"; readonly device: string; readonly tab: string; readonly lost: Loss | null }
   | { readonly kind: "token"; readonly device: string; readonly token: HeldToken }
   /** A subscription without a name, in one tab. */
   | { readonly kind: "handled"; readonly device: string; readonly tab: string; readonly event: ConfirmedEvent }
@@ -211,6 +219,21 @@ export type Observation =
   /** An event of `tail`, behind the one at `after`. */
   | { readonly kind: "tailed"; readonly store: string; readonly event: ConfirmedEvent; readonly after: number }
   | { readonly kind: "denied"; readonly store: string; readonly told: Denied; readonly token: HeldToken; readonly sentAt: number }
+  /** A fault has changed the storage of a stream's object, or the log's. */
+  | {
+      readonly kind: "damaged";
+      readonly store: string;
+      readonly fault: StorageFault;
+      readonly streamId: string;
+      /** What was recorded there, as it was stored before. */
+      readonly events: readonly RecordedEvent[];
+    }
+  /** The operator has put the newest good copy in its place. */
+  | { readonly kind: "repaired"; readonly store: string; readonly fault: StorageFault; readonly streamId: string }
+  /** What an operator reads of damaged storage, without what is damaged. */
+  | { readonly kind: "salvaged"; readonly store: string; readonly events: readonly RecordedEvent[] }
+  /** Who needs what is damaged, and is not told within the time that is allowed. */
+  | { readonly kind: "untold"; readonly fault: StorageFault; readonly within: number; readonly who: readonly string[] }
   /** The operator reads the whole log and all streams, and then puts an older copy in its place, or nothing (`copiedAt` is null). */
   | {
       readonly kind: "replaced";

@@ -90,7 +90,7 @@ export class Recording {
     edge.replaceStore = (store, given) => {
       if (this.#isBusy || (given !== undefined && !this.#copies.has(given))) this.#cut();
       const [at, copy] = [world.scheduler.now, given && this.#copies.get(given)];
-      this.#add({ kind: "replaced", at, store, copy, streamIds: edge.streamIds(store) });
+      this.#add({ kind: "replaced", at, store, copy, streamIds: edge.disks.streamIds(store) });
       replaceStore(store, given);
       this.#waking = this.#wake();
     };
@@ -117,7 +117,7 @@ export class Recording {
   async #wake(): Promise<void> {
     const { edge, stores } = this.#world;
     const urls = [...stores, OWN].flatMap((store) =>
-      edge.streamIds(store).map((streamId) => `http://edge/v1/${store}/streams/${streamId}`),
+      edge.disks.streamIds(store).map((streamId) => `http://edge/v1/${store}/streams/${streamId}`),
     );
     const token = sign(JSON.stringify({ sub: "operator", exp: FOR_EVER, [GRANTS_CLAIM]: [{ store: "*", streams: ["*"], can: ["read"] }] }));
     const read = (url: string) => edge.direct(new Request(url, { headers: { authorization: `Bearer ${token}` } }));

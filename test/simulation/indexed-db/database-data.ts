@@ -3,7 +3,8 @@
  *
  * Faults: what relaxed transactions have committed is on the disk 30 seconds later, or with the next strict transaction that writes something.
  * If the machine dies before, the last ones of them may be lost, never one before one that stays. A strict transaction is on the disk
- * when its `complete` is due. Left out: databases that are lost whole, or can't be opened any more. The world deletes them to that end.
+ * when its `complete` is due. The browser may delete it whole, whoever has it open. Left out: a database that can't be opened any more, and
+ * one whose content changes.
  */
 import type { Random } from "../random.ts";
 import type { Connection } from "./connection.ts";
@@ -80,6 +81,14 @@ export class DatabaseData {
     this.settle();
     for (const store of this.stores.values()) store.freeAt = 0;
     return lost;
+  }
+
+  /** The browser deletes it: what was committed is gone, and each connection is lost. */
+  evict(): void {
+    for (const connection of [...this.connections]) connection.lose();
+    this.version = 0;
+    this.stores = new Map();
+    this.settle();
   }
 
   /** Lets the requests that open or delete the database go as far as they can. */

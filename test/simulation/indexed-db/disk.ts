@@ -65,6 +65,15 @@ export class Disk {
     return [...this.#databases.values()].reduce((lost, data) => lost + data.crash(now, random), 0);
   }
 
+  /** The browser deletes all databases, and closes their connections. @returns whether it did: not while one is opened or deleted */
+  evict(): boolean {
+    const all = [...this.#databases.values()];
+    if (all.some(({ turns }) => turns.length > 0)) return false;
+    for (const data of all) data.evict();
+    this.#commits++;
+    return true;
+  }
+
   #end(tab: Tab): void {
     tab.isGone = true;
     this.#tabs.delete(tab);

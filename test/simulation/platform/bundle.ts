@@ -37,6 +37,7 @@ const GLOBALS = [
   "BroadcastChannel",
   "indexedDB",
   "IDBKeyRange",
+  "localStorage",
   "fetch",
   "WebSocket",
   "AbortController",

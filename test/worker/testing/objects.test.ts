@@ -288,6 +288,27 @@ test("new instances get the class of the new version, the others stay", async ()
   expect([await stub("a").version(), objects.isAwake("b")]).toEqual([2, false]);
 });
 
+test("a disk that fails changes what is stored, and not what the object has in memory; not while it writes", async () => {
+  const { clock, faults, objects, stub } = await openTestPlatform(() => Counter);
+  await stub("a").row("one");
+  const fail = () =>
+    objects.damage("a", ({ put, exec }) => {
+      put("count", 7);
+      exec("UPDATE rows SET text = ?", "0ne");
+    });
+  faults.writeLatency = () => 10;
+  const writing = stub("a").row("two");
+  await settled();
+  expect(fail()).toBe(false);
+  await clock.advance(10);
+  await writing;
+  expect(fail()).toBe(true);
+  expect(objects.isAwake("a")).toBe(true);
+  objects.kill("a");
+  expect([await stub("a").rows(), await stub("a").stored()]).toEqual([["0ne", "0ne"], 7]);
+  expect(objects.damage("nobody", () => undefined)).toBe(false);
+});
+
 test("a copy is what was durable, and restoring it is an object of before", async () => {
   const { clock, faults, objects, stub } = await openTestPlatform(() => Counter);
   await stub("a").row("one");
