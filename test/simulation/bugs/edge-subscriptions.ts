@@ -78,12 +78,6 @@ export const EDGE_SUBSCRIPTIONS: readonly Bug[] = [
     by: "7 edge subscription",
   },
   {
-    name: "a replay that kills counts against what stands behind the checkpoint",
-    patches: [patch(OBJECT, " && !this.#stored.isReplaying()", "")],
-    world: { edgeSubscription: { ...SUBSCRIBED, retries: 0 }, actions: 120, faults: { "crash-object": 1 } },
-    by: "7 edge subscription",
-  },
-  {
     name: "a subscription that is put elsewhere keeps the mark of where it was",
     patches: [patch(RULES, "...subscriptionAt(log, position) };", "...subscriptionAt(log, position), mark: subscription.mark };")],
     world: { edgeSubscription: SUBSCRIBED },
@@ -126,12 +120,6 @@ export const EDGE_SUBSCRIPTIONS: readonly Bug[] = [
     name: "a handler that ends after a reset moves the checkpoint of the reset",
     patches: [patch(OBJECT, "    if (this.#stored.now !== handed) return;\n    if (failure === null)", "    if (failure === null)")],
     world: { edgeSubscription: SUBSCRIBED, actions: 120, faults: { "wipe-store": 1 } },
-    by: "7 edge subscription",
-  },
-  {
-    name: "a dead letter that kills its object is replayed forever",
-    patches: [patch(OBJECT, "    await this.#stored.markHandedOver(event);\n", "")],
-    world: { minutes: 4, edgeSubscription: { ...SUBSCRIBED, retries: 0 }, actions: 300, faults: { "crash-object": 2 } },
     by: "7 edge subscription",
   },
 ];
