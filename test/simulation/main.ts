@@ -4,6 +4,7 @@
  *
  *     --trace     prints the story of one world, line by line
  *     --shrink    makes the first failure smaller, and saves it in `regressions/`
+ *     --storage   `keeps`: no world's storage fails. Default: `fails`, in about one of eight
  *     --workers   the number of threads; default: the number of processors
  *     --bugs      searches the deliberate bugs instead: each by the seed that found it last, or else in up to `--runs` worlds. It writes
  *                 `bugs/found.json`
@@ -28,6 +29,7 @@ const { values } = parseArgs({
     workers: { type: "string", default: String(availableParallelism()) },
     bugs: { type: "boolean", default: false },
     name: { type: "string", default: "" },
+    storage: { type: "string", default: "fails" },
     trace: { type: "boolean", default: false },
     shrink: { type: "boolean", default: false },
   },
@@ -36,6 +38,12 @@ const most = values.runs ?? (values.bugs ? WITHIN : 1000);
 const [seed, runs, workers] = [values.seed, most, values.workers].map(Number) as [number, number, number];
 if (![seed, runs, workers].every((number) => Number.isSafeInteger(number) && number >= 0)) {
   console.error("--seed, --runs and --workers are whole numbers.");
+  process.exit(2);
+}
+
+const storage = values.storage === "keeps" ? "keeps" : "fails";
+if (storage !== values.storage) {
+  console.error("--storage is fails or keeps.");
   process.exit(2);
 }
 
@@ -71,14 +79,14 @@ async function here(): Promise<Tally> {
   const all = newTally();
   const product = await bundleProduct();
   const story = values.trace ? (line: string) => console.log(line) : undefined;
-  for (let at = seed; at < seed + runs; at++) addReport(all, at, await runInTask(paramsOf(at), product, story));
+  for (let at = seed; at < seed + runs; at++) addReport(all, at, await runInTask(paramsOf(at, storage), product, story));
   return all;
 }
 
 async function beside(): Promise<Tally> {
   const pool = new Pool(workers);
   try {
-    return await pool.seeds(seed, runs, ({ failed }) => {
+    return await pool.seeds(seed, runs, storage, ({ failed }) => {
       for (const { seed: failing, by, message } of failed) console.log(`seed ${failing}: ${by}: ${message}`);
     });
   } finally {
@@ -106,12 +114,12 @@ function printFailures(failed: readonly Failed[]): void {
   for (const [by, some] of Map.groupBy(failed, (failure) => failure.by)) {
     console.log(`\n${by}: ${some.length} of the seeds, ${some.slice(0, 10).map((failure) => failure.seed)}`);
     console.log(`  seed ${some[0]?.seed}: ${some[0]?.message}`);
-    console.log(`  npm run simulate -- --seed ${some[0]?.seed} --runs 1 --trace`);
+    console.log(`  npm run simulate -- --seed ${some[0]?.seed} --runs 1 --storage ${storage} --trace`);
   }
 }
 
 async function keep({ seed: failing, by }: Failed): Promise<void> {
-  const shrunk = await shrink(paramsOf(failing), by, await bundleProduct());
+  const shrunk = await shrink(paramsOf(failing, storage), by, await bundleProduct());
   const name = `${by.replaceAll(/[^a-z0-9]+/gi, "-")}-${failing}.json`;
   writeFileSync(new URL(`./regressions/${name}`, import.meta.url), `${JSON.stringify(shrunk, null, 2)}\n`);
   console.log(`\nShrunk to test/simulation/regressions/${name}: ${shrunk.message}`);

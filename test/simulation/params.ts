@@ -52,7 +52,8 @@ export interface Params {
   readonly faults: Strengths;
 }
 
-export function paramsOf(seed: number): Params {
+/** @param storage whether that of some worlds fails, or that of none */
+export function paramsOf(seed: number, storage: "fails" | "keeps" = "fails"): Params {
   const random = new Random(seed, "params");
   const devices = random.between(1, 4);
   const pushCommits = random.between(2, 5);
@@ -78,7 +79,7 @@ export function paramsOf(seed: number): Params {
     onFailure: new Random(seed, "subscription").chance(0.3) ? "stop" : "dead-letter",
     edgeSubscription: subscription(new Random(seed, "edge subscription")),
     habits: habitsOf(seed),
-    faults: { ...strengths(random), ...ofStorage(new Random(seed, "storage")) },
+    faults: { ...strengths(random), ...(storage === "fails" && ofStorage(new Random(seed, "storage"))) },
   };
 }
 

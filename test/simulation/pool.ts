@@ -56,13 +56,13 @@ export class Pool {
     return (await settle.promise) as Outcomes[K]; // of the job that was given
   }
 
-  /** Worlds of so many seeds. @param onBatch called with each batch as it comes in */
-  async seeds(from: number, count: number, onBatch: (part: Tally) => void = () => undefined): Promise<Tally> {
+  /** Worlds of so many seeds. @param storage as `paramsOf` takes it @param onBatch called with each batch as it comes in */
+  async seeds(from: number, count: number, storage: "fails" | "keeps", onBatch: (part: Tally) => void = () => undefined): Promise<Tally> {
     const all = newTally();
     const batches = Array.from({ length: Math.ceil(count / BATCH) }, (_, i) => from + i * BATCH);
     await Promise.all(
       batches.map(async (first) => {
-        const part = await this.run({ kind: "seeds", from: first, count: Math.min(BATCH, from + count - first) });
+        const part = await this.run({ kind: "seeds", from: first, count: Math.min(BATCH, from + count - first), storage });
         onBatch(part);
         addTally(all, part);
       }),

@@ -8,7 +8,7 @@ import { type Report, runInTask } from "./run.ts";
 import { addReport, newTally, type Tally } from "./tally.ts";
 
 export type Job =
-  | { readonly kind: "seeds"; readonly from: number; readonly count: number }
+  | { readonly kind: "seeds"; readonly from: number; readonly count: number; readonly storage: "fails" | "keeps" }
   | { readonly kind: "world"; readonly params: Params }
   | { readonly kind: "bug"; readonly name: string; readonly seeds: readonly number[] };
 
@@ -30,7 +30,7 @@ const sound = bundleProduct();
 async function perform(job: Job): Promise<Outcomes[Job["kind"]]> {
   switch (job.kind) {
     case "seeds":
-      return runSeeds(job.from, job.count);
+      return runSeeds(job);
     case "world":
       return runInTask(job.params, await sound);
     case "bug":
@@ -40,13 +40,13 @@ async function perform(job: Job): Promise<Outcomes[Job["kind"]]> {
   }
 }
 
-async function runSeeds(from: number, count: number): Promise<Tally> {
+async function runSeeds({ from, count, storage }: Job & { readonly kind: "seeds" }): Promise<Tally> {
   const tally = newTally();
   for (let seed = from; seed < from + count; seed++) {
-    const report = await runInTask(paramsOf(seed), await sound);
+    const report = await runInTask(paramsOf(seed, storage), await sound);
     addReport(tally, seed, report);
     if (seed % TWICE !== 0) continue;
-    const again = await runInTask(paramsOf(seed), await sound);
+    const again = await runInTask(paramsOf(seed, storage), await sound);
     tally.repeated++;
     if (isDeepStrictEqual(again, report)) continue;
     tally.failed.push({
