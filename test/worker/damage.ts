@@ -13,12 +13,12 @@ export async function damageLog(store: TestStore, lastPosition: number, change: 
   await evictDurableObject(store.log());
 }
 
-/** Removes the log's row that ends at a position. */
-export async function loseRow(store: TestStore, lastPosition: number): Promise<void> {
+/** Removes the log's row that ends at a position. @param isAwake the log keeps what it has in memory */
+export async function loseRow(store: TestStore, lastPosition: number, isAwake = false): Promise<void> {
   await runInDurableObject<DurableObject, void>(store.log(), (_, { storage: { sql } }) => {
     sql.exec("DELETE FROM runs WHERE last_position = ?", lastPosition);
   });
-  await evictDurableObject(store.log());
+  if (!isAwake) await evictDurableObject(store.log());
 }
 
 /** Changes the stored text of a stream's run that ends at a version. */

@@ -174,8 +174,8 @@ class PageSearch {
   lookAt(end: number): boolean {
     const row = this.#runs.rowAt(end);
     if (row !== undefined) return this.look(row);
-    // It was there when its end became known.
-    this.meetDamage(end, end);
+    // It was there when its end became known. How long it was, the row before it tells.
+    this.meetDamage(Math.max(this.position, this.#runs.endBefore(end)) + 1, end);
     return true;
   }
 

@@ -198,6 +198,11 @@ export class LogRuns {
     return this.#sql.exec<LogRow>("SELECT * FROM runs WHERE last_position > ? ORDER BY last_position", position);
   }
 
+  /** The position at which the last row before a position ends. */
+  endBefore(position: number): number {
+    return this.#rowBy(position - 1).last_position;
+  }
+
   /** The row that ends at this position, if there is one. */
   rowAt(end: number): LogRow | undefined {
     return this.#sql.exec<LogRow>("SELECT * FROM runs WHERE last_position = ?", end).toArray()[0];

@@ -173,6 +173,16 @@ test.each(["changed", "missing"])("what is remembered of a filter hides no rows 
   }
 });
 
+test.each(["", "&type=Kept", "&category=A"])("a row that goes missing once readers know it is named whole: %s", async (filter) => {
+  const store = await filled();
+  await store.append("A-1", 4, event("Kept"));
+  expect((await store.request(`/feed?limit=9${filter}`)).body.position).toBe(7);
+  await loseRow(store, 5, true);
+  const skipped = await store.request(`/feed?damaged=skip${filter}`);
+  expect([positions(skipped), skipped.body.damaged]).toEqual([expect.arrayContaining([1, 2, 7]), [{ first: 4, last: 5 }]]);
+  expect((await store.request(`/feed?after=3${filter}`)).body).toMatchObject({ code: "storage-damaged", position: 4 });
+});
+
 test("a row that goes missing once a filter knows it is named", async () => {
   const store = await filled();
   expect(positions(await store.request("/feed?type=Kept"))).toEqual([1, 2, 3, 4, 5, 6]);
