@@ -104,10 +104,8 @@ test("a stream that was deleted comes from the log, and a log that was deleted f
     stdout: "Repaired:\nA-1 at versions 1 to 4\n",
   });
   await expectClean(store);
+  // The new log knows no streams but those that have woken since.
   await store.change(({ log }) => deleteObject(log));
-  // Nobody knows of the streams any more.
-  expect((await store.store.health()).events).toBe(0);
-  expect((await headwater(["reconcile", "--url", store.url])).stdout).toBe("Nothing to repair: the log and 0 streams agree.\n");
   expect((await headwater(["reconcile", "--url", store.url, "--against", store.backup])).exitCode).toBe(0);
   expect(await store.store.health()).toMatchObject({ events: 5, streams: 2, diverged: 0 });
   expect((await store.store.readStream("A-1")).events.map(({ version, data }) => [version, data])).toEqual([

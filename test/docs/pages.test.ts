@@ -36,6 +36,7 @@ const ELSEWHERE: Readonly<Record<string, Readonly<Record<string, string>>>> = {
     "sh-1.sh": "operations.test.ts",
     "sh-2.sh": "operations.test.ts",
     "sh-3.sh": "operations.test.ts",
+    "sh-4.sh": "operations.test.ts",
   },
   "docs/single-file.md": { "html-1.html": "../faults/single.test.ts" },
   "docs/react.md": { "shelf.tsx": "react.test.ts" },
