@@ -28,8 +28,8 @@ export async function historyOf(store: TestStore): Promise<object> {
   return { texts, diverged, unpublished, events };
 }
 
-export async function reconcileLog(store: TestStore, dryRun = false): Promise<ReconciledLog> {
-  const { body } = await post(store, "/reconcile/log", { after: 0, dryRun });
+export async function reconcileLog(store: TestStore, dryRun = false, after = 0): Promise<ReconciledLog> {
+  const { body } = await post(store, "/reconcile/log", { after, dryRun });
   return body as unknown as ReconciledLog;
 }
 

@@ -40,6 +40,8 @@ interface GoodRow {
 interface Broken extends Places {
   /** The mark before them. */
   readonly mark: string;
+  /** Whether a row before them has this mark by its own events: it may be the broken one otherwise. */
+  readonly isSure: boolean;
   readonly rows: readonly LogRow[];
   /** The good row behind them, and the one behind that; undefined if the log ends before. */
   readonly next: GoodRow | undefined;
@@ -61,7 +63,8 @@ export class LogReconcile {
 
   /** @param after the position behind which the portion begins */
   async portion(after: number, dryRun: boolean): Promise<ReconciledLog> {
-    const { broken, position } = this.#scan(after);
+    // A row is checked from its beginning.
+    const { broken, position } = this.#scan(this.#runs.endBefore(after + 1));
     const repaired: Places[] = [];
     const lost: Places[] = [];
     for (const part of broken) {
@@ -77,6 +80,7 @@ export class LogReconcile {
     const broken: (Broken & { next: GoodRow | undefined; afterNext: GoodRow | undefined })[] = [];
     let at = { position: after, mark: this.#runs.markAt(after) };
     let bad: LogRow[] = [];
+    let isSure = after === 0;
     let count = 0;
     for (const row of this.#runs.rowsAfter(after)) {
       const lines = intact(row);
@@ -92,15 +96,16 @@ export class LogReconcile {
       else if (count > ROWS && bad.length === 0) break;
       const mark = markAfter(at.mark, good.ids);
       if (bad.length > 0 || first > at.position + 1 || (mark !== row.mark && last?.next?.last !== at.position)) {
-        broken.push({ first: at.position + 1, last: first - 1, mark: at.mark, rows: bad, next: good, afterNext: undefined });
+        broken.push({ first: at.position + 1, last: first - 1, mark: at.mark, isSure, rows: bad, next: good, afterNext: undefined });
       }
       bad = [];
+      isSure = mark === row.mark;
       at = { position: row.last_position, mark: row.mark };
       count++;
     }
     const end = bad.at(-1)?.last_position;
     if (end !== undefined) {
-      broken.push({ first: at.position + 1, last: end, mark: at.mark, rows: bad, next: undefined, afterNext: undefined });
+      broken.push({ first: at.position + 1, last: end, mark: at.mark, isSure, rows: bad, next: undefined, afterNext: undefined });
     }
     return { broken, position: end ?? at.position };
   }
@@ -238,7 +243,7 @@ function isProven(broken: Broken, events: readonly Logged[]): boolean {
   );
   if (next === undefined) return rows.at(-1)?.mark === end;
   // The log's last row proves its own events by their digests.
-  if (isMarkAlone(broken) && afterNext === undefined) return true;
+  if (isMarkAlone(broken) && afterNext === undefined) return broken.isSure;
   const atNext = markAfter(end, next.ids);
   return atNext === next.mark || (afterNext !== undefined && markAfter(atNext, afterNext.ids) === afterNext.mark);
 }

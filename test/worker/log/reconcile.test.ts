@@ -99,6 +99,27 @@ test("rows that become one are found by readers who knew them before", async () 
   expect((await store.request("/feed?type=Kept")).body.events).toHaveLength(4);
 });
 
+test("a portion that begins within a row, or behind a broken one, takes nothing away", async () => {
+  const store = await filled();
+  const before = await historyOf(store);
+  for (let after = 0; after <= 9; after++) {
+    expect(await reconcileLog(store, false, after)).toEqual({ position: 9, head: 9, repaired: [], lost: [] });
+  }
+  expect(await historyOf(store)).toEqual(before);
+  await damageLog(store, 5, flipped);
+  expect(await reconcileLog(store, false, 4)).toMatchObject({ repaired: [{ first: 4, last: 5 }], lost: [] });
+  expect(await historyOf(store)).toEqual(before);
+});
+
+test("the last mark is not made of a broken one", async () => {
+  const store = await filled();
+  const before = await historyOf(store);
+  await misplace(store, 8, "mark = '0123456789abcdef'");
+  expect(await reconcileLog(store, false, 8)).toMatchObject({ repaired: [], lost: [{ first: 9, last: 9 }] });
+  expect(await reconcileLog(store)).toMatchObject({ repaired: [{ first: 8, last: 8 }], lost: [] });
+  expect(await historyOf(store)).toEqual(before);
+});
+
 test("a log in good order is left as it is", async () => {
   const store = await filled();
   expect(await reconcileLog(store)).toEqual({ position: 9, head: 9, repaired: [], lost: [] });
