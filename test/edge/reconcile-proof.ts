@@ -98,24 +98,14 @@ async function damage(side: "log" | "streams", files: StoreFiles, events: number
   return side === "log" ? damageLog(files.log, events, random) : damageStreams(files.streams, random);
 }
 
-/** Rows of the log are changed or deleted. The last row of a stream is left: its stream would publish it again, at another position. */
+/** Rows of the log are changed. Rows that are missing, and marks, are in test/worker/log/reconcile.test.ts: not every mixture of them can be repaired. */
 function damageLog(path: string, events: number, random: Random): number {
   return withDatabase(path, (db) => {
-    const rows = db
-      .prepare(
-        `SELECT last_position FROM runs AS r WHERE last_position <= ?
-         AND EXISTS (SELECT 1 FROM runs WHERE stream_id = r.stream_id AND last_version > r.last_version)`,
-      )
-      .all(events);
+    const rows = db.prepare("SELECT last_position FROM runs WHERE last_position <= ?").all(events);
     const chosen = Array.from({ length: random.between(1, 5) }, () => random.of(rows as [(typeof rows)[0], ...typeof rows]));
     for (const { last_position } of chosen) {
-      const query = random.of([
-        "UPDATE runs SET events = replace(events, 'Recorded', 'Recoffed') WHERE last_position = ?",
-        "UPDATE runs SET events = substr(events, 1, 50) WHERE last_position = ?",
-        "UPDATE runs SET mark = '0123456789abcdef' WHERE last_position = ?",
-        "DELETE FROM runs WHERE last_position = ?",
-      ]);
-      db.prepare(query).run(last_position ?? 0);
+      const change = random.of(["replace(events, 'Recorded', 'Recoffed')", "substr(events, 1, 50)", "''"]);
+      db.prepare(`UPDATE runs SET events = ${change} WHERE last_position = ?`).run(last_position ?? 0);
     }
     return chosen.length;
   });
