@@ -11,6 +11,7 @@ import type { DamagedSpan, EdgeStore } from "../client/http.ts";
 import { DEFAULT_LIMITS } from "../shared/limits.ts";
 import { isAmong, placesOf } from "../shared/places.ts";
 import * as wire from "../shared/wire/reconcile.ts";
+import { allStreams, reconciledPortions } from "./all-pages.ts";
 import { type Backup, checkBackup, recordedLines } from "./backup-file.ts";
 import { chunks } from "./chunks.ts";
 import { CommandError } from "./command-error.ts";
@@ -94,14 +95,11 @@ class Reconciliation {
       const progress = new Progress("positions of the log checked", undefined);
       let repaired = 0;
       lost.length = 0;
-      for (let after = 0, isEnd = false; !isEnd; ) {
-        const part = await this.#store.request("/reconcile/log", wire.reconciledLog, { after, dryRun });
-        for (const span of part.repaired) this.#done.push(`the log at ${positionsOf(span)}, from the streams`);
-        lost.push(...part.lost);
-        repaired += part.repaired.length;
-        isEnd = part.position >= part.head || part.position <= after;
-        after = part.position;
-        progress.at(after, after);
+      for await (const portion of reconciledPortions(this.#store, dryRun)) {
+        for (const span of portion.repaired) this.#done.push(`the log at ${positionsOf(span)}, from the streams`);
+        lost.push(...portion.lost);
+        repaired += portion.repaired.length;
+        progress.at(portion.position, portion.position);
       }
       progress.end();
       if (repaired === 0 || dryRun) break;
@@ -115,11 +113,7 @@ class Reconciliation {
     if (streams !== undefined && prefix === undefined) return [...ids];
     const isWanted = (streamId: string) => streamId.startsWith(prefix ?? "");
     for (const streamId of this.#backup?.streams.keys() ?? []) if (isWanted(streamId)) ids.add(streamId);
-    for (let after: string | undefined = ""; after !== undefined; ) {
-      const page = await this.#store.listStreams({ limit: 1000, ...(after === "" ? {} : { after }) });
-      for (const { streamId } of page.streams) if (isWanted(streamId)) ids.add(streamId);
-      after = page.next ?? undefined;
-    }
+    for await (const { streamId } of allStreams(this.#store)) if (isWanted(streamId)) ids.add(streamId);
     return [...ids];
   }
 

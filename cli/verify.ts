@@ -10,7 +10,7 @@ import type { DamagedSpan, EdgeStore, StoreHealth, StreamEvent } from "../client
 import { ForbiddenError, InvalidRequestError, StreamNotFoundError } from "../client/index.ts";
 import { contentOf, eventDigest } from "../shared/event/digest.ts";
 import { isAmong, placesOf, without } from "../shared/places.ts";
-import { reconciledLog } from "../shared/wire/reconcile.ts";
+import { allStreams, reconciledPortions } from "./all-pages.ts";
 import { CommandError } from "./command-error.ts";
 import { positionsOf } from "./export.ts";
 import { FileComparison } from "./file-comparison.ts";
@@ -80,12 +80,9 @@ function disagreements(health: StoreHealth | undefined): string[] {
 async function wrongMarks(store: EdgeStore, { damaged }: Feed): Promise<string[]> {
   const findings: string[] = [];
   try {
-    for (let after = 0, isEnd = false; !isEnd; ) {
-      const part = await store.request("/reconcile/log", reconciledLog, { after, dryRun: true });
-      const wrong = [...part.repaired, ...part.lost].flatMap((places) => without(places, damaged));
+    for await (const { repaired, lost } of reconciledPortions(store, true)) {
+      const wrong = [...repaired, ...lost].flatMap((places) => without(places, damaged));
       for (const places of wrong) findings.push(`The log's mark is wrong at ${positionsOf(places)}: headwater reconcile repairs it.`);
-      isEnd = part.position >= part.head || part.position <= after;
-      after = part.position;
     }
   } catch (error) {
     // Only administrators may look at the log's own rows, and an edge of an earlier version does not have the route.
@@ -129,13 +126,10 @@ async function readFeed(store: EdgeStore, findings: string[], comparison: FileCo
 /** The versions of all streams, by the list of streams and by the feed. */
 async function readList(store: EdgeStore, { streams, damaged }: Feed, findings: string[]): Promise<Map<string, number>> {
   const versions = new Map<string, number>();
-  let after: string | undefined;
-  do {
-    const page = await store.listStreams({ limit: 1000, ...(after === undefined ? {} : { after }) });
+  for await (const { streamId, version } of allStreams(store)) {
     // A stream that the feed did not have was appended to since, or is at a damaged position.
-    for (const { streamId, version } of page.streams) if (streams.has(streamId) || damaged.length > 0) versions.set(streamId, version);
-    after = page.next ?? undefined;
-  } while (after !== undefined);
+    if (streams.has(streamId) || damaged.length > 0) versions.set(streamId, version);
+  }
   let unlisted = 0;
   for (const [streamId, { head }] of streams) {
     const listed = versions.get(streamId);

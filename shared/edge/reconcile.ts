@@ -36,7 +36,7 @@ export interface BothSides {
 export interface ReconcilePlan {
   /** Versions that the stream takes. */
   readonly taken: readonly Places[];
-  /** The stream's versions that give way. They may be replaced only if nothing behind their first is lost. */
+  /** The stream's versions that give way, if that is allowed. */
   readonly replaced: Places | null;
   /** Versions that nobody has. */
   readonly lost: readonly Places[];
@@ -53,6 +53,26 @@ export function planReconciled({ version, head, damaged, unreadable, differsAt }
     replaced: differsAt === undefined ? null : { first: differsAt, last: version },
     lost: wanted.flatMap((places) => inside(places, unknown)),
   };
+}
+
+/** What of a plan is carried out. */
+export interface AllowedPlan {
+  readonly taken: readonly Places[];
+  /** The stream's versions from this one on are cut off first; null if none are. */
+  readonly cutFrom: number | null;
+}
+
+/**
+ * The stream's own events give way only if the request names the first of them, and if the log can be read from there on. Otherwise the stream
+ * takes what is before them.
+ *
+ * @param replaceFrom the version that the request names; 0 if it names none
+ */
+export function allowedBy({ taken, replaced, lost }: ReconcilePlan, replaceFrom: number): AllowedPlan {
+  if (replaced === null) return { taken, cutFrom: null };
+  const { first } = replaced;
+  if (first === replaceFrom && lost.every((places) => places.last < first)) return { taken, cutFrom: first };
+  return { taken: taken.filter((places) => places.first < first), cutFrom: null };
 }
 
 /** An event that may belong where the log has lost some. */

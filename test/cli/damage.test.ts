@@ -1,11 +1,11 @@
 /** The command line before a store whose files were changed while its edge did not run. */
-import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
+import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { DatabaseSync } from "node:sqlite";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { connectStore, StorageDamagedError } from "../../client/http.ts";
 import { type EdgeProcess, startEdge } from "../support/edge.ts";
+import { changeText, filesOf } from "../support/edge-files.ts";
 import { headwater } from "./run.ts";
 
 let edge: EdgeProcess;
@@ -33,41 +33,24 @@ async function filled() {
   );
   await store.appendToStream("B-1", [{ type: "Kept", data: text(3) }]);
   for (const n of [4, 5]) await store.appendToStream("A-1", [{ type: "Kept", data: text(n) }]);
-  return { url, store, text };
+  return { id, url, store, text, log: (await store.health()).log };
 }
 
-/** Changes texts in the edge's files while it does not run. */
-async function damage(side: "stream" | "log", texts: readonly string[]): Promise<void> {
+type Filled = Awaited<ReturnType<typeof filled>>;
+
+/** Changes texts in the log or in A-1 while the edge does not run. */
+async function damage({ id, log }: Filled, side: "stream" | "log", texts: readonly string[]): Promise<void> {
   await edge.kill();
-  const files = (await readdir(edge.state, { recursive: true })).filter((file) => file.endsWith(".sqlite"));
-  let changed = 0;
-  for (const file of files) {
-    const db = new DatabaseSync(join(edge.state, file));
-    const names = db
-      .prepare("SELECT name FROM sqlite_master")
-      .all()
-      .map(({ name }) => name);
-    const [table, column] = side === "log" ? ["runs", "events"] : ["_cf_KV", "value"];
-    if (names.includes(table ?? "")) {
-      for (const text of texts) {
-        const from = Buffer.from(text).toString("hex");
-        const to = Buffer.from(text.replace("kept", "kfpt")).toString("hex");
-        const value = `replace(hex(${column}), upper('${from}'), upper('${to}'))`;
-        const as = side === "log" ? `CAST(unhex(${value}) AS TEXT)` : `unhex(${value})`;
-        changed += Number(
-          db.prepare(`UPDATE ${table} SET ${column} = ${as} WHERE instr(hex(${column}), upper('${from}')) > 0`).run().changes,
-        );
-      }
-    }
-    db.close();
-  }
-  expect(changed).toBe(texts.length);
+  const files = await filesOf(edge, id, log);
+  const path = side === "log" ? files.log : (files.streams.get("A-1") ?? "");
+  expect(texts.map((text) => changeText(path, side, text, text.replace("kept", "kfpt")))).toEqual(texts.map(() => 1));
   await edge.start();
 }
 
 test("damage in the log: verify and export go on behind it, name it, and fail", { timeout: 120_000 }, async () => {
-  const { url, store, text } = await filled();
-  await damage("log", [text(4)]);
+  const given = await filled();
+  const { url, store, text } = given;
+  await damage(given, "log", [text(4)]);
   const readAll = async () => {
     for await (const { position } of store.readAll()) expect(position).toBeLessThan(4);
   };
@@ -92,8 +75,9 @@ test("damage in the log: verify and export go on behind it, name it, and fail", 
 });
 
 test("damage in a stream: verify names the stream, the versions and the side", { timeout: 120_000 }, async () => {
-  const { url, store, text } = await filled();
-  await damage("stream", [text(1), text(5)]);
+  const given = await filled();
+  const { url, store, text } = given;
+  await damage(given, "stream", [text(1), text(5)]);
   const verified = await headwater(["verify", "--url", url]);
   expect(verified).toMatchObject({ exitCode: 1, stdout: "" });
   expect(verified.stderr).toContain("2 findings:");

@@ -1,4 +1,5 @@
 /** Reconciliations in tests: a store to damage, its whole history as readers get it, and the calls of the command line. */
+import { expect } from "vitest";
 import type { ReconciledLog, ReconciledStream } from "../../shared/wire/reconcile.ts";
 import { event, newStore, type TestStore } from "./edge-calls.ts";
 
@@ -26,6 +27,21 @@ export async function historyOf(store: TestStore): Promise<object> {
   }
   const { diverged, unpublished, events } = (await store.request("/health")).body as unknown as Record<string, number>;
   return { texts, diverged, unpublished, events };
+}
+
+/** Damages by name, with the places that have to be repaired. */
+export type Damages = Readonly<Record<string, readonly [damage: (store: TestStore) => Promise<void>, first: number, last: number]>>;
+
+/** A store with a damage, which readers can see, and its history before and after it. */
+export async function damagedBy(
+  damage: (store: TestStore) => Promise<void>,
+): Promise<{ store: TestStore; before: object; damaged: object }> {
+  const store = await filled();
+  const before = await historyOf(store);
+  await damage(store);
+  const damaged = await historyOf(store);
+  expect(damaged).not.toEqual(before);
+  return { store, before, damaged };
 }
 
 export async function reconcileLog(store: TestStore, dryRun = false, after = 0): Promise<ReconciledLog> {

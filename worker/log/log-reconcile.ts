@@ -14,7 +14,7 @@ import type { ReconciledLog } from "../../shared/wire/reconcile.ts";
 import type { EdgeEnv } from "../env.ts";
 import { callObject } from "../objects/calls.ts";
 import { unwrap } from "../objects/refused.ts";
-import { fitting, idOf, parseLine } from "../objects/run-text.ts";
+import { idOf, linesOf, parseLine, runsOf } from "../objects/run-text.ts";
 import type { StoredLines } from "../objects/stored-lines.ts";
 import { firstPositionOf, intact, type LogRow, type LogRuns, type RowPlace } from "./log-runs.ts";
 import type { MatchMemory } from "./match-memory.ts";
@@ -176,26 +176,20 @@ export class LogReconcile {
   #write({ first, last, mark, next }: Broken, events: readonly Logged[]): void {
     const rows: LogRow[] = [];
     let at = { position: first - 1, mark };
-    for (let left = events; left.length > 0; ) {
-      const [begin] = left;
-      if (begin === undefined) break;
-      const together = fitting(left.slice(0, consecutive(left)), ({ line }) => line);
-      left = left.slice(together.length);
-      at = {
-        position: at.position + together.length,
-        mark: markAfter(
-          at.mark,
-          together.map(({ line }) => idOf(line)),
-        ),
-      };
-      rows.push({
-        last_position: at.position,
-        stream_id: begin.streamId,
-        first_version: begin.version,
-        last_version: begin.version + together.length - 1,
-        events: together.map(({ line }) => line).join("\n"),
-        mark: at.mark,
-      });
+    for (const [begin, together] of ofOneStream(events)) {
+      const lines = together.map(({ line }) => line);
+      for (const { firstVersion, lastVersion, events: text } of runsOf(lines, begin.version)) {
+        const ids = linesOf(text).map(idOf);
+        at = { position: at.position + ids.length, mark: markAfter(at.mark, ids) };
+        rows.push({
+          last_position: at.position,
+          stream_id: begin.streamId,
+          first_version: firstVersion,
+          last_version: lastVersion,
+          events: text,
+          mark: at.mark,
+        });
+      }
     }
     const end = next === undefined ? undefined : { position: next.last, mark: markAfter(at.mark, next.ids) };
     // Damaged rows may claim to end within the good row behind them.
@@ -227,11 +221,16 @@ function distinct(runs: readonly (readonly Logged[])[]): Logged[][] {
   return runs.map((run) => run.filter(({ streamId, version }) => known.size < known.add(`${streamId}@${version}`).size));
 }
 
-/** How many of the first events are consecutive versions of one stream. */
-function consecutive(events: readonly Logged[]): number {
-  const [begin] = events;
-  const end = events.findIndex(({ streamId, version }, i) => streamId !== begin?.streamId || version !== begin.version + i);
-  return end === -1 ? events.length : end;
+/** Parts of consecutive versions of one stream each, with the first event of each. */
+function* ofOneStream(events: readonly Logged[]): Generator<[begin: Logged, part: readonly Logged[]]> {
+  let left = events;
+  for (let [begin] = left; begin !== undefined; [begin] = left) {
+    const { streamId, version } = begin;
+    const end = left.findIndex((event, i) => event.streamId !== streamId || event.version !== version + i);
+    const part = end === -1 ? left : left.slice(0, end);
+    left = left.slice(part.length);
+    yield [begin, part];
+  }
 }
 
 /** Whether these events lead from the mark before them to the mark of the good row behind, or, if that mark is broken, of the one after it. */

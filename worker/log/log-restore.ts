@@ -20,7 +20,7 @@ import { isUuid } from "../../shared/event/commit.ts";
 import { markAfter, START_MARK } from "../../shared/mark.ts";
 import { toVersion } from "../../shared/order.ts";
 import type { BeginRestore, RestoreFinished, RunningRestore } from "../../shared/wire/restore.ts";
-import { fitting, idOf, linesOf } from "../objects/run-text.ts";
+import { idOf, linesOf, runsOf } from "../objects/run-text.ts";
 import { COLUMNS, type LogRow, type LogRuns } from "./log-runs.ts";
 
 /** Events of one stream on consecutive versions and positions. */
@@ -148,14 +148,10 @@ export class LogRestore {
       });
     }
     if (decision.kind !== "take") return after;
-    const taken = lines.slice(decision.from - firstVersion).map((line, i) => ({ line, version: decision.from + i }));
-    for (let left = taken; left.length > 0; ) {
-      const together = fitting(left, ({ line }) => line);
-      left = left.slice(together.length);
-      const [from, to] = [together[0]?.version ?? 0, together.at(-1)?.version ?? 0];
-      const end = last.position - left.length;
-      const mark = markAfter(before.mark, lines.slice(0, to - firstVersion + 1).map(idOf));
-      const row = [end, streamId, from, to, together.map(({ line }) => line).join("\n"), mark];
+    for (const run of runsOf(lines.slice(decision.from - firstVersion), decision.from)) {
+      const end = last.position - (last.version - run.lastVersion);
+      const mark = markAfter(before.mark, lines.slice(0, run.lastVersion - firstVersion + 1).map(idOf));
+      const row = [end, streamId, run.firstVersion, run.lastVersion, run.events, mark];
       this.#storage.sql.exec("INSERT INTO staged VALUES (?, ?, ?, ?, ?, ?)", ...row);
     }
     return after;

@@ -164,3 +164,22 @@ export function fitting<T>(items: Iterable<T>, textOf: (item: T) => string): T[]
   }
   return taken;
 }
+
+/** Consecutive versions of one stream in one row. */
+export interface Run {
+  readonly firstVersion: number;
+  readonly lastVersion: number;
+  readonly events: string;
+}
+
+/** Lines of one stream as runs, each of which fits into a row. @param firstVersion of the first line */
+export function runsOf(lines: readonly string[], firstVersion: number): Run[] {
+  const runs: Run[] = [];
+  for (let left = lines, first = firstVersion; left.length > 0; ) {
+    const together = fitting(left, (line) => line);
+    left = left.slice(together.length);
+    runs.push({ firstVersion: first, lastVersion: first + together.length - 1, events: together.join("\n") });
+    first += together.length;
+  }
+  return runs;
+}

@@ -10,6 +10,7 @@
  * the log before it acknowledges anything, if the log can be reached at all (docs/decisions/0043-deleting-a-store.md).
  */
 import { storeDeleted } from "../../shared/edge/deletion.ts";
+import { eraseStorage } from "../objects/erase.ts";
 import { type Refused, toRefused } from "../objects/refused.ts";
 import type { StreamRuns } from "./stream-runs.ts";
 
@@ -44,9 +45,7 @@ export class StreamDeletion {
 
   async #erase(): Promise<void> {
     this.#runs.forget();
-    // Up to a compatibility date, `deleteAll` leaves the alarm.
-    await this.#storage.deleteAlarm();
-    await this.#storage.deleteAll();
+    await eraseStorage(this.#storage);
     this.#storage.kv.put(DELETED, true);
   }
 }

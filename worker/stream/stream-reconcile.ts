@@ -8,7 +8,7 @@
  * It works in parts, each in one transaction. If it breaks off, the stream has diverged from the log, or is damaged, as before: it takes no
  * appends, and the next try goes on.
  */
-import { type BothSides, planReconciled } from "../../shared/edge/reconcile.ts";
+import { allowedBy, type BothSides, planReconciled } from "../../shared/edge/reconcile.ts";
 import { type Places, withPlace } from "../../shared/places.ts";
 import type { ReconciledStream } from "../../shared/wire/reconcile.ts";
 import type { EdgeEnv } from "../env.ts";
@@ -50,26 +50,23 @@ export class StreamReconcile {
     const given = events === "" ? [] : linesOf(events);
     const both = await this.#compare(store, streamId);
     const plan = planReconciled(both, given.length === 0 ? null : { first: firstVersion, last: firstVersion + given.length - 1 });
-    const { replaced } = plan;
     const answer = (taken: readonly Places[]) => ({
       streamId,
       version: this.#runs.version,
       repaired: [...taken],
-      replaced,
+      replaced: plan.replaced,
       lost: [...plan.lost],
     });
     if (dryRun) return answer(plan.taken);
-    const mayReplace = replaced !== null && replaced.first === replaceFrom && plan.lost.every(({ last }) => last < replaced.first);
-    const end = replaced === null || mayReplace ? Number.POSITIVE_INFINITY : replaced.first - 1;
-    const taken = plan.taken.filter(({ first }) => first <= end);
-    const tail = mayReplace ? replaced.first : both.version + 1;
-    if (mayReplace || both.head > both.version) this.#publisher.hold(tail);
+    const { taken, cutFrom } = allowedBy(plan, replaceFrom);
+    const tail = cutFrom ?? both.version + 1;
+    if (cutFrom !== null || both.head > both.version) this.#publisher.hold(tail);
     const lineOf = (version: number) => given[version - firstVersion];
     for (const places of taken.filter(({ first }) => first < tail)) await this.#take(store, streamId, places, lineOf);
-    if (mayReplace) this.#runs.truncate(name, replaced.first - 1);
+    if (cutFrom !== null) this.#runs.truncate(name, cutFrom - 1);
     for (const places of taken.filter(({ first }) => first >= tail)) await this.#take(store, streamId, places, lineOf);
     this.#onChanged();
-    await this.#publisher.reconciled(name, both.head, mayReplace ? undefined : both.differsAt);
+    await this.#publisher.reconciled(name, both.head, cutFrom === null ? both.differsAt : undefined);
     return answer(taken);
   }
 

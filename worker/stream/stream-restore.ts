@@ -17,9 +17,9 @@ import type { EdgeEnv } from "../env.ts";
 import type { RestoreState } from "../log/log-restore.ts";
 import { callObject } from "../objects/calls.ts";
 import { type Refused, toRefused } from "../objects/refused.ts";
-import { linesOf, parseLine } from "../objects/run-text.ts";
+import { linesOf, parseLine, runsOf } from "../objects/run-text.ts";
 import { partsOf } from "./stream-name.ts";
-import { runsOf, type StreamRuns } from "./stream-runs.ts";
+import type { StreamRuns } from "./stream-runs.ts";
 
 /** A part of what a backup has of the stream. */
 export interface RestoredPart {

@@ -13,7 +13,7 @@
 import { StorageDamagedError } from "../../shared/errors.ts";
 import { type Places, placesOf } from "../../shared/places.ts";
 import { ordinalKey } from "../objects/ordinal-key.ts";
-import { checkRun, fitting, type IntactLine, linesOf } from "../objects/run-text.ts";
+import { checkRun, type IntactLine, linesOf, runsOf } from "../objects/run-text.ts";
 import { partsOf } from "./stream-name.ts";
 
 export interface StoredRun {
@@ -244,10 +244,8 @@ export class StreamRuns {
   }
 
   #putRuns(name: string, firstVersion: number, lines: readonly string[]): void {
-    let version = firstVersion - 1;
-    for (const { lastVersion, events } of runsOf(lines, firstVersion)) {
-      this.#put(lastVersion, { events: new TextEncoder().encode(events), ...(version === 0 && { name }) });
-      version = lastVersion;
+    for (const run of runsOf(lines, firstVersion)) {
+      this.#put(run.lastVersion, { events: new TextEncoder().encode(run.events), ...(run.firstVersion === 1 && { name }) });
     }
   }
 
@@ -296,17 +294,4 @@ export class StreamRuns {
       sql.exec("DROP TABLE runs");
     });
   }
-}
-
-/** Lines as runs, each of which fits into a row. */
-export function runsOf(lines: readonly string[], firstVersion: number): StoredRun[] {
-  const runs: StoredRun[] = [];
-  let lastVersion = firstVersion - 1;
-  for (let left = lines; left.length > 0; ) {
-    const together = fitting(left, (line) => line);
-    left = left.slice(together.length);
-    lastVersion += together.length;
-    runs.push({ lastVersion, events: together.join("\n") });
-  }
-  return runs;
 }

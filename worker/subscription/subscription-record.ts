@@ -8,6 +8,7 @@
 import { afterReplay, type EdgeSubscription } from "../../shared/edge/subscription.ts";
 import type { ConfirmedEvent } from "../../shared/event/event.ts";
 import type { DeadLetter } from "../../shared/subscription.ts";
+import { eraseStorage } from "../objects/erase.ts";
 import { ordinalKey } from "../objects/ordinal-key.ts";
 import type { SharedAlarm } from "../objects/shared-alarm.ts";
 
@@ -55,9 +56,7 @@ export class SubscriptionStorage {
   async erase(alarm: SharedAlarm): Promise<void> {
     this.#record = undefined;
     alarm.wentOff();
-    // Up to a compatibility date, `deleteAll` leaves the alarm.
-    await this.#storage.deleteAlarm();
-    await this.#storage.deleteAll();
+    await eraseStorage(this.#storage);
   }
 
   /** Resolves when the record is on the disk. */

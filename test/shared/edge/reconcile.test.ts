@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { arrangements, type BothSides, planReconciled } from "../../../shared/edge/reconcile.ts";
+import { allowedBy, arrangements, type BothSides, planReconciled } from "../../../shared/edge/reconcile.ts";
 import { inside, type Places, without, withPlace } from "../../../shared/places.ts";
 import { SEED } from "../../support/seed.ts";
 
@@ -48,6 +48,22 @@ describe("what a stream takes", () => {
       }),
       { seed: SEED, numRuns: 500 },
     );
+  });
+});
+
+describe("a stream's own events", () => {
+  const plan = { taken: [at(2), at(6, 9)], replaced: at(6, 11), lost: [at(4)] };
+
+  test("give way to those of the log if the request names the first of them", () => {
+    expect(allowedBy(plan, 6)).toEqual({ taken: plan.taken, cutFrom: 6 });
+  });
+
+  test.each([0, 5, 7, 11])("stay if it names another one, and what is before them is taken all the same: %i", (replaceFrom) => {
+    expect(allowedBy(plan, replaceFrom)).toEqual({ taken: [at(2)], cutFrom: null });
+  });
+
+  test("stay if the log can't be read behind them", () => {
+    expect(allowedBy({ ...plan, lost: [at(4), at(8)] }, 6)).toEqual({ taken: [at(2)], cutFrom: null });
   });
 });
 

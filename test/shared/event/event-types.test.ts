@@ -62,7 +62,7 @@ describe("what is defined", () => {
     expect(wrong(definitions)).toThrow(expect.objectContaining({ field, message: expect.stringContaining(sentence) }));
   });
 
-  test("names that every object has are types as any other, and none where nobody registered them", () => {
+  test("names that every object has are types like any other, and none if nobody registered them", () => {
     const names = ["__proto__", "constructor", "toString", "hasOwnProperty"];
     const none = defineEventTypes({});
     for (const name of names) {

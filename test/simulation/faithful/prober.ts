@@ -3,6 +3,7 @@
  * Without it, no world would list streams, filter the feed by types, or send a body that is not JSON.
  */
 import { GRANTS_CLAIM } from "../../../shared/edge/token.ts";
+import type { AppendAnswer, FeedPage, StreamList } from "../../../shared/wire/wire.ts";
 import { eventId } from "../identity.ts";
 import { poisoned } from "../poison.ts";
 import type { Random } from "../random.ts";
@@ -25,8 +26,8 @@ export interface Sent {
 
 export interface Told {
   readonly status: number;
-  // biome-ignore lint/suspicious/noExplicitAny: whatever the route returns
-  readonly body: any;
+  /** Whatever the route returns; which of it is there, a probe knows by the route. */
+  readonly body: FeedPage & StreamList & AppendAnswer;
 }
 
 export class Prober {

@@ -3,7 +3,7 @@ import { evictDurableObject, runInDurableObject } from "cloudflare:test";
 import { afterEach, expect, test, vi } from "vitest";
 import { damageLog, damageStream, flipped, loseRow } from "../damage.ts";
 import { event, newStore, type TestStore } from "../edge-calls.ts";
-import { filled, historyOf, reconcileLog, reconcileStream } from "../reconciled.ts";
+import { type Damages, damagedBy, filled, historyOf, reconcileLog, reconcileStream } from "../reconciled.ts";
 
 afterEach(() => {
   vi.restoreAllMocks();
@@ -17,9 +17,7 @@ async function misplace(store: TestStore, lastPosition: number, columns: string)
   await evictDurableObject(store.log());
 }
 
-type Damage = (store: TestStore) => Promise<void>;
-
-const DAMAGES: Readonly<Record<string, readonly [damage: Damage, first: number, last: number]>> = {
+const DAMAGES: Damages = {
   "a letter of a row": [(store) => damageLog(store, 5, flipped), 4, 5],
   "the first row": [(store) => damageLog(store, 2, flipped), 1, 2],
   "the last row": [(store) => damageLog(store, 9, flipped), 9, 9],
@@ -67,13 +65,8 @@ const DAMAGES: Readonly<Record<string, readonly [damage: Damage, first: number, 
   ],
 };
 
-test.each(Object.keys(DAMAGES))("is repaired where it was, and a dry run writes nothing: %s", async (name) => {
-  const store = await filled();
-  const before = await historyOf(store);
-  const [damage, first, last] = DAMAGES[name] ?? [async () => {}, 0, 0];
-  await damage(store);
-  const damaged = await historyOf(store);
-  expect(damaged).not.toEqual(before);
+test.each(Object.entries(DAMAGES))("is repaired where it was, and a dry run writes nothing: %s", async (_, [damage, first, last]) => {
+  const { store, before, damaged } = await damagedBy(damage);
   const expected = { position: 9, head: 9, repaired: [{ first, last }], lost: [] };
   expect(await reconcileLog(store, true)).toEqual(expected);
   expect(await historyOf(store)).toEqual(damaged);

@@ -169,7 +169,7 @@ test("a push answers each commit on its own; what stands behind a refused one of
   await expect(store.request("/streams/C-1")).resolves.toMatchObject({ status: 404 });
 });
 
-test("a push that a stream of nothing refuses is answered as any other", async () => {
+test("a push that a stream of nothing refuses is answered like any other", async () => {
   const store = newStore();
   const commit = (streamId: string, expectedVersion: unknown) => ({ streamId, expectedVersion, events: [event()] });
   const { status, body } = await store.push(commit("New-1", 3), commit("New-1", 0), commit("New-2", "stream-exists"), commit("New-3", 0));

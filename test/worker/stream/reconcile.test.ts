@@ -4,7 +4,7 @@ import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { LogObject } from "../../../worker/log/log-object.ts";
 import { damageStream, flipped, putLogBack, putStreamBack } from "../damage.ts";
 import { event, type TestStore } from "../edge-calls.ts";
-import { filled, historyOf, reconcileStream } from "../reconciled.ts";
+import { type Damages, damagedBy, filled, historyOf, reconcileStream } from "../reconciled.ts";
 
 beforeEach(() => {
   vi.spyOn(console, "error").mockImplementation(() => undefined);
@@ -21,7 +21,7 @@ async function loseRun(store: TestStore, lastVersion: number): Promise<void> {
   await evictDurableObject(store.stream("A-1"));
 }
 
-const DAMAGES: Readonly<Record<string, readonly [damage: (store: TestStore) => Promise<void>, first: number, last: number]>> = {
+const DAMAGES: Damages = {
   "a letter of a run": [(store) => damageStream(store, "A-1", 4, flipped), 3, 4],
   "the first run": [(store) => damageStream(store, "A-1", 2, flipped), 1, 2],
   "the last run": [(store) => damageStream(store, "A-1", 5, flipped), 5, 5],
@@ -32,15 +32,10 @@ const DAMAGES: Readonly<Record<string, readonly [damage: (store: TestStore) => P
   deleted: [(store) => putStreamBack(store, "A-1", 0), 1, 5],
 };
 
-test.each(Object.keys(DAMAGES))("is repaired, and a dry run writes nothing: %s", async (name) => {
-  const store = await filled();
-  const before = await historyOf(store);
-  const [damage, first, last] = DAMAGES[name] ?? [async () => {}, 0, 0];
-  await damage(store);
-  const damaged = await historyOf(store);
-  expect(damaged).not.toEqual(before);
+test.each(Object.entries(DAMAGES))("is repaired, and a dry run writes nothing: %s", async (_, [damage, first, last]) => {
+  const { store, before, damaged } = await damagedBy(damage);
   expect(await reconcileStream(store, "A-1", { dryRun: true })).toMatchObject({ repaired: [{ first, last }], replaced: null, lost: [] });
-  await reconcileStream(store, "A-1", { dryRun: true });
+  expect(await historyOf(store)).toEqual(damaged);
   expect(await reconcileStream(store, "A-1")).toEqual({
     streamId: "A-1",
     version: 5,

@@ -4,9 +4,9 @@
  */
 import { afterAll, beforeAll, expect, test, vi } from "vitest";
 import { deleteStore } from "../../../cli/delete.ts";
-import { connectStore, type EdgeStore } from "../../../client/http.ts";
 import { type MemoryEdge, openMemoryEdge } from "../../../client/testing/index.ts";
 import { createEdge } from "../../../worker/index.ts";
+import { type BreakOff, breakingStore } from "./breaking-store.ts";
 import { openEdge } from "./open-edge.ts";
 
 const STREAMS = 100;
@@ -26,22 +26,7 @@ afterAll(async () => {
   await edge.close();
 });
 
-/** @param onRequest called with the number of each request: whether it breaks off before the edge gets it, or after */
-function at(name: string, onRequest: (count: number) => "before" | "after" | undefined = () => undefined): EdgeStore {
-  let count = 0;
-  return connectStore({
-    url: `http://edge.example/v1/${name}`,
-    retries: 0,
-    fetch: async (input, init) => {
-      const breaksOff = onRequest(++count);
-      if (breaksOff === "before") throw new TypeError("killed");
-      const response = await edge.fetch(String(input), init);
-      if (breaksOff === undefined) return response;
-      edge.restart();
-      throw new TypeError("killed");
-    },
-  });
-}
+const at = (name: string, onRequest?: BreakOff) => breakingStore(edge, name, onRequest);
 
 async function fill(name: string, streams = STREAMS): Promise<void> {
   const store = at(name);

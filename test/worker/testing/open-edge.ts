@@ -1,15 +1,17 @@
 /** A real edge on the stand-in for its platform, in virtual time. */
+
+import type { SubscriptionDetail } from "../../../shared/wire/wire.ts";
 import { createEdge, type EdgeEnv, type EdgeSettings } from "../../../worker/index.ts";
 import { NO_FAULTS, type PlatformFaults } from "../../../worker/testing/clock.ts";
 import { openPlatform, type Platform } from "../../../worker/testing/objects.ts";
 import { loadSqlite } from "../../../worker/testing/sqlite.ts";
 import type { ClientSocket } from "../../../worker/testing/web-socket.ts";
+import type { Body } from "../edge-calls.ts";
 import { TestClock } from "./platform.ts";
 
 interface Answer {
   readonly status: number;
-  // biome-ignore lint/suspicious/noExplicitAny: whatever the route returns
-  readonly body: any;
+  readonly body: Body & SubscriptionDetail;
 }
 
 /** A page, or a problem. */
@@ -43,9 +45,7 @@ export async function openEdge(settings: EdgeSettings = {}, clock = new TestCloc
   const push = (...commits: object[]) => request("/commits", { method: "POST", body: JSON.stringify({ commits }) });
   const feed = async () => {
     const { body } = await request("/feed");
-    return body.events.map(
-      (event: { position: number; streamId: string; version: number }) => `#${event.position} ${event.streamId}@${event.version}`,
-    );
+    return body.events.map(({ position, streamId, version }) => `#${position} ${streamId}@${version}`);
   };
   const listen = async (more: Record<string, string> = {}) => {
     const headers = { upgrade: "websocket", origin: "https://edge", ...more };

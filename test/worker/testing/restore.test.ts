@@ -8,9 +8,10 @@ import { join } from "node:path";
 import { afterAll, beforeAll, expect, test, vi } from "vitest";
 import { exportStore } from "../../../cli/export.ts";
 import { abandonRestore, restoreFile } from "../../../cli/restore.ts";
-import { connectStore, type EdgeStore } from "../../../client/http.ts";
+import type { EdgeStore } from "../../../client/http.ts";
 import { type MemoryEdge, openMemoryEdge } from "../../../client/testing/index.ts";
 import { createEdge } from "../../../worker/index.ts";
+import { type BreakOff, breakingStore } from "./breaking-store.ts";
 
 /** Small enough for two streams and some events in a request. */
 const LIMITS = { pushStreams: 1, bodyBytes: 2_500 };
@@ -41,22 +42,7 @@ afterAll(async () => {
   await rm(folder, { recursive: true });
 });
 
-/** @param onRequest called with the number of each request: whether it breaks off before the edge gets it, or after */
-function at(name: string, onRequest: (count: number) => "before" | "after" | undefined = () => undefined): EdgeStore {
-  let count = 0;
-  return connectStore({
-    url: `http://edge.example/v1/${name}`,
-    retries: 0,
-    fetch: async (input, init) => {
-      const breaksOff = onRequest(++count);
-      if (breaksOff === "before") throw new TypeError("killed");
-      const response = await edge.fetch(String(input), init);
-      if (breaksOff === undefined) return response;
-      edge.restart();
-      throw new TypeError("killed");
-    },
-  });
-}
+const at = (name: string, onRequest?: BreakOff) => breakingStore(edge, name, onRequest);
 
 async function exportOf(store: EdgeStore, out = join(folder, "copy.ndjson")): Promise<string> {
   await exportStore(store, out);

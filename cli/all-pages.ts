@@ -1,0 +1,26 @@
+/** What the edge answers in parts, one after the other. */
+import type { EdgeStore, StreamList } from "../client/http.ts";
+import { type ReconciledLog, reconciledLog } from "../shared/wire/reconcile.ts";
+
+/** Streams in a page of the list. */
+const PAGE = 1_000;
+
+/** All streams that the log has, in the order of their ids. */
+export async function* allStreams(store: EdgeStore): AsyncGenerator<StreamList["streams"][number]> {
+  let after: string | undefined;
+  do {
+    const page = await store.listStreams({ limit: PAGE, ...(after === undefined ? {} : { after }) });
+    yield* page.streams;
+    after = page.next ?? undefined;
+  } while (after !== undefined);
+}
+
+/** Reconciles the log, portion by portion. @param dryRun nothing is written */
+export async function* reconciledPortions(store: EdgeStore, dryRun: boolean): AsyncGenerator<ReconciledLog> {
+  for (let after = 0, isEnd = false; !isEnd; ) {
+    const portion = await store.request("/reconcile/log", reconciledLog, { after, dryRun });
+    yield portion;
+    isEnd = portion.position >= portion.head || portion.position <= after;
+    after = portion.position;
+  }
+}
