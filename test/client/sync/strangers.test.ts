@@ -110,7 +110,7 @@ test.each([400, 401, 403, 406, 413, 429])(
 
 test("a firewall that swallows one body for ever: the device stays online and says why its stream waits, and others go on", async () => {
   await store.close();
-  store = await openStore({ name: crypto.randomUUID(), sync: { url, webSocket: false, pollEvery: 100, timeout: 300 } });
+  store = await openStore({ name: crypto.randomUUID(), sync: { url, webSocket: false, pollEvery: 100, timeout: 1_500 } });
   await eventually(() => expect(store.status.connection).toBe("online"));
   let swallowed = 0;
   front.answer = async (request, forward) => {
