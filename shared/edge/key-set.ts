@@ -17,8 +17,13 @@ export const TRUSTED = 3_600_000;
 export const FAILURE_PAUSE = 10_000;
 /** Milliseconds after a fetch before a token that names an unknown key causes another one. */
 export const UNKNOWN_PAUSE = 30_000;
-/** Milliseconds that a fetch may take. One that takes longer has failed, also if the request that began it was cancelled with it. */
+/** Milliseconds that a fetch may take. One that takes longer has failed. */
 export const FETCH_TIME = 5_000;
+/**
+ * Milliseconds after which a fetch that has neither ended nor failed is gone: the platform ended it with the request that began it. It is more
+ * than `FETCH_TIME`, so that the failure of a fetch is known to all before one of them takes it for gone.
+ */
+export const GONE = 6_000;
 
 /** What is known of the keys of one address. Times are in milliseconds since 1970. */
 export interface KeySetFacts {
@@ -45,7 +50,7 @@ export function decideKeySet({ now, fetchedAt, failedAt, fetchingSince }: KeySet
   const age = fetchedAt === undefined ? Number.POSITIVE_INFINITY : now - fetchedAt;
   if (age < (isUnknown ? UNKNOWN_PAUSE : FRESH)) return { kind: "use" };
   const mayUse = !isUnknown && age < TRUSTED;
-  if (fetchingSince !== undefined && now - fetchingSince < FETCH_TIME) return { kind: mayUse ? "use" : "wait" };
+  if (fetchingSince !== undefined && now - fetchingSince < GONE) return { kind: mayUse ? "use" : "wait" };
   const pause = failedAt === undefined ? 0 : failedAt + FAILURE_PAUSE - now;
   if (pause <= 0) return { kind: "fetch" };
   return mayUse ? { kind: "use" } : { kind: "unavailable", retryAfterMs: pause };

@@ -3,7 +3,7 @@
  * of the Worker has its own.
  */
 import { createRemoteJWKSet, errors, type JWTVerifyGetKey } from "jose";
-import { decideKeySet, FETCH_TIME } from "../../shared/edge/key-set.ts";
+import { decideKeySet, FETCH_TIME, GONE } from "../../shared/edge/key-set.ts";
 import { UnavailableError } from "../../shared/errors.ts";
 import { boundedWait } from "../../shared/wait.ts";
 import { logFault } from "../report/journal.ts";
@@ -77,7 +77,8 @@ class RemoteKeys {
       this.#fetchedAt = Date.now();
       this.#failedAt = undefined;
     } catch (error) {
-      this.#failedAt = Date.now();
+      // If it was taken for gone, another one is under way, and that one says how it stands.
+      if (this.#fetching === fetching) this.#failedAt = Date.now();
       logFault("keys", error);
     } finally {
       if (this.#fetching === fetching) this.#fetching = undefined;
@@ -90,7 +91,7 @@ class RemoteKeys {
     const late = new Promise<void>((resolve) => {
       end = resolve;
     });
-    const timer = setTimeout(end, boundedWait(since + FETCH_TIME - Date.now()));
+    const timer = setTimeout(end, boundedWait(since + GONE - Date.now()));
     await Promise.race([ended, late]);
     clearTimeout(timer);
   }

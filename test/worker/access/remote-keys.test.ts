@@ -2,7 +2,7 @@
 import { createExecutionContext, env } from "cloudflare:test";
 import { exportJWK, generateKeyPair, SignJWT } from "jose";
 import { afterEach, beforeAll, beforeEach, expect, test, vi } from "vitest";
-import { FAILURE_PAUSE, FETCH_TIME, FRESH, TRUSTED, UNKNOWN_PAUSE } from "../../../shared/edge/key-set.ts";
+import { FAILURE_PAUSE, FRESH, GONE, TRUSTED, UNKNOWN_PAUSE } from "../../../shared/edge/key-set.ts";
 import { createEdge } from "../../../worker/index.ts";
 import { newStore } from "../edge-calls.ts";
 
@@ -160,6 +160,6 @@ test("a fetch that ended with its request, without a word, is sent again after t
   await vi.waitFor(() => expect(fetches).toBe(1));
   const jwks = await setOf({ ours });
   answer = async () => new Response(jwks);
-  pass(FETCH_TIME);
+  pass(GONE);
   expect([await statusOf(await sign("ours", ours)), fetches]).toEqual([200, 2]);
 });
