@@ -15,13 +15,18 @@ const executablePath = findChromium();
 const chromium = (...more: string[]) =>
   playwright({ launchOptions: { ...(executablePath === undefined ? {} : { executablePath }), args: [...CHROMIUM_ARGS, ...more] } });
 
-/** How many of the events of a file one engine takes, from the first. The others take fewer: most of the time is the edge's. */
-const most = { permits: Number(process.env["PERMITS"] ?? 3000), tickets: Number(process.env["TICKETS"] ?? 3000) };
+/** How many of the lines of a file one engine takes, from the first. The others take fewer: most of the time is the edge's. */
+const most = {
+  permits: Number(process.env["PERMITS"] ?? 1500),
+  tickets: Number(process.env["TICKETS"] ?? 1500),
+  transactions: Number(process.env["TRANSACTIONS"] ?? 8000),
+};
+const fewer = { permits: 600, tickets: 600, transactions: 3000 };
 /** What runs in a web page, in every engine alike. */
 const inBrowser = {
   include: ["test/browser/**/*.browser.test.ts", "test/contract/*.browser.test.ts"],
   globalSetup: ["test/support/browser-setup.ts"],
-  provide: { lines: { permits: 600, tickets: 600 } },
+  provide: { lines: fewer },
   testTimeout: 60_000,
 };
 const headless = { enabled: true, headless: true, screenshotFailures: false, commands: { verify } };

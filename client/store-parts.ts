@@ -245,6 +245,7 @@ export class StoreParts {
   async sync(): Promise<void> {
     const syncer = this.syncer();
     if (this.#identity.isUncertain) await this.#identity.identify();
+    await this.#identity.reconsider();
     this.#identity.assertOwner();
     do {
       await this.#follower?.followFilter();

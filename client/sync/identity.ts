@@ -91,6 +91,13 @@ export class Identity {
     return this.#asking;
   }
 
+  /** If the database is another's, asks for the token again, however long it takes: for a call that needs the network anyway. */
+  async reconsider(): Promise<void> {
+    if (this.#refusal === undefined) return;
+    this.#asking = Promise.allSettled([this.#asking, this.#ask()]).then(() => undefined);
+    await this.#asking;
+  }
+
   /** Resolves at once, or when the database is this tab's again, or the store ends. */
   async admitted(): Promise<void> {
     const { ending } = this.#options;

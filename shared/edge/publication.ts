@@ -55,6 +55,20 @@ export function decidePublication(
   return { kind: "take", from: toVersion(head + 1) };
 }
 
+/** Milliseconds that a stream takes to publish what it recorded, unless something held it up. */
+const USUAL_DELAY = 1_000;
+
+/**
+ * Whether events are published so late that the log may have had them before, and lost them. Then it looks whether it lacks any, once after a
+ * wake.
+ *
+ * @param recordedAt of the first of them, by the stream's clock; milliseconds since 1970
+ * @param now by the log's
+ */
+export function isLate(recordedAt: number, now: number): boolean {
+  return now - recordedAt > USUAL_DELAY;
+}
+
 /**
  * Whether a stream and the log agree, by what the log has said. The log gets each event from its stream, so it never has more of a stream than
  * the stream itself.

@@ -63,15 +63,15 @@ async function expectStoreEqualsFile(url: string, lines: readonly string[]): Pro
 
 test("a file is imported once, however often it is imported; verify is clean, and the export imports elsewhere", async () => {
   const url = newUrl();
-  const lines = permits.slice(0, 600);
+  const lines = permits.slice(0, 300);
   for (const [name, answer] of [
-    ["a.ndjson", "600 events appended, 0 already stored.\n"],
-    ["a.ndjson.gz", "0 events appended, 600 already stored.\n"],
+    ["a.ndjson", "300 events appended, 0 already stored.\n"],
+    ["a.ndjson.gz", "0 events appended, 300 already stored.\n"],
   ] as const) {
     expect(await headwater(["import", await fileOf(lines, name), "--url", url])).toMatchObject({ exitCode: 0, stdout: answer });
   }
   await expectStoreEqualsFile(url, lines);
-  expect((await headwater(["verify", "--url", url])).stdout).toMatch(/^clean: 600 events in \d+ streams/);
+  expect((await headwater(["verify", "--url", url])).stdout).toMatch(/^clean: 300 events in \d+ streams/);
 
   const exported = await headwater(["export", "--url", url]);
   expect(exported.exitCode).toBe(0);
@@ -85,7 +85,7 @@ test("a file is imported once, however often it is imported; verify is clean, an
         .join(""),
     )
     .digest("hex");
-  expect(JSON.parse(written.at(-1) ?? "")).toMatchObject({ end: { events: 600, sha256 } });
+  expect(JSON.parse(written.at(-1) ?? "")).toMatchObject({ end: { events: 300, sha256 } });
   const out = join(folder, "out.ndjson");
   expect(await headwater(["export", "--url", url, "--out", out])).toMatchObject({ exitCode: 0, stdout: "" });
   expect(await readFile(out, "utf8")).toBe(exported.stdout);
@@ -93,7 +93,7 @@ test("a file is imported once, however often it is imported; verify is clean, an
   const copy = newUrl();
   expect(await headwater(["import", "-", "--url", copy], exported.stdout)).toMatchObject({
     exitCode: 0,
-    stdout: "600 events appended, 0 already stored.\n",
+    stdout: "300 events appended, 0 already stored.\n",
   });
   const ids = async (store: string) => {
     const found: string[] = [];
@@ -106,10 +106,10 @@ test("a file is imported once, however often it is imported; verify is clean, an
 test("crash between stream commit and publish: the edge killed at any time of an import, restarted, and the import run again", {
   timeout: 300_000,
 }, async () => {
-  const lines = permits.slice(0, 400);
+  const lines = permits.slice(0, 300);
   const file = await fileOf(lines);
   let random = SEED;
-  for (let round = 0; round < 3; round++) {
+  for (let round = 0; round < 2; round++) {
     const url = newUrl();
     random = (random * 1103515245 + 12345) % 2 ** 31;
     const killAfter = 1 + (random % (lines.length / 2));
@@ -120,7 +120,7 @@ test("crash between stream commit and publish: the edge killed at any time of an
     expect((await importing).exitCode).toBe(1);
     await edge.start();
     expect(await headwater(["import", file, "--url", url])).toMatchObject({ exitCode: 0 });
-    expect((await headwater(["verify", "--url", url])).stdout).toMatch(/^clean: 400 events/);
+    expect((await headwater(["verify", "--url", url])).stdout).toMatch(/^clean: 300 events/);
     await expectStoreEqualsFile(url, lines);
   }
 });
@@ -164,7 +164,7 @@ test("a file that the store contradicts is refused, and nothing is overwritten",
 
 test("what can't be reached, read or understood is said in one sentence", async () => {
   const closed = `http://127.0.0.1:${await freePort()}/v1/none`;
-  for (const [args, message] of [
+  const wrong = [
     [
       ["verify", "--url", closed],
       `${closed} did not answer: nothing accepts connections there (ECONNREFUSED). Sending the request again is safe. (unavailable)`,
@@ -196,12 +196,15 @@ test("what can't be reached, read or understood is said in one sentence", async 
     [["export", "--url", "ws://127.0.0.1:8787/v1/permits"], "It must be the URL of a store"],
     [["export", "--url", "http://127.0.0.1:8787/"], "It must be the URL of a store"],
     [["import", "x.ndjson"], "required option '--url <url>' not specified"],
-  ] as const) {
+  ] as const;
+  // Some are tried again for a while.
+  const checks = wrong.map(async ([args, message]) => {
     const result = await headwater(args);
     expect([args[0], result.exitCode]).toEqual([args[0], 1]);
     expect(result.stderr).toContain(message);
     expect(result.stderr).not.toMatch(/\n\s+at /);
-  }
+  });
+  await Promise.all(checks);
 });
 
 type Event = { position: number; version: number; id: string; data: unknown };

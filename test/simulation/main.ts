@@ -17,7 +17,7 @@ import { WITHIN } from "./bugs/index.ts";
 import { type Search, searchAll } from "./bugs/search.ts";
 import { paramsOf } from "./params.ts";
 import { bundleProduct } from "./platform/bundle.ts";
-import { Pool } from "./pool.ts";
+import { Pool, seedsFrom } from "./pool.ts";
 import { runInTask } from "./run.ts";
 import { shrink } from "./shrink.ts";
 import { addReport, type Failed, newTally, type Tally } from "./tally.ts";
@@ -86,7 +86,7 @@ async function here(): Promise<Tally> {
 async function beside(): Promise<Tally> {
   const pool = new Pool(workers);
   try {
-    return await pool.seeds(seed, runs, storage, ({ failed }) => {
+    return await pool.seeds(seedsFrom(seed, runs), storage, ({ failed }) => {
       for (const { seed: failing, by, message } of failed) console.log(`seed ${failing}: ${by}: ${message}`);
     });
   } finally {

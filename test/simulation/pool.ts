@@ -56,13 +56,13 @@ export class Pool {
     return (await settle.promise) as Outcomes[K]; // of the job that was given
   }
 
-  /** Worlds of so many seeds. @param storage as `paramsOf` takes it @param onBatch called with each batch as it comes in */
-  async seeds(from: number, count: number, storage: "fails" | "keeps", onBatch: (part: Tally) => void = () => undefined): Promise<Tally> {
+  /** A world of each seed. @param storage as `paramsOf` takes it @param onBatch called with each batch as it comes in */
+  async seeds(seeds: readonly number[], storage: "fails" | "keeps", onBatch: (part: Tally) => void = () => undefined): Promise<Tally> {
     const all = newTally();
-    const batches = Array.from({ length: Math.ceil(count / BATCH) }, (_, i) => from + i * BATCH);
+    const batches = Array.from({ length: Math.ceil(seeds.length / BATCH) }, (_, i) => seeds.slice(i * BATCH, (i + 1) * BATCH));
     await Promise.all(
-      batches.map(async (first) => {
-        const part = await this.run({ kind: "seeds", from: first, count: Math.min(BATCH, from + count - first), storage });
+      batches.map(async (batch) => {
+        const part = await this.run({ kind: "seeds", seeds: batch, storage });
         onBatch(part);
         addTally(all, part);
       }),
@@ -73,4 +73,9 @@ export class Pool {
   async end(): Promise<void> {
     await Promise.all(this.#workers.map((worker) => worker.terminate()));
   }
+}
+
+/** So many seeds, one after the other. */
+export function seedsFrom(first: number, count: number): readonly number[] {
+  return Array.from({ length: count }, (_, i) => first + i);
 }

@@ -8,7 +8,7 @@ import { type Report, runInTask } from "./run.ts";
 import { addReport, newTally, type Tally } from "./tally.ts";
 
 export type Job =
-  | { readonly kind: "seeds"; readonly from: number; readonly count: number; readonly storage: "fails" | "keeps" }
+  | { readonly kind: "seeds"; readonly seeds: readonly number[]; readonly storage: "fails" | "keeps" }
   | { readonly kind: "world"; readonly params: Params }
   | { readonly kind: "bug"; readonly name: string; readonly seeds: readonly number[] };
 
@@ -40,9 +40,9 @@ async function perform(job: Job): Promise<Outcomes[Job["kind"]]> {
   }
 }
 
-async function runSeeds({ from, count, storage }: Job & { readonly kind: "seeds" }): Promise<Tally> {
+async function runSeeds({ seeds, storage }: Job & { readonly kind: "seeds" }): Promise<Tally> {
   const tally = newTally();
-  for (let seed = from; seed < from + count; seed++) {
+  for (const seed of seeds) {
     const report = await runInTask(paramsOf(seed, storage), await sound);
     addReport(tally, seed, report);
     if (seed % TWICE !== 0) continue;

@@ -5,8 +5,8 @@ import { startEdge } from "./edge.ts";
 declare module "vitest" {
   interface ProvidedContext {
     edgeUrl: string;
-    /** How many of the events of a file are taken, from the first: vitest.config.ts. */
-    lines: { permits: number; tickets: number };
+    /** How many of the lines of a file are taken, from the first: vitest.config.ts. */
+    lines: { permits: number; tickets: number; transactions: number };
   }
 }
 

@@ -268,17 +268,19 @@ function* searchStreams(runs: LogRuns, page: PageSearch, streams: readonly strin
     page.spend(PLACE_LOOKS);
   }
   for (;;) {
-    const [first, end] = firstOf(all);
-    if (first === undefined || end > upTo) {
+    const next = firstOf(all);
+    if (next === undefined || next[1].end > upTo) {
       page.position = upTo;
       return;
     }
+    const [first, { end, damaged }] = next;
     if (page.isOver) return;
     if (page.isTurnOver) {
       yield;
       page.beginTurn();
     }
-    page.lookAt(end);
+    if (damaged === undefined) page.lookAt(end);
+    else if (end > page.position) page.meetDamage(Math.max(damaged.first, page.position + 1), end);
     if (page.position < end) return;
     first.take();
   }

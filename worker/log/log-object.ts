@@ -4,14 +4,11 @@
  *     stream, push ── publish ──► decide ──► insert runs, arm alarm  (one transaction) ──► feed sockets ──► pages
  *                                                                           └──► subscriptions are notified (`notifier.ts`)
  */
-import { unreachable } from "../../shared/assert.ts";
 import { storeDeleted } from "../../shared/edge/deletion.ts";
 import { EVERYTHING, intersection, type Reach, reachOfCategory } from "../../shared/edge/grants.ts";
-import { decidePublication } from "../../shared/edge/publication.ts";
 import { beingRestored } from "../../shared/edge/restore.ts";
 import { LogMismatchError, PositionAheadError } from "../../shared/errors.ts";
 import { DEFAULT_LIMITS, type Limits } from "../../shared/limits.ts";
-import { toVersion, type Version } from "../../shared/order.ts";
 import type { StoreDeletion } from "../../shared/wire/deletion.ts";
 import type { ReconciledLog } from "../../shared/wire/reconcile.ts";
 import type { BeginRestore, RestoreFinished, RestoreStatus, RunningRestore } from "../../shared/wire/restore.ts";
@@ -20,7 +17,7 @@ import { type Authenticate, authenticateBySettings } from "../access/access.ts";
 import type { EdgeEnv } from "../env.ts";
 import { DurableObject, now } from "../objects/platform.ts";
 import { type Refused, refusable, refusableLater, toRefused, unwrap } from "../objects/refused.ts";
-import { isSameEvent, linesOf, parseLine } from "../objects/run-text.ts";
+import { linesOf, parseLine } from "../objects/run-text.ts";
 import { SharedAlarm } from "../objects/shared-alarm.ts";
 import type { StoredLines } from "../objects/stored-lines.ts";
 import { logFault } from "../report/journal.ts";
@@ -37,6 +34,7 @@ import { MatchMemory } from "./match-memory.ts";
 import { type Origin, Subscribers } from "./notifier.ts";
 import type { Followed, PublicationAnswer, Published, PublishedRun } from "./publication.ts";
 import { ReadTurns } from "./read-turns.ts";
+import { takeRun } from "./run-taker.ts";
 import { WaitingStreams } from "./waiting-streams.ts";
 
 /** The settings of an edge that its logs need. */
@@ -151,12 +149,15 @@ export class LogObject<E extends EdgeEnv = EdgeEnv> extends DurableObject<E> {
     if (this.#restore.isClosed) throw beingRestored();
     const before = this.#runs.head;
     try {
-      const answers = this.#runs.transaction(() => {
+      const taken = this.#runs.transaction(() => {
         this.#subscribers?.enroll(store);
-        return runs.map((run) => this.#take(run));
+        return runs.map((run) => takeRun(this.#runs, run, this.#diverged.at(run.streamId), now(this.ctx)));
       });
+      const answers = taken.map(({ answer }) => answer);
       for (const [i, run] of runs.entries()) this.#note(store, run, answers[i]);
       if (this.#runs.head > before) this.#onGrown();
+      const refilled = taken.reduce((sum, { refilled: count }) => sum + count, 0);
+      if (refilled > 0) this.#onRefilled(store, refilled);
       return { log: this.#runs.log, answers };
     } catch (error) {
       this.#subscribers?.reload();
@@ -203,44 +204,18 @@ export class LogObject<E extends EdgeEnv = EdgeEnv> extends DurableObject<E> {
     return { log: this.#runs.log };
   }
 
-  #take(run: PublishedRun): PublicationAnswer {
-    const { streamId, firstVersion } = run;
-    const lines = linesOf(run.events);
-    const lastVersion = firstVersion + lines.length - 1;
-    const before = this.#runs.headOf(streamId);
-    const diverged = this.#diverged.at(streamId);
-    const decision = decidePublication(
-      toVersion(before),
-      { firstVersion: toVersion(firstVersion), lastVersion: toVersion(lastVersion) },
+  /** Of rows that were lost, which came back: what readers did not get there, they get now. */
+  #onRefilled(store: string | undefined, count: number): void {
+    this.#memory.forget();
+    this.#sockets.deliver();
+    logFault(
+      "refilled",
+      new Error("Rows of the log were lost, and their stream published the events again: they have their positions back."),
       {
-        differsAt: this.#differsAt(streamId, firstVersion, lines, before),
-        divergedAt: diverged === undefined ? undefined : toVersion(diverged),
+        store,
+        events: count,
       },
     );
-    const head = Math.max(before, lastVersion);
-    switch (decision.kind) {
-      case "gap":
-      case "diverged":
-        return decision;
-      case "duplicate":
-        return { kind: "published", spans: this.#runs.spansOf(streamId, firstVersion, lastVersion), head };
-      case "take": {
-        const known = decision.from > firstVersion ? this.#runs.spansOf(streamId, firstVersion, decision.from - 1) : [];
-        const taken = this.#runs.add(streamId, decision.from, lines.slice(decision.from - firstVersion));
-        return { kind: "published", spans: [...known, taken], head };
-      }
-      default:
-        return unreachable(decision);
-    }
-  }
-
-  /** The first version of a run at which the log has another event. What is damaged in the log can't be compared. */
-  #differsAt(streamId: string, firstVersion: number, lines: readonly string[], head: number): Version | undefined {
-    if (firstVersion > head) return undefined;
-    for (const { version, line } of this.#runs.intactLinesOf(streamId, firstVersion, Math.min(head, firstVersion + lines.length - 1))) {
-      if (!isSameEvent(lines[version - firstVersion] ?? "", line)) return toVersion(version);
-    }
-    return undefined;
   }
 
   /** @internal What a subscription needs to know of the store, once the log has enrolled it; null if it is not configured. */

@@ -28,8 +28,10 @@ export type LogRow = {
 
 /** A row without its events. */
 export type RowPlace = Omit<LogRow, "events" | "mark">;
+/** Which versions of a stream a row has, and where it ends. */
+export type RowVersions = Omit<RowPlace, "stream_id">;
 /** Where a row of a stream ends, as a version and as a position. */
-export type RowEnd = Pick<LogRow, "last_version" | "last_position">;
+type RowEnd = Pick<LogRow, "last_version" | "last_position">;
 
 /** Of a table of runs. */
 export const COLUMNS = `
@@ -42,7 +44,7 @@ export const COLUMNS = `
 `;
 
 /** The position of a row's first event. */
-export function firstPositionOf({ last_position, first_version, last_version }: Omit<LogRow, "events" | "mark" | "stream_id">): number {
+export function firstPositionOf({ last_position, first_version, last_version }: RowVersions): number {
   return last_position - (last_version - first_version);
 }
 
@@ -73,6 +75,8 @@ export class LogRuns {
   #mark = START_MARK;
   /** How many streams there are; undefined until somebody wants to know. */
   #streams: number | undefined;
+  /** Positions that no row has, in order; undefined until somebody wants to know. */
+  #missing: readonly Places[] | undefined;
 
   constructor(storage: DurableObjectStorage) {
     this.#storage = storage;
@@ -87,6 +91,7 @@ export class LogRuns {
     this.#head = last.last_position;
     this.#mark = last.mark;
     this.#streams = undefined;
+    this.#missing = undefined;
   }
 
   /** The log's id. */
@@ -138,6 +143,7 @@ export class LogRuns {
       this.#head = before.head;
       this.#mark = before.mark;
       this.#streams = before.streams;
+      this.#missing = undefined;
       throw error;
     }
   }
@@ -160,6 +166,73 @@ export class LogRuns {
     this.#mark = mark;
     if (firstVersion === 1 && this.#streams !== undefined) this.#streams++;
     return { firstVersion, lastVersion, firstPosition };
+  }
+
+  /**
+   * Gives events of one stream the positions back that they had, if rows were lost there: from the mark before such positions, the ids of the
+   * events have to lead to the mark of the row behind. To be called in `transaction`.
+   *
+   * @param firstVersion behind the stream's last version in the log
+   * @returns where the first of the events are again; none if no lost row is known to have had them
+   */
+  refill(streamId: string, firstVersion: number, lines: readonly string[]): Span[] {
+    const refilled: Span[] = [];
+    let next = 0;
+    for (const { first, last } of this.#missingPlaces()) {
+      const part = lines.slice(next, next + last - first + 1);
+      const mark = part.length > 0 ? this.#markOf({ first, last }, part.map(idOf)) : undefined;
+      if (mark === undefined) continue;
+      const begin = firstVersion + next;
+      next += part.length;
+      const version = { first_version: begin, last_version: firstVersion + next - 1 };
+      this.#insert({ last_position: last, stream_id: streamId, ...version, events: part.join("\n"), mark });
+      refilled.push({ firstVersion: begin, lastVersion: version.last_version, firstPosition: first });
+    }
+    if (refilled.length > 0) this.readEnd();
+    return refilled;
+  }
+
+  /** The mark behind lost positions, if events with these ids were there; else undefined. */
+  #markOf({ first, last }: Places, ids: readonly string[]): string | undefined {
+    const row = this.#rowAfter(last);
+    const next = row === undefined ? undefined : intact(row);
+    if (ids.length !== last - first + 1 || row === undefined || next === undefined) return undefined;
+    const mark = markAfter(this.#rowBy(first - 1).mark, ids);
+    const atNext = markAfter(
+      mark,
+      next.map(({ content }) => idOf(content)),
+    );
+    return atNext === row.mark ? mark : undefined;
+  }
+
+  #missingPlaces(): readonly Places[] {
+    this.#missing ??= this.#missingBetween(0, this.#head);
+    return this.#missing;
+  }
+
+  /** Positions after `from` and up to `to` that no row has. */
+  #missingBetween(from: number, to: number): readonly Places[] {
+    const missing: Places[] = [];
+    let at = from;
+    for (const row of this.placesAfter(from)) {
+      const before = Math.min(firstPositionOf(row) - 1, to);
+      if (before > at) missing.push({ first: at + 1, last: before });
+      at = row.last_position;
+      if (at >= to) break;
+    }
+    return missing;
+  }
+
+  /** Positions after `from` and up to `to` that can't be read: those that no row has, or, if each has one, those of damaged rows. */
+  unreadable(from: number, to: number): readonly Places[] {
+    const missing = this.#missingBetween(from, to);
+    if (missing.length > 0) return missing;
+    const damaged: Places[] = [];
+    for (const row of this.rowsAfter(from)) {
+      if (row.last_position > to) break;
+      if (intact(row) === undefined) damaged.push({ first: Math.max(firstPositionOf(row), from + 1), last: row.last_position });
+    }
+    return damaged;
   }
 
   /**
@@ -278,9 +351,10 @@ export class LogRuns {
   }
 
   /** The ends of a stream's rows after a version, in order, `limit` of them at most. */
-  endsOf(streamId: string, version: number, limit: number): RowEnd[] {
-    const query = "SELECT last_version, last_position FROM runs WHERE stream_id = ? AND last_version > ? ORDER BY last_version LIMIT ?";
-    return this.#sql.exec<RowEnd>(query, streamId, version, limit).toArray();
+  endsOf(streamId: string, version: number, limit: number): RowVersions[] {
+    const query = `SELECT first_version, last_version, last_position FROM runs
+      WHERE stream_id = ? AND last_version > ? ORDER BY last_version LIMIT ?`;
+    return this.#sql.exec<RowVersions>(query, streamId, version, limit).toArray();
   }
 
   /** The last version of a stream's last row that ends at or before a position. Both grow together, so a binary search finds it. */

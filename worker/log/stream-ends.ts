@@ -1,15 +1,27 @@
-/** Where the rows of a stream end in the log: read by the index, and no more of them than a page needs. */
-import type { LogRuns, RowEnd } from "./log-runs.ts";
+/**
+ * Where the rows of a stream end in the log: read by the index, and no more of them than a page needs. If versions are missing between two rows,
+ * the positions between them that can't be read are named too: the log lost what the stream had there.
+ */
+import type { Places } from "../../shared/places.ts";
+import { firstPositionOf, type LogRuns, type RowVersions } from "./log-runs.ts";
 
 /** Ends that are read at once, at most. At first it is one, and then twice as many each time. */
 const ENDS = 256;
+
+/** The end of a row, or positions that can't be read. */
+export interface Step {
+  readonly end: number;
+  readonly damaged?: Places;
+}
 
 /** The ends from the first that has events after a position on. */
 export class StreamEnds {
   readonly #runs: LogRuns;
   readonly #streamId: string;
   #version: number;
-  #ends: RowEnd[] = [];
+  /** The end of the row before, or the position from which on the reader reads. */
+  #position: number;
+  #steps: Step[] = [];
   #next = 0;
   #batch = 1;
   #isAll = false;
@@ -18,18 +30,27 @@ export class StreamEnds {
     this.#runs = runs;
     this.#streamId = streamId;
     this.#version = runs.versionBy(streamId, after);
+    this.#position = after;
   }
 
-  /** The position of the next end; infinite if there is none. */
-  peek(): number {
-    if (this.#next === this.#ends.length && !this.#isAll) {
-      this.#ends = this.#runs.endsOf(this.#streamId, this.#version, this.#batch);
+  /** Undefined if there is none. */
+  peek(): Step | undefined {
+    if (this.#next === this.#steps.length && !this.#isAll) {
+      const rows = this.#runs.endsOf(this.#streamId, this.#version, this.#batch);
+      this.#steps = rows.flatMap((row) => this.#stepsTo(row));
       this.#next = 0;
-      this.#isAll = this.#ends.length < this.#batch;
-      this.#version = this.#ends.at(-1)?.last_version ?? this.#version;
+      this.#isAll = rows.length < this.#batch;
       this.#batch = Math.min(2 * this.#batch, ENDS);
     }
-    return this.#ends[this.#next]?.last_position ?? Number.POSITIVE_INFINITY;
+    return this.#steps[this.#next];
+  }
+
+  #stepsTo(row: RowVersions): Step[] {
+    const { first_version, last_version, last_position: end } = row;
+    const damaged = first_version > this.#version + 1 ? this.#runs.unreadable(this.#position, firstPositionOf(row) - 1) : [];
+    this.#version = last_version;
+    this.#position = end;
+    return [...damaged.map((places) => ({ end: places.last, damaged: places })), { end }];
   }
 
   take(): void {
@@ -37,15 +58,12 @@ export class StreamEnds {
   }
 }
 
-/** Of all streams, the one whose next row ends first; undefined if none has a row. */
-export function firstOf(all: readonly StreamEnds[]): [first: StreamEnds | undefined, end: number] {
-  let first: StreamEnds | undefined;
-  let least = Number.POSITIVE_INFINITY;
+/** Of all streams, the one whose next step ends first; undefined if none has any. */
+export function firstOf(all: readonly StreamEnds[]): readonly [StreamEnds, Step] | undefined {
+  let first: readonly [StreamEnds, Step] | undefined;
   for (const ends of all) {
-    const end = ends.peek();
-    if (end >= least) continue;
-    least = end;
-    first = ends;
+    const step = ends.peek();
+    if (step !== undefined && step.end < (first?.[1].end ?? Number.POSITIVE_INFINITY)) first = [ends, step];
   }
-  return [first, least];
+  return first;
 }

@@ -1,6 +1,7 @@
 /** Several people on one device: nothing is recorded in the name of a person who did not make it. */
 import "fake-indexeddb/auto";
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "vitest";
+import { pause } from "../../../client/tools/pause.ts";
 import type { EdgeProcess } from "../../support/edge.ts";
 import { eventually } from "../../support/eventually.ts";
 import { signToken } from "../../support/tokens.ts";
@@ -36,6 +37,21 @@ test("offline events of one person are not sent with another's token, and are se
   await store.sync();
   expect(store.status).toMatchObject({ connection: "online", pending: 0, problem: null });
   expect(await here.recorded()).toEqual(['ann: "of ann"']);
+});
+
+test("sync waits for a slow token before it says that the store is another's", async () => {
+  let person = bob;
+  const token = async () => {
+    const answer = person;
+    // Longer than an append waits.
+    await pause(300, undefined);
+    return answer;
+  };
+  const store = await here.open({ person: "ann", sync: { token, automatic: false } });
+  await expect(store.sync()).rejects.toMatchObject({ code: "owner-mismatch", owner: "ann", given: "bob" });
+  person = ann;
+  await store.sync();
+  expect(store.status).toMatchObject({ connection: "online", problem: null });
 });
 
 test("a device whose person was offline from the first append to the last: the next person does not send it", async () => {

@@ -1,6 +1,6 @@
 /** The search for deliberate bugs. Which seed found a bug last is written down in `found.json`, so that it is tried first. */
 import { readFileSync, writeFileSync } from "node:fs";
-import type { Pool } from "../pool.ts";
+import { type Pool, seedsFrom } from "../pool.ts";
 import { BUGS, type Bug } from "./index.ts";
 
 const FOUND = new URL("./found.json", import.meta.url);
@@ -16,7 +16,7 @@ export interface Search {
 /** Tries the seed that found the bug last, then all from 1 to `within`. */
 export function searchBug(pool: Pool, bug: Bug, within: number): Promise<Search> {
   const last = found[bug.name];
-  const all = seedsTo(within);
+  const all = seedsFrom(1, within);
   return search(pool, bug, last === undefined ? all : [last, ...all]);
 }
 
@@ -46,8 +46,4 @@ export async function searchAll(pool: Pool, within: number, part: string, onSear
 
 async function search(pool: Pool, bug: Bug, seeds: readonly number[]): Promise<Search> {
   return { bug, ...(await pool.run({ kind: "bug", name: bug.name, seeds })) };
-}
-
-function seedsTo(last: number): readonly number[] {
-  return Array.from({ length: last }, (_, i) => i + 1);
 }

@@ -6,6 +6,7 @@ const DATABASE = "client/storage/database.ts";
 const DIVERGED = "worker/log/diverged-streams.ts";
 const FEED_PAGE = "worker/log/feed-page.ts";
 const LOG = "worker/log/log-object.ts";
+const RUN_TAKER = "worker/log/run-taker.ts";
 const LOG_RUNS = "worker/log/log-runs.ts";
 const LOSS = "shared/device/loss.ts";
 const PAGE_CHECK = "shared/device/page-check.ts";
@@ -106,7 +107,7 @@ export const WRONG_HISTORIES: readonly Bug[] = [
   },
   {
     name: "the log does not compare the content of a run that is sent again",
-    patches: [patch(LOG, "if (firstVersion > head) return undefined;", "if (firstVersion > 0) return undefined;")],
+    patches: [patch(RUN_TAKER, "if (firstVersion > head) return undefined;", "if (firstVersion > 0) return undefined;")],
     world: { ...DENSE, streams: 2, faults: { "restore-stream": 1 } },
     by: "1 acknowledged",
   },

@@ -1,6 +1,6 @@
 /** What storage has changed of an event is noticed by whoever reads it, is named, and can be skipped. */
 import { evictDurableObject, runInDurableObject } from "cloudflare:test";
-import { afterEach, expect, test, vi } from "vitest";
+import { afterEach, expect, onTestFinished, test, vi } from "vitest";
 import { pageDigestOf } from "../../../shared/event/digest.ts";
 import type { LogObject } from "../../../worker/log/log-object.ts";
 import { damageLog, damageStream, flipped, loseRow, putLogBack } from "../damage.ts";
@@ -181,6 +181,68 @@ test.each(["", "&type=Kept", "&category=A"])("a row that goes missing once reade
   const skipped = await store.request(`/feed?damaged=skip${filter}`);
   expect([positions(skipped), skipped.body.damaged]).toEqual([expect.arrayContaining([1, 2, 7]), [{ first: 4, last: 5 }]]);
   expect((await store.request(`/feed?after=3${filter}`)).body).toMatchObject({ code: "storage-damaged", position: 4 });
+});
+
+test("a row that is missing between others of its stream is named to who reads the stream", async () => {
+  const store = await filled();
+  await store.append("A-1", 4, event());
+  for (const isAwake of [true, false]) {
+    await loseRow(store, 5, isAwake);
+    expect(positions(await store.request("/feed?stream=A-1"))).toEqual([1, 2]);
+    for (const after of [2, 3, 4]) {
+      const told = { code: "storage-damaged", position: Math.max(after + 1, 4) };
+      expect((await store.request(`/feed?stream=A-1&after=${after}`)).body).toMatchObject(told);
+    }
+    const skipped = await store.request("/feed?stream=A-1&damaged=skip");
+    expect([positions(skipped), skipped.body.damaged, skipped.body.position]).toEqual([[1, 2, 7], [{ first: 4, last: 5 }], 7]);
+    // Who reads on behind it is not told again, nor who reads another stream alone.
+    expect((await store.request("/feed?stream=A-1&after=5")).body).toMatchObject({ position: 7, events: [{ version: 5 }] });
+    const other = await store.request("/feed?stream=B-1");
+    expect([positions(other), other.body.position]).toEqual([[3, 6], 7]);
+    const both = await store.request("/feed?within=A-1&within=B-1&damaged=skip");
+    expect([positions(both), both.body.damaged]).toEqual([[1, 2, 3, 6, 7], [{ first: 4, last: 5 }]]);
+  }
+});
+
+test("the last row of a stream that the log lost comes back to its place when the stream publishes it again", async () => {
+  vi.useFakeTimers({ toFake: ["Date"] });
+  onTestFinished(() => void vi.useRealTimers());
+  const faults: unknown[] = [];
+  vi.spyOn(console, "error").mockImplementation((line) => void faults.push(JSON.parse(line)));
+  const store = await filled();
+  const before = await store.request("/feed");
+  const lost = async () => {
+    await loseRow(store, 5);
+    await evictDurableObject(store.stream("A-1"));
+    vi.setSystemTime(Date.now() + 2_000);
+  };
+  // By a read of the stream, which wants to know the positions.
+  await lost();
+  expect((await store.request("/feed?after=3")).body).toMatchObject({ code: "storage-damaged", position: 4 });
+  await store.request("/streams/A-1");
+  await vi.waitFor(async () => expect((await store.request("/feed")).body).toEqual(before.body));
+  expect(positions(await store.request("/streams/A-1"))).toEqual([1, 2, 4, 5]);
+  expect(faults).toMatchObject([{ where: "refilled", store: store.id, events: 2 }]);
+  // By an append, whose own event is behind all others.
+  await lost();
+  expect((await store.append("A-1", 4, event())).body).toMatchObject({ version: 5, position: 7 });
+  const { body } = await store.request("/feed");
+  expect(body.events.slice(0, 6)).toEqual(before.body.events);
+  expect(body.events.slice(6)).toMatchObject([{ streamId: "A-1", version: 5, position: 7 }]);
+});
+
+test("events that were never in the log get no place of rows that it lost", async () => {
+  vi.useFakeTimers({ toFake: ["Date"] });
+  onTestFinished(() => void vi.useRealTimers());
+  vi.spyOn(console, "error").mockImplementation(() => undefined);
+  const store = await filled();
+  await loseRow(store, 5);
+  const late = runsOf([{ streamId: "C-1", size: 2 }]);
+  vi.setSystemTime(Date.now() + 60_000);
+  await runInDurableObject(store.log(), (log: LogObject) => {
+    expect(log.publish(late, store.id).answers).toMatchObject([{ kind: "published", spans: [{ firstPosition: 7 }] }]);
+  });
+  expect((await store.request("/feed?damaged=skip")).body.damaged).toEqual([{ first: 4, last: 5 }]);
 });
 
 test("a row that goes missing once a filter knows it is named", async () => {

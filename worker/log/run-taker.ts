@@ -1,0 +1,63 @@
+/**
+ * Takes published runs into the log, as `decidePublication` says. To be called in a transaction of the log.
+ *
+ *     log        #1 A1 │ #2 B1 │ (lost) │ #4 B2          A publishes A2 again, long after it was recorded:
+ *                                  #3 A2                 the marks prove that it had the place of the row that was lost
+ */
+import { unreachable } from "../../shared/assert.ts";
+import { decidePublication, isLate } from "../../shared/edge/publication.ts";
+import { toVersion, type Version } from "../../shared/order.ts";
+import { isSameEvent, linesOf, parseLine } from "../objects/run-text.ts";
+import type { LogRuns } from "./log-runs.ts";
+import type { PublicationAnswer, PublishedRun } from "./publication.ts";
+
+export interface Taken {
+  readonly answer: PublicationAnswer;
+  /** Events that got the places back that they had before rows of the log were lost. */
+  readonly refilled: number;
+}
+
+/** @param divergedAt the version at which the stream and the log differed when they were last compared @param now milliseconds since 1970 */
+export function takeRun(runs: LogRuns, run: PublishedRun, divergedAt: number | undefined, now: number): Taken {
+  const { streamId, firstVersion } = run;
+  const lines = linesOf(run.events);
+  const lastVersion = firstVersion + lines.length - 1;
+  const before = runs.headOf(streamId);
+  const decision = decidePublication(
+    toVersion(before),
+    { firstVersion: toVersion(firstVersion), lastVersion: toVersion(lastVersion) },
+    {
+      differsAt: differsAt(runs, streamId, firstVersion, lines, before),
+      divergedAt: divergedAt === undefined ? undefined : toVersion(divergedAt),
+    },
+  );
+  const head = Math.max(before, lastVersion);
+  switch (decision.kind) {
+    case "gap":
+    case "diverged":
+      return { answer: decision, refilled: 0 };
+    case "duplicate":
+      return { answer: { kind: "published", spans: runs.spansOf(streamId, firstVersion, lastVersion), head }, refilled: 0 };
+    case "take": {
+      const { from } = decision;
+      const known = from > firstVersion ? runs.spansOf(streamId, firstVersion, from - 1) : [];
+      const left = lines.slice(from - firstVersion);
+      const { recordedAt } = parseLine(left[0] ?? "");
+      const refilled = isLate(Date.parse(recordedAt ?? ""), now) ? runs.refill(streamId, from, left) : [];
+      const count = refilled.reduce((sum, span) => sum + (span.lastVersion - span.firstVersion + 1), 0);
+      const taken = count < left.length ? [runs.add(streamId, from + count, left.slice(count))] : [];
+      return { answer: { kind: "published", spans: [...known, ...refilled, ...taken], head }, refilled: count };
+    }
+    default:
+      return unreachable(decision);
+  }
+}
+
+/** The first version of a run at which the log has another event. What is damaged in the log can't be compared. */
+function differsAt(runs: LogRuns, streamId: string, firstVersion: number, lines: readonly string[], head: number): Version | undefined {
+  if (firstVersion > head) return undefined;
+  for (const { version, line } of runs.intactLinesOf(streamId, firstVersion, Math.min(head, firstVersion + lines.length - 1))) {
+    if (!isSameEvent(lines[version - firstVersion] ?? "", line)) return toVersion(version);
+  }
+  return undefined;
+}
