@@ -60,7 +60,7 @@ const IN_NODE = "test/worker/testing/**/*.test.ts";
 export default defineConfig({
   test: {
     // Most of the time is waiting, for an edge or a browser: on two cores, one file at a time leaves more than half of them idle.
-    maxWorkers: 2,
+    maxWorkers: 3,
     reporters: ["default", new EngineTable()],
     projects: [
       {
