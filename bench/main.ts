@@ -3,7 +3,7 @@ import { execFile } from "node:child_process";
 import { mkdir, writeFile } from "node:fs/promises";
 import { cpus } from "node:os";
 import { promisify } from "node:util";
-import { startEdge } from "../test/support/edge.ts";
+import { EDGE_ALONE, startEdge } from "../test/support/edge.ts";
 import { fileOf, measureInBrowser, measureLiveInBrowser, measureModelInBrowser, measurePagesInBrowser } from "./browser.ts";
 import { measureEdge } from "./edge.ts";
 import { type Measurement, median, quantile, ratio } from "./measure.ts";
@@ -20,7 +20,7 @@ const unknown = given.find((part) => !PARTS.some((known) => known === part));
 if (unknown !== undefined) throw new Error(`There is no part ${unknown}. Choose from ${PARTS.join(", ")}.`);
 const wants = (part: Part) => given.length === 0 || given.includes(part);
 
-const edge = await startEdge();
+const edge = await startEdge({ AUTH: "open" }, EDGE_ALONE);
 try {
   const measurements: Measurement[] = [];
   if (wants("edge")) measurements.push(...(await measureEdge(edge.url)));

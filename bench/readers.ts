@@ -1,5 +1,5 @@
 /** Measures appends beside readers who get little or nothing: the time of each, alone and beside them in turn, in one run. */
-import { type EdgeProcess, startEdge } from "../test/support/edge.ts";
+import { EDGE_ALONE, type EdgeProcess, startEdge } from "../test/support/edge.ts";
 import { SECRET, signToken } from "../test/support/tokens.ts";
 import { quantile } from "./measure.ts";
 
@@ -26,7 +26,7 @@ export interface Beside {
 }
 
 export async function measureBesideReaders(): Promise<{ beside: Beside[]; manyStreams: number }> {
-  const edge = await startEdge({ JWT_SECRET: SECRET });
+  const edge = await startEdge({ JWT_SECRET: SECRET }, EDGE_ALONE);
   try {
     const authorization = `Bearer ${await signToken({ sub: "writer" })}`;
     const call = async (path: string, body?: object) => {

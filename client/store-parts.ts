@@ -121,6 +121,7 @@ export class StoreParts {
       onEnded: (...ended) => this.#onEnded(...ended),
       onReopened: (isAnew) => this.#onReopened(isAnew),
       onHeld: (problem) => this.board.update({ problem }),
+      countAgain: () => this.overview.refreshQuietly(),
     });
     const { tally } = this.#database;
     // The events of a store without `sync` are on this device alone, and so is what is parked.

@@ -74,6 +74,8 @@ export interface DatabaseListeners extends Pick<ConnectionOptions<Schema>, "onHe
   readonly onReopened: (isAnew: boolean) => void;
   /** A newer version of the app has upgraded the database, or somebody deletes the store. @param message of the errors from now on */
   readonly onEnded: (connection: "outdated" | "deleted", message: string) => void;
+  /** Counts what the database holds once more, for the tally. */
+  readonly countAgain?: () => Promise<void>;
 }
 
 export class Database {
@@ -85,9 +87,14 @@ export class Database {
   /**
    * @param begin the replica that a new database starts with, also one that is created again because it was deleted
    */
-  constructor(name: string, platform: Platform, begin: Partial<Replica>, { onEnded, onReopened, onHeld }: DatabaseListeners) {
+  constructor(
+    name: string,
+    platform: Platform,
+    begin: Partial<Replica>,
+    { onEnded, onReopened, onHeld, countAgain = async () => undefined }: DatabaseListeners,
+  ) {
     const ownerNow = () => this.owner;
-    const tally = new Tally(platform, name, () => this.owner.person);
+    const tally = new Tally(platform, name, () => this.owner.person, countAgain);
     this.tally = tally;
     let known: string | undefined;
     this.#connection = new Connection<Schema>({

@@ -26,6 +26,9 @@ export class Tally {
   readonly #platform: Platform;
   readonly #name: string;
   readonly #personNow: () => string | null;
+  readonly #countAgain: () => Promise<void>;
+  /** What was beside the database when this tab last read or wrote it. */
+  #seen: string | null = null;
   /** Of the database that was open last. */
   #identity: DatabaseIdentity | undefined;
   #counted = NOTHING;
@@ -36,11 +39,16 @@ export class Tally {
   #next: readonly Count[] | undefined;
   #timer: ReturnType<typeof setTimeout> | undefined;
 
-  /** @param name of the database @param personNow whom the database belongs to */
-  constructor(platform: Platform, name: string, personNow: () => string | null) {
+  /**
+   * @param name of the database
+   * @param personNow whom the database belongs to
+   * @param countAgain counts the database again: another tab has counted what this one may not have heard of
+   */
+  constructor(platform: Platform, name: string, personNow: () => string | null, countAgain: () => Promise<void>) {
     this.#platform = platform;
     this.#name = name;
     this.#personNow = personNow;
+    this.#countAgain = countAgain;
   }
 
   /** Losses of databases before the one that is open, also those that the app has dismissed. */
@@ -55,7 +63,8 @@ export class Tally {
 
   /** A connection was opened: finds out whether it leads to the database that was counted. What is lost is stored before anything else. */
   async identify(db: IDBPDatabase<Schema>): Promise<void> {
-    const kept = parseCounts(withStorage(this.#platform, (storage) => storage.getItem(keyOf(this.#name))));
+    this.#seen = this.#stored();
+    const kept = parseCounts(this.#seen);
     const counts = this.#identity === undefined ? kept : [...kept, ...this.losses, this.#count(this.#identity)];
     const read = await identityOf(db.transaction(["meta"], "readonly"));
     const isKnown = read !== undefined && withLosses(read, counts) === read;
@@ -100,21 +109,43 @@ export class Tally {
   end(): void {
     this.#isEnded = true;
     this.#next = [];
-    this.#flush();
+    this.#write();
   }
 
   /** No more is counted in this tab. */
   close(): void {
-    if (this.#timer !== undefined) this.#flush();
+    if (this.#timer !== undefined && !this.#isBehind(this.#stored())) this.#write();
+    clearTimeout(this.#timer);
     this.#isEnded = true;
   }
 
-  #flush(): void {
+  #stored(): string | null {
+    return withStorage(this.#platform, (storage) => storage.getItem(keyOf(this.#name)));
+  }
+
+  /** Whether another tab has counted more commits of the same database since this one has looked. */
+  #isBehind(stored: string | null): boolean {
+    const other = stored === this.#seen ? undefined : parseCounts(stored).find(({ database }) => database === this.database);
+    return (other?.commits ?? 0) > this.#counted.commits;
+  }
+
+  async #flush(): Promise<void> {
+    this.#timer = undefined;
+    const stored = this.#stored();
+    if (stored !== this.#seen) {
+      this.#seen = stored;
+      await this.#countAgain();
+    }
+    if (!this.#isEnded) this.#write();
+  }
+
+  #write(): void {
     clearTimeout(this.#timer);
     this.#timer = undefined;
     const counts = this.#next ?? [];
-    if (counts.length === 0) return forgetTally(this.#platform, this.#name);
-    withStorage(this.#platform, (storage) => storage.setItem(keyOf(this.#name), JSON.stringify(counts)));
+    this.#seen = counts.length === 0 ? null : JSON.stringify(counts);
+    if (this.#seen === null) forgetTally(this.#platform, this.#name);
+    else withStorage(this.#platform, (storage) => storage.setItem(keyOf(this.#name), this.#seen ?? ""));
   }
 
   #set(counted: Counted): void {
@@ -128,11 +159,11 @@ export class Tally {
     return { ...this.#counted, database: id, person: this.#personNow() };
   }
 
-  /** What has not changed here is not written again: another tab may know of a commit that this one has not heard of. */
+  /** What has not changed here is not written again. */
   #keep(counts: readonly Count[]): void {
     if (this.#next !== undefined && sameJson(this.#next, counts)) return;
     this.#next = counts;
-    if (withStorage(this.#platform, () => true)) this.#timer ??= setTimeout(() => this.#flush(), DELAY);
+    if (withStorage(this.#platform, () => true)) this.#timer ??= setTimeout(() => void this.#flush(), DELAY);
   }
 }
 

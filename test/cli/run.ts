@@ -1,10 +1,25 @@
-/** Runs the command line as a process of its own. */
+/** Runs the command line as a process of its own, from one file: Node takes twice as long to read the sources. */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
+import { rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { build } from "esbuild";
 import { onTestFinished } from "vitest";
 
-const MAIN = fileURLToPath(new URL("../../cli/main.ts", import.meta.url));
+const MAIN = join(tmpdir(), `headwater-cli-${process.pid}-${crypto.randomUUID()}.mjs`);
+await build({
+  entryPoints: [fileURLToPath(new URL("../../cli/main.ts", import.meta.url))],
+  outfile: MAIN,
+  bundle: true,
+  platform: "node",
+  format: "esm",
+  target: "node22",
+  // Some of its packages are CommonJS.
+  banner: { js: 'import { createRequire } from "node:module"; const require = createRequire(import.meta.url);' },
+});
+process.on("exit", () => rmSync(MAIN, { force: true }));
 
 export interface Finished {
   readonly exitCode: number | null;

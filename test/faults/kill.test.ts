@@ -9,7 +9,7 @@
  * begin a new log first. So no kill may end like that.
  */
 import { afterAll, beforeAll, expect, onTestFailed, onTestFinished, test } from "vitest";
-import { type EdgeProcess, startEdge } from "../support/edge.ts";
+import { EDGE_ALONE, type EdgeProcess, startEdge } from "../support/edge.ts";
 import { installedBrowsers } from "../support/engines/installed.ts";
 import { Random } from "../support/random.ts";
 import { SEED } from "../support/seed.ts";
@@ -41,7 +41,7 @@ let edge: EdgeProcess;
 let control: RemoteControl;
 
 beforeAll(async () => {
-  [edge, control] = await Promise.all([startEdge(), RemoteControl.start()]);
+  [edge, control] = await Promise.all([startEdge({ AUTH: "open" }, EDGE_ALONE), RemoteControl.start()]);
 });
 afterAll(async () => {
   await Promise.all([edge?.stop(), control?.close()]);

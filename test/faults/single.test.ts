@@ -13,7 +13,7 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { connectStore } from "../../client/http.ts";
 import { type BrowserProcess, startBrowser } from "../support/browser.ts";
 import { blocksOf } from "../support/document.ts";
-import { type EdgeProcess, startEdge } from "../support/edge.ts";
+import { EDGE_ALONE, type EdgeProcess, startEdge } from "../support/edge.ts";
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 
@@ -93,7 +93,7 @@ beforeAll(async () => {
   const address = server.address();
   if (address === null || typeof address === "string") throw new Error("no port");
   origin = `http://127.0.0.1:${address.port}`;
-  [edge, browser] = await Promise.all([startEdge(), startBrowser()]);
+  [edge, browser] = await Promise.all([startEdge({ AUTH: "open" }, EDGE_ALONE), startBrowser()]);
 });
 afterAll(async () => {
   await Promise.all([browser?.stop(), edge?.stop()]);

@@ -2,15 +2,16 @@
  * Faults of the storage of one store's objects, and the operator who repairs them.
  *
  *     flip-in-stream, flip-in-log   one bit of a row changes, half of the time in an event's data, else anywhere in its lines
- *     lose-run, lose-row            a row of a stream or of the log is gone, with others of the stream behind it
+ *     lose-run                      a run of a stream is gone, with others behind it
+ *     lose-row                      a row of the log is gone, with others behind it
  *     restore-stream                a stream is put back to an older copy. The log has events of it that the copy lacks
  *     delete-stream                 a stream's object is deleted. The log has events of it
  *
  * Of the log alone, and of a store as a whole, `operator.ts` has the same. The object is not told: what it has in memory stays, unless it was
- * put back or deleted, which restart it.
+ * put back or deleted, or lost the last row of a stream, which restart it.
  *
- * Left out: the last row of a stream in the log is lost alone. The log then takes the stream's events for new ones and gives them positions
- * for the second time, as it does after it was put back (decision 0038), and whoever has followed further has them twice.
+ * The last row of a stream comes back by itself if the stream publishes its events again. Left out: such a row of events that were recorded a
+ * moment ago. The log then takes them for new ones, and whoever has followed further has them twice.
  *
  * The operator repairs one damage before the next one happens: after a while, or when the world heals (`World`). A row gets back what it had,
  * and a stream that was put back or deleted gets its newest copy, as by a point-in-time recovery. What it has taken meanwhile is gone then.
@@ -20,7 +21,7 @@ import type { ConfirmedEvent, RecordedEvent } from "../../shared/event/event.ts"
 import type { StorageCopy } from "../../worker/testing/storage.ts";
 import type { Edge } from "./edge.ts";
 import type { StorageFault } from "./faults.ts";
-import type { Ground } from "./ground.ts";
+import { EPOCH, type Ground } from "./ground.ts";
 import type { Random } from "./random.ts";
 
 /** What a fault has done, until it is repaired. */
@@ -33,9 +34,14 @@ export interface Broken {
   readonly published: number;
   /** @returns whether it is repaired */
   readonly repair: () => boolean;
+  /** Whether the product has repaired it by itself. */
+  readonly isOver?: () => boolean;
 }
 
 type Found = Omit<Broken, "fault" | "published">;
+
+/** Milliseconds after which events are published late, by far. */
+const LATE = 2_000;
 
 /** A run of a stream, as it is stored. */
 interface StoredRun {
@@ -65,9 +71,14 @@ export class Damage {
     faults.recur("flip-in-stream", () => this.#break("flip-in-stream", () => this.#inRun((run) => this.#flipRun(run))));
     faults.recur("lose-run", () => this.#break("lose-run", () => this.#inRun((run, isLast) => !isLast && this.#loseRun(run))));
     faults.recur("flip-in-log", () => this.#break("flip-in-log", () => this.#inRow((row) => this.#flipRow(row))));
-    faults.recur("lose-row", () => this.#break("lose-row", () => this.#inRow((row, isLast) => !isLast && this.#loseRow(row))));
+    faults.recur("lose-row", () => this.#break("lose-row", () => this.#inRow((row, isLast) => this.#loseRow(row, isLast))));
     faults.recur("restore-stream", () => this.#break("restore-stream", () => this.#putBack(1)));
     faults.recur("delete-stream", () => this.#break("delete-stream", () => this.#putBack(0)));
+  }
+
+  /** Whether the product has repaired it by itself. */
+  get isOver(): boolean {
+    return this.#broken?.isOver?.() === true;
   }
 
   /** @returns whether nothing is broken any more. An object that writes at this moment can be repaired a moment later */
@@ -131,7 +142,9 @@ export class Damage {
     const row = this.#ground.random.pick(rows);
     const events = this.#edge.disks.readLog(this.store).filter(({ position }) => isIn(row, position));
     const repair = act(row, row === rows.findLast(({ stream_id }) => stream_id === row.stream_id));
-    return repair === false ? undefined : { streamId: row.stream_id, events, repair };
+    const isBack = () => this.#edge.disks.rows(this.store).some(({ last_position }) => last_position === row.last_position);
+    if (repair === false) return undefined;
+    return { streamId: row.stream_id, events, repair, ...(!isBack() && { isOver: isBack }) };
   }
 
   #flipRow({ last_position, events }: LogRow): (() => boolean) | false {
@@ -140,10 +153,18 @@ export class Damage {
     return this.#inLog(query, other, last_position) && (() => this.#inLog(query, events, last_position));
   }
 
-  #loseRow(row: LogRow): (() => boolean) | false {
+  #loseRow(row: LogRow, isLast: boolean): (() => boolean) | false {
+    const { scheduler } = this.#ground;
+    const { last_position: end } = row;
+    const newest = row.events.split("\n").map((line): number => Date.parse(JSON.parse(line).recordedAt));
+    const isOld = Math.max(...newest) + LATE < EPOCH + scheduler.now;
+    // Without its end, a log is as if it had been put back.
+    if (end === this.#edge.disks.head(this.store) || (isLast && !isOld)) return false;
+    if (!this.#inLog("DELETE FROM runs WHERE last_position = ?", end)) return false;
+    if (isLast) this.#edge.objects("LOGS").kill(this.store);
     const values = Object.values(row);
-    const query = `INSERT INTO runs VALUES (${values.map(() => "?").join(", ")})`;
-    return this.#inLog("DELETE FROM runs WHERE last_position = ?", row.last_position) && (() => this.#inLog(query, ...values));
+    const query = `INSERT OR IGNORE INTO runs VALUES (${values.map(() => "?").join(", ")})`;
+    return () => this.#inLog(query, ...values);
   }
 
   #inLog(query: string, ...values: readonly unknown[]): boolean {

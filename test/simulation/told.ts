@@ -37,7 +37,7 @@ export function expectTold(ground: Ground & { readonly edge: Edge }, { damage, u
     ground.observe({ kind: "untold", fault, within, who });
     return true;
   };
-  for (;;) {
+  while (!damage.isOver) {
     const atEdge = areTold(inspector.untold, AT_EDGE);
     const behind = users.flatMap((user) => user.untold((scope) => edge.disks.head(store, scope)));
     const subscription = operator?.isUntold(place) === true ? ["the subscription"] : [];

@@ -1,4 +1,7 @@
-/** A real edge: `wrangler dev` on its own loopback port and with its own state. It can be killed and started again. */
+/**
+ * A real edge, on workerd, in a process group of its own, with its own loopback port and state. It can be killed and started again. Tests of whole
+ * browsers, and of Workers of one's own, have it from `wrangler dev`; the others from `edge-process.mjs`, which starts in a third of the time.
+ */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtemp, rm } from "node:fs/promises";
@@ -9,6 +12,9 @@ import { fileURLToPath } from "node:url";
 
 const ROOT = fileURLToPath(new URL("../../", import.meta.url));
 const WRANGLER = join(ROOT, "node_modules/wrangler/bin/wrangler.js");
+const PROCESS = fileURLToPath(new URL("edge-process.mjs", import.meta.url));
+/** The edge alone, for `wrangler dev`. */
+export const EDGE_ALONE = "test/support/wrangler.toml";
 const START_TIMEOUT = 60_000;
 
 export interface EdgeProcess {
@@ -26,34 +32,15 @@ export interface EdgeProcess {
   stop(): Promise<void>;
 }
 
-/** @param config another Worker's configuration, relative to the project; default: the edge alone */
-export async function startEdge(
-  vars: Readonly<Record<string, string>> = { AUTH: "open" },
-  config = "test/support/wrangler.toml",
-): Promise<EdgeProcess> {
+/** @param config for `wrangler dev`, relative to the project; default: without it, the edge alone */
+export async function startEdge(vars: Readonly<Record<string, string>> = { AUTH: "open" }, config?: string): Promise<EdgeProcess> {
   const state = await mkdtemp(join(tmpdir(), "headwater-edge-"));
   const port = await freePort();
   const url = `http://127.0.0.1:${port}`;
   let child: ChildProcess | undefined;
 
   async function start(given = vars): Promise<void> {
-    const settings = Object.entries(given).flatMap(([name, value]) => ["--var", `${name}:${value}`]);
-    const args = [
-      WRANGLER,
-      "dev",
-      "--config",
-      config,
-      "--ip",
-      "127.0.0.1",
-      "--port",
-      String(port),
-      "--inspector-port",
-      "0",
-      "--persist-to",
-      state,
-      "--show-interactive-dev-session=false",
-      ...settings,
-    ];
+    const args = config === undefined ? [PROCESS, JSON.stringify({ port, state, vars: given })] : devArgs(config, port, state, given);
     child = spawn(process.execPath, args, {
       cwd: ROOT,
       detached: true,
@@ -65,7 +52,7 @@ export async function startEdge(
     child.stderr?.on("data", (chunk: Buffer) => output.push(chunk.toString()));
     const deadline = Date.now() + START_TIMEOUT;
     while (!(await answers(url))) {
-      if (child.exitCode !== null || Date.now() > deadline) throw new Error(`wrangler dev did not start:\n${output.join("")}`);
+      if (child.exitCode !== null || Date.now() > deadline) throw new Error(`the edge did not start:\n${output.join("")}`);
       await new Promise((resolve) => setTimeout(resolve, 50));
     }
   }
@@ -96,6 +83,12 @@ export async function startEdge(
       await rm(state, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 });
     },
   };
+}
+
+function devArgs(config: string, port: number, state: string, vars: Readonly<Record<string, string>>): readonly string[] {
+  const settings = Object.entries(vars).flatMap(([name, value]) => ["--var", `${name}:${value}`]);
+  const address = ["--ip", "127.0.0.1", "--port", String(port), "--inspector-port", "0"];
+  return [WRANGLER, "dev", "--config", config, ...address, "--persist-to", state, "--show-interactive-dev-session=false", ...settings];
 }
 
 /** Whether an edge answers there. */

@@ -27,6 +27,9 @@ import { logFault } from "../report/journal.ts";
 import { partsOf } from "./stream-name.ts";
 import type { StreamRuns } from "./stream-runs.ts";
 
+/** Milliseconds for which what the log has said last is believed, while somebody waits for events that the log may lack. */
+const BELIEVED = 10_000;
+
 interface Backlog {
   readonly store: string;
   readonly run: PublishedRun;
@@ -41,6 +44,8 @@ export class Publisher {
   #published = 0;
   /** Whether the log has confirmed this since the wake. */
   #certain = false;
+  /** When the log has last said how far it has the stream, in milliseconds since 1970. */
+  #heardAt: number | undefined;
   #armed = false;
   #failures = 0;
   #running: Promise<void> | undefined;
@@ -104,11 +109,29 @@ export class Publisher {
         (log) => log.headOf(streamId),
       );
       if (refused !== undefined) return await this.#onDeleted(this.#published);
+      this.#heardAt = now(this.#state);
+      if (head < this.#published) {
+        // The log was put back.
+        this.#published = head;
+        await this.publish();
+        if (this.#published < this.#runs.version) return;
+      }
       this.#divergedAt = behindLog(this.#runs.version, head, this.#published);
       await this.#report(store, streamId);
     } catch (error) {
       logFault("publish", error);
     }
+  }
+
+  /**
+   * A writer whose commit conflicts reads in the log what the stream has. So the log has to have it, also if it was put back since this object
+   * has heard of it. Waits for at most so many milliseconds; the work continues after that.
+   *
+   * @param name the object's
+   */
+  async assure(milliseconds: number, name: string): Promise<void> {
+    if (this.#heardAt !== undefined && now(this.#state) - this.#heardAt <= BELIEVED) return;
+    await this.#atMost(milliseconds, () => this.compare(name));
   }
 
   /** A reconciliation begins to write: until it has ended, the stream takes no appends. @param version the first that is to be written */
@@ -166,14 +189,17 @@ export class Publisher {
    * milliseconds; the work continues after that.
    */
   async within(milliseconds: number, version: number, wanted?: number): Promise<void> {
+    await this.#atMost(milliseconds, async () => {
+      if (this.#published < version) await this.publish();
+      if (wanted !== undefined && this.positionOf(wanted) === null) await this.learnPositions();
+    });
+  }
+
+  async #atMost(milliseconds: number, work: () => Promise<void>): Promise<void> {
     let timer: ReturnType<typeof setTimeout> | null = null;
     const timeout = new Promise<void>((resolve) => {
       timer = setTimeout(resolve, milliseconds);
     });
-    const work = async () => {
-      if (this.#published < version) await this.publish();
-      if (wanted !== undefined && this.positionOf(wanted) === null) await this.learnPositions();
-    };
     await Promise.race([work().catch((error: unknown) => logFault("publish", error)), timeout]);
     clearTimeout(timer);
   }
@@ -212,6 +238,7 @@ export class Publisher {
 
   #learn(run: PublishedRun, answer: PublicationAnswer): void {
     this.#certain = true;
+    this.#heardAt = now(this.#state);
     switch (answer.kind) {
       case "gap":
         this.#published = answer.head;

@@ -127,6 +127,7 @@ export class StreamObject extends DurableObject<EdgeEnv> {
     const run = publishedBy === "caller" ? this.#publisher.handOver() : null;
     if (run === null) await this.#publisher.within(POSITION_WAIT, this.#version, oldestTaken(results));
     if (results.some((result) => isBehind(result))) await this.#publisher.compare(name);
+    else if (results.some(({ status }) => status === "conflict")) await this.#publisher.assure(POSITION_WAIT, name);
     // The log has answered the publication with it, or has called meanwhile.
     if (this.#deletion.refused !== undefined) return this.#deletion.refused;
     if (this.#publisher.divergedAt !== undefined) return toRefused(divergedError(partsOf(name).streamId, this.#publisher.divergedAt));

@@ -3,6 +3,7 @@ import "fake-indexeddb/auto";
 import { forceCloseDatabase } from "fake-indexeddb";
 import { afterEach, expect, test, vi } from "vitest";
 import { CommitsLostError, deleteStore, openStore, type Store, StreamNotFoundError } from "../../../client/index.ts";
+import type { Loss } from "../../../shared/device/loss.ts";
 import { event } from "../../support/devices.ts";
 import { edgeDevices } from "../../support/edge-devices.ts";
 import { eventually } from "../../support/eventually.ts";
@@ -78,6 +79,19 @@ test("lost under two tabs: one loss, told in both, and over in both", async () =
   await a.dismissLoss();
   await eventually(() => expect(b.status.lost).toBeNull());
   for (const tab of [a, b]) await tab.sync();
+});
+
+test("tabs that do not hear of each other keep one count of what both have appended", async () => {
+  const kept = stubLocalStorage();
+  vi.stubGlobal("BroadcastChannel", undefined);
+  const [a, b] = [await devices.open("A"), await devices.open("A")];
+  const counted = () => [...kept.values()].map((text) => JSON.parse(text).map(({ commits, streamIds }: Loss) => [commits, streamIds]));
+  await a.appendToStream("A-1", [event(1)]);
+  await eventually(() => expect(counted()).toEqual([[[1, ["A-1"]]]]));
+  await b.appendToStream("B-1", [event(2)]);
+  await eventually(() => expect(counted()).toEqual([[[2, ["A-1", "B-1"]]]]));
+  await a.appendToStream("A-1", [event(3)]);
+  await eventually(() => expect(counted()).toEqual([[[3, ["A-1", "B-1"]]]]));
 });
 
 test("lost a second time before the app took note: both are told", async () => {

@@ -48,6 +48,8 @@ export class SilentlyWrongChecker extends Checker {
   readonly #lives = new Lives();
   /** What was recorded where storage was damaged, by store, stream and version. */
   readonly #recorded = new Map<string, RecordedEvent>();
+  /** Stores that were put back or wiped: a device that was not told yet still has the history before. */
+  readonly #replaced = new Set<string>();
   /** Streams that were ever put back alone. */
   readonly #putBack = new Set<string>();
   readonly #stores = new Map<string, string>();
@@ -75,6 +77,7 @@ export class SilentlyWrongChecker extends Checker {
         if (isPutBack(observation.fault)) this.#putBack.add(`${observation.store}/${observation.streamId}`);
         return;
       case "replaced":
+        this.#replaced.add(observation.store);
         for (const event of observation.unpublished) this.#unpublished.add(keyOf(event));
         // Other events may be recorded there now.
         for (const key of this.#recorded.keys()) if (key.startsWith(`${observation.store}/`)) this.#recorded.delete(key);
@@ -90,9 +93,9 @@ export class SilentlyWrongChecker extends Checker {
         return this.#compare(observation.store, "a handler at the edge", observation.handed);
       case "handed":
       case "handled":
-        return this.#compare(this.#stores.get(observation.device) ?? "", `a handler of ${observation.device}`, [observation.event]);
+        return this.#compareOnDevice(observation.device, `a handler of ${observation.device}`, [observation.event]);
       case "all":
-        return this.#compare(this.#stores.get(observation.device) ?? "", observation.device, observation.events);
+        return this.#compareOnDevice(observation.device, observation.device, observation.events);
       case "stream":
         // Without its conflicts it is only a part.
         if (observation.conflicts !== undefined) this.#commits.look(observation);
@@ -106,6 +109,20 @@ export class SilentlyWrongChecker extends Checker {
         return;
       default:
     }
+  }
+
+  #compareOnDevice(device: string, where: string, events: readonly RecordedEvent[]): void {
+    const store = this.#stores.get(device) ?? "";
+    // What was recorded anew has another id, or another time.
+    const isOlder = (event: RecordedEvent) => {
+      const recorded = this.#replaced.has(store) ? this.#recorded.get(placeOf(store, event)) : undefined;
+      return recorded !== undefined && (recorded.id !== event.id || recorded.recordedAt !== event.recordedAt);
+    };
+    this.#compare(
+      store,
+      where,
+      events.filter((event) => !isOlder(event)),
+    );
   }
 
   #compare(store: string, where: string, events: readonly RecordedEvent[]): void {

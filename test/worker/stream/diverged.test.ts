@@ -1,6 +1,6 @@
 /** A stream or a log that was put back to an older copy: no event gets the position of another one, and all who ask are told. */
 import { evictDurableObject, runDurableObjectAlarm } from "cloudflare:test";
-import { afterEach, expect, test, vi } from "vitest";
+import { afterEach, expect, onTestFinished, test, vi } from "vitest";
 import { LogObject } from "../../../worker/log/log-object.ts";
 import { putLogBack, putStreamBack } from "../damage.ts";
 import { event, newStore, type TestStore } from "../edge-calls.ts";
@@ -139,3 +139,19 @@ async function copyOf(store: TestStore, streamId: string) {
     },
   };
 }
+
+test.each([
+  ["a stream that has slept since", true],
+  ["a stream that has heard of the log long ago", false],
+])("a log that was put back gets the events again that a conflict is about, from %s", async (_, isAsleep) => {
+  vi.useFakeTimers({ toFake: ["Date"] });
+  onTestFinished(() => void vi.useRealTimers());
+  vi.spyOn(console, "error").mockImplementation(() => undefined);
+  const store = await filled();
+  await putLogBack(store, 0);
+  if (isAsleep) await evictDurableObject(store.stream("A-1"));
+  else vi.setSystemTime(Date.now() + 11_000);
+  const { status, body } = await store.append("A-1", 0, event("Other"));
+  expect([status, body]).toMatchObject([409, { code: "version-conflict", actualVersion: 3 }]);
+  expect(await store.feed()).toEqual(["#1 A-1@1", "#2 A-1@2", "#3 A-1@3"]);
+});
