@@ -44,7 +44,7 @@ export const EDGE_SUBSCRIPTIONS: readonly Bug[] = [
   {
     name: "a kill of which no more is known gives up an event that the handler never got",
     patches: [patch(STEPS, '  if (!hasFailedAlone(progress)) return { kind: "hand-over" };\n', "")],
-    world: { edgeSubscription: { ...SUBSCRIBED, retries: 0 }, faults: { evict: 1, "crash-object": 1 } },
+    world: { edgeSubscription: { ...SUBSCRIBED, retries: 0 }, devices: 1, faults: { evict: 10, "crash-object": 30 } },
     by: "7 edge subscription",
   },
   {
