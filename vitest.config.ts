@@ -22,12 +22,15 @@ const most = {
   transactions: Number(process.env["TRANSACTIONS"] ?? 8000),
 };
 const fewer = { permits: 600, tickets: 600, transactions: 3000 };
+/** Of `expect.poll`, in milliseconds. Vitest's own second is too short where two others work. */
+const patient = { poll: { timeout: 45_000 } };
 /** What runs in a web page, in every engine alike. */
 const inBrowser = {
   include: ["test/browser/**/*.browser.test.ts", "test/contract/*.browser.test.ts"],
   globalSetup: ["test/support/browser-setup.ts"],
   provide: { lines: fewer },
   testTimeout: 60_000,
+  expect: patient,
 };
 const headless = { enabled: true, headless: true, screenshotFailures: false, commands: { verify } };
 /** Engines that are not installed are left out: scripts/engines.mjs says so. */
@@ -73,6 +76,7 @@ export default defineConfig({
             IN_NODE,
           ],
           testTimeout: 60_000,
+          expect: patient,
           hookTimeout: 120_000,
         },
       },
@@ -83,6 +87,7 @@ export default defineConfig({
           include: ["test/{demo,faults}/**/*.test.ts"],
           fileParallelism: false,
           testTimeout: 60_000,
+          expect: patient,
           hookTimeout: 120_000,
         },
       },
@@ -105,6 +110,7 @@ export default defineConfig({
           include: ["test/worker/**/*.test.ts", "test/contract/*.worker.test.ts"],
           exclude: [IN_NODE],
           testTimeout: 60_000,
+          expect: patient,
         },
       },
       {

@@ -6,6 +6,7 @@ import schema from "../../docs/examples/read-model/schema.sql?raw";
 import { keepPermits } from "../../docs/examples/read-model/worker.ts";
 import { isAuthentic, signatureOf } from "../../docs/examples/webhooks/signature.ts";
 import type { ConfirmedEvent } from "../../worker/index.ts";
+import { eventually } from "../support/eventually.ts";
 import { event } from "./edge-calls.ts";
 import { newSubscribedStore, readModel, type SubscribedStore, webhooks } from "./edges.ts";
 
@@ -58,7 +59,7 @@ test("the read model counts an event once, however often it is handed over", asy
   // Begun anew, it is the same once more.
   await env.DB.batch(["permits", "progress"].map((table) => env.DB.prepare(`DELETE FROM ${table} WHERE store = ?`).bind(store.id)));
   await store.post("/subscriptions/permits/reset", { position: 0 });
-  await vi.waitFor(async () => expect(await positionOf(store.id)).toBe(3));
+  await eventually(async () => expect(await positionOf(store.id)).toBe(3));
   expect(await rowsOf(store.id)).toEqual([{ id: "Permit-1", status: "Closed", version: 3 }]);
 });
 

@@ -4,6 +4,7 @@ import { exportJWK, generateKeyPair, SignJWT } from "jose";
 import { afterEach, beforeAll, beforeEach, expect, test, vi } from "vitest";
 import { FAILURE_PAUSE, FRESH, GONE, TRUSTED, UNKNOWN_PAUSE } from "../../../shared/edge/key-set.ts";
 import { createEdge } from "../../../worker/index.ts";
+import { eventually } from "../../support/eventually.ts";
 import { newStore } from "../edge-calls.ts";
 
 const edge = createEdge();
@@ -147,7 +148,7 @@ test("while a fetch hangs, known keys are used without waiting, and a caller who
     });
   pass(FRESH);
   const waiting = statusOf(await sign("next", next));
-  await vi.waitFor(() => expect(fetches).toBe(2));
+  await eventually(() => expect(fetches).toBe(2));
   const alsoWaiting = statusOf(await sign("next", next));
   expect(await statusOf(await sign("ours", ours))).toBe(200);
   respond(new Response(await setOf({ ours, next })));
@@ -157,7 +158,7 @@ test("while a fetch hangs, known keys are used without waiting, and a caller who
 test("a fetch that ended with its request, without a word, is sent again after the time that it may take", async () => {
   answer = () => new Promise(() => undefined);
   void statusOf(await sign("ours", ours));
-  await vi.waitFor(() => expect(fetches).toBe(1));
+  await eventually(() => expect(fetches).toBe(1));
   const jwks = await setOf({ ours });
   answer = async () => new Response(jwks);
   pass(GONE);

@@ -3,6 +3,7 @@ import { evictDurableObject, runInDurableObject } from "cloudflare:test";
 import { afterEach, expect, onTestFinished, test, vi } from "vitest";
 import { pageDigestOf } from "../../../shared/event/digest.ts";
 import type { LogObject } from "../../../worker/log/log-object.ts";
+import { eventually } from "../../support/eventually.ts";
 import { damageLog, damageStream, flipped, loseRow, putLogBack } from "../damage.ts";
 import { event, newStore, type TestStore } from "../edge-calls.ts";
 import { openLive } from "./feed-socket.ts";
@@ -220,7 +221,7 @@ test("the last row of a stream that the log lost comes back to its place when th
   await lost();
   expect((await store.request("/feed?after=3")).body).toMatchObject({ code: "storage-damaged", position: 4 });
   await store.request("/streams/A-1");
-  await vi.waitFor(async () => expect((await store.request("/feed")).body).toEqual(before.body));
+  await eventually(async () => expect((await store.request("/feed")).body).toEqual(before.body));
   expect(positions(await store.request("/streams/A-1"))).toEqual([1, 2, 4, 5]);
   expect(faults).toMatchObject([{ where: "refilled", store: store.id, events: 2 }]);
   // By an append, whose own event is behind all others.

@@ -1,7 +1,8 @@
 /** The deletion of a store in tests: the operator's requests, and what is left in the objects. */
 import { runInDurableObject } from "cloudflare:test";
-import { expect, vi } from "vitest";
+import { expect } from "vitest";
 import type { StoreDeletion } from "../../../shared/wire/deletion.ts";
+import { eventually } from "../../support/eventually.ts";
 import { event, type TestStore } from "../edge-calls.ts";
 
 export const GONE = { status: 410, body: { code: "store-deleted", retryAfter: 300, title: expect.stringContaining("deleted") } };
@@ -50,7 +51,7 @@ export const NOTE_ALONE = { keys: ["!deleted"], alarm: null };
 
 export async function expectGone(store: TestStore, streams: readonly string[]): Promise<void> {
   for (const streamId of streams) expect([streamId, await leftOf(store.stream(streamId))]).toEqual([streamId, NOTE_ALONE]);
-  await vi.waitFor(async () => expect(await leftOf(store.log())).toEqual({ keys: ["deleted"], alarm: null }));
+  await eventually(async () => expect(await leftOf(store.log())).toEqual({ keys: ["deleted"], alarm: null }));
   const tables = await runInDurableObject(store.log(), (_, { storage: { sql } }) => [
     sql.exec("SELECT * FROM runs").toArray(),
     sql.exec("SELECT 1 FROM sqlite_master WHERE name = 'staged'").toArray(),

@@ -2,6 +2,7 @@
 import { abortAllDurableObjects, evictDurableObject, runDurableObjectAlarm } from "cloudflare:test";
 import { afterEach, expect, test, vi } from "vitest";
 import { StreamObject } from "../../../worker/stream/stream-object.ts";
+import { eventually } from "../../support/eventually.ts";
 import { event, newStore } from "../edge-calls.ts";
 import { deleteAll, expectGone, fill, GONE, leftOf, logOf, NOTE_ALONE, send } from "./deleted.ts";
 
@@ -21,7 +22,7 @@ test.each(["evicted", "aborted"] as const)("%s in the middle, it goes on where i
     return erase.call(this, name);
   });
   await send(store, `?log=${log}`);
-  await vi.waitFor(async () => {
+  await eventually(async () => {
     await send(store, `?log=${log}`);
     expect(calls).toBeGreaterThan(90);
   });
@@ -35,7 +36,7 @@ test.each(["evicted", "aborted"] as const)("%s in the middle, it goes on where i
   expect((await store.request("/feed")).status).toBe(410);
   failing.mockRestore();
   await runDurableObjectAlarm(store.log());
-  await vi.waitFor(async () => expect((await send(store, "?dryRun=true")).body.state).toBe("deleted"));
+  await eventually(async () => expect((await send(store, "?dryRun=true")).body.state).toBe("deleted"));
   await expectGone(store, streams);
 });
 
@@ -51,7 +52,7 @@ test("streams that can't be reached, even more than a portion has, do not hold u
     return erase.call(this, name);
   });
   expect((await send(store, `?log=${log}`)).status).toBe(503);
-  await vi.waitFor(async () => {
+  await eventually(async () => {
     await send(store, `?log=${log}`);
     expect((await send(store, "?dryRun=true")).body).toMatchObject({ state: "deleting", streams: 45, events: 45 });
   });

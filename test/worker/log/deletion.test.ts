@@ -3,6 +3,7 @@ import { evictDurableObject, runDurableObjectAlarm, runInDurableObject, SELF } f
 import { afterEach, expect, test, vi } from "vitest";
 import { EVERYTHING } from "../../../shared/edge/grants.ts";
 import { LogObject } from "../../../worker/log/log-object.ts";
+import { eventually } from "../../support/eventually.ts";
 import { event, newStore } from "../edge-calls.ts";
 import { handling, newSubscribedStore, subscribed } from "../edges.ts";
 import { until } from "../subscription/watched.ts";
@@ -108,7 +109,7 @@ test("many streams go in portions, by the requests alone, by the alarm alone, or
     expect(first.body.streams).toBeLessThanOrEqual(50);
     expect((await store.request("/feed")).status).toBe(410);
     if (how === "requests") await deleteAll(store);
-    else await vi.waitFor(async () => expect((await send(store, "?dryRun=true")).body.state).toBe("deleted"));
+    else await eventually(async () => expect((await send(store, "?dryRun=true")).body.state).toBe("deleted"));
     await expectGone(store, streams);
   }
 });
@@ -157,7 +158,7 @@ test("appends beside it: each is answered 201 or 410, and none 201 that was sent
   expect(answers.filter((answer) => ![200, 201, 410].includes(answer.status))).toEqual([]);
   expect(answers.filter((answer) => answer.sent === "after" && answer.status !== 410)).toEqual([]);
   const touched = Array.from({ length: 160 }, (_, i) => i).filter((i) => i % 3 === 0);
-  await vi.waitFor(() => expectGone(store, [...streams, ...touched.map((i) => `New-${i}`)]));
+  await eventually(() => expectGone(store, [...streams, ...touched.map((i) => `New-${i}`)]));
 });
 
 test("a stream that slept with events that the log lacks loses them by its alarm, and the edge's log says so", async () => {
@@ -191,7 +192,7 @@ test("an append that was acknowledged because the log was slow is told about in 
   await deleteAll(store);
   publishing.mockRestore();
   slow.resolve();
-  await vi.waitFor(async () => expect(await store.request("/streams/Slow-1")).toMatchObject(GONE));
+  await eventually(async () => expect(await store.request("/streams/Slow-1")).toMatchObject(GONE));
   expect(await store.append("New-1", 0, event())).toMatchObject(GONE);
   await expectGone(store, ["Slow-1", "New-1"]);
   const lines = logged.mock.calls.map(([line]) => JSON.parse(String(line))).filter(({ where }) => where === "deleted");
@@ -246,7 +247,7 @@ test("a push without the log's name is refused, and its streams forget what they
   await deleteAll(store);
   const answer = await store.push({ streamId: "A-1", events: [event()] }, { streamId: "B-1", events: [event()] });
   expect(answer).toMatchObject(GONE);
-  await vi.waitFor(() => expectGone(store, ["A-1", "B-1"]));
+  await eventually(() => expectGone(store, ["A-1", "B-1"]));
 });
 
 test("feed sockets and server-sent events get the problem and are closed, with an open pull or without", async () => {
@@ -285,7 +286,7 @@ test("a subscription hands over nothing more, and one that is woken late is gone
   const end = { log: await logOf(store), head: 25, mark: "0".repeat(16), restoredUpTo: 0 };
   await store.subscription("all").wake({ store: store.id, name: "all", since: 0, ...end });
   await runDurableObjectAlarm(store.subscription("all"));
-  await vi.waitFor(async () => expect(await leftOf(store.subscription("all"))).toEqual({ keys: [], alarm: null }));
+  await eventually(async () => expect(await leftOf(store.subscription("all"))).toEqual({ keys: [], alarm: null }));
   expect(handled).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9, 10]);
 });
 

@@ -1,7 +1,8 @@
 import { runInDurableObject, SELF } from "cloudflare:test";
-import { expect, test, vi } from "vitest";
+import { expect, test } from "vitest";
 import { DEFAULT_LIMITS, ROW_BYTES } from "../../../shared/limits.ts";
 import { createEdge } from "../../../worker/index.ts";
+import { eventually } from "../../support/eventually.ts";
 import { type Answer, event, newStore, type TestStore } from "../edge-calls.ts";
 
 function expectProblem(answer: Answer, status: number, code: string, field?: string): void {
@@ -193,7 +194,7 @@ test("whatever is pushed at once, no row comes near what production refuses", as
   const commits = [filled("x", 1), filled("€", 3), small].map((events) => ({ streamId: "A-1", expectedVersion: "any", events }));
   const { status, body } = await store.push(...commits);
   expect([status, body.results.map((result) => result.status)]).toEqual([200, ["committed", "committed", "committed"]]);
-  await vi.waitFor(async () => expect((await store.request("/health")).body.events).toBe(commits.flatMap(({ events }) => events).length));
+  await eventually(async () => expect((await store.request("/health")).body.events).toBe(commits.flatMap(({ events }) => events).length));
   const ofStream = await runInDurableObject<DurableObject, number>(store.stream("A-1"), (_, { storage: { kv } }) =>
     Math.max(...Array.from(kv.list<{ events: Uint8Array }>(), ([key, { events }]) => key.length + events.byteLength)),
   );

@@ -2,6 +2,7 @@
 import { evictDurableObject, runDurableObjectAlarm } from "cloudflare:test";
 import { afterEach, expect, onTestFinished, test, vi } from "vitest";
 import { LogObject } from "../../../worker/log/log-object.ts";
+import { eventually } from "../../support/eventually.ts";
 import { putLogBack, putStreamBack } from "../damage.ts";
 import { event, newStore, type TestStore } from "../edge-calls.ts";
 
@@ -70,7 +71,7 @@ test("a stream that was put back and read says so, and gives its events no posit
   vi.spyOn(console, "error").mockImplementation(() => undefined);
   const { status, body } = await store.request("/streams/A-1");
   expect([status, body.events.map(({ version, position }) => [version, position])]).toEqual([200, [[1, 1]]]);
-  await vi.waitFor(async () => expect(await health(store)).toEqual({ diverged: 1, unpublished: 0 }));
+  await eventually(async () => expect(await health(store)).toEqual({ diverged: 1, unpublished: 0 }));
   await store.append("A-1", "any", event("Other"));
   await evictDurableObject(store.stream("A-1"));
   const again = await store.request("/streams/A-1");

@@ -5,6 +5,7 @@ import { DEFAULT_LIMITS } from "../../../shared/limits.ts";
 import { LogObject } from "../../../worker/log/log-object.ts";
 import type { PublishedRun } from "../../../worker/log/publication.ts";
 import { recordedEvents, toLines } from "../../../worker/objects/run-text.ts";
+import { eventually } from "../../support/eventually.ts";
 import { SEED } from "../../support/seed.ts";
 import { event, newStore, type TestStore } from "../edge-calls.ts";
 
@@ -85,7 +86,7 @@ test("lost alarm: whatever wakes a stream with a backlog begins the repair", asy
     else if (wake === "append") await store.append("A-1", 2, event());
     else await store.push({ streamId: "A-1", expectedVersion: 2, events: [event()] });
     const events = wake === "read" ? 2 : 3;
-    await vi.waitFor(async () => expect(await store.feed()).toEqual(Array.from({ length: events }, (_, i) => `#${i + 1} A-1@${i + 1}`)));
+    await eventually(async () => expect(await store.feed()).toEqual(Array.from({ length: events }, (_, i) => `#${i + 1} A-1@${i + 1}`)));
   }
 });
 
@@ -187,7 +188,7 @@ test("a push whose publication fails is taken all the same, and published by its
     { status: "committed", position: null },
     { status: "committed", position: null },
   ]);
-  await vi.waitFor(async () => expect(await store.feed()).toHaveLength(3));
+  await eventually(async () => expect(await store.feed()).toHaveLength(3));
 });
 
 test("feed gap or crossing: whatever order and repetition publications come in, positions are dense and streams in order", async () => {

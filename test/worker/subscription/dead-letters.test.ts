@@ -2,6 +2,7 @@
 import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import type { HandlerContext } from "../../../worker/index.ts";
+import { eventually } from "../../support/eventually.ts";
 import { event } from "../edge-calls.ts";
 import { newSubscribedStore, subscribed } from "../edges.ts";
 import { bad, refusing, until, watch } from "./watched.ts";
@@ -72,9 +73,9 @@ test("what was set aside is tried again when somebody asks for it: out of the li
   const before = (await store.get("/subscriptions/all")).body.deadLetters;
   calls.length = 0;
   expect((await store.post("/subscriptions/all/replay", { position: 3 })).status).toBe(200);
-  await vi.waitFor(() => expect(calls).toEqual([[3]]));
+  await eventually(() => expect(calls).toEqual([[3]]));
   expect(contexts.at(-1)).toMatchObject({ isReplay: true });
-  await vi.waitFor(async () => expect((await store.get("/subscriptions/all")).body.deadLetters[1]?.at).not.toBe(before[1]?.at));
+  await eventually(async () => expect((await store.get("/subscriptions/all")).body.deadLetters[1]?.at).not.toBe(before[1]?.at));
   expect(await store.status("all")).toMatchObject({ position: 6, deadLetters: 3, state: "running" });
   refuse.state.broken = false;
   await store.post("/subscriptions/all/replay", { position: 3 });
@@ -151,7 +152,7 @@ test("reset while a handler is at work: what it was doing does not count any mor
     release = resolve;
   });
   await store.append("A-1", 2, event());
-  await vi.waitFor(() => expect(calls.at(-1)).toEqual([3]));
+  await eventually(() => expect(calls.at(-1)).toEqual([3]));
   await store.post("/subscriptions/all/reset", { position: 0 });
   release();
   await until(store, "all", { position: 3 });
@@ -210,7 +211,7 @@ test("an event is given up after kills only if the handler had it at one of them
     const { retryAt } = await store.status("all");
     vi.spyOn(Date, "now").mockReturnValue(Date.parse(retryAt ?? ""));
     void runDurableObjectAlarm(store.subscription("all")).catch(() => {});
-    await vi.waitFor(() => expect(calls).toEqual([[1]]));
+    await eventually(() => expect(calls).toEqual([[1]]));
     const killed = runInDurableObject(store.subscription("all"), (_, state) => state.abort("killed"));
     await expect(killed).rejects.toThrow("killed");
     await retried();
@@ -234,7 +235,7 @@ test("a handler that is killed in the middle of its work is called again, and th
   let hangs = true;
   const calls = watch(store, "all", () => (hangs ? new Promise(() => {}) : undefined));
   await store.append("A-1", 0, event(), event());
-  await vi.waitFor(() => expect(calls).toHaveLength(1));
+  await eventually(() => expect(calls).toHaveLength(1));
   hangs = false;
   const killed = runInDurableObject(store.subscription("all"), (_, state) => state.abort("killed"));
   await expect(killed).rejects.toThrow("killed");
@@ -256,7 +257,7 @@ test("a replay that kills its handler is not tried again by itself, and what sta
   calls.length = 0;
   hangs = true;
   await store.post("/subscriptions/all/replay");
-  await vi.waitFor(() => expect(calls).toEqual([[1]]));
+  await eventually(() => expect(calls).toEqual([[1]]));
   hangs = false;
   const killed = runInDurableObject(store.subscription("all"), (_, state) => state.abort("killed"));
   await expect(killed).rejects.toThrow("killed");
@@ -290,7 +291,7 @@ test("a replay that kills its object at once is not tried again either", async (
     state = own;
   });
   await store.post("/subscriptions/all/replay");
-  await vi.waitFor(() => expect(calls).toEqual([[1]]));
+  await eventually(() => expect(calls).toEqual([[1]]));
   await runInDurableObject(store.subscription("all"), (object) =>
     object.alarm({ isRetry: true, retryCount: 1, scheduledTime: Date.now() }),
   );

@@ -5,6 +5,7 @@ import { HandlerError } from "../../../shared/subscription.ts";
 import type { Subscription } from "../../../worker/index.ts";
 import { createEdge } from "../../../worker/index.ts";
 import type { SubscriptionRecord } from "../../../worker/subscription/subscription-record.ts";
+import { eventually } from "../../support/eventually.ts";
 import { Random } from "../../support/random.ts";
 import { SEED } from "../../support/seed.ts";
 import { damageLog } from "../damage.ts";
@@ -91,7 +92,7 @@ test("a log that was put back and has grown to where its subscription is stops i
   await store.append("B-1", 0, event(), event());
   const isStopped = () =>
     runInDurableObject(store.subscription("all"), (_, { storage }) => storage.kv.get<SubscriptionRecord>("facts")?.progress.isStopped);
-  await vi.waitFor(async () => expect(await isStopped()).toBe(true));
+  await eventually(async () => expect(await isStopped()).toBe(true));
   expect(calls.flat()).toEqual([1, 2, 3, 4]);
 });
 
@@ -109,7 +110,7 @@ test("a log that was replaced stops its subscriptions, and reset has them follow
   await store.append("A-1", 2, event());
   await until(store, "all", { state: "stopped", position: 2 });
   await store.post("/subscriptions/all/replay");
-  await vi.waitFor(async () => expect((await store.get("/subscriptions/all")).body.deadLetters[0]?.error).toContain("another history"));
+  await eventually(async () => expect((await store.get("/subscriptions/all")).body.deadLetters[0]?.error).toContain("another history"));
   expect(calls).toEqual([]);
   refuse.state.broken = false;
   expect((await store.post("/subscriptions/all/reset", { position: 0 })).body).toMatchObject({ deadLetters: 0 });
@@ -151,10 +152,10 @@ test("a subscription that comes with a deployment begins by itself: at the begin
   const all = watch(store, "all");
   const later = watch(store, "later");
   await store.request("/feed");
-  await vi.waitFor(() => expect(all.flat()).toEqual([1, 2]));
+  await eventually(() => expect(all.flat()).toEqual([1, 2]));
   expect(await store.status("later")).toMatchObject({ position: 2 });
   await store.append("A-1", 2, event());
-  await vi.waitFor(() => expect(later.flat()).toEqual([3]));
+  await eventually(() => expect(later.flat()).toEqual([3]));
 });
 
 test("evicted, aborted and refused at any point: at least once, in order, and nothing is passed over", async () => {

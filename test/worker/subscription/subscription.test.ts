@@ -6,6 +6,7 @@ import type { ConfirmedEvent, HandlerContext } from "../../../worker/index.ts";
 import { createEdge } from "../../../worker/index.ts";
 import { LogObject } from "../../../worker/log/log-object.ts";
 import { SubscriptionObject } from "../../../worker/subscription/subscription-object.ts";
+import { eventually } from "../../support/eventually.ts";
 import { event } from "../edge-calls.ts";
 import { handling, newSubscribedStore, SUBSCRIPTIONS, subscribed } from "../edges.ts";
 import { openLive } from "../log/feed-socket.ts";
@@ -99,12 +100,12 @@ test("while a handler takes long, what comes waits: it is called once at a time,
     running--;
   });
   await store.append("A-1", 0, event());
-  await vi.waitFor(() => expect(calls).toEqual([[1]]));
+  await eventually(() => expect(calls).toEqual([[1]]));
   for (let i = 1; i <= 5; i++) expect((await store.append("A-1", i, event())).body.position).toBe(i + 1);
   expect(calls).toEqual([[1]]);
   release();
   // Nobody asks for its status, which would look by itself.
-  await vi.waitFor(() => expect(calls).toEqual([[1], [2, 3, 4, 5, 6]]));
+  await eventually(() => expect(calls).toEqual([[1], [2, 3, 4, 5, 6]]));
   expect(most).toBe(1);
 });
 
@@ -125,7 +126,7 @@ test("publications that come while a subscription is being told are told togethe
   for (let i = 0; i < 10; i++) await store.append("A-1", i, event());
   expect(heads).toEqual([1]);
   release();
-  await vi.waitFor(() => expect(calls.flat()).toHaveLength(10));
+  await eventually(() => expect(calls.flat()).toHaveLength(10));
   expect(heads).toEqual([1, 10]);
 });
 
@@ -138,12 +139,12 @@ test("a log that was lost between its publication and the call tells by its alar
     throw new Error("nobody is told");
   });
   await store.append("A-1", 1, event());
-  await vi.waitFor(() => expect(wake).toHaveBeenCalled());
+  await eventually(() => expect(wake).toHaveBeenCalled());
   await evictDurableObject(store.log());
   wake.mockRestore();
   expect(calls.flat()).toEqual([1]);
   expect(await runDurableObjectAlarm(store.log())).toBe(true);
-  await vi.waitFor(() => expect(calls.flat()).toEqual([1, 2]));
+  await eventually(() => expect(calls.flat()).toEqual([1, 2]));
 });
 
 test("the log's alarm never throws, and comes later each time, until all are told", async () => {
@@ -162,7 +163,7 @@ test("the log's alarm never throws, and comes later each time, until all are tol
   expect(delays.every((delay, i) => delay > 0 && delay <= 300_000 && delay >= (delays[i - 1] ?? 0) - 1_000)).toBe(true);
   wake.mockRestore();
   await runDurableObjectAlarm(store.log());
-  await vi.waitFor(() => expect(calls.flat()).toEqual([1]));
+  await eventually(() => expect(calls.flat()).toEqual([1]));
   expect(await alarmIn()).toBeLessThan(0);
 });
 
@@ -181,7 +182,7 @@ test("the log's one alarm serves its subscriptions and its live readers: it goes
   expect(await alarm()).toBe(expiresAt);
   await store.append("A-1", 0, event());
   expect(await alarm()).toBeLessThan(expiresAt);
-  await vi.waitFor(() => expect(calls.flat()).toEqual([1]));
+  await eventually(() => expect(calls.flat()).toEqual([1]));
   expect(await runDurableObjectAlarm(store.log())).toBe(true);
   expect(await alarm()).toBe(expiresAt);
   vi.spyOn(Date, "now").mockReturnValue(expiresAt);

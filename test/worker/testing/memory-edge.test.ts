@@ -3,6 +3,7 @@ import { expect, onTestFinished, test, vi } from "vitest";
 import type { Decider } from "../../../client/index.ts";
 import { type MemoryEdgeOptions, type MemoryNetwork, openMemoryEdge, openMemoryStore } from "../../../client/testing/index.ts";
 import { createEdge, type EdgeSettings } from "../../../worker/index.ts";
+import { eventually } from "../../support/eventually.ts";
 
 type Booked = { readonly type: "SeatBooked"; readonly data: { readonly by: string } };
 
@@ -59,16 +60,16 @@ test("news comes over the feed socket, which breaks with the network", async () 
   const [ann, bob] = [await device(network), await device()];
   const live = ann.live("Seat-1", seats);
   onTestFinished(live.subscribe(() => undefined));
-  await vi.waitFor(() => expect(ann.status.connection).toBe("online"));
+  await eventually(() => expect(ann.status.connection).toBe("online"));
   await bob.handle("Seat-1", seats, { bookFor: "bob" });
-  await vi.waitFor(() => expect(live.getSnapshot().state).toEqual({ by: "bob" }));
+  await eventually(() => expect(live.getSnapshot().state).toEqual({ by: "bob" }));
 
   const closed = Promise.withResolvers<number>();
   const socket = network.webSocket("wss://edge.test/v1/theatre/feed");
   socket.addEventListener("open", () => network.disconnect());
   socket.addEventListener("close", ({ code }) => closed.resolve(code));
   expect([await closed.promise, socket.readyState, network.isConnected]).toEqual([1006, 3, false]);
-  await vi.waitFor(() => expect(ann.status.connection).toBe("offline"));
+  await eventually(() => expect(ann.status.connection).toBe("offline"));
 });
 
 test("a WebSocket that the edge refuses, or the network does not carry, fails", async () => {
