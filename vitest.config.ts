@@ -17,8 +17,8 @@ const chromium = (...more: string[]) =>
 
 /** How many of the lines of a file one engine takes, from the first. The others take fewer: most of the time is the edge's. */
 const most = {
-  permits: Number(process.env["PERMITS"] ?? 1500),
-  tickets: Number(process.env["TICKETS"] ?? 1500),
+  permits: Number(process.env["PERMITS"] ?? 1000),
+  tickets: Number(process.env["TICKETS"] ?? 1000),
   transactions: Number(process.env["TRANSACTIONS"] ?? 8000),
 };
 const fewer = { permits: 600, tickets: 600, transactions: 3000 };

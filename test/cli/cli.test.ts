@@ -63,15 +63,15 @@ async function expectStoreEqualsFile(url: string, lines: readonly string[]): Pro
 
 test("a file is imported once, however often it is imported; verify is clean, and the export imports elsewhere", async () => {
   const url = newUrl();
-  const lines = permits.slice(0, 300);
+  const lines = permits.slice(0, 150);
   for (const [name, answer] of [
-    ["a.ndjson", "300 events appended, 0 already stored.\n"],
-    ["a.ndjson.gz", "0 events appended, 300 already stored.\n"],
+    ["a.ndjson", "150 events appended, 0 already stored.\n"],
+    ["a.ndjson.gz", "0 events appended, 150 already stored.\n"],
   ] as const) {
     expect(await headwater(["import", await fileOf(lines, name), "--url", url])).toMatchObject({ exitCode: 0, stdout: answer });
   }
   await expectStoreEqualsFile(url, lines);
-  expect((await headwater(["verify", "--url", url])).stdout).toMatch(/^clean: 300 events in \d+ streams/);
+  expect((await headwater(["verify", "--url", url])).stdout).toMatch(/^clean: 150 events in \d+ streams/);
 
   const exported = await headwater(["export", "--url", url]);
   expect(exported.exitCode).toBe(0);
@@ -85,7 +85,7 @@ test("a file is imported once, however often it is imported; verify is clean, an
         .join(""),
     )
     .digest("hex");
-  expect(JSON.parse(written.at(-1) ?? "")).toMatchObject({ end: { events: 300, sha256 } });
+  expect(JSON.parse(written.at(-1) ?? "")).toMatchObject({ end: { events: 150, sha256 } });
   const out = join(folder, "out.ndjson");
   expect(await headwater(["export", "--url", url, "--out", out])).toMatchObject({ exitCode: 0, stdout: "" });
   expect(await readFile(out, "utf8")).toBe(exported.stdout);
@@ -93,7 +93,7 @@ test("a file is imported once, however often it is imported; verify is clean, an
   const copy = newUrl();
   expect(await headwater(["import", "-", "--url", copy], exported.stdout)).toMatchObject({
     exitCode: 0,
-    stdout: "300 events appended, 0 already stored.\n",
+    stdout: "150 events appended, 0 already stored.\n",
   });
   const ids = async (store: string) => {
     const found: string[] = [];
@@ -106,7 +106,7 @@ test("a file is imported once, however often it is imported; verify is clean, an
 test("crash between stream commit and publish: the edge killed at any time of an import, restarted, and the import run again", {
   timeout: 300_000,
 }, async () => {
-  const lines = permits.slice(0, 300);
+  const lines = permits.slice(0, 150);
   const file = await fileOf(lines);
   let random = SEED;
   for (let round = 0; round < 2; round++) {
@@ -120,7 +120,7 @@ test("crash between stream commit and publish: the edge killed at any time of an
     expect((await importing).exitCode).toBe(1);
     await edge.start();
     expect(await headwater(["import", file, "--url", url])).toMatchObject({ exitCode: 0 });
-    expect((await headwater(["verify", "--url", url])).stdout).toMatch(/^clean: 300 events/);
+    expect((await headwater(["verify", "--url", url])).stdout).toMatch(/^clean: 150 events/);
     await expectStoreEqualsFile(url, lines);
   }
 });
