@@ -24,7 +24,7 @@ test.each([
     timeout: 120_000,
   },
   async (_step, DEAF, published) => {
-    const edge = await startEdge({ AUTH: "open", DEAF }, "test/edge/deaf-log/wrangler.toml");
+    const edge = await startEdge({ AUTH: "open", DEAF }, "test/edge/deaf-log/worker.ts");
     try {
       const url = `${edge.url}/v1/crash`;
       const store = connectStore({ url });

@@ -8,7 +8,7 @@ let tokens: EdgeProcess;
 let sessions: EdgeProcess;
 
 beforeAll(async () => {
-  [tokens, sessions] = await Promise.all([startEdge({ JWT_SECRET: SECRET }), startEdge({}, "test/edge/own-sessions/wrangler.toml")]);
+  [tokens, sessions] = await Promise.all([startEdge({ JWT_SECRET: SECRET }), startEdge({}, "test/edge/own-sessions/worker.ts")]);
 });
 afterAll(async () => {
   await Promise.all([tokens?.stop(), sessions?.stop()]);

@@ -34,7 +34,7 @@ const subjects = new Map<string, Subject>();
 
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), "headwater-damages-"));
-  edge = await startEdge({ AUTH: "open", LOG: "faults" }, "test/edge/subscribed/wrangler.toml");
+  edge = await startEdge({ AUTH: "open", LOG: "faults" }, "test/edge/subscribed/worker.ts");
   for (const { name } of DAMAGES) subjects.set(name, await newSubject());
   await fillTo(1, EVENTS / 2);
   await edge.kill();

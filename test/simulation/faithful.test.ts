@@ -10,7 +10,7 @@ import { type Played, play } from "./faithful/player.ts";
 import { record } from "./faithful/record.ts";
 import { bundleProduct } from "./platform/bundle.ts";
 
-const WORLDS = 5;
+const WORLDS = 3;
 /**
  * The first of the worlds' seeds, always the same: workerd runs in real time. In about one world in a hundred, two streams of a push come to the
  * log in another order there than in the world, where a request that was doubled overtook it. Set SEED in the environment to compare others.

@@ -1,15 +1,17 @@
 /**
  * The Worker on workerd, in a process of its own: as `wrangler dev` runs it, without what `wrangler dev` does around it, which takes longer than
- * most tests. Its one argument is JSON: `{ port, state, vars }`.
+ * most tests. Its one argument is JSON: `{ port, state, vars, main }`. What `main`, a path, exports with a name that ends in `Object` is bound.
  */
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
 import { convertV4MiniflareOptions, Miniflare } from "miniflare";
 
-const { port, state, vars } = JSON.parse(process.argv[2]);
-const { outputFiles } = await build({
-  entryPoints: [fileURLToPath(new URL("../../worker/main.ts", import.meta.url))],
+const { port, state, vars, main } = JSON.parse(process.argv[2]);
+const BINDINGS = { StreamObject: "STREAMS", LogObject: "LOGS", SubscriptionObject: "SUBSCRIPTIONS" };
+const { outputFiles, metafile } = await build({
+  entryPoints: [main],
+  outfile: "edge.mjs",
+  metafile: true,
   bundle: true,
   write: false,
   format: "esm",
@@ -17,7 +19,8 @@ const { outputFiles } = await build({
   external: ["cloudflare:workers"],
   conditions: ["workerd", "worker", "browser"],
 });
-const objects = (className) => ({ className, useSQLite: true });
+const [{ exports: names }] = Object.values(metafile.outputs);
+const objects = names.filter((name) => name in BINDINGS).map((className) => [BINDINGS[className], { className, useSQLite: true }]);
 const edge = new Miniflare(
   convertV4MiniflareOptions({
     host: "127.0.0.1",
@@ -26,7 +29,7 @@ const edge = new Miniflare(
     modules: [{ type: "ESModule", path: "edge.mjs", contents: outputFiles[0].text }],
     compatibilityDate: "2026-11-02",
     bindings: { LOG: "faults", ...vars },
-    durableObjects: { STREAMS: objects("StreamObject"), LOGS: objects("LogObject") },
+    durableObjects: Object.fromEntries(objects),
     resourcePersistencePath: join(state, "v3"),
     telemetry: { enabled: false },
   }),

@@ -32,15 +32,20 @@ export interface EdgeProcess {
   stop(): Promise<void>;
 }
 
-/** @param config for `wrangler dev`, relative to the project; default: without it, the edge alone */
-export async function startEdge(vars: Readonly<Record<string, string>> = { AUTH: "open" }, config?: string): Promise<EdgeProcess> {
+/** @param worker the main file of a Worker, or a configuration for `wrangler dev`, relative to the project; default: the edge alone */
+export async function startEdge(
+  vars: Readonly<Record<string, string>> = { AUTH: "open" },
+  worker = "worker/main.ts",
+): Promise<EdgeProcess> {
   const state = await mkdtemp(join(tmpdir(), "headwater-edge-"));
   const port = await freePort();
   const url = `http://127.0.0.1:${port}`;
   let child: ChildProcess | undefined;
 
   async function start(given = vars): Promise<void> {
-    const args = config === undefined ? [PROCESS, JSON.stringify({ port, state, vars: given })] : devArgs(config, port, state, given);
+    const args = worker.endsWith(".toml")
+      ? devArgs(worker, port, state, given)
+      : [PROCESS, JSON.stringify({ port, state, vars: given, main: join(ROOT, worker) })];
     child = spawn(process.execPath, args, {
       cwd: ROOT,
       detached: true,
