@@ -44,9 +44,9 @@ export function takeRun(runs: LogRuns, run: PublishedRun, divergedAt: number | u
       const left = lines.slice(from - firstVersion);
       const { recordedAt } = parseLine(left[0] ?? "");
       const refilled = isLate(Date.parse(recordedAt ?? ""), now) ? runs.refill(streamId, from, left) : [];
-      const count = refilled.reduce((sum, span) => sum + (span.lastVersion - span.firstVersion + 1), 0);
-      const taken = count < left.length ? [runs.add(streamId, from + count, left.slice(count))] : [];
-      return { answer: { kind: "published", spans: [...known, ...refilled, ...taken], head }, refilled: count };
+      const next = (refilled.at(-1)?.lastVersion ?? from - 1) + 1;
+      const taken = next <= lastVersion ? [runs.add(streamId, next, left.slice(next - from))] : [];
+      return { answer: { kind: "published", spans: [...known, ...refilled, ...taken], head }, refilled: next - from };
     }
     default:
       return unreachable(decision);

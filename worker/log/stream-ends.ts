@@ -58,7 +58,7 @@ export class StreamEnds {
   }
 }
 
-/** Of all streams, the one whose next step ends first; undefined if none has any. */
+/** Of all streams, the one whose next step ends first; undefined if all are at their ends. */
 export function firstOf(all: readonly StreamEnds[]): readonly [StreamEnds, Step] | undefined {
   let first: readonly [StreamEnds, Step] | undefined;
   for (const ends of all) {

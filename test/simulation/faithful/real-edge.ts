@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
 import { convertV4MiniflareOptions, Miniflare, type Miniflare as Runtime } from "miniflare";
+import { WORKER_BUNDLE } from "../../support/worker-bundle.ts";
 import { BODY_BYTES, EVENT_BYTES } from "../poison.ts";
 import { SECRET } from "../token.ts";
 
@@ -146,14 +147,9 @@ function objects(className: string) {
 
 async function bundle(tooMany: number): Promise<string> {
   const { outputFiles } = await build({
+    ...WORKER_BUNDLE,
     stdin: { contents: WORKER, resolveDir: ROOT, loader: "js" },
     define: { TOO_MANY: String(tooMany) },
-    bundle: true,
-    write: false,
-    format: "esm",
-    target: "es2024",
-    external: ["cloudflare:workers"],
-    conditions: ["workerd", "worker", "browser"],
     logLevel: "error",
   });
   const [output] = outputFiles;
