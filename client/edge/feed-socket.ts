@@ -35,7 +35,7 @@ const PING_EVERY = 20_000;
 const SILENCE = 10_000;
 /** Every third ping, the app's `token` is called, to see whether there is a new token. */
 const TOKEN_PINGS = 3;
-/** After so many failures in a row the app is told. */
+/** After so many failures in a row the app is told. Until then each has the feed requested over HTTP: the edge itself may be gone. */
 const FAILURES = 3;
 /** Waits before the socket connects again, in milliseconds. */
 const BACKOFF = { first: 500, longest: 30_000 };
@@ -66,7 +66,7 @@ export class FeedSocket {
     this.#edge = edge;
     this.#signal = signal;
     // A device that comes back online connects at once.
-    globalThis.addEventListener?.("online", () => this.#hurry(), { signal });
+    globalThis.addEventListener?.("online", () => this.hurry(), { signal });
     const pinging = setInterval(() => this.#ping(), PING_EVERY);
     signal.addEventListener("abort", () => {
       clearInterval(pinging);
@@ -201,14 +201,14 @@ export class FeedSocket {
   /**
    * Connects again after a random wait, so that devices that lost the same edge do not all come back at once.
    *
-   * @param wasConnected the socket was open before: a request over HTTP is made too, to find out what is wrong
+   * @param wasConnected the socket was open before: a request over HTTP is made in any case, to find out what is wrong
    * @param cause what the app or the platform threw
    */
   #again(wasConnected = false, cause?: unknown): void {
     if (this.#signal.aborted || this.#reconnect !== undefined) return;
     const again = () => {
       this.#reconnect = undefined;
-      if (wasConnected) this.#listener.give({ kind: "woken" });
+      if (wasConnected || this.#failures <= FAILURES) this.#listener.give({ kind: "woken" });
       if (!this.#listener.isDiverged) void this.#connect();
     };
     this.#reconnect = setTimeout(again, backoff(BACKOFF, ++this.#failures, Math.random()));
@@ -217,7 +217,8 @@ export class FeedSocket {
     this.#listener.onSocket(new UnavailableError(UNOPENED, {}, { cause }));
   }
 
-  #hurry(): void {
+  /** Connects at once if it waits: the edge is back, or so it seems. */
+  hurry(): void {
     if (this.#reconnect === undefined) return;
     this.#failures = 0;
     void this.#connect();

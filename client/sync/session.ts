@@ -106,7 +106,9 @@ export class Session {
   give(input: SyncInput): void {
     if (this.#ending.signal.aborted) return;
     const { state, effects } = advance(this.#state, input, Math.random());
+    const isBack = this.#state.link.kind !== "open" && state.link.kind === "open";
     this.#state = state;
+    if (isBack) this.#feedSocket?.hurry();
     this.show();
     for (const effect of effects) this.#perform(effect);
   }

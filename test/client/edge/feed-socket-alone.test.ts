@@ -1,6 +1,7 @@
 /** A feed socket by itself: its token, whatever the app's function does, and what is said of it. A socket of the test's own stands for the edge. */
 import { afterEach, beforeEach, expect, onTestFinished, test, vi } from "vitest";
 import { FeedSocket } from "../../../client/edge/feed-socket.ts";
+import type { SyncInput } from "../../../shared/device/sync.ts";
 import { PING, PONG } from "../../../shared/wire/feed-socket.ts";
 
 beforeEach(() => void vi.useFakeTimers());
@@ -108,6 +109,38 @@ test("what a session before said of its socket is taken back when this one works
   socket.dispatchEvent(new Event("open"));
   await vi.advanceTimersByTimeAsync(60_000);
   expect(said).toEqual([null]);
+  ending.abort();
+});
+
+test("a socket that can't be opened has the edge asked over HTTP, until the app is told", async () => {
+  let connections = 0;
+  const given: string[] = [];
+  const listener = {
+    give: ({ kind }: SyncInput) => given.push(kind),
+    onSocket: (problem: Error | null) => given.push(problem === null ? "works" : "failed"),
+    isConnected: false,
+    isDiverged: false,
+  };
+  const webSocket = () => {
+    const socket = new OpenSocket();
+    connections++;
+    setTimeout(() => socket.dispatchEvent(new Event("close")), 5);
+    return socket as unknown as WebSocket;
+  };
+  const ending = new AbortController();
+  const feed = new FeedSocket(listener, { url: "https://edge.test/v1/main", timeout: 1000, webSocket }, ending.signal);
+  feed.listen({ request: 1, query: { after: 0 } });
+  await vi.advanceTimersByTimeAsync(60_000);
+  expect(given.slice(0, 6)).toEqual(["woken", "woken", "failed", "woken", "failed", "failed"]);
+  expect(given.slice(4).every((said) => said === "failed")).toBe(true);
+  // The edge is back: it connects at once, and begins to count anew.
+  const before = connections;
+  given.length = 0;
+  feed.hurry();
+  await vi.advanceTimersByTimeAsync(0);
+  expect(connections).toBe(before + 1);
+  await vi.advanceTimersByTimeAsync(5_000);
+  expect(given.slice(0, 2)).toEqual(["woken", "woken"]);
   ending.abort();
 });
 
