@@ -15,6 +15,8 @@ interface Task {
 }
 
 export class Pool {
+  /** How many there are. */
+  readonly threads: number;
   readonly #workers: readonly Worker[];
   readonly #idle: Worker[];
   readonly #waiting: Task[] = [];
@@ -22,6 +24,7 @@ export class Pool {
 
   /** @param threads default: as many as there are processors */
   constructor(threads = availableParallelism()) {
+    this.threads = threads;
     this.#workers = Array.from({ length: threads }, () => this.#start());
     this.#idle = [...this.#workers];
   }

@@ -13,11 +13,21 @@ export interface Search {
   readonly others: Readonly<Record<string, number>>;
 }
 
-/** Tries the seed that found the bug last, then all from 1 to `within`. */
-export function searchBug(pool: Pool, bug: Bug, within: number): Promise<Search> {
+/** Worlds of a bug that a thread runs before the search looks whether another has found it. */
+const SLICE = 5;
+
+/** Tries the seed that found the bug last, then all from 1 to `within`, with all threads. */
+export async function searchBug(pool: Pool, bug: Bug, within: number): Promise<Search> {
   const last = found[bug.name];
-  const all = seedsFrom(1, within);
-  return search(pool, bug, last === undefined ? all : [last, ...all]);
+  const others: Record<string, number> = {};
+  let seed = last === undefined ? undefined : await search(pool, bug, [last], others);
+  const wave = SLICE * pool.threads;
+  for (let first = 1; seed === undefined && first <= within; first += wave) {
+    const seeds = seedsFrom(first, Math.min(wave, within - first + 1));
+    const slices = Array.from({ length: pool.threads }, (_, i) => seeds.slice(i * SLICE, (i + 1) * SLICE));
+    seed = (await Promise.all(slices.map((slice) => search(pool, bug, slice, others)))).find((found) => found !== undefined);
+  }
+  return { bug, seed, others };
 }
 
 /**
@@ -44,6 +54,9 @@ export async function searchAll(pool: Pool, within: number, part: string, onSear
   return searches;
 }
 
-async function search(pool: Pool, bug: Bug, seeds: readonly number[]): Promise<Search> {
-  return { bug, ...(await pool.run({ kind: "bug", name: bug.name, seeds })) };
+async function search(pool: Pool, bug: Bug, seeds: readonly number[], others: Record<string, number>): Promise<number | undefined> {
+  if (seeds.length === 0) return;
+  const outcome = await pool.run({ kind: "bug", name: bug.name, seeds });
+  for (const [by, times] of Object.entries(outcome.others)) others[by] = (others[by] ?? 0) + times;
+  return outcome.seed;
 }
