@@ -5,7 +5,9 @@
  *     run(work) ──► open ──────► work ──► result
  *                    │ dead       │ dead
  *                    └─► open     └─► open ──► work, `isRepeated` ──► result
- *                    one more         (this open, too, is tried twice)
+ *                    one more         (this open, too, is tried again)
+ *
+ * An open that the browser has aborted is tried up to `OPENS` times: a person who clears the site's data may meet more than one of them.
  *
  * What fails again is rejected with a typed error. Nothing is tried for ever, and nothing waits for ever for another tab.
  */
@@ -23,6 +25,10 @@ const STEP = 5_000;
 const STEPS = 6;
 /** Steps, the one under way included, if it is known that a tab of an older version blocks. */
 const STEPS_BLOCKED = 2;
+
+/** An open that is aborted is tried so often, with a pause from the second try on, in milliseconds. */
+const OPENS = 6;
+const PAUSE = 100;
 
 /** The message of a tab whose database a newer version has upgraded. */
 export const OUTDATED = "A newer version of this app upgraded the store; reload the page.";
@@ -148,7 +154,7 @@ export class Connection<S extends DBSchema> {
     if (this.#closed !== undefined) throw new StoreClosedError(this.#closed.message);
     if (this.#opened !== undefined) return this.#opened;
     const forget = () => this.#forget(opened);
-    const opened: Opened<S> = this.#connectTwice(forget).catch((error: unknown) => {
+    const opened: Opened<S> = this.#connectAgain(forget).catch((error: unknown) => {
       forget();
       throw error;
     });
@@ -161,15 +167,17 @@ export class Connection<S extends DBSchema> {
     if (this.#opened === opened) this.#opened = undefined;
   }
 
-  async #connectTwice(forget: () => void): Opened<S> {
+  async #connectAgain(forget: () => void): Opened<S> {
     const { platform } = this.#options;
-    const used = platformNow(platform);
-    try {
-      return await this.#connectReady(forget);
-    } catch (error) {
-      if (!isDeadConnection(error)) throw error;
-      if (isServerLost(error)) replacePlatform(platform, used);
-      return this.#connectReady(forget);
+    for (let tries = 1; ; tries++) {
+      const used = platformNow(platform);
+      try {
+        return await this.#connectReady(forget);
+      } catch (error) {
+        if (!isDeadConnection(error) || tries >= (isAborted(error) ? OPENS : 2)) throw error;
+        if (isServerLost(error)) replacePlatform(platform, used);
+      }
+      if (tries > 1) await pause(PAUSE * tries, undefined);
     }
   }
 
@@ -249,6 +257,11 @@ const DEAD: readonly string[] = ["AbortError", "InvalidStateError", "UnknownErro
 
 function isDeadConnection(error: unknown): error is DOMException {
   return isDOMException(error) && DEAD.includes(error.name);
+}
+
+/** The browser closed it. Of an open it says nothing about the database: a disk that can't be read is an UnknownError. */
+function isAborted({ name }: DOMException): boolean {
+  return name === "AbortError";
 }
 
 /** "Connection to Indexed Database server lost. Refresh the page to try again": see `replacePlatform`. */
