@@ -69,16 +69,15 @@ export default defineConfig({
       {
         test: {
           name: "node",
-          include: [
-            "test/*.test.ts",
-            "test/{shared,client,cli,docs,edge,simulation}/**/*.test.ts",
-            "test/contract/*.node.test.ts",
-            IN_NODE,
-          ],
+          include: ["test/*.test.ts", "test/{client,cli,docs,edge,simulation}/**/*.test.ts", "test/contract/*.node.test.ts", IN_NODE],
           testTimeout: 60_000,
           expect: patient,
           hookTimeout: 120_000,
         },
+      },
+      {
+        // Pure functions leave nothing behind: a process for each file would be most of their time.
+        test: { name: "shared", include: ["test/shared/**/*.test.ts"], isolate: false, testTimeout: 60_000 },
       },
       {
         // Whole browsers and edges, and bounds on how soon they are in step: one file at a time, and nothing else beside it.
