@@ -1,6 +1,6 @@
 /** What the edge answers in parts, one after the other. */
 import type { EdgeStore, StreamList } from "../client/http.ts";
-import { type ReconciledLog, reconciledLog } from "../shared/wire/reconcile.ts";
+import { indexedStreams, type ReconciledLog, reconciledLog } from "../shared/wire/reconcile.ts";
 
 /** Streams in a page of the list. */
 const PAGE = 1_000;
@@ -13,6 +13,17 @@ export async function* allStreams(store: EdgeStore): AsyncGenerator<StreamList["
     yield* page.streams;
     after = page.next ?? undefined;
   } while (after !== undefined);
+}
+
+/** The ids of all streams that the index knows, in their order. It may know streams that the log has lost. */
+export async function* allIndexed(store: EdgeStore): AsyncGenerator<string> {
+  let after: string | null = "";
+  do {
+    const path: string = `/reconcile/streams?limit=${PAGE}&after=${encodeURIComponent(after)}`;
+    const { streams, next } = await store.request(path, indexedStreams);
+    yield* streams;
+    after = next;
+  } while (after !== null);
 }
 
 /** Reconciles the log, portion by portion. @param dryRun nothing is written */

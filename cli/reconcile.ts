@@ -11,7 +11,7 @@ import type { DamagedSpan, EdgeStore } from "../client/http.ts";
 import { DEFAULT_LIMITS } from "../shared/limits.ts";
 import { isAmong, placesOf } from "../shared/places.ts";
 import * as wire from "../shared/wire/reconcile.ts";
-import { allStreams, reconciledPortions } from "./all-pages.ts";
+import { allIndexed, allStreams, reconciledPortions } from "./all-pages.ts";
 import { type Backup, checkBackup, recordedLines } from "./backup-file.ts";
 import { chunks } from "./chunks.ts";
 import { CommandError } from "./command-error.ts";
@@ -23,7 +23,7 @@ import { type RereadableFile, withRereadable } from "./rereadable-file.ts";
 
 export interface ReconcileChoice {
   readonly dryRun: boolean;
-  /** Only these streams, and those whose ids begin with the prefix. Default: all that the log or the backup knows. */
+  /** Only these streams, and those whose ids begin with the prefix. Default: all that the log, the index of streams or the backup knows. */
   readonly streams?: readonly string[];
   readonly prefix?: string;
   /** The path of an export. */
@@ -54,6 +54,8 @@ class Reconciliation {
   readonly #backup: Backup | undefined;
   readonly #done: string[] = [];
   readonly #left: string[] = [];
+  /** Streams that the index knows, and the log does not. */
+  readonly #forgotten = new Set<string>();
 
   constructor(store: EdgeStore, choice: ReconcileChoice, file?: RereadableFile, backup?: Backup) {
     this.#store = store;
@@ -113,7 +115,13 @@ class Reconciliation {
     if (streams !== undefined && prefix === undefined) return [...ids];
     const isWanted = (streamId: string) => streamId.startsWith(prefix ?? "");
     for (const streamId of this.#backup?.streams.keys() ?? []) if (isWanted(streamId)) ids.add(streamId);
-    for await (const { streamId } of allStreams(this.#store)) if (isWanted(streamId)) ids.add(streamId);
+    // The index is read first: whatever it has was in the log by then.
+    for await (const streamId of allIndexed(this.#store)) if (isWanted(streamId)) this.#forgotten.add(streamId);
+    for await (const { streamId } of allStreams(this.#store)) {
+      this.#forgotten.delete(streamId);
+      if (isWanted(streamId)) ids.add(streamId);
+    }
+    for (const streamId of this.#forgotten) ids.add(streamId);
     return [...ids];
   }
 
@@ -137,7 +145,10 @@ class Reconciliation {
   async #send(streams: readonly object[]): Promise<readonly wire.ReconciledStream[]> {
     const { dryRun } = this.#choice;
     const answer = await this.#store.request("/reconcile/streams", wire.reconciledStreams, { dryRun, streams });
-    for (const { streamId, repaired } of answer.streams) {
+    for (const { streamId, version, repaired } of answer.streams) {
+      if (this.#forgotten.delete(streamId) && version > 0) {
+        this.#done.push(`the log: ${streamId} up to version ${version}, from the stream`);
+      }
       for (const { first, last } of repaired) this.#done.push(`${streamId} at ${placesOf("version", first, last)}`);
     }
     return answer.streams;

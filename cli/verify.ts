@@ -2,15 +2,18 @@
  * `headwater verify`: reads a whole store twice, by its feed and stream by stream, and reports how the two differ. It goes on behind what can't be
  * read, and names it. With a file, it also reports how the feed and the file differ.
  *
- *     feed ──► per stream and version: position, digest ──► list of streams ──► each stream, event by event ──► health ──► findings
+ *     index ──► feed ──► per stream and version: position, digest ──► list of streams ──► each stream, event by event ──► health ──► findings
  *
  * Each finding names the side: the log, whose events the feed has, or the stream.
  */
 import type { DamagedSpan, EdgeStore, StoreHealth, StreamEvent } from "../client/http.ts";
 import { ForbiddenError, InvalidRequestError, StreamNotFoundError } from "../client/index.ts";
 import { contentOf, eventDigest } from "../shared/event/digest.ts";
+import { DEFAULT_LIMITS } from "../shared/limits.ts";
 import { isAmong, placesOf, without } from "../shared/places.ts";
-import { allStreams, reconciledPortions } from "./all-pages.ts";
+import { reconciledStreams } from "../shared/wire/reconcile.ts";
+import { allIndexed, allStreams, reconciledPortions } from "./all-pages.ts";
+import { chunks } from "./chunks.ts";
 import { CommandError } from "./command-error.ts";
 import { positionsOf } from "./export.ts";
 import { FileComparison } from "./file-comparison.ts";
@@ -35,6 +38,13 @@ interface Feed {
   readonly damaged: readonly DamagedSpan[];
 }
 
+interface List {
+  /** Of the streams to be compared. */
+  readonly versions: ReadonlyMap<string, number>;
+  /** Whether the log has the stream by now. */
+  isListed(streamId: string): boolean;
+}
+
 /** Findings that are printed, at most. */
 const MOST_FINDINGS = 20;
 
@@ -46,9 +56,16 @@ export async function verifyStore(store: EdgeStore, against?: string): Promise<v
 
 async function verify(store: EdgeStore, comparison: FileComparison | undefined): Promise<void> {
   const findings: string[] = [];
+  // Before the list: whatever the index has was in the log by then.
+  const indexed = await readIndex(store);
   const feed = await readFeed(store, findings, comparison);
-  const listed = await readList(store, feed, findings);
-  const ahead = await checkStreams(store, feed, listed, findings);
+  const { versions, isListed } = await readList(store, feed, findings);
+  const ahead = await checkStreams(store, feed, versions, findings);
+  const gone = await checkForgotten(
+    store,
+    indexed.filter((streamId) => !isListed(streamId)),
+    findings,
+  );
   findings.push(...disagreements(await healthOf(store)));
   findings.push(...(await wrongMarks(store, feed)));
   findings.push(...((await comparison?.findings()) ?? []));
@@ -61,6 +78,44 @@ async function verify(store: EdgeStore, comparison: FileComparison | undefined):
   );
   if (comparison !== undefined) print(`clean: ${comparison.compared} events compared with ${comparison.name}: all are equal.`);
   if (ahead > 0) print(`${ahead} streams have events that the feed did not have yet when it was read.`);
+  if (gone > 0) print(`${gone} streams that the store once had are neither in the log nor in an object of theirs: both were put back.`);
+}
+
+async function readIndex(store: EdgeStore): Promise<readonly string[]> {
+  const streams: string[] = [];
+  await ifAllowed(async () => {
+    for await (const streamId of allIndexed(store)) streams.push(streamId);
+  });
+  return streams;
+}
+
+/**
+ * The streams are not read. A reader would have them send the log what it lacks, at new positions, and a restore could not give them the old ones.
+ *
+ * @param forgotten streams of the index that the log does not have
+ * @returns how many of them nobody has
+ */
+async function checkForgotten(store: EdgeStore, forgotten: readonly string[], findings: string[]): Promise<number> {
+  let gone = 0;
+  await eachInFlight(chunks(forgotten, DEFAULT_LIMITS.pushStreams), async (some) => {
+    const request = { dryRun: true, streams: some.map((streamId) => ({ streamId })) };
+    const { streams } = await store.request("/reconcile/streams", reconciledStreams, request);
+    for (const { streamId, version } of streams) {
+      if (version === 0) gone++;
+      else findings.push(`${streamId} has ${placesOf("version", 1, version)}, and the log has lost the whole stream.`);
+    }
+  });
+  return gone;
+}
+
+/** Does what only administrators may do, unless the token does not allow it, or the edge is of an earlier version and has no such route. */
+async function ifAllowed(work: () => Promise<void>): Promise<void> {
+  try {
+    await work();
+  } catch (error) {
+    const isUnknownRoute = error instanceof InvalidRequestError && error.details.field === "path";
+    if (!(error instanceof ForbiddenError) && !isUnknownRoute) throw error;
+  }
 }
 
 /** What the store itself has noticed. */
@@ -79,16 +134,12 @@ function disagreements(health: StoreHealth | undefined): string[] {
 /** Marks that do not follow from the events before them. Devices whose cursor is there would be told that they have another history. */
 async function wrongMarks(store: EdgeStore, { damaged }: Feed): Promise<string[]> {
   const findings: string[] = [];
-  try {
+  await ifAllowed(async () => {
     for await (const { repaired, lost } of reconciledPortions(store, true)) {
       const wrong = [...repaired, ...lost].flatMap((places) => without(places, damaged));
       for (const places of wrong) findings.push(`The log's mark is wrong at ${positionsOf(places)}: headwater reconcile repairs it.`);
     }
-  } catch (error) {
-    // Only administrators may look at the log's own rows, and an edge of an earlier version does not have the route.
-    const isUnknownRoute = error instanceof InvalidRequestError && error.details.field === "path";
-    if (!(error instanceof ForbiddenError) && !isUnknownRoute) throw error;
-  }
+  });
   return findings;
 }
 
@@ -124,11 +175,13 @@ async function readFeed(store: EdgeStore, findings: string[], comparison: FileCo
 }
 
 /** The versions of all streams, by the list of streams and by the feed. */
-async function readList(store: EdgeStore, { streams, damaged }: Feed, findings: string[]): Promise<Map<string, number>> {
+async function readList(store: EdgeStore, { streams, damaged }: Feed, findings: string[]): Promise<List> {
   const versions = new Map<string, number>();
+  const others = new Set<string>();
   for await (const { streamId, version } of allStreams(store)) {
     // A stream that the feed did not have was appended to since, or is at a damaged position.
     if (streams.has(streamId) || damaged.length > 0) versions.set(streamId, version);
+    else others.add(streamId);
   }
   let unlisted = 0;
   for (const [streamId, { head }] of streams) {
@@ -138,7 +191,7 @@ async function readList(store: EdgeStore, { streams, damaged }: Feed, findings: 
     versions.set(streamId, Math.max(head, listed ?? 0));
   }
   if (unlisted > 0) findings.push(`${unlisted} streams of the feed are not in the list of streams.`);
-  return versions;
+  return { versions, isListed: (streamId) => versions.has(streamId) || others.has(streamId) };
 }
 
 /** @returns how many streams have more events than the feed had */

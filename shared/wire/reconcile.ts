@@ -24,6 +24,13 @@ export const reconciledLog = v.object({
   lost: v.array(places),
 });
 
+/** `GET /v1/{store}/reconcile/streams`: what the index of streams knows, in the order of the ids. It may know streams that the log has lost. */
+export const indexedStreams = v.object({
+  streams: v.array(v.string()),
+  /** What the next page begins after; null on the last one. */
+  next: v.nullable(v.string()),
+});
+
 /** `POST /v1/{store}/reconcile/streams`. Events of a backup may come along: of versions that neither the stream nor the log can read. */
 export const reconcileStreams = v.object({
   dryRun: v.optional(v.boolean(), false),
@@ -53,5 +60,6 @@ export const reconciledStream = v.object({
 /** One for each stream, in the order of the request. */
 export const reconciledStreams = v.object({ streams: v.array(reconciledStream) });
 
+export type IndexedStreams = v.InferOutput<typeof indexedStreams>;
 export type ReconciledLog = v.InferOutput<typeof reconciledLog>;
 export type ReconciledStream = v.InferOutput<typeof reconciledStream>;

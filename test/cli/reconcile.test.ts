@@ -2,10 +2,11 @@
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { afterAll, beforeAll, expect, onTestFinished, test } from "vitest";
 import { connectStore, type EdgeStore } from "../../client/http.ts";
+import { indexedStreams } from "../../shared/wire/reconcile.ts";
 import { type EdgeProcess, startEdge } from "../support/edge.ts";
-import { changeText, copyObject, deleteObject, filesOf, type StoreFiles, withDatabase } from "../support/edge-files.ts";
+import { changeText, copyObject, deleteObject, filesOf, forgetAlarm, type StoreFiles, withDatabase } from "../support/edge-files.ts";
 import { headwater } from "./run.ts";
 
 let edge: EdgeProcess;
@@ -114,6 +115,39 @@ test("a stream that was deleted comes from the log, and a log that was deleted f
     [3, "kept-4"],
     [4, "kept-5"],
   ]);
+});
+
+test("a log that was deleted comes from the streams that the index knows, without a backup", { timeout: 120_000 }, async () => {
+  // Its subscription has the log's alarm go off in ten seconds.
+  const own = await startEdge({ AUTH: "open" }, "test/edge/subscribed/worker.ts");
+  onTestFinished(() => own.stop());
+  const url = `${own.url}/v1/main`;
+  const store = connectStore({ url });
+  const kept = { type: "Kept", data: null };
+  await store.appendToStream("A-1", [kept, kept]);
+  await store.appendToStream("B-1", [kept]);
+  const { log } = await store.health();
+  await expect.poll(() => store.request("/reconcile/streams", indexedStreams)).toEqual({ streams: ["A-1", "B-1"], next: null });
+  await own.kill();
+  const files = await filesOf(own, "main", log);
+  // Their alarms would send a new log what it lacks.
+  for (const path of files.streams.values()) forgetAlarm(path);
+  await deleteObject(files.log);
+  await own.start();
+  expect(await store.health()).toMatchObject({ events: 0, streams: 0 });
+  const found = await headwater(["verify", "--url", url]);
+  expect(found).toMatchObject({ exitCode: 1, stdout: "" });
+  expect(found.stderr).toContain("A-1 has versions 1 to 2, and the log has lost the whole stream.");
+  expect(found.stderr).toContain("B-1 has version 1, and the log has lost the whole stream.");
+  const lines = ["the log: A-1 up to version 2, from the stream", "the log: B-1 up to version 1, from the stream"];
+  expect(await headwater(["reconcile", "--dry-run", "--url", url])).toMatchObject({
+    exitCode: 0,
+    stdout: ["To be repaired, nothing was written:", ...lines, ""].join("\n"),
+  });
+  expect(await store.health()).toMatchObject({ events: 0, streams: 0 });
+  expect(await headwater(["reconcile", "--url", url])).toMatchObject({ exitCode: 0, stdout: ["Repaired:", ...lines, ""].join("\n") });
+  expect(await store.health()).toMatchObject({ events: 3, streams: 2, diverged: 0 });
+  expect((await headwater(["verify", "--url", url])).stdout).toContain("clean: 3 events in 2 streams");
 });
 
 test("events that the log has otherwise are saved, and give way", { timeout: 120_000 }, async () => {

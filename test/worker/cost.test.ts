@@ -55,6 +55,19 @@ test.each([1, 100])("the first commit of a stream, of %i events, writes no more 
   expect(bill.requests).toEqual({ "stream.append": 1, "log.publish": 1 });
 });
 
+test("streams that begin cost the index a row each, and two rows and two requests for all of a minute", async () => {
+  const store = await quietStore();
+  await runDurableObjectAlarm(store.log());
+  const begun = await billOf(() => store.append("B-1", 0, event()));
+  report("a stream that begins", begun);
+  expect([begun.rowsWritten, begun.requests]).toEqual([5, { "stream.append": 1, "log.publish": 1 }]);
+  for (const n of [2, 3, 4]) await store.append(`B-${n}`, 0, event());
+  const told = await billOf(() => runDurableObjectAlarm(store.log()));
+  report("the index is told of 4", told);
+  expect([told.rowsWritten, told.alarms]).toEqual([4 + 1, 0]);
+  expect(told.requests).toEqual({ "log.alarm": 1, "log.addToIndex": 1 });
+});
+
 test("the alarm after a burst finds all published: it writes nothing, and asks the log for nothing", async () => {
   const store = await quietStore();
   await store.append("A-1", 1, event());
@@ -176,6 +189,7 @@ test("readers of the same kind are shown rows that were read once", async () => 
 
 test("credentials that expire cost one alarm, set once for all sockets and run once, and the log hibernates until then", async () => {
   const store = await quietStore();
+  await runDurableObjectAlarm(store.log());
   const expiresAt = Date.now() + 24 * 3_600_000;
   const edge = createEdge({
     authenticate: () => ({ actor: "ann", expiresAt, grants: [{ store: "*", streams: ["*"], can: ["read"] }] }),

@@ -2,14 +2,14 @@
  * The deletion of a store, as its log sees it. One durable write begins it, and the rest is done in portions: by the log's alarm, and by each
  * request of the operator.
  *
- *     begin: note, alarm ──► subscriptions ──► streams, with their rows of the log ──► the note alone is left, and the log's id
+ *     begin: note, alarm ──► subscriptions ──► streams, with their rows of the log ──► streams of the index ──► the note alone, and the log's id
  *        │                        └──── a portion: some objects are called, then one transaction removes what they have lost ────┘
  *        └── from here on the log refuses everything else, and closes its feed sockets
  *
  *     "deleted"   what is left (`DeletionNote`). It is never removed: a store of this name is not begun again
  *
- * Each object is called before the log forgets it, and may be called again. So a log that is killed goes on where it was. A stream that the
- * log does not know asks the log before its first event is acknowledged, and loses it then: `worker/stream/stream-deletion.ts`.
+ * Each object is called before the log forgets it, and may be called again. So a log that is killed goes on where it was. Streams that the
+ * log has lost may be in the index of streams. A stream that neither knows asks the log before its first event is acknowledged, and loses it then: `worker/stream/stream-deletion.ts`.
  */
 import { afterPortion, confirmDeletion, type DeletionNote, deletionOf, type Portion, storeDeleted } from "../../shared/edge/deletion.ts";
 import type { StoreDeletion } from "../../shared/wire/deletion.ts";
@@ -23,12 +23,14 @@ import type { SharedAlarm } from "../objects/shared-alarm.ts";
 import { logFault } from "../report/journal.ts";
 import type { LogRuns } from "./log-runs.ts";
 import { enrolledIn, subscriptionsOf } from "./notifier.ts";
+import type { StreamIndexing } from "./stream-indexing.ts";
 
 export interface DeletionHost {
   readonly state: DurableObjectState;
   readonly env: EdgeEnv;
   readonly alarm: SharedAlarm;
   readonly runs: LogRuns;
+  readonly indexing: StreamIndexing;
   /** The store is deleted from now on. Called in the turn of the write. */
   onBegun(): void;
 }
@@ -157,7 +159,7 @@ export class LogDeletion {
   async #removePortion(): Promise<void> {
     const note = this.#note;
     if (note?.isDone !== false) return;
-    const { env } = this.#host;
+    const { env, indexing } = this.#host;
     const retries: Retries = { left: RETRIES };
     if (note.subscriptions.length > 0) {
       const names = await this.#called(note.subscriptions.slice(0, OBJECTS), (name) =>
@@ -169,14 +171,23 @@ export class LogDeletion {
       );
       return this.#remove(note, [], names);
     }
-    const streams = await this.#called(this.#nextStreams(), (streamId) =>
+    const logged = this.#nextStreams();
+    const streams = await this.#called(logged.length > 0 ? logged : await this.#indexedStreams(note), (streamId) =>
       callObject(
         () => env.STREAMS.getByName(`${note.store}/${streamId}`),
         (stream) => stream.erase(`${note.store}/${streamId}`),
         retries,
       ),
     );
-    this.#remove(note, streams, []);
+    const isIndexed = await indexing.remove(note.store, streams);
+    this.#remove(note, streams, [], isIndexed);
+  }
+
+  /** Streams that the index knows, and the log does not. */
+  async #indexedStreams({ store }: DeletionNote): Promise<readonly string[]> {
+    const { streams } = await this.#host.indexing.list(store, "", OBJECTS + this.#failed.size);
+    const others = streams.filter((streamId) => !this.#failed.has(streamId));
+    return (others.length > 0 ? others : streams).slice(0, OBJECTS);
   }
 
   /** Calls an object for each of the names. @returns those that have answered @throws the first error, if none has */
@@ -210,11 +221,14 @@ export class LogDeletion {
     return streams;
   }
 
-  /** @param streams that have lost everything. The rows that the log has of them go now, or in the next portions */
-  #remove(note: DeletionNote, streams: readonly string[], subscriptions: readonly string[]): void {
+  /**
+   * @param streams that have lost everything. The rows that the log has of them go now, or in the next portions
+   * @param isIndexed the index still has streams
+   */
+  #remove(note: DeletionNote, streams: readonly string[], subscriptions: readonly string[], isIndexed = true): void {
     const next = this.#storage.transactionSync(() => {
       const removed = this.#removeRows(streams);
-      const hasMore = TABLES.some((table) => this.#has(table) && !this.#isEmpty(table));
+      const hasMore = isIndexed || TABLES.some((table) => this.#has(table) && !this.#isEmpty(table));
       const after = afterPortion(note, { ...removed, subscriptions, hasMore });
       if (after.isDone) this.#removeRest();
       this.#storage.kv.put(KEY, after);

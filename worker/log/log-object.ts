@@ -5,16 +5,17 @@
  *                                                                           └──► subscriptions are notified (`notifier.ts`)
  */
 import { storeDeleted } from "../../shared/edge/deletion.ts";
-import { EVERYTHING, intersection, type Reach, reachOfCategory } from "../../shared/edge/grants.ts";
+import { EVERYTHING, type Reach } from "../../shared/edge/grants.ts";
 import { beingRestored } from "../../shared/edge/restore.ts";
 import { LogMismatchError, PositionAheadError } from "../../shared/errors.ts";
 import { DEFAULT_LIMITS, type Limits } from "../../shared/limits.ts";
 import type { StoreDeletion } from "../../shared/wire/deletion.ts";
-import type { ReconciledLog } from "../../shared/wire/reconcile.ts";
+import type { IndexedStreams, ReconciledLog } from "../../shared/wire/reconcile.ts";
 import type { BeginRestore, RestoreFinished, RestoreStatus, RunningRestore } from "../../shared/wire/restore.ts";
 import type { StoreHealth, StreamList } from "../../shared/wire/wire.ts";
 import { type Authenticate, authenticateBySettings } from "../access/access.ts";
 import type { EdgeEnv } from "../env.ts";
+import { eraseStorage } from "../objects/erase.ts";
 import { DurableObject, now } from "../objects/platform.ts";
 import { type Refused, refusable, refusableLater, toRefused, unwrap } from "../objects/refused.ts";
 import { linesOf, parseLine } from "../objects/run-text.ts";
@@ -35,6 +36,9 @@ import { type Origin, Subscribers } from "./notifier.ts";
 import type { Followed, PublicationAnswer, Published, PublishedRun } from "./publication.ts";
 import { ReadTurns } from "./read-turns.ts";
 import { takeRun } from "./run-taker.ts";
+import { StreamIndex } from "./stream-index.ts";
+import { StreamIndexing } from "./stream-indexing.ts";
+import { type ListQuery, streamList } from "./stream-list.ts";
 import { WaitingStreams } from "./waiting-streams.ts";
 
 /** The settings of an edge that its logs need. */
@@ -51,6 +55,10 @@ export class LogObject<E extends EdgeEnv = EdgeEnv> extends DurableObject<E> {
   readonly #restore: LogRestore;
   readonly #deletion: LogDeletion;
   readonly #waiting = new WaitingStreams();
+  /** Tells the index, which is an object of its own. */
+  readonly #indexing: StreamIndexing;
+  /** Of the index's object alone. */
+  readonly #index: StreamIndex;
 
   readonly #memory = new MatchMemory();
   readonly #turns = new ReadTurns();
@@ -70,7 +78,9 @@ export class LogObject<E extends EdgeEnv = EdgeEnv> extends DurableObject<E> {
       this.#subscribers = undefined;
       this.#sockets.closeAll(storeDeleted());
     };
-    this.#deletion = new LogDeletion({ state, env, alarm: this.#alarm, runs: this.#runs, onBegun });
+    this.#index = new StreamIndex(state.storage);
+    this.#indexing = new StreamIndexing({ state, env, alarm: this.#alarm, runs: this.#runs });
+    this.#deletion = new LogDeletion({ state, env, alarm: this.#alarm, runs: this.#runs, indexing: this.#indexing, onBegun });
     const isDeleted = this.#deletion.refused !== undefined;
     const { limits, checkEvery, subscriptions: names } = this.settings();
     this.#sockets = new FeedSockets(state, this.#alarm, {
@@ -95,6 +105,7 @@ export class LogObject<E extends EdgeEnv = EdgeEnv> extends DurableObject<E> {
     state.blockConcurrencyWhile(async () => {
       await this.#alarm.load(now(state));
       this.#subscribers?.woke(state.id.name);
+      if (!isDeleted) this.#indexing.woke(state.id.name);
       this.#deletion.woke();
     });
     // Readers whose pull was open when the object went away may have missed news.
@@ -133,7 +144,7 @@ export class LogObject<E extends EdgeEnv = EdgeEnv> extends DurableObject<E> {
     this.#alarm.wentOff();
     if (this.#deletion.refused !== undefined) return this.#deletion.onAlarm();
     this.#sockets.onAlarm();
-    await this.#subscribers?.onAlarm();
+    await Promise.all([this.#subscribers?.onAlarm(), this.#indexing.onAlarm()]);
   }
 
   /**
@@ -156,6 +167,7 @@ export class LogObject<E extends EdgeEnv = EdgeEnv> extends DurableObject<E> {
       const answers = taken.map(({ answer }) => answer);
       for (const [i, run] of runs.entries()) this.#note(store, run, answers[i]);
       if (this.#runs.head > before) this.#onGrown();
+      if (store !== undefined && runs.some(({ firstVersion }) => firstVersion === 1)) this.#indexing.begun(store);
       const refilled = taken.reduce((sum, { refilled: count }) => sum + count, 0);
       if (refilled > 0) this.#onRefilled(store, refilled);
       return { log: this.#runs.log, answers };
@@ -253,6 +265,31 @@ export class LogObject<E extends EdgeEnv = EdgeEnv> extends DurableObject<E> {
     });
   }
 
+  /** @internal Streams that the index knows, in the order of their ids. The log may have lost some. */
+  indexedStreams(store: string, after: string, limit: number): Promise<IndexedStreams | Refused> {
+    return refusableLater(async () => {
+      this.#deletion.assertPresent();
+      return this.#indexing.list(store, after, limit);
+    });
+  }
+
+  /** @internal Of the index's object: new streams of its store. */
+  addToIndex(streamIds: readonly string[]): void {
+    this.#index.add(streamIds);
+  }
+
+  /** @internal Of the index's object: its streams after one, in the order of their ids. */
+  listIndex(after: string, limit: number): IndexedStreams {
+    return this.#index.list(after, limit);
+  }
+
+  /** @internal Of the index's object: streams that were deleted with their store. Nothing is left after the last. Returns whether it has any others. */
+  async removeFromIndex(streamIds: readonly string[]): Promise<boolean> {
+    const isLeft = this.#index.remove(streamIds);
+    if (!isLeft) await eraseStorage(this.ctx.storage);
+    return isLeft;
+  }
+
   /** @internal The log's id, if it is the log that is followed, with the same history. */
   follow(followed: Followed): { readonly log: string } | Refused {
     return refusable(() => this.#refusal(followed) ?? { log: this.#runs.log });
@@ -290,27 +327,14 @@ export class LogObject<E extends EdgeEnv = EdgeEnv> extends DurableObject<E> {
   }
 
   /** @internal The streams in reach, in the order of their ids. */
-  listStreams(query: { readonly category?: string; readonly after: string; readonly limit: number }, reach: Reach): StreamList | Refused {
+  listStreams(query: ListQuery, reach: Reach): StreamList | Refused {
     if (this.#deletion.refused !== undefined) return this.#deletion.refused;
     if (this.#restore.isClosed) return toRefused(beingRestored());
-    const streams: { streamId: string; version: number }[] = [];
-    const { category } = query;
-    let { after } = query;
-    for (const [from, to] of category === undefined ? reach : intersection(reach, reachOfCategory(category))) {
-      while (streams.length <= query.limit) {
-        const next = this.#runs.nextStream(after, from, to);
-        if (next === undefined) break;
-        streams.push(next);
-        after = next.streamId;
-      }
-    }
-    if (streams.length <= query.limit) return { streams, next: null };
-    streams.pop();
-    return { streams, next: streams.at(-1)?.streamId ?? null };
+    return streamList(this.#runs, query, reach);
   }
 
   /** @internal For the same Workers as `read`. */
-  streams(query: Parameters<LogObject["listStreams"]>[0], reach = EVERYTHING): ReturnType<LogObject["listStreams"]> {
+  streams(query: ListQuery, reach = EVERYTHING): ReturnType<LogObject["listStreams"]> {
     return this.listStreams(query, reach);
   }
 
@@ -351,6 +375,7 @@ export class LogObject<E extends EdgeEnv = EdgeEnv> extends DurableObject<E> {
         const before = this.#runs.head;
         const finished = this.#restore.finish(id, () => this.#subscribers?.enroll(store));
         if (this.#runs.head > before) this.#onGrown();
+        this.#indexing.begun(store);
         return finished;
       });
     } catch (error) {

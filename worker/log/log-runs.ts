@@ -287,6 +287,16 @@ export class LogRuns {
     return this.#sql.exec<RowPlace>(query, position);
   }
 
+  /** Streams whose first event is in the next rows after a position, and where these rows end. */
+  begunAfter(position: number, rows: number): { readonly streams: readonly string[]; readonly position: number } {
+    const query = "SELECT last_position, stream_id, first_version FROM runs WHERE last_position > ? ORDER BY last_position LIMIT ?";
+    const found = this.#sql.exec<Pick<LogRow, "last_position" | "stream_id" | "first_version">>(query, position, rows).toArray();
+    return {
+      streams: found.filter(({ first_version }) => first_version === 1).map(({ stream_id }) => stream_id),
+      position: found.at(-1)?.last_position ?? position,
+    };
+  }
+
   /** The version of a stream up to which the log has it; 0 if the log has none of it. */
   headOf(streamId: string): number {
     const query = "SELECT last_version FROM runs WHERE stream_id = ? ORDER BY last_version DESC LIMIT 1";

@@ -1,6 +1,6 @@
 /** `GET /openapi.json`, generated from the schemas that check the messages, so that the two can't differ. */
 import * as v from "valibot";
-import { type ErrorCode, titleOf } from "../../shared/errors.ts";
+import type { ErrorCode } from "../../shared/errors.ts";
 import { DEFAULT_LIMITS, NAME_LENGTH } from "../../shared/limits.ts";
 import { storeDeletion } from "../../shared/wire/deletion.ts";
 import { FEED_PROTOCOL } from "../../shared/wire/feed-socket.ts";
@@ -8,10 +8,8 @@ import * as reconcile from "../../shared/wire/reconcile.ts";
 import * as restore from "../../shared/wire/restore.ts";
 import { expectedVersion, type Schema } from "../../shared/wire/schema.ts";
 import * as wire from "../../shared/wire/wire.ts";
-import { STATUS } from "../report/problem.ts";
 import { jsonSchema } from "./json-schema.ts";
-
-type Parameter = { name: string; in: "path" | "query" | "header"; required?: boolean; description: string; schema: object };
+import { answer, answerOf, body, describing, type Parameter, problems, several, text, whole } from "./openapi-parts.ts";
 
 const STORE: Parameter = {
   name: "store",
@@ -258,12 +256,17 @@ function withStream(item: Schema<unknown>): object {
 function reconcilePaths(): object {
   return {
     "/v1/{store}/reconcile/log": step("Repair a portion of the log from the streams.", reconcile.reconcileLog, reconcile.reconciledLog),
-    "/v1/{store}/reconcile/streams": step(
-      "Repair streams from the log, or from events of a backup.",
-      reconcile.reconcileStreams,
-      reconcile.reconciledStreams,
-      { streams: withStream(reconcile.reconcileStreams.entries.streams.item) },
-    ),
+    "/v1/{store}/reconcile/streams": {
+      ...step("Repair streams from the log, or from events of a backup.", reconcile.reconcileStreams, reconcile.reconciledStreams, {
+        streams: withStream(reconcile.reconcileStreams.entries.streams.item),
+      }),
+      get: {
+        summary: "List the streams of the index, in the order of their ids. It may know streams that the log has lost.",
+        description: ADMINISTRATORS,
+        parameters: [text("after", "The id after which the page begins."), whole("limit", "Streams, at most.", 1000)],
+        responses: { 200: answer("A page of ids.", reconcile.indexedStreams), ...problems("invalid-request") },
+      },
+    },
   };
 }
 
@@ -351,48 +354,4 @@ function subscriptionAction(summary: string, request?: Schema<unknown>, ...codes
       responses: { 200: answerOf("Its state now.", STATUS_SCHEMA), ...problems("invalid-request", ...codes), 404: NO_SUBSCRIPTION },
     },
   };
-}
-
-function body(schema: object): object {
-  return { required: true, content: { "application/json": { schema } } };
-}
-
-/** The schema of an object, with more detail on some of its properties. */
-function describing(schema: { properties?: object }, properties: object): object {
-  return { ...schema, properties: { ...schema.properties, ...properties } };
-}
-
-function answer(description: string, schema: Schema<unknown>): object {
-  return answerOf(description, jsonSchema(schema));
-}
-
-function answerOf(description: string, schema: object): object {
-  return { description, content: { "application/json": { schema } } };
-}
-
-function problems(...codes: ErrorCode[]): Record<number, object> {
-  const all: ErrorCode[] = [...codes, "unauthenticated", "forbidden", "store-deleted", "too-many-requests", "unavailable"];
-  const schema = jsonSchema(wire.problemDocument);
-  const byStatus = Map.groupBy(all, (code) => STATUS[code]);
-  return Object.fromEntries(
-    [...byStatus].map(([status, same]) => [
-      status,
-      {
-        description: same.map((code) => `${code}: ${titleOf(code)}`).join(" "),
-        content: { "application/problem+json": { schema } },
-      },
-    ]),
-  );
-}
-
-function whole(name: string, description: string, maximum?: number): Parameter {
-  return { name, in: "query", description, schema: { type: "integer", minimum: 1, ...(maximum === undefined ? {} : { maximum }) } };
-}
-
-function text(name: string, description: string): Parameter {
-  return { name, in: "query", description, schema: { type: "string" } };
-}
-
-function several(name: string, description = `Only this ${name}; may repeat.`): Parameter {
-  return { name, in: "query", description, schema: { type: "array", items: { type: "string" } } };
 }

@@ -11,6 +11,7 @@ export const FEED = [
   ...["after", "limit", "log", "mark", "seen", "within"],
   ...["category", "stream", "type", "correlation", "since", "until", "damaged"],
 ];
+export const INDEX = ["after", "limit"];
 export const DELETION = ["log", "dryRun"];
 export const DEAD_LETTERS = ["after", "limit"];
 export const NONE: readonly string[] = [];

@@ -13,6 +13,7 @@ import { unwrap } from "../objects/refused.ts";
 import type { ReconcileRequest } from "../stream/stream-reconcile.ts";
 import { readJson } from "./body.ts";
 import type { Bindings } from "./edge.ts";
+import { INDEX, pageLimit, parametersOf, single } from "./query.ts";
 import { callLog, recordedLinesOf } from "./recorded-lines.ts";
 
 /** Retries of a request, all calls together. */
@@ -30,6 +31,13 @@ export function reconcileRoutes<E extends EdgeEnv>(app: Hono<Bindings<E>>, limit
     return context.json(
       await callLog(context.env, store, (log) => withRoom(async () => unwrap(await log.reconcile(store, after, dryRun)))),
     );
+  });
+
+  app.get("/v1/:store/reconcile/streams", async (context) => {
+    const { store } = context.var;
+    const parameters = parametersOf(context.req, INDEX);
+    const [after, limit] = [single(parameters, "after") ?? "", pageLimit(parameters, 100, limits)];
+    return context.json(await callLog(context.env, store, async (log) => unwrap(await log.indexedStreams(store, after, limit))));
   });
 
   app.post("/v1/:store/reconcile/streams", async (context) => {

@@ -99,7 +99,7 @@ export const DEVICE_SUBSCRIPTIONS: readonly Bug[] = [
   {
     name: "what an operator requests is written relaxed",
     patches: [patch(CONTROL, '        "strict",\n', '        "relaxed",\n')],
-    world: { minutes: 1, derives: SUBSCRIPTIONS, scope: "all", tabs: 1, actions: 60, faults: { "crash-device": 4 } },
+    world: { minutes: 1, derives: SUBSCRIPTIONS, scope: "all", tabs: 1, actions: 60, faults: { "crash-device": 8 } },
     by: "7 subscription",
   },
   {

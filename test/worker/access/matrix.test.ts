@@ -94,6 +94,10 @@ const ROUTES: Record<string, readonly Form[]> = {
     { path: "/reconcile/log", body: { after: 0 }, granted: ADMINISTRATION },
     { path: "/reconcile/log", body: { after: 1_000_000 }, granted: [403, 403, 403, 409] },
   ],
+  "GET /v1/{store}/reconcile/streams": [
+    { path: "/reconcile/streams", granted: ADMINISTRATION },
+    { path: "/reconcile/streams?limit=0", granted: [403, 403, 403, 400] },
+  ],
   "POST /v1/{store}/reconcile/streams": [
     { path: "/reconcile/streams", body: { streams: [] }, granted: ADMINISTRATION },
     { path: "/reconcile/streams", body: { streams: [{ streamId: "" }] }, granted: [403, 403, 403, 400] },

@@ -2,7 +2,7 @@
 import { SELF } from "cloudflare:test";
 import { expect, test } from "vitest";
 import { createEdge, type EdgeSettings } from "../../../worker/index.ts";
-import { DEAD_LETTERS, DELETION, FEED, LIST, STREAM } from "../../../worker/routes/query.ts";
+import { DEAD_LETTERS, DELETION, FEED, INDEX, LIST, STREAM } from "../../../worker/routes/query.ts";
 import { event, newStore } from "../edge-calls.ts";
 import { newSubscribedStore, subscribed } from "../edges.ts";
 
@@ -82,6 +82,7 @@ test("/openapi.json describes the parameters that the routes know", async () => 
   expect(named("/v1/{store}/streams")).toEqual(LIST);
   expect(named("/v1/{store}/feed")).toEqual(FEED);
   expect(named("/v1/{store}", "delete")).toEqual(DELETION);
+  expect(named("/v1/{store}/reconcile/streams")).toEqual(INDEX);
   expect(DEAD_LETTERS).toEqual(["after", "limit"]);
 });
 

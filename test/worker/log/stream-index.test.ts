@@ -1,0 +1,121 @@
+/** The index of a store's streams: it is told of all of them, and still has them if the log is lost. */
+import { env, evictDurableObject, runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
+import { afterEach, expect, test, vi } from "vitest";
+import type { IndexedStreams, ReconciledStream } from "../../../shared/wire/reconcile.ts";
+import { LogObject } from "../../../worker/log/log-object.ts";
+import { event, newStore, type TestStore } from "../edge-calls.ts";
+import { deleteAll, expectGone, fill } from "./deleted.ts";
+
+afterEach(() => {
+  vi.restoreAllMocks();
+});
+
+async function indexed(store: TestStore, query = ""): Promise<IndexedStreams> {
+  const { status, body } = await store.request(`/reconcile/streams${query}`);
+  expect(status).toBe(200);
+  return body as object as IndexedStreams;
+}
+
+const alarmOf = (store: TestStore) => runInDurableObject(store.log(), (_, { storage }) => storage.getAlarm());
+
+async function loseLog(store: TestStore): Promise<void> {
+  await runInDurableObject(store.log(), async (_, { storage }) => {
+    await storage.deleteAlarm();
+    await storage.deleteAll();
+  });
+  await evictDurableObject(store.log());
+}
+
+test("streams that begin are in the index within a minute, by one call for all; others cost nothing", async () => {
+  const store = newStore();
+  const add = vi.spyOn(LogObject.prototype, "addToIndex");
+  const began = Date.now();
+  await store.append("B-1", 0, event(), event());
+  await store.append("A-1", 0, event());
+  await store.append("A-1", 1, event());
+  const at = (await alarmOf(store)) ?? 0;
+  expect(at).toBeGreaterThan(began);
+  expect(at).toBeLessThanOrEqual(Date.now() + 60_000);
+  expect(await indexed(store)).toEqual({ streams: [], next: null });
+  await runDurableObjectAlarm(store.log());
+  expect(await indexed(store)).toEqual({ streams: ["A-1", "B-1"], next: null });
+  expect(add.mock.calls).toEqual([[["B-1", "A-1"]]]);
+  await store.append("A-1", 2, event());
+  expect(await alarmOf(store)).toBeNull();
+  await store.append("C-1", 0, event());
+  await evictDurableObject(store.log());
+  await runDurableObjectAlarm(store.log());
+  expect(add.mock.calls.slice(1)).toEqual([[["C-1"]]]);
+  expect(await indexed(store, "?limit=2")).toEqual({ streams: ["A-1", "B-1"], next: "B-1" });
+  expect(await indexed(store, "?limit=2&after=B-1")).toEqual({ streams: ["C-1"], next: null });
+});
+
+test("an index that can't be reached is told later, and of everything", async () => {
+  const store = newStore();
+  await store.append("A-1", 0, event());
+  const lines = vi.spyOn(console, "error").mockImplementation(() => undefined);
+  const add = vi.spyOn(LogObject.prototype, "addToIndex").mockImplementation(() => {
+    throw new Error("the index is unreachable");
+  });
+  await runDurableObjectAlarm(store.log());
+  expect(lines.mock.calls.map(([line]) => JSON.parse(line))).toEqual([
+    expect.objectContaining({ where: "index", store: store.id, message: expect.stringContaining("the index is unreachable") }),
+  ]);
+  expect(await alarmOf(store)).toBeGreaterThan(Date.now());
+  await store.append("B-1", 0, event());
+  await evictDurableObject(store.log());
+  add.mockRestore();
+  await runDurableObjectAlarm(store.log());
+  expect(await indexed(store)).toEqual({ streams: ["A-1", "B-1"], next: null });
+});
+
+test("a log of a version without an index tells it of all its streams when it wakes", async () => {
+  const store = newStore();
+  await fill(store, 30);
+  await runInDurableObject(store.log(), async (_, { storage }) => {
+    storage.kv.delete("indexed");
+    await storage.deleteAlarm();
+  });
+  await evictDurableObject(store.log());
+  await store.request("/health");
+  await runDurableObjectAlarm(store.log());
+  expect((await indexed(store)).streams).toHaveLength(30);
+});
+
+test("a log that was lost is filled again from the streams that the index names, without a backup", async () => {
+  const store = newStore();
+  await store.append("A-1", 0, event(), event());
+  await store.append("B-1", 0, event());
+  await runDurableObjectAlarm(store.log());
+  await loseLog(store);
+  expect(await store.feed()).toEqual([]);
+  const { streams } = await indexed(store);
+  expect(streams).toEqual(["A-1", "B-1"]);
+  const request = { streams: streams.map((streamId) => ({ streamId })) };
+  const { body } = await store.request("/reconcile/streams", { method: "POST", body: JSON.stringify(request) });
+  expect((body as object as { streams: ReconciledStream[] }).streams).toEqual([
+    { streamId: "A-1", version: 2, repaired: [], replaced: null, lost: [] },
+    { streamId: "B-1", version: 1, repaired: [], replaced: null, lost: [] },
+  ]);
+  expect((await store.feed()).toSorted((a, b) => a.slice(3).localeCompare(b.slice(3)))).toEqual(
+    expect.arrayContaining([expect.stringContaining("A-1@1"), expect.stringContaining("A-1@2"), expect.stringContaining("B-1@1")]),
+  );
+  // The new log tells the index again, and nothing is there twice.
+  await runDurableObjectAlarm(store.log());
+  expect(await indexed(store)).toEqual({ streams: ["A-1", "B-1"], next: null });
+});
+
+test("a deletion reaches the streams that only the index knows, and leaves nothing of the index", async () => {
+  const store = newStore();
+  const streams = await fill(store, 50);
+  await runDurableObjectAlarm(store.log());
+  await loseLog(store);
+  await store.append("Z-1", 0, event());
+  await deleteAll(store);
+  await expectGone(store, [...streams, "Z-1"]);
+  expect((await store.request("/reconcile/streams")).status).toBe(410);
+  const left = await runInDurableObject(env.LOGS.getByName(`${store.id}/streams`), (_, { storage: { sql } }) =>
+    sql.exec("SELECT name FROM sqlite_master WHERE name = 'streams'").toArray(),
+  );
+  expect(left).toEqual([]);
+});
