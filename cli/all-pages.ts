@@ -1,6 +1,7 @@
 /** What the edge answers in parts, one after the other. */
 import type { EdgeStore, StreamList } from "../client/http.ts";
-import { indexedStreams, type ReconciledLog, reconciledLog } from "../shared/wire/reconcile.ts";
+import { InvalidRequestError } from "../client/index.ts";
+import { type IndexedStreams, indexedStreams, type ReconciledLog, reconciledLog } from "../shared/wire/reconcile.ts";
 
 /** Streams in a page of the list. */
 const PAGE = 1_000;
@@ -15,15 +16,23 @@ export async function* allStreams(store: EdgeStore): AsyncGenerator<StreamList["
   } while (after !== undefined);
 }
 
-/** The ids of all streams that the index knows, in their order. It may know streams that the log has lost. */
+/** The ids of all streams that the index knows, in their order. It may know streams that the log has lost. An edge of an earlier version has none. */
 export async function* allIndexed(store: EdgeStore): AsyncGenerator<string> {
   let after: string | null = "";
   do {
     const path: string = `/reconcile/streams?limit=${PAGE}&after=${encodeURIComponent(after)}`;
-    const { streams, next } = await store.request(path, indexedStreams);
-    yield* streams;
-    after = next;
+    const page: IndexedStreams = await store.request(path, indexedStreams).catch((error: unknown) => {
+      if (isUnknownRoute(error)) return { streams: [], next: null };
+      throw error;
+    });
+    yield* page.streams;
+    after = page.next;
   } while (after !== null);
+}
+
+/** An edge of an earlier version does not have the route. */
+export function isUnknownRoute(error: unknown): boolean {
+  return error instanceof InvalidRequestError && error.details.field === "path";
 }
 
 /** Reconciles the log, portion by portion. @param dryRun nothing is written */

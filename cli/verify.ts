@@ -7,12 +7,12 @@
  * Each finding names the side: the log, whose events the feed has, or the stream.
  */
 import type { DamagedSpan, EdgeStore, StoreHealth, StreamEvent } from "../client/http.ts";
-import { ForbiddenError, InvalidRequestError, StreamNotFoundError } from "../client/index.ts";
+import { ForbiddenError, StreamNotFoundError } from "../client/index.ts";
 import { contentOf, eventDigest } from "../shared/event/digest.ts";
 import { DEFAULT_LIMITS } from "../shared/limits.ts";
 import { isAmong, placesOf, without } from "../shared/places.ts";
 import { reconciledStreams } from "../shared/wire/reconcile.ts";
-import { allIndexed, allStreams, reconciledPortions } from "./all-pages.ts";
+import { allIndexed, allStreams, isUnknownRoute, reconciledPortions } from "./all-pages.ts";
 import { chunks } from "./chunks.ts";
 import { CommandError } from "./command-error.ts";
 import { positionsOf } from "./export.ts";
@@ -60,12 +60,9 @@ async function verify(store: EdgeStore, comparison: FileComparison | undefined):
   const indexed = await readIndex(store);
   const feed = await readFeed(store, findings, comparison);
   const { versions, isListed } = await readList(store, feed, findings);
+  const forgotten = indexed.filter((streamId) => !isListed(streamId));
+  const gone = await checkForgotten(store, forgotten, findings);
   const ahead = await checkStreams(store, feed, versions, findings);
-  const gone = await checkForgotten(
-    store,
-    indexed.filter((streamId) => !isListed(streamId)),
-    findings,
-  );
   findings.push(...disagreements(await healthOf(store)));
   findings.push(...(await wrongMarks(store, feed)));
   findings.push(...((await comparison?.findings()) ?? []));
@@ -113,8 +110,7 @@ async function ifAllowed(work: () => Promise<void>): Promise<void> {
   try {
     await work();
   } catch (error) {
-    const isUnknownRoute = error instanceof InvalidRequestError && error.details.field === "path";
-    if (!(error instanceof ForbiddenError) && !isUnknownRoute) throw error;
+    if (!(error instanceof ForbiddenError) && !isUnknownRoute(error)) throw error;
   }
 }
 

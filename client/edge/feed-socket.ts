@@ -35,7 +35,7 @@ const PING_EVERY = 20_000;
 const SILENCE = 10_000;
 /** Every third ping, the app's `token` is called, to see whether there is a new token. */
 const TOKEN_PINGS = 3;
-/** After so many failures in a row the app is told. Until then each has the feed requested over HTTP: the edge itself may be gone. */
+/** After so many failures in a row the app is told. */
 const FAILURES = 3;
 /** Waits before the socket connects again, in milliseconds. */
 const BACKOFF = { first: 500, longest: 30_000 };
@@ -66,7 +66,11 @@ export class FeedSocket {
     this.#edge = edge;
     this.#signal = signal;
     // A device that comes back online connects at once.
-    globalThis.addEventListener?.("online", () => this.hurry(), { signal });
+    const onOnline = () => {
+      this.#failures = 0;
+      this.hurry();
+    };
+    globalThis.addEventListener?.("online", onOnline, { signal });
     const pinging = setInterval(() => this.#ping(), PING_EVERY);
     signal.addEventListener("abort", () => {
       clearInterval(pinging);
@@ -201,14 +205,16 @@ export class FeedSocket {
   /**
    * Connects again after a random wait, so that devices that lost the same edge do not all come back at once.
    *
-   * @param wasConnected the socket was open before: a request over HTTP is made in any case, to find out what is wrong
+   * If no wait forbids it, the feed is requested over HTTP too: the edge itself may be gone.
+   *
+   * @param wasConnected the socket was open before: the request does not wait
    * @param cause what the app or the platform threw
    */
   #again(wasConnected = false, cause?: unknown): void {
     if (this.#signal.aborted || this.#reconnect !== undefined) return;
     const again = () => {
       this.#reconnect = undefined;
-      if (wasConnected || this.#failures <= FAILURES) this.#listener.give({ kind: "woken" });
+      this.#listener.give(wasConnected ? { kind: "woken" } : { kind: "timer", timer: "poll" });
       if (!this.#listener.isDiverged) void this.#connect();
     };
     this.#reconnect = setTimeout(again, backoff(BACKOFF, ++this.#failures, Math.random()));
@@ -219,9 +225,7 @@ export class FeedSocket {
 
   /** Connects at once if it waits: the edge is back, or so it seems. */
   hurry(): void {
-    if (this.#reconnect === undefined) return;
-    this.#failures = 0;
-    void this.#connect();
+    if (this.#reconnect !== undefined) void this.#connect();
   }
 }
 

@@ -174,7 +174,7 @@ export class Connection<S extends DBSchema> {
       try {
         return await this.#connectReady(forget);
       } catch (error) {
-        if (!isDeadConnection(error) || tries >= (isAborted(error) ? OPENS : 2)) throw error;
+        if (this.#closed !== undefined || !isDeadConnection(error) || tries >= (isAborted(error) ? OPENS : 2)) throw error;
         if (isServerLost(error)) replacePlatform(platform, used);
       }
       if (tries > 1) await pause(PAUSE * tries, undefined);

@@ -179,7 +179,12 @@ export class LogDeletion {
         retries,
       ),
     );
-    const isIndexed = await indexing.remove(note.store, streams);
+    const isIndexed = await indexing.remove(note.store, streams).catch((error: unknown) => {
+      if (logged.length === 0) throw error;
+      // The streams that the log knows do not wait for it: what stays in it is deleted once more at the end.
+      logFault("index", error, { store: note.store });
+      return true;
+    });
     this.#remove(note, streams, [], isIndexed);
   }
 

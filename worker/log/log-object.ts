@@ -220,14 +220,9 @@ export class LogObject<E extends EdgeEnv = EdgeEnv> extends DurableObject<E> {
   #onRefilled(store: string | undefined, count: number): void {
     this.#memory.forget();
     this.#sockets.deliver();
-    logFault(
-      "refilled",
-      new Error("Rows of the log were lost, and their stream published the events again: they have their positions back."),
-      {
-        store,
-        events: count,
-      },
-    );
+    if (store !== undefined) this.#indexing.restart(store);
+    const error = new Error("Rows of the log were lost, and their stream published the events again: they have their positions back.");
+    logFault("refilled", error, { store, events: count });
   }
 
   /** @internal What a subscription needs to know of the store, once the log has enrolled it; null if it is not configured. */
@@ -260,6 +255,8 @@ export class LogObject<E extends EdgeEnv = EdgeEnv> extends DurableObject<E> {
     return refusableLater(async () => {
       unwrap(this.#refusal({ position: after }) ?? {});
       const reconciled = await new LogReconcile(this.env, store, this.#runs, this.#memory).portion(after, dryRun);
+      // The index may have been lost, too.
+      if (after === 0 && !dryRun) this.#indexing.restart(store);
       this.#sockets.deliver();
       return reconciled;
     });

@@ -3,9 +3,9 @@
  *
  *     publish, restore ── a stream begins ──► alarm, within a minute ──► rows since the last time ──► the index ──► "indexed"
  *
- *     "indexed"   the store, and the position up to which the index knows the log's streams
+ *     "indexed"   the store, the position up to which the index knows the log's streams, and whether there may be more
  *
- * Telling it again is always safe. A log that was put back tells the index again what it knew already.
+ * Telling it again is always safe. A log that was put back, and one whose rows came back, tell it of everything again.
  */
 import type { IndexedStreams } from "../../shared/wire/reconcile.ts";
 import type { EdgeEnv } from "../env.ts";
@@ -29,6 +29,7 @@ interface Indexed {
   /** The store's id: an alarm may not know it otherwise. */
   readonly store: string;
   readonly position: number;
+  readonly isDue: boolean;
 }
 
 const KEY = "indexed";
@@ -41,8 +42,8 @@ const PARTS = 10;
 export class StreamIndexing {
   readonly #host: IndexingHost;
   #indexed: Indexed | undefined;
-  /** Streams may have begun. After a wake nothing is known. */
-  #isDue = true;
+  /** Streams have begun while the index was told. */
+  #isOvertaken = false;
   #failures = 0;
   #telling: Promise<void> = Promise.resolve();
 
@@ -51,17 +52,28 @@ export class StreamIndexing {
     this.#indexed = host.state.storage.kv.get<Indexed>(KEY);
   }
 
-  /** A log of a version that had no index. @param store undefined if the object does not know it */
-  woke(store: string | undefined): void {
-    if (this.#indexed === undefined && this.#host.runs.head > 0 && store !== undefined) this.begun(store);
+  /** To be called once the alarm is loaded. @param store undefined if the object does not know it */
+  woke(store = this.#indexed?.store): void {
+    const { alarm, runs, state } = this.#host;
+    if (store === undefined) return;
+    // A version that had no index has left none of it, and storage may have lost the log's end.
+    if (this.#indexed === undefined ? runs.head > 0 : this.#indexed.position > runs.head) this.restart(store);
+    // An alarm may be lost.
+    else if (this.#indexed?.isDue && alarm.at === null) alarm.arm(now(state));
   }
 
   /** To be called in the turn of the write by which streams begin, so that the alarm is part of it. */
   begun(store: string): void {
-    const { state, alarm } = this.#host;
-    this.#isDue = true;
-    if (this.#indexed === undefined) this.#write({ store, position: 0 });
+    const { alarm, state } = this.#host;
+    if (!this.#indexed?.isDue) this.#write({ store, position: this.#indexed?.position ?? 0, isDue: true });
+    this.#isOvertaken = true;
     alarm.arm(now(state) + WITHIN);
+  }
+
+  /** Tells the index of all streams again: it, or rows of the log, may have been lost and come back. */
+  restart(store: string): void {
+    this.#write({ store, position: 0, isDue: true });
+    this.begun(store);
   }
 
   /** The streams of the index after one. */
@@ -79,28 +91,37 @@ export class StreamIndexing {
 
   /** Does not reject: the platform gives up an alarm that threw six times. */
   onAlarm(): Promise<void> {
-    if (this.#isDue) this.#telling = this.#telling.then(() => this.#tellAll());
+    if (this.#indexed?.isDue) this.#telling = this.#telling.then(() => this.#tellAll());
     return this.#telling;
   }
 
+  /** What begins meanwhile has an alarm of its own. */
   async #tellAll(): Promise<void> {
-    if (this.#indexed === undefined) return;
     const { state, alarm, runs } = this.#host;
+    const upTo = runs.head;
+    this.#isOvertaken = false;
     try {
-      for (let part = 0; part < PARTS && this.#indexed.position < runs.head; part++) await this.#tell(this.#indexed);
+      let isBehind = true;
+      for (let part = 0; part < PARTS && isBehind; part++) isBehind = await this.#tell(upTo);
       this.#failures = 0;
-      this.#isDue = this.#indexed.position < runs.head;
-      if (this.#isDue) alarm.arm(now(state));
+      if (isBehind) alarm.arm(now(state));
     } catch (error) {
-      logFault("index", error, { store: this.#indexed.store });
+      logFault("index", error, { store: this.#indexed?.store });
       alarm.arm(now(state) + alarmDelay(this.#failures++));
     }
   }
 
-  async #tell({ store, position }: Indexed): Promise<void> {
+  /** @returns whether the index does not know all streams up to a position */
+  async #tell(upTo: number): Promise<boolean> {
+    if (this.#indexed === undefined) return false;
+    const { store, position } = this.#indexed;
     const begun = this.#host.runs.begunAfter(position, ROWS);
     if (begun.streams.length > 0) await this.#call(store, (index) => index.addToIndex(begun.streams));
-    this.#write({ store, position: begun.position });
+    // It was told to begin again meanwhile.
+    if (this.#indexed.position !== position) return true;
+    const isBehind = begun.position < upTo;
+    this.#write({ store, position: begun.position, isDue: isBehind || this.#isOvertaken });
+    return isBehind;
   }
 
   #call<T>(store: string, call: (index: DurableObjectStub<LogObject>) => Promise<T>): Promise<T> {

@@ -154,7 +154,13 @@ export class Publisher {
     this.#divergedAt = differsAt ?? behindLog(this.#runs.version, head, this.#published);
     // The log may count the stream, though this object does not know: it has slept since.
     await this.#report(store, streamId, true);
-    if (this.#divergedAt === undefined) await this.publish();
+    if (this.#divergedAt !== undefined) return;
+    try {
+      await this.publish();
+    } catch (error) {
+      // What can't be read can't be published. The reconciliation's answer names it.
+      if (!(error instanceof StorageDamagedError)) throw error;
+    }
   }
 
   /** Reports to the log whether the stream has diverged from it, so that it is counted. If the log can't be reached, the alarm does it. */

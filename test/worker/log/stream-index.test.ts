@@ -3,8 +3,10 @@ import { env, evictDurableObject, runDurableObjectAlarm, runInDurableObject } fr
 import { afterEach, expect, test, vi } from "vitest";
 import type { IndexedStreams, ReconciledStream } from "../../../shared/wire/reconcile.ts";
 import { LogObject } from "../../../worker/log/log-object.ts";
+import { eventually } from "../../support/eventually.ts";
+import { damageStream, flipped, putLogBack } from "../damage.ts";
 import { event, newStore, type TestStore } from "../edge-calls.ts";
-import { deleteAll, expectGone, fill } from "./deleted.ts";
+import { deleteAll, expectGone, fill, send } from "./deleted.ts";
 
 afterEach(() => {
   vi.restoreAllMocks();
@@ -17,6 +19,18 @@ async function indexed(store: TestStore, query = ""): Promise<IndexedStreams> {
 }
 
 const alarmOf = (store: TestStore) => runInDurableObject(store.log(), (_, { storage }) => storage.getAlarm());
+
+/** By a log that has slept meanwhile. */
+async function tell(store: TestStore): Promise<void> {
+  await evictDurableObject(store.log());
+  await runDurableObjectAlarm(store.log());
+}
+
+async function loseIndex(store: TestStore): Promise<void> {
+  const index = env.LOGS.getByName(`${store.id}/streams`);
+  await runInDurableObject(index, (_, { storage }) => storage.deleteAll());
+  await evictDurableObject(index);
+}
 
 async function loseLog(store: TestStore): Promise<void> {
   await runInDurableObject(store.log(), async (_, { storage }) => {
@@ -36,15 +50,13 @@ test("streams that begin are in the index within a minute, by one call for all; 
   const at = (await alarmOf(store)) ?? 0;
   expect(at).toBeGreaterThan(began);
   expect(at).toBeLessThanOrEqual(Date.now() + 60_000);
-  expect(await indexed(store)).toEqual({ streams: [], next: null });
-  await runDurableObjectAlarm(store.log());
+  await tell(store);
   expect(await indexed(store)).toEqual({ streams: ["A-1", "B-1"], next: null });
   expect(add.mock.calls).toEqual([[["B-1", "A-1"]]]);
   await store.append("A-1", 2, event());
   expect(await alarmOf(store)).toBeNull();
   await store.append("C-1", 0, event());
-  await evictDurableObject(store.log());
-  await runDurableObjectAlarm(store.log());
+  await tell(store);
   expect(add.mock.calls.slice(1)).toEqual([[["C-1"]]]);
   expect(await indexed(store, "?limit=2")).toEqual({ streams: ["A-1", "B-1"], next: "B-1" });
   expect(await indexed(store, "?limit=2&after=B-1")).toEqual({ streams: ["C-1"], next: null });
@@ -57,15 +69,14 @@ test("an index that can't be reached is told later, and of everything", async ()
   const add = vi.spyOn(LogObject.prototype, "addToIndex").mockImplementation(() => {
     throw new Error("the index is unreachable");
   });
-  await runDurableObjectAlarm(store.log());
+  await tell(store);
   expect(lines.mock.calls.map(([line]) => JSON.parse(line))).toEqual([
     expect.objectContaining({ where: "index", store: store.id, message: expect.stringContaining("the index is unreachable") }),
   ]);
   expect(await alarmOf(store)).toBeGreaterThan(Date.now());
   await store.append("B-1", 0, event());
-  await evictDurableObject(store.log());
   add.mockRestore();
-  await runDurableObjectAlarm(store.log());
+  await tell(store);
   expect(await indexed(store)).toEqual({ streams: ["A-1", "B-1"], next: null });
 });
 
@@ -78,15 +89,67 @@ test("a log of a version without an index tells it of all its streams when it wa
   });
   await evictDurableObject(store.log());
   await store.request("/health");
-  await runDurableObjectAlarm(store.log());
+  await tell(store);
   expect((await indexed(store)).streams).toHaveLength(30);
+});
+
+test("an alarm that the platform has lost is set again when the log wakes", async () => {
+  const store = newStore();
+  await store.append("A-1", 0, event());
+  await runInDurableObject(store.log(), (_, { storage }) => storage.deleteAlarm());
+  await evictDurableObject(store.log());
+  await store.request("/health");
+  expect(await alarmOf(store)).not.toBeNull();
+  await tell(store);
+  expect(await indexed(store)).toEqual({ streams: ["A-1"], next: null });
+});
+
+test("an index that was lost is filled by the next reconciliation, and by no dry run", async () => {
+  const store = newStore();
+  await fill(store, 3);
+  await tell(store);
+  await loseIndex(store);
+  const reconcile = (dryRun: boolean) => store.request("/reconcile/log", { method: "POST", body: JSON.stringify({ after: 0, dryRun }) });
+  await reconcile(true);
+  expect(await alarmOf(store)).toBeNull();
+  await reconcile(false);
+  await tell(store);
+  expect(await indexed(store)).toEqual({ streams: ["A-0", "A-1", "A-2"], next: null });
+});
+
+test("a log that has lost its end tells the index of what takes its place", async () => {
+  const store = newStore();
+  await store.append("A-1", 0, event());
+  await store.append("B-1", 0, event());
+  await tell(store);
+  await putLogBack(store, 1);
+  await store.append("C-1", 0, event());
+  await tell(store);
+  expect(await indexed(store)).toEqual({ streams: ["A-1", "B-1", "C-1"], next: null });
+});
+
+test("a stream that can't be read whole does not keep the others out of a log that was lost", async () => {
+  const store = newStore();
+  await store.append("A-1", 0, event("Kept", "kept"));
+  await store.append("B-1", 0, event());
+  await damageStream(store, "A-1", 1, flipped);
+  await loseLog(store);
+  vi.spyOn(console, "error").mockImplementation(() => undefined);
+  const request = { streams: [{ streamId: "A-1" }, { streamId: "B-1" }] };
+  const { status, body } = await store.request("/reconcile/streams", { method: "POST", body: JSON.stringify(request) });
+  expect(status).toBe(200);
+  expect((body as object as { streams: ReconciledStream[] }).streams).toMatchObject([
+    { streamId: "A-1", lost: [{ first: 1, last: 1 }] },
+    { streamId: "B-1", lost: [] },
+  ]);
+  expect(await store.feed()).toEqual(["#1 B-1@1"]);
 });
 
 test("a log that was lost is filled again from the streams that the index names, without a backup", async () => {
   const store = newStore();
   await store.append("A-1", 0, event(), event());
   await store.append("B-1", 0, event());
-  await runDurableObjectAlarm(store.log());
+  await tell(store);
   await loseLog(store);
   expect(await store.feed()).toEqual([]);
   const { streams } = await indexed(store);
@@ -101,14 +164,30 @@ test("a log that was lost is filled again from the streams that the index names,
     expect.arrayContaining([expect.stringContaining("A-1@1"), expect.stringContaining("A-1@2"), expect.stringContaining("B-1@1")]),
   );
   // The new log tells the index again, and nothing is there twice.
-  await runDurableObjectAlarm(store.log());
+  await tell(store);
   expect(await indexed(store)).toEqual({ streams: ["A-1", "B-1"], next: null });
+});
+
+test("a deletion goes on with all streams that the log knows while the index can't be reached", async () => {
+  const store = newStore();
+  const streams = await fill(store, 60);
+  vi.spyOn(console, "error").mockImplementation(() => undefined);
+  const failing = vi.spyOn(LogObject.prototype, "removeFromIndex").mockRejectedValue(new Error("the index is unreachable"));
+  const { body } = await send(store, "?dryRun=true");
+  await send(store, `?log=${body.log}`);
+  await eventually(async () => {
+    await send(store, `?log=${body.log}`);
+    expect((await send(store, "?dryRun=true")).body).toMatchObject({ state: "deleting", streams: 0, events: 0 });
+  });
+  failing.mockRestore();
+  await deleteAll(store);
+  await expectGone(store, streams);
 });
 
 test("a deletion reaches the streams that only the index knows, and leaves nothing of the index", async () => {
   const store = newStore();
   const streams = await fill(store, 50);
-  await runDurableObjectAlarm(store.log());
+  await tell(store);
   await loseLog(store);
   await store.append("Z-1", 0, event());
   await deleteAll(store);
