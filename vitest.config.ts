@@ -60,20 +60,28 @@ const durableObjects = Object.fromEntries(
 /** Tests of the stand-in for the edge's platform: it runs in Node, and they are compiled with the types of the real one. */
 const IN_NODE = "test/worker/testing/**/*.test.ts";
 
+/** Tests that compute worlds, with threads of their own. */
+const WORLDS = ["test/simulation/simulation.test.ts", "test/simulation/bugs.test.ts"];
+
 export default defineConfig({
   test: {
     // Most of the time is waiting, for an edge or a browser: on two cores, one file at a time leaves more than half of them idle.
-    maxWorkers: 3,
+    maxWorkers: 4,
     reporters: ["default", new EngineTable()],
     projects: [
       {
         test: {
           name: "node",
           include: ["test/*.test.ts", "test/{client,cli,docs,edge,simulation}/**/*.test.ts", "test/contract/*.node.test.ts", IN_NODE],
+          exclude: WORLDS,
           testTimeout: 60_000,
           expect: patient,
           hookTimeout: 120_000,
         },
+      },
+      {
+        // They take all processors, so nothing else runs beside them.
+        test: { name: "worlds", include: WORLDS, fileParallelism: false, sequence: { groupOrder: 1 } },
       },
       {
         // Pure functions leave nothing behind: a process for each file would be most of their time.
