@@ -203,11 +203,10 @@ export class FeedSocket {
   }
 
   /**
-   * Connects again after a random wait, so that devices that lost the same edge do not all come back at once.
+   * Connects again after a random wait, so that devices that lost the same edge do not all come back at once. The feed is requested over HTTP
+   * too, because the edge itself may be gone.
    *
-   * If no wait forbids it, the feed is requested over HTTP too: the edge itself may be gone.
-   *
-   * @param wasConnected the socket was open before: the request does not wait
+   * @param wasConnected the socket was open before: the request ends the waits of sync. Otherwise they go on
    * @param cause what the app or the platform threw
    */
   #again(wasConnected = false, cause?: unknown): void {

@@ -9,7 +9,8 @@
  *     "deleted"   what is left (`DeletionNote`). It is never removed: a store of this name is not begun again
  *
  * Each object is called before the log forgets it, and may be called again. So a log that is killed goes on where it was. Streams that the
- * log has lost may be in the index of streams. A stream that neither knows asks the log before its first event is acknowledged, and loses it then: `worker/stream/stream-deletion.ts`.
+ * log has lost may be in the index of streams. A stream that neither knows asks the log before its first event is acknowledged, and loses it
+ * then: `worker/stream/stream-deletion.ts`.
  */
 import { afterPortion, confirmDeletion, type DeletionNote, deletionOf, type Portion, storeDeleted } from "../../shared/edge/deletion.ts";
 import type { StoreDeletion } from "../../shared/wire/deletion.ts";

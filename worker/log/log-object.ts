@@ -280,7 +280,7 @@ export class LogObject<E extends EdgeEnv = EdgeEnv> extends DurableObject<E> {
     return this.#index.list(after, limit);
   }
 
-  /** @internal Of the index's object: streams that were deleted with their store. Nothing is left after the last. Returns whether it has any others. */
+  /** @internal Of the index's object: it forgets streams that were deleted, and is erased with the last. Returns whether others are left. */
   async removeFromIndex(streamIds: readonly string[]): Promise<boolean> {
     const isLeft = this.#index.remove(streamIds);
     if (!isLeft) await eraseStorage(this.ctx.storage);

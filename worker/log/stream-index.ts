@@ -37,7 +37,7 @@ export class StreamIndex {
     return { streams, next: streams.at(-1) ?? null };
   }
 
-  /** @returns whether it has any others */
+  /** @returns whether others are left */
   remove(streamIds: readonly string[]): boolean {
     this.#begin();
     this.#storage.transactionSync(() => {

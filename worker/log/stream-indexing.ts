@@ -83,7 +83,7 @@ export class StreamIndexing {
     return this.#call(store, (index) => index.listIndex(after, limit));
   }
 
-  /** Removes streams that were deleted, and the index with the last of them. @returns whether it has any others */
+  /** Removes streams that were deleted, and the index with the last of them. @returns whether others are left */
   async remove(store: string, streamIds: readonly string[]): Promise<boolean> {
     await this.#telling;
     return this.#call(store, (index) => index.removeFromIndex(streamIds));

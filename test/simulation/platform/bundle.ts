@@ -73,7 +73,7 @@ const KNOBS: readonly Patch[] = [{ file: "shared/device/snapshot.ts", find: "con
 
 /** @param patches of the product's source, applied after the knobs. A side of which no file is patched is the same program as without them */
 export async function bundleProduct(patches: readonly Patch[] = []): Promise<Product> {
-  const [client, worker] = await Promise.all([patched(await soundClient(), patches), patched(await soundWorker(), patches)]);
+  const [client, worker] = await Promise.all([patched(soundClient(), patches), patched(soundWorker(), patches)]);
   return { client: client.program, worker: worker.program };
 }
 
@@ -96,7 +96,8 @@ function once<T>(make: () => Promise<T>): () => Promise<T> {
   };
 }
 
-async function patched<Exports>(sound: Bundle<Exports>, patches: readonly Patch[]): Promise<Bundle<Exports>> {
+async function patched<Exports>(bundled: Promise<Bundle<Exports>>, patches: readonly Patch[]): Promise<Bundle<Exports>> {
+  const sound = await bundled;
   const isPatched = patches.some(({ file }) => sound.files.has(file));
   return isPatched ? bundle<Exports>(sound.name, sound.entry, [...KNOBS, ...patches]) : sound;
 }

@@ -160,9 +160,8 @@ test("a log that was lost is filled again from the streams that the index names,
     { streamId: "A-1", version: 2, repaired: [], replaced: null, lost: [] },
     { streamId: "B-1", version: 1, repaired: [], replaced: null, lost: [] },
   ]);
-  expect((await store.feed()).toSorted((a, b) => a.slice(3).localeCompare(b.slice(3)))).toEqual(
-    expect.arrayContaining([expect.stringContaining("A-1@1"), expect.stringContaining("A-1@2"), expect.stringContaining("B-1@1")]),
-  );
+  // The streams come into the log in either order.
+  expect((await store.feed()).map((line) => line.replace(/^#[1-3] /, "")).sort()).toEqual(["A-1@1", "A-1@2", "B-1@1"]);
   // The new log tells the index again, and nothing is there twice.
   await tell(store);
   expect(await indexed(store)).toEqual({ streams: ["A-1", "B-1"], next: null });
