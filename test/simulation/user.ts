@@ -102,6 +102,7 @@ export class User {
       return tab.die();
     }
     this.#opened = scope;
+    ground.observe({ kind: "follows", device: name, scope });
     const wanted = ground.params.scope === "part" ? streams.filter((id) => id.startsWith("Permit")) : streams;
     const pace = this.#pace * ground.params.tabs;
     const app = new App({ tab, store, budget, streams: wanted, pace, commits: this.#commits, stock });

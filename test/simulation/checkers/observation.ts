@@ -38,8 +38,10 @@ export interface HeldToken {
 }
 
 export type Observation =
-  /** A device follows a store, or more or less of it than before. */
+  /** A tab opens a store. Its device will follow this part of it, unless the store can't be opened. */
   | { readonly kind: "opened"; readonly device: string; readonly store: string; readonly scope: Scope }
+  /** The tab has its store: from now on the device follows this part. */
+  | { readonly kind: "follows"; readonly device: string; readonly scope: Scope }
   /** A commit that is called for is decided for a command; both are known by this key. */
   | { readonly kind: "commanded"; readonly device: string; readonly key: string; readonly command: PendingCommand }
   /** The command was decided, once more or for the first time, and came to something. */

@@ -12,14 +12,19 @@ import type { Observation } from "./observation.ts";
 export class ProjectionChecker extends Checker {
   readonly name = "projections";
 
-  readonly #scopes = new Map<string, Scope>();
+  /** What each device follows, and then what it may follow since: a tab asked for it and has not opened its store, or never will. */
+  readonly #scopes = new Map<string, readonly Scope[]>();
 
   see(observation: Observation): void {
-    if (observation.kind === "opened") this.#scopes.set(observation.device, observation.scope);
+    if (observation.kind === "opened") this.#scopes.set(observation.device, [...this.#of(observation.device), observation.scope]);
+    if (observation.kind === "follows") {
+      const scopes = this.#of(observation.device);
+      this.#scopes.set(observation.device, scopes.slice(scopes.lastIndexOf(observation.scope)));
+    }
     if (observation.kind !== "rows") return;
     const { device, rows, confirmed, pending } = observation;
     const events = [...confirmed, ...pending].filter(({ streamId }) => OF_TURNOVER.stream(streamId));
-    if (events.some(({ streamId }) => !isWithin(this.#scopes.get(device) ?? null, streamId))) return;
+    if (events.some(({ streamId }) => this.#of(device).some((scope) => !isWithin(scope, streamId)))) return;
     const expected = new Map<string, Ledger>();
     for (const event of events) {
       for (const key of keysOf(TURNOVER, event)) {
@@ -34,5 +39,9 @@ export class ProjectionChecker extends Checker {
       () => `${device}: the row ${other?.key} counts ${other?.row.events}, not ${JSON.stringify(expected.get(other?.key ?? ""))}`,
     );
     this.demand(rows.length === expected.size, () => `${device}: there are ${rows.length} rows, and ${expected.size} are due`);
+  }
+
+  #of(device: string): readonly Scope[] {
+    return this.#scopes.get(device) ?? [];
   }
 }
