@@ -329,6 +329,8 @@ export class StoreParts {
    * sync remembers of commits is of the one that is gone, and new commits have their places.
    */
   #onReopened(isAnew: boolean): void {
+    // What the edge had taken was of the database that is gone. It would be subtracted from what is on this device alone.
+    if (isAnew) this.board.update({ acknowledged: 0 });
     if (isAnew) void this.#syncer?.redirected(true).catch(unlessStorage);
     this.#syncer?.appended();
     void this.overview.refreshQuietly();

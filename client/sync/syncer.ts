@@ -204,7 +204,7 @@ export class Syncer {
       case "changed":
         return void this.#options.refresh();
       case "connection":
-        if (this.#session === undefined)
+        if (this.#session === undefined && message.database === this.#options.database.tally.database)
           this.#options.board.update({ ...message.link, problem: message.problem && errorFrom(message.problem) });
         return;
       case "hello":
@@ -237,6 +237,8 @@ export class Syncer {
 
   async #redirect(isReset: boolean): Promise<void> {
     const session = this.#session;
+    // A tab that has just found the new database has ignored what was sent before.
+    if (isReset) this.#lastSent = "";
     await this.#options.refresh();
     if (isReset) session?.end("fenced");
     else session?.give({ kind: "scope-changed", replica: await this.#options.database.run(readReplica) });
@@ -263,6 +265,7 @@ export class Syncer {
     const sent = JSON.stringify([link, problem?.message]);
     if (sent === this.#lastSent) return;
     this.#lastSent = sent;
-    this.#tabs.post({ kind: "connection", link, problem: problem === null ? null : problemOf(problem) });
+    const { database } = this.#options.database.tally;
+    this.#tabs.post({ kind: "connection", database, link, problem: problem === null ? null : problemOf(problem) });
   }
 }

@@ -13,6 +13,8 @@ export type TabMessage =
   /** The leader's connection to the edge. */
   | {
       readonly kind: "connection";
+      /** The id of the leader's database: the message may come after the device has lost it. */
+      readonly database: string | undefined;
       readonly link: Pick<Status, "connection" | "acknowledged" | "progress">;
       readonly problem: ProblemFields | null;
     }

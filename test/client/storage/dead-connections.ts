@@ -1,5 +1,6 @@
 /** Connections that the browser closes under the store: how their transactions and opens end then. */
 import type { forceCloseDatabase } from "fake-indexeddb";
+import { openDB } from "idb";
 import { vi } from "vitest";
 import type { Store } from "../../../client/index.ts";
 
@@ -128,6 +129,14 @@ export async function connectionOf(store: Store): Promise<Parameters<typeof forc
   const [db] = spy.mock.contexts;
   spy.mockRestore();
   return db as Parameters<typeof forceCloseDatabase>[0];
+}
+
+/** The id that a device's database has got when it was made. */
+export async function idOfDatabase(name: string): Promise<string> {
+  const db = await openDB(name);
+  const { id } = await db.get("meta", "identity");
+  db.close();
+  return id;
 }
 
 /** Deletes a database. Returns false if somebody still has it open. */

@@ -9,7 +9,7 @@ import { edgeDevices } from "../../support/edge-devices.ts";
 import { eventually } from "../../support/eventually.ts";
 import { stock } from "../../support/stock.ts";
 import { signToken } from "../../support/tokens.ts";
-import { connectionOf, deleted } from "./dead-connections.ts";
+import { connectionOf, deleted, idOfDatabase } from "./dead-connections.ts";
 
 const { devices } = edgeDevices();
 afterEach(() => {
@@ -66,6 +66,27 @@ test("lost under an open tab: sync does not resolve as if all were well, the sta
   await store.dismissLoss();
   expect(store.status.lost).toBeNull();
   await store.sync();
+});
+
+test("what another tab says late of the database that is gone does not hide what is on the new one alone", async () => {
+  const kept = stubLocalStorage();
+  const store = await devices.open("A");
+  await appendThree(store);
+  const name = await nameOf(store);
+  const database = await idOfDatabase(name);
+  const channel = new BroadcastChannel(`headwater:${name}`);
+  const says = (of: string, link: object) => channel.postMessage({ kind: "connection", database: of, link, problem: null });
+  says(database, { connection: "online", acknowledged: 1, progress: null });
+  await eventually(() => expect(store.status.acknowledged).toBe(1));
+  await lose(store);
+  await store.appendToStream("B-1", [event(4)]);
+  says(database, { connection: "online", acknowledged: 3, progress: null });
+  says(await idOfDatabase(name), { connection: "connecting", progress: null });
+  channel.close();
+  await eventually(() => expect(store.status.connection).toBe("connecting"));
+  expect(store.status).toMatchObject({ pending: 1, acknowledged: 0 });
+  const counts = () => JSON.parse(kept.get(`headwater:${name}`) ?? "[]");
+  await eventually(() => expect(counts()).toMatchObject([{ commits: 2 }, { commits: 1, streamIds: ["B-1"] }]));
 });
 
 test("lost under two tabs: one loss, told in both, and over in both", async () => {

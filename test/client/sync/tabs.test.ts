@@ -4,6 +4,7 @@ import { afterAll, afterEach, beforeAll, expect, test, vi } from "vitest";
 import { connectStore } from "../../../client/http.ts";
 import { openStore, type Status, type Store, type SyncOptions } from "../../../client/index.ts";
 import { type EdgeProcess, startEdge } from "../../support/edge.ts";
+import { idOfDatabase } from "../storage/dead-connections.ts";
 
 let edge: EdgeProcess;
 beforeAll(async () => {
@@ -148,8 +149,10 @@ test("a tab that wakes asks the leader for its connection: it may have missed me
   const { tab: two } = await open();
   await reaches(two, { connection: "online" });
   // As it was when the tab froze.
-  const channel = new BroadcastChannel(`headwater:${url.split("/").at(-1)}`);
-  channel.postMessage({ kind: "connection", link: { connection: "offline", acknowledged: 0, progress: null }, problem: null });
+  const name = url.split("/").at(-1) ?? "";
+  const channel = new BroadcastChannel(`headwater:${name}`);
+  const asItWas = { connection: "offline", acknowledged: 0, progress: null };
+  channel.postMessage({ kind: "connection", database: await idOfDatabase(name), link: asItWas, problem: null });
   channel.close();
   await reaches(two, { connection: "offline" });
   document.hidden = true;
