@@ -56,6 +56,8 @@ class Reconciliation {
   readonly #left: string[] = [];
   /** Streams that the index knows, and the log does not. */
   readonly #forgotten = new Set<string>();
+  /** How many of those nobody has. */
+  #gone = 0;
 
   constructor(store: EdgeStore, choice: ReconcileChoice, file?: RereadableFile, backup?: Backup) {
     this.#store = store;
@@ -85,7 +87,7 @@ class Reconciliation {
         },
       );
     }
-    if (this.#done.length === 0) return `Nothing to repair: the log and ${streams.length} streams agree.`;
+    if (this.#done.length === 0) return `Nothing to repair: the log and ${streams.length - this.#gone} streams agree.`;
     return [dryRun ? "To be repaired, nothing was written:" : "Repaired:", ...shortened(this.#done)].join("\n");
   }
 
@@ -146,8 +148,9 @@ class Reconciliation {
     const { dryRun } = this.#choice;
     const answer = await this.#store.request("/reconcile/streams", wire.reconciledStreams, { dryRun, streams });
     for (const { streamId, version, repaired } of answer.streams) {
-      if (this.#forgotten.delete(streamId) && version > 0) {
-        this.#done.push(`the log: ${streamId} up to version ${version}, from the stream`);
+      if (this.#forgotten.delete(streamId)) {
+        if (version === 0) this.#gone++;
+        else this.#done.push(`the log: ${streamId} up to version ${version}, from the stream`);
       }
       for (const { first, last } of repaired) this.#done.push(`${streamId} at ${placesOf("version", first, last)}`);
     }

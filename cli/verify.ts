@@ -7,7 +7,7 @@
  * Each finding names the side: the log, whose events the feed has, or the stream.
  */
 import type { DamagedSpan, EdgeStore, StoreHealth, StreamEvent } from "../client/http.ts";
-import { ForbiddenError, StreamNotFoundError } from "../client/index.ts";
+import { ForbiddenError, HeadwaterError, StreamNotFoundError } from "../client/index.ts";
 import { contentOf, eventDigest } from "../shared/event/digest.ts";
 import { DEFAULT_LIMITS } from "../shared/limits.ts";
 import { isAmong, placesOf, without } from "../shared/places.ts";
@@ -95,14 +95,28 @@ async function readIndex(store: EdgeStore): Promise<readonly string[]> {
 async function checkForgotten(store: EdgeStore, forgotten: readonly string[], findings: string[]): Promise<number> {
   let gone = 0;
   await eachInFlight(chunks(forgotten, DEFAULT_LIMITS.pushStreams), async (some) => {
-    const request = { dryRun: true, streams: some.map((streamId) => ({ streamId })) };
-    const { streams } = await store.request("/reconcile/streams", reconciledStreams, request);
-    for (const { streamId, version } of streams) {
-      if (version === 0) gone++;
+    for (const [streamId, version] of await versionsOf(store, some)) {
+      if (version instanceof HeadwaterError) findings.push(`${streamId} is not in the log, and can't be looked at: ${version.message}`);
+      else if (version === 0) gone++;
       else findings.push(`${streamId} has ${placesOf("version", 1, version)}, and the log has lost the whole stream.`);
     }
   });
   return gone;
+}
+
+/** What the streams' objects have: the last version, 0 if there is none; or why it can't be known. */
+async function versionsOf(store: EdgeStore, streamIds: readonly string[]): Promise<(readonly [string, number | HeadwaterError])[]> {
+  try {
+    const request = { dryRun: true, streams: streamIds.map((streamId) => ({ streamId })) };
+    const { streams } = await store.request("/reconcile/streams", reconciledStreams, request);
+    return streams.map(({ streamId, version }) => [streamId, version]);
+  } catch (error) {
+    if (!(error instanceof HeadwaterError)) throw error;
+    if (streamIds.length <= 1) return streamIds.map((streamId) => [streamId, error]);
+    // One of them is the reason. The others are looked at without it.
+    const middle = Math.ceil(streamIds.length / 2);
+    return [...(await versionsOf(store, streamIds.slice(0, middle))), ...(await versionsOf(store, streamIds.slice(middle)))];
+  }
 }
 
 /** Does what only administrators may do, unless the token does not allow it, or the edge is of an earlier version and has no such route. */

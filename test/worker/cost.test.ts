@@ -91,6 +91,18 @@ test("the alarm of a stream that was evicted meanwhile asks the log once, and wr
   expect(bill.requests).toEqual({ "stream.alarm": 1, "log.publish": 1 });
 });
 
+test("a stream of one commit that is published again writes nothing, and the index hears nothing of it", async () => {
+  const store = newStore();
+  await store.append("A-1", 0, event());
+  await evictDurableObject(store.log());
+  await runDurableObjectAlarm(store.log());
+  await evictDurableObject(store.stream("A-1"));
+  const bill = await billOf(() => runDurableObjectAlarm(store.stream("A-1")));
+  report("a stream of one commit that is published again", bill);
+  expect([bill.rowsWritten, bill.requests]).toEqual([0, { "stream.alarm": 1, "log.publish": 1 }]);
+  expect(await runInDurableObject(store.log(), (_, { storage }) => storage.getAlarm())).toBeNull();
+});
+
 test("what changes nothing writes nothing: a duplicate, a conflict, reads", async () => {
   const store = await quietStore();
   const commit = event();

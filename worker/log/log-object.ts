@@ -166,8 +166,10 @@ export class LogObject<E extends EdgeEnv = EdgeEnv> extends DurableObject<E> {
       });
       const answers = taken.map(({ answer }) => answer);
       for (const [i, run] of runs.entries()) this.#note(store, run, answers[i]);
-      if (this.#runs.head > before) this.#onGrown();
-      if (store !== undefined && runs.some(({ firstVersion }) => firstVersion === 1)) this.#indexing.begun(store);
+      if (this.#runs.head > before) {
+        this.#onGrown();
+        if (store !== undefined && runs.some(({ firstVersion }) => firstVersion === 1)) this.#indexing.begun(store);
+      }
       const refilled = taken.reduce((sum, { refilled: count }) => sum + count, 0);
       if (refilled > 0) this.#onRefilled(store, refilled);
       return { log: this.#runs.log, answers };

@@ -114,11 +114,12 @@ export class StreamIndexing {
   /** @returns whether the index does not know all streams up to a position */
   async #tell(upTo: number): Promise<boolean> {
     if (this.#indexed === undefined) return false;
-    const { store, position } = this.#indexed;
+    const told = this.#indexed;
+    const { store, position } = told;
     const begun = this.#host.runs.begunAfter(position, ROWS);
     if (begun.streams.length > 0) await this.#call(store, (index) => index.addToIndex(begun.streams));
     // It was told to begin again meanwhile.
-    if (this.#indexed.position !== position) return true;
+    if (this.#indexed !== told) return true;
     const isBehind = begun.position < upTo;
     this.#write({ store, position: begun.position, isDue: isBehind || this.#isOvertaken });
     return isBehind;

@@ -117,6 +117,25 @@ test("an index that was lost is filled by the next reconciliation, and by no dry
   expect(await indexed(store)).toEqual({ streams: ["A-0", "A-1", "A-2"], next: null });
 });
 
+test("an index that is lost while it is told, and reconciled, is told of everything again", async () => {
+  const store = newStore();
+  await fill(store, 3);
+  const add = LogObject.prototype.addToIndex;
+  let isLost = false;
+  const spy = vi.spyOn(LogObject.prototype, "addToIndex").mockImplementationOnce(async function (this: LogObject, streamIds) {
+    add.call(this, streamIds);
+    await vi.waitUntil(() => isLost, { timeout: 30_000, interval: 5 });
+  });
+  const told = tell(store);
+  await eventually(() => expect(spy).toHaveBeenCalledOnce());
+  await runInDurableObject(env.LOGS.getByName(`${store.id}/streams`), (_, { storage }) => storage.sql.exec("DELETE FROM streams").toArray());
+  expect((await store.request("/reconcile/log", { method: "POST", body: JSON.stringify({ after: 0 }) })).status).toBe(200);
+  isLost = true;
+  await told;
+  await tell(store);
+  expect(await indexed(store)).toEqual({ streams: ["A-0", "A-1", "A-2"], next: null });
+});
+
 test("a log that has lost its end tells the index of what takes its place", async () => {
   const store = newStore();
   await store.append("A-1", 0, event());
