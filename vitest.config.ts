@@ -49,13 +49,16 @@ if (existsSync(MEMORY)) {
 }
 
 /** Edges that have subscriptions, each with objects of its own: test/worker/main.ts exports them. */
-const SUBSCRIBED = { SUBSCRIBED: "Subscribed", READ_MODEL: "ReadModel", WEBHOOKS: "Webhooks" };
+const SUBSCRIBED = { SUBSCRIBED: "Subscribed", READ_MODEL: "ReadModel", WEBHOOKS: "Webhooks", GUARDED: "Guarded" };
 const OBJECTS = { STREAMS: "Stream", LOGS: "Log", SUBSCRIPTIONS: "Subscription" };
 const durableObjects = Object.fromEntries(
   Object.entries(SUBSCRIBED).flatMap(([prefix, edge]) =>
     Object.entries(OBJECTS).map(([name, object]) => [`${prefix}_${name}`, { className: edge + object, useSQLite: true }]),
   ),
 );
+
+/** The examples of the docs import the package by its name. */
+const SOURCES = { alias: { "headwater/edge": fileURLToPath(new URL("worker/index.ts", import.meta.url)) } };
 
 /** Tests of the stand-in for the edge's platform: it runs in Node, and they are compiled with the types of the real one. */
 const IN_NODE = "test/worker/testing/**/*.test.ts";
@@ -70,6 +73,7 @@ export default defineConfig({
     reporters: ["default", new EngineTable()],
     projects: [
       {
+        resolve: SOURCES,
         test: {
           name: "node",
           include: ["test/*.test.ts", "test/{client,cli,docs,edge,simulation}/**/*.test.ts", "test/contract/*.node.test.ts", IN_NODE],
@@ -111,7 +115,7 @@ export default defineConfig({
             },
           }),
         ],
-        resolve: { alias: { "headwater/edge": fileURLToPath(new URL("worker/index.ts", import.meta.url)) } },
+        resolve: SOURCES,
         test: {
           name: "workerd",
           include: ["test/worker/**/*.test.ts", "test/contract/*.worker.test.ts"],

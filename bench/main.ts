@@ -5,13 +5,14 @@ import { cpus } from "node:os";
 import { promisify } from "node:util";
 import { EDGE_ALONE, startEdge } from "../test/support/edge.ts";
 import { fileOf, measureInBrowser, measureLiveInBrowser, measureModelInBrowser, measurePagesInBrowser } from "./browser.ts";
+import { measureCommands } from "./commands.ts";
 import { measureEdge } from "./edge.ts";
 import { type Measurement, median, quantile, ratio } from "./measure.ts";
 import { measureMemory } from "./memory.ts";
 import { BASELINE, measureOutboxes, STREAMS } from "./outboxes.ts";
 import { measureBesideReaders } from "./readers.ts";
 
-const PARTS = ["edge", "browser", "pages", "live", "model", "outbox", "memory", "rows", "readers"] as const;
+const PARTS = ["edge", "browser", "pages", "live", "model", "outbox", "memory", "rows", "readers", "commands"] as const;
 type Part = (typeof PARTS)[number];
 
 const run = promisify(execFile);
@@ -60,13 +61,18 @@ try {
     console.table(readers.beside);
     console.log(`A page of 200 streams with limit=1: ${readers.manyStreams.toFixed(1)} ms`);
   }
+  const commands = wants("commands") ? await measureCommands() : [];
+  if (commands.length > 0) {
+    console.log("\nCommands that the edge decides beside appends without one, to streams of 1,000 events; a second, one after the other");
+    console.table(commands);
+  }
   // Only a run of all parts is saved, so that the saved results are those of one run.
   if (given.length === 0) {
     await mkdir("bench/results", { recursive: true });
     const machine = { node: process.version, cpu: cpus()[0]?.model, cores: cpus().length };
     await writeFile(
       "bench/results/latest.json",
-      `${JSON.stringify({ machine, measurements, live, model, outboxes, memory, rows, readers }, undefined, 2)}\n`,
+      `${JSON.stringify({ machine, measurements, live, model, outboxes, memory, rows, readers, commands }, undefined, 2)}\n`,
     );
   }
 } finally {

@@ -3,7 +3,7 @@
  * until a change is seen.
  */
 import { type Decider, type LiveValue, openStore, type Projection, type Store } from "../client/index.ts";
-import { beginningOf, fold } from "../shared/device/decider.ts";
+import { beginningOf, fold } from "../shared/decider/decider.ts";
 import { compare, type Measurement, timed } from "./measure.ts";
 
 /** The milliseconds of each repetition, by what was measured. */

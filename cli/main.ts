@@ -1,10 +1,11 @@
 #!/usr/bin/env node
-/** The command line: `headwater import | export | restore | reconcile | verify | tail | delete`, against an edge, and `token` for developers. */
+/** The command line: `headwater import | export | restore | reconcile | verify | tail | handle | delete`, against an edge, and `token` for developers. */
 import { Command, InvalidArgumentError } from "commander";
 import { connectStore, type EdgeStore } from "../client/http.ts";
 import { toStoreUrl } from "../shared/store-url.ts";
 import { type DeleteChoice, deleteStore } from "./delete.ts";
 import { exportStore } from "./export.ts";
+import { type HandleChoice, handleCommand } from "./handle.ts";
 import { type ImportChoice, importFile } from "./import.ts";
 import { print, printFailure, visibleLines } from "./output.ts";
 import { type ReconcileChoice, reconcileStore } from "./reconcile.ts";
@@ -112,6 +113,16 @@ withAccess(program.command("tail"))
   .option("--type <type...>", "only events of these types")
   .action(async ({ after, category, stream, type, ...access }: Access & TailChoice) =>
     tailStore(connect(access), { after, category, stream, type }),
+  );
+
+withAccess(program.command("handle"))
+  .description("give a command to the decider that the edge has for the stream's category; needs the action handle")
+  .argument("<stream>", "the stream's id, e.g. Stock-1")
+  .argument("<command>", "the command as JSON, e.g. '{\"take\":1}'")
+  .requiredOption("--decider <name@version>", "the decider for which the command is, e.g. stock@1")
+  .option("--id <uuid>", "the command's id: sent again with the same id, it is decided once; default: a new one")
+  .action(async (stream: string, command: string, { decider, id, ...access }: Access & HandleChoice) =>
+    print(await handleCommand(connect(access), stream, command, { decider, ...(id !== undefined && { id }) })),
   );
 
 withAccess(program.command("delete"))

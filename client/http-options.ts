@@ -28,6 +28,19 @@ export interface CallOptions {
   readonly signal?: AbortSignal;
 }
 
+/** A decider, as far as who gives it a command has to know it. */
+export interface CommandedBy<Command> {
+  readonly name: string;
+  readonly version: number;
+  /** In types only: it is not called. */
+  decide?(command: Command, state: never, context: never): unknown;
+}
+
+export interface HandleCall extends CallOptions {
+  /** The command's id, a UUID: its idempotency key in the stream. Default: a new one, which is kept if the request is sent again. */
+  readonly id?: string;
+}
+
 export interface TailOptions extends Omit<ReadAllOptions, "limit"> {
   /** Ends the iteration when it is aborted. */
   readonly signal?: AbortSignal;
@@ -73,6 +86,7 @@ export const CONNECT_OPTIONS = {
 
 export const CALL_OPTIONS = { signal: abortSignal } satisfies option.OptionsOf<CallOptions>;
 export const APPEND_CALL = { ...APPEND_OPTIONS, ...CALL_OPTIONS } satisfies option.OptionsOf<AppendOptions & CallOptions>;
+export const HANDLE_CALL = { id: option.text, ...CALL_OPTIONS } satisfies option.OptionsOf<HandleCall>;
 export const READ_STREAM_CALL = {
   ...READ_STREAM_OPTIONS,
   onDamaged: option.callback,

@@ -2,7 +2,7 @@
 
 import { aboutStream, LogMismatchError, PositionAheadError, remedyOf, StoreClosedError } from "../shared/errors.ts";
 import { withCause } from "../shared/event/causation.ts";
-import { assertNewEvents, type Commit, parseCommit } from "../shared/event/commit.ts";
+import { assertNewEvents, type Commit, parseCommand, parseCommit } from "../shared/event/commit.ts";
 import type { ConfirmedEvent, NewEvent, RecordedEvent } from "../shared/event/event.ts";
 import { completeVersions } from "../shared/event/event-checks.ts";
 import type { EventTypes } from "../shared/event/event-types.ts";
@@ -14,6 +14,8 @@ import type { Answer } from "../shared/wire/answer.ts";
 import type { Schema } from "../shared/wire/schema.ts";
 import {
   appendAnswer,
+  type CommandAnswer,
+  commandAnswer,
   type FeedPage,
   type PushResult,
   type StoreHealth,
@@ -39,7 +41,10 @@ import {
   CALL_OPTIONS,
   type CallOptions,
   CONNECT_OPTIONS,
+  type CommandedBy,
   type ConnectOptions,
+  HANDLE_CALL,
+  type HandleCall,
   LIST_OPTIONS,
   type ListStreamsOptions,
   READ_FEED_OPTIONS,
@@ -50,11 +55,18 @@ import {
   type TailOptions,
 } from "./http-options.ts";
 import { checkEvents, createReader } from "./streams/event-checks.ts";
+import { newId } from "./tools/new-id.ts";
 import { newEvents } from "./tools/options.ts";
 import { pause } from "./tools/pause.ts";
 
+export type { CommandRefusal, PendingCommand } from "../shared/decider/command.ts";
+export type { CommandDefinition, CommandDefinitions, CommandUpcaster, CommandUpcasters } from "../shared/decider/command-versions.ts";
+export type { CommandContext, DecidedEvent, Decider } from "../shared/decider/decider.ts";
 export {
+  CommandRefusedError,
+  CommandRequiredError,
   CommitsLostError,
+  DeciderVersionError,
   type ErrorCode,
   type ErrorDetails,
   EventIdReusedError,
@@ -96,7 +108,7 @@ export type { Json } from "../shared/json.ts";
 export type { Limits } from "../shared/limits.ts";
 export type { Position, Version } from "../shared/order.ts";
 export type { StreamId } from "../shared/stream-id.ts";
-export type { DamagedSpan, PushResult, StoreHealth, StreamList } from "../shared/wire/wire.ts";
+export type { CommandAnswer, DamagedSpan, PushResult, StoreHealth, StreamList } from "../shared/wire/wire.ts";
 export type { ConnectionOptions } from "./edge/connection-options.ts";
 export type {
   AppendOptions,
@@ -107,7 +119,16 @@ export type {
   StreamEvent,
   StreamSlice,
 } from "./event-store.ts";
-export type { CallOptions, ConnectOptions, ListStreamsOptions, ReadFeedOptions, ReadStreamCall, TailOptions } from "./http-options.ts";
+export type {
+  CallOptions,
+  CommandedBy,
+  ConnectOptions,
+  HandleCall,
+  ListStreamsOptions,
+  ReadFeedOptions,
+  ReadStreamCall,
+  TailOptions,
+} from "./http-options.ts";
 export type { EventTypeOptions } from "./streams/event-codec.ts";
 
 /** Waits before a request is sent again, in milliseconds. The wait doubles each time, and a random half of it is left out. */
@@ -191,6 +212,31 @@ export class EdgeStore implements EventStore {
     }
     const { results } = await this.#send((call) => pushCommits(call, commits), signal);
     return results;
+  }
+
+  /**
+   * Gives a command to the decider that the edge has for the stream's category. The edge decides it once, however often it is sent.
+   *
+   * @param decider its name and version; none of its functions is called here
+   * @returns the events that the edge has decided; none if the command changes nothing
+   * @throws CommandRefusedError if the decider refuses it: `refusal` is what it threw
+   * @throws DeciderVersionError if the edge has another version of the decider
+   * @throws InvalidRequestError if the edge has no decider for the category
+   */
+  async handle<Command>(
+    streamId: string,
+    decider: CommandedBy<Command>,
+    command: NoInfer<Command>,
+    given: HandleCall = {},
+  ): Promise<CommandAnswer> {
+    const stream = parseStreamId(streamId);
+    try {
+      const { signal, id } = option.completeOptions(given, HANDLE_CALL);
+      const request = parseCommand({ id, decider: decider.name, version: decider.version, data: command }, this.#limits, "", newId);
+      return await this.#send((call) => call(`/streams/${stream}/commands`, commandAnswer, request), signal);
+    } catch (error) {
+      throw aboutStream(error, stream);
+    }
   }
 
   async readStream(streamId: string, options: ReadStreamCall = {}): Promise<StreamSlice> {

@@ -1,13 +1,18 @@
 /** `headwater`: the store in a browser. */
 
 export type { Backoff } from "../shared/backoff.ts";
-export type { AnyDecider, DecidedEvent, Decider, Folding, PendingCommand } from "../shared/device/decider.ts";
+export type { CommandRefusal, PendingCommand } from "../shared/decider/command.ts";
+export type { CommandDefinition, CommandDefinitions, CommandUpcaster, CommandUpcasters } from "../shared/decider/command-versions.ts";
+export type { AnyDecider, CommandContext, DecidedEvent, Decider, Folding } from "../shared/decider/decider.ts";
 export type { Loss } from "../shared/device/loss.ts";
 export type { SendProgress } from "../shared/device/progress.ts";
 export type { AnyProjection, FoundRow, IndexField, Projection, RowQuery } from "../shared/device/projection.ts";
 export type { CommutingPair, Contested } from "../shared/device/resolution.ts";
 export {
+  CommandRefusedError,
+  CommandRequiredError,
   CommitsLostError,
+  DeciderVersionError,
   type ErrorCode,
   type ErrorDetails,
   EventIdReusedError,

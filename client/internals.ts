@@ -1,6 +1,7 @@
 /** What the parts of a store that are loaded later get of it. */
 
-import type { DecidedEvent } from "../shared/device/decider.ts";
+import type { DecidedEvent } from "../shared/decider/decider.ts";
+import type { EventBody } from "../shared/event/event.ts";
 import type { Limits } from "../shared/limits.ts";
 import type { ConflictRules, Deciders } from "./conflicts/rules.ts";
 import type { AppendOptions, AppendResult } from "./event-store.ts";
@@ -27,8 +28,12 @@ export interface StoreInternals extends EventTypeOptions, Pick<EventCodec, "read
     options: AppendOptions,
     command: AppendRequest["command"],
   ) => Promise<AppendResult>;
+  /** @throws StoreClosedError if the event is of a later version than this tab knows, and the tab stops then */
+  readonly assertKnown: (event: Pick<EventBody, "type" | "schemaVersion">) => void;
   /** Waits until a stream that the device did not follow is here. @throws UnavailableError if it can't be fetched */
   readonly fetched: (streamId: string) => Promise<void>;
+  /** As `fetched`, without the wait: the device follows the stream from now on. @throws UnavailableError if its events are still to be fetched */
+  readonly followed: (streamId: string) => Promise<void>;
   /** Calls `listener` after each change of what the device holds, by any tab. @returns a function that ends it */
   readonly watch: (listener: () => void) => () => void;
 }

@@ -4,7 +4,7 @@
  * imports a value from this file or from a file that only the second chunk has.
  */
 
-import type { DecidedEvent, Decider, Folding } from "../shared/device/decider.ts";
+import type { DecidedEvent, Decider, Folding } from "../shared/decider/decider.ts";
 import { withDismissed } from "../shared/device/loss.ts";
 import type { Claim } from "../shared/device/owner.ts";
 import { type AnyProjection, checkProjection, type IndexField, type Projection } from "../shared/device/projection.ts";
@@ -64,7 +64,8 @@ export class LaterParts {
     this.resolve = createResolver(internals);
   }
 
-  aggregateStream<State>(streamId: string, decider: Folding<State>, options: FoldOptions = {}): Promise<Aggregate<State>> {
+  async aggregateStream<State>(streamId: string, decider: Folding<State>, options: FoldOptions = {}): Promise<Aggregate<State>> {
+    await this.#internals.fetched(streamId);
     return this.#aggregates.read(streamId, decider, options);
   }
 

@@ -8,7 +8,7 @@
  * - A query is compared by its fields, and a decider by its name and version. So both may be written inline, as new objects in each render.
  */
 import { useMemo, useSyncExternalStore } from "react";
-import type { Folding } from "../shared/device/decider.ts";
+import type { Folding } from "../shared/decider/decider.ts";
 import type { IndexField, RowQuery } from "../shared/device/projection.ts";
 import type { LiveRows, Table } from "./rows/table.ts";
 import type { Store } from "./store.ts";

@@ -1,5 +1,5 @@
 /** The options of `openStore`, checked and completed. */
-import type { AnyDecider } from "../shared/device/decider.ts";
+import type { AnyDecider } from "../shared/decider/decider.ts";
 import { PERSON_SEPARATOR } from "../shared/device/owner.ts";
 import type { Scope } from "../shared/device/replica.ts";
 import type { SyncSettings } from "../shared/device/sync.ts";
@@ -70,6 +70,12 @@ export interface StoreOptions extends ConflictRules, EventTypeOptions {
   readonly limits?: Partial<Limits>;
   /** The deciders whose commands are decided again if others' events came first. Functions can't be stored, so each tab passes them. Default: none. */
   readonly deciders?: readonly AnyDecider[];
+  /**
+   * What happens in this tab when it reads an event of a later version of its type than `eventTypes` has, e.g. because a newer version of the
+   * app is open in another tab. `pass`: the app gets the event as it was recorded. `stop`: the store is closed in this tab with the status
+   * `outdated`, so that nothing is folded wrongly, and the web page has to be reloaded. Default: `pass`.
+   */
+  readonly newerEvents?: "pass" | "stop";
   /** The IndexedDB that holds the database. Default: the browser's. For tests use `openMemoryStore` of `headwater/testing`. */
   readonly platform?: Platform;
 }
@@ -116,6 +122,7 @@ export const STORE_OPTIONS = {
   persist: /* @__PURE__ */ option.withPreset(option.flag, true),
   limits: option.object,
   deciders: /* @__PURE__ */ option.withPreset(option.list, []),
+  newerEvents: /* @__PURE__ */ option.withPreset(/* @__PURE__ */ option.oneOf("pass", "stop"), "pass"),
   platform: option.object,
   onConflict: option.callback,
   commuting: option.list,

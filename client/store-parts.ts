@@ -8,14 +8,22 @@
  * `later.ts` and `sync/session.ts` are the border of the first chunk: what is behind them is loaded when it is first needed.
  */
 
-import type { DecidedEvent } from "../shared/device/decider.ts";
+import type { DecidedEvent } from "../shared/decider/decider.ts";
 import { type Claim, databaseName } from "../shared/device/owner.ts";
 import { NEW_REPLICA, type Scope } from "../shared/device/replica.ts";
 import { parkUndecided } from "../shared/device/resolution.ts";
-import { aboutStream, CommitsLostError, HeadwaterError, InvalidRequestError, StoreClosedError } from "../shared/errors.ts";
+import {
+  aboutStream,
+  CommitsLostError,
+  HeadwaterError,
+  InvalidRequestError,
+  StoreClosedError,
+  UnavailableError,
+} from "../shared/errors.ts";
 import { withCause } from "../shared/event/causation.ts";
 import { assertNewEvents, parseCommit } from "../shared/event/commit.ts";
-import type { NewEvent } from "../shared/event/event.ts";
+import type { EventBody, NewEvent } from "../shared/event/event.ts";
+import type { EventTypes } from "../shared/event/event-types.ts";
 import { completeLimits, type Limits } from "../shared/limits.ts";
 import { type Complete, completeOptions } from "../shared/options.ts";
 import { parseStreamId } from "../shared/stream-id.ts";
@@ -106,6 +114,7 @@ export class StoreParts {
       deciders,
       eventTypes,
       onUnknownEvent,
+      newerEvents,
       onConflict,
       commuting,
     } = options;
@@ -114,7 +123,16 @@ export class StoreParts {
     const rules = { ...(onConflict && { onConflict }), ...(commuting && { commuting }) };
     const known: Deciders = new Map(deciders.map((decider) => [decider.name, decider]));
     this.#limits = limits;
-    this.#codec = codec;
+    const assertKnown = (event: Pick<EventBody, "type" | "schemaVersion">) => {
+      if (newerEvents === "stop" && isNewer(eventTypes, event)) this.#stop(event.type);
+    };
+    this.#codec = {
+      ...codec,
+      read(event) {
+        assertKnown(event);
+        return codec.read(event);
+      },
+    };
     this.#scope = plan?.scope ?? null;
     const begin = plan === undefined ? {} : ({ authority: "edge", scope: this.#scope } as const);
     this.#database = new Database(name, platform, begin, {
@@ -140,7 +158,7 @@ export class StoreParts {
       onClaimed: () => void this.overview.refreshQuietly(),
       onAdmitted: () => this.#syncer?.ask(),
     });
-    this.reader = new Reader(this.#database, codec, () => this.assertOpen());
+    this.reader = new Reader(this.#database, this.#codec, () => this.assertOpen());
     this.overview = new Overview({
       database: this.#database,
       board: this.board,
@@ -164,9 +182,16 @@ export class StoreParts {
       ending: this.#ending.signal,
       append: (streamId, events, given, command) => this.append(streamId, events, given, command),
       fetched: async (streamId) => this.#follower?.follow(parseStreamId(streamId), "stream-exists"),
+      followed: async (streamId) => {
+        const id = parseStreamId(streamId);
+        await this.#follower?.widen(id);
+        if (this.#follower?.isMissing(id))
+          throw new UnavailableError(`${id} is not on this device yet: it is fetched with the next sync.`, { streamId: id });
+      },
       eventTypes,
       onUnknownEvent,
-      read: codec.read,
+      read: this.#codec.read,
+      assertKnown,
       watch: (listener) => this.overview.watch(listener),
     };
     if (plan === undefined) {
@@ -188,6 +213,7 @@ export class StoreParts {
           : { resolve: parkUndecided, durability: "relaxed" },
       board: this.board,
       ending: this.#ending.signal,
+      canDecide: (wanted) => [...known.values()].some(({ name, version }) => `${name}@${version}` === wanted),
       refresh: () => this.overview.refreshQuietly(),
       follow: (streamIds) => follower.followAlso(streamIds),
       onWritten: ({ left, isParkedChanged }, replica) => {
@@ -228,7 +254,7 @@ export class StoreParts {
       const { expectedVersion, causedBy } = completeOptions(options, APPEND_OPTIONS);
       const caused = withCause(assertNewEvents(events), causedBy);
       const checked = this.#codec.check === undefined ? caused : await this.#codec.check(caused);
-      const commit = parseCommit({ streamId, expectedVersion, events: checked }, newEvents(), this.#limits);
+      const commit = parseCommit({ streamId, expectedVersion, events: checked, command }, newEvents(), this.#limits);
       await this.#follower?.follow(id, commit.expectedVersion);
       return await this.appender.append({ commit, mayRepeat: events.some((event) => "id" in event && event.id !== undefined), command });
     } catch (error) {
@@ -336,12 +362,25 @@ export class StoreParts {
     void this.overview.refreshQuietly();
   }
 
+  /** Another tab has a newer version of the app. @throws StoreClosedError */
+  #stop(type: string): never {
+    const message = `This tab has an older version of the app than the one that recorded an event of the type ${type}: reload the web page.`;
+    this.#onEnded("outdated", message);
+    void this.close();
+    throw new StoreClosedError(message);
+  }
+
   #onEnded(connection: "outdated" | "deleted", message: string): void {
     this.#endMessage = message;
     this.#ending.abort();
     this.board.hold(undefined);
     this.board.update({ connection });
   }
+}
+
+function isNewer(types: EventTypes | undefined, { type, schemaVersion }: Pick<EventBody, "type" | "schemaVersion">): boolean {
+  const known = types?.get(type);
+  return known !== undefined && schemaVersion > known.version;
 }
 
 export const importLater = () => loadPart(() => import("./later.ts"));

@@ -1,6 +1,6 @@
 /** The store as an app uses it: a door. What is behind it is in `store-parts.ts`; what each part does is in its own folder. */
-import type { DecidedEvent, Decider, Folding } from "../shared/device/decider.ts";
-import { initialStateOf } from "../shared/device/initial-state.ts";
+import type { DecidedEvent, Decider, Folding } from "../shared/decider/decider.ts";
+import { initialStateOf } from "../shared/decider/initial-state.ts";
 import type { IndexField, Projection } from "../shared/device/projection.ts";
 import { InvalidRequestError } from "../shared/errors.ts";
 import type { ConfirmedEvent, NewEvent } from "../shared/event/event.ts";
@@ -87,7 +87,12 @@ export class Store implements EventStore {
     return this.#parts.reader.readAll(options);
   }
 
-  /** Folds a stream's events into its state. If there is no such stream, the state is the decider's initial one, at version 0. */
+  /**
+   * Folds a stream's events into its state. If there is no such stream, the state is the decider's initial one, at version 0. A stream that the
+   * device does not follow is fetched, and followed from then on.
+   *
+   * @throws UnavailableError if the stream is not on this device and can't be fetched
+   */
   async aggregateStream<State>(streamId: string, decider: Folding<State>, options?: FoldOptions): Promise<Aggregate<State>> {
     return (await this.#parts.later()).aggregateStream(streamId, decider, options);
   }
@@ -107,7 +112,7 @@ export class Store implements EventStore {
     return (await this.#parts.later()).handle(streamId, decider, command, options);
   }
 
-  /** A stream's state as it changes, for user interfaces. */
+  /** A stream's state as it changes, for user interfaces. A stream that the device does not follow is fetched; until then the status is `failed`. */
   live<State>(streamId: string, decider: Folding<State>): LiveValue<LiveState<State>> {
     const initial: LiveState<State> = { streamId, state: initialStateOf(decider), version: 0, pending: 0, status: "loading" };
     return new LiveValue(initial, (set) =>

@@ -15,6 +15,7 @@
  * What it does not do: check the commit's form (`commit.ts`) or read other streams. The same event id may be in two streams.
  */
 import { assert } from "./assert.ts";
+import { sameMetadata } from "./decider/command.ts";
 import { errorOf, type HeadwaterError } from "./errors.ts";
 import type { Commit } from "./event/commit.ts";
 import type { EventBody } from "./event/event.ts";
@@ -75,11 +76,11 @@ function decideRepeated(facts: StreamFacts, events: readonly EventBody[], reused
 
 /**
  * Whether two events are equal, except for `occurredAt`: if the writer leaves it out, it is filled in again for each try, so a
- * retry may carry another one.
+ * retry may carry another one. The command that they were decided for does not count either.
  */
 export function sameContent(a: Omit<EventBody, "occurredAt">, b: Omit<EventBody, "occurredAt">): boolean {
   // The type of metadata allows `undefined` for absent keys only, and `commit.ts` copies no `undefined`.
-  return a.type === b.type && a.schemaVersion === b.schemaVersion && sameJson(a.data, b.data) && sameJson(a.metadata, b.metadata);
+  return a.type === b.type && a.schemaVersion === b.schemaVersion && sameJson(a.data, b.data) && sameMetadata(a.metadata, b.metadata);
 }
 
 /** The message for the writer of a commit that is not appended. */

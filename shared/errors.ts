@@ -3,7 +3,11 @@
  * belong to the edge: `worker/report/problem.ts`.
  */
 import { assert } from "./assert.ts";
+import type { CommandRefusal } from "./decider/command.ts";
+import { DETAILS, type ErrorDetails } from "./error-details.ts";
 import type { ExpectedVersion } from "./expected-version.ts";
+
+export type { ErrorDetails };
 
 /** What the caller does about an error. */
 export type Remedy =
@@ -21,6 +25,8 @@ export type Remedy =
   | "split"
   /** The same request may succeed later. */
   | "retry"
+  /** The app's version and the edge's do not fit. Reload the app, or wait until the edge has the other version. */
+  | "update"
   /** Who runs the edge has to repair its storage. Until then the same request fails. */
   | "repair";
 
@@ -43,29 +49,10 @@ export type ErrorCode =
   | "storage-failed"
   | "store-closed"
   | "owner-mismatch"
-  | "commits-lost";
-
-/** What an error says besides its message, by name. The problem document of the wire has the same fields. */
-export interface ErrorDetails {
-  readonly field?: string | undefined;
-  /** The stream that the error is about, if it is about one. */
-  readonly streamId?: string | undefined;
-  readonly expectedVersion?: ExpectedVersion | undefined;
-  readonly actualVersion?: number | undefined;
-  readonly eventId?: string | undefined;
-  /** The stream's version that the error is about. */
-  readonly version?: number | undefined;
-  /** The position that the error is about. */
-  readonly position?: number | undefined;
-  readonly log?: string | undefined;
-  readonly head?: number | undefined;
-  /** Seconds. */
-  readonly retryAfter?: number | undefined;
-  /** To whom, or to which address, the device's store belongs. */
-  readonly owner?: string | undefined;
-  /** Who, or which address, wanted to use it. */
-  readonly given?: string | undefined;
-}
+  | "commits-lost"
+  | "command-refused"
+  | "command-required"
+  | "decider-version";
 
 /** Every error that Headwater throws on purpose. `code` is stable; `message` is for people. */
 export abstract class HeadwaterError extends Error {
@@ -276,6 +263,36 @@ export class CommitsLostError extends HeadwaterError {
   static override readonly title = "What is left is synced. Tell the person what status.lost says, then call dismissLoss().";
 }
 
+/** The edge's decider has refused the command. The message is the one of the app's own error. Nothing was recorded. */
+export class CommandRefusedError extends HeadwaterError {
+  static override readonly code = "command-refused";
+  static override readonly remedy = "stop";
+  static override readonly title = "The command was refused.";
+
+  get refusal(): CommandRefusal {
+    return this.details.refusal ?? { name: "Error", message: this.message, data: null };
+  }
+}
+
+/**
+ * The edge decides the commands of this category, and the caller may not append events to it without a command. A device's commit waits until
+ * a version of the app that sends commands takes over.
+ */
+export class CommandRequiredError extends HeadwaterError {
+  static override readonly code = "command-required";
+  static override readonly remedy = "update";
+  static override readonly title =
+    "The edge decides the commands of this category: reload the app, or use a token whose grants allow append.";
+}
+
+/** The command is for another version of its decider than the edge has. It waits until both have the same, or the edge has an upcaster for it. */
+export class DeciderVersionError extends HeadwaterError {
+  static override readonly code = "decider-version";
+  static override readonly remedy = "update";
+  static override readonly title =
+    "The command is for another version of the decider than the edge has: reload the app, or deploy the edge.";
+}
+
 const CLASSES = [
   InvalidRequestError,
   UnauthenticatedError,
@@ -296,6 +313,9 @@ const CLASSES = [
   StoreClosedError,
   OwnerMismatchError,
   CommitsLostError,
+  CommandRefusedError,
+  CommandRequiredError,
+  DeciderVersionError,
 ] as const;
 
 export const ERROR_CODES: readonly ErrorCode[] = /* @__PURE__ */ CLASSES.map(({ code }) => code);
@@ -319,13 +339,10 @@ function classOf(code: ErrorCode): (typeof CLASSES)[number] {
   return known;
 }
 
-/** The typed error for a code and its details, as the wire or a decision has them. */
+/** The typed error for a code and its details, as the wire or a decision has them. Other fields of `given` do not belong into an error. */
 export function errorOf(code: ErrorCode, message: string | undefined, given: ErrorDetails = {}): HeadwaterError {
-  // Other fields of `given` (it may be a decision, or a message of the wire) do not belong into an error.
-  const { field, streamId, expectedVersion, actualVersion, eventId, version, position, log, head, retryAfter, owner, given: by } = given;
-  const details = { field, streamId, expectedVersion, actualVersion, eventId, version, position, log, head, retryAfter, owner, given: by };
-  const defined = Object.fromEntries(Object.entries(details).filter(([, value]) => value !== undefined));
-  return new (classOf(code))(message, defined);
+  const details = DETAILS.flatMap((name) => (given[name] === undefined ? [] : [[name, given[name]]]));
+  return new (classOf(code))(message, Object.fromEntries(details));
 }
 
 /** The fields of an error's problem document, without the HTTP status, which the edge adds. */
@@ -351,6 +368,8 @@ const OF_A_STREAM: readonly ErrorCode[] = [
   "payload-too-large",
   "invalid-request",
   "forbidden",
+  "command-required",
+  "decider-version",
 ];
 
 /**

@@ -5,7 +5,9 @@ import { describe, expect, test } from "vitest";
 import { given } from "../client/testing/index.ts";
 import { type Activity, isActivity, STEPS } from "../demo/permits/activities.ts";
 import { ActivityRefused, type Permit, permits, REASONS, type Reason } from "../demo/permits/decider.ts";
-import { initialStateOf } from "../shared/device/initial-state.ts";
+import { initialStateOf } from "../shared/decider/initial-state.ts";
+
+const CONTEXT = { actor: null, occurredAt: "2026-01-31T09:30:00.000Z", commandId: "00000000-0000-4000-8000-000000000001" };
 
 const ACTIVITIES = Object.keys(STEPS).filter(isActivity);
 
@@ -237,7 +239,9 @@ function replay(streams: readonly (readonly Line[])[]) {
 
 function decide(name: Activity, permit: Permit): Permit | Reason {
   try {
-    return [permits.decide({ activity: name }, permit) ?? []].flat().reduce((state, event) => permits.evolve(state, event), permit);
+    return [permits.decide({ activity: name }, permit, CONTEXT) ?? []]
+      .flat()
+      .reduce((state, event) => permits.evolve(state, event), permit);
   } catch (error) {
     if (!(error instanceof ActivityRefused)) throw error;
     return error.reason;

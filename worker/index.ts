@@ -1,8 +1,14 @@
 /** `headwater/edge`: the parts that a Worker of one's own is made of. */
 
+export type { CommandRefusal, PendingCommand } from "../shared/decider/command.ts";
+export type { CommandDefinition, CommandDefinitions, CommandUpcaster, CommandUpcasters } from "../shared/decider/command-versions.ts";
+export type { AnyDecider, CommandContext, DecidedEvent, Decider } from "../shared/decider/decider.ts";
 export type { Action, Grant } from "../shared/edge/grants.ts";
 export {
+  CommandRefusedError,
+  CommandRequiredError,
   CommitsLostError,
+  DeciderVersionError,
   type ErrorCode,
   type ErrorDetails,
   EventIdReusedError,
@@ -48,5 +54,6 @@ export type { LogObject } from "./log/log-object.ts";
 export { createEdge, type Edge } from "./routes/edge.ts";
 export type { EdgeSettings } from "./routes/settings.ts";
 export type { StreamObject } from "./stream/stream-object.ts";
+export type { CommandAnswer, CommandOptions, HandleCommand } from "./subscription/handle-command.ts";
 export type { HandlerContext, Subscription } from "./subscription/settings.ts";
 export type { SubscriptionObject } from "./subscription/subscription-object.ts";

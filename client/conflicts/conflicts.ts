@@ -1,7 +1,7 @@
 /** Parked commits as the app sees them. */
 
-import type { PendingCommand } from "../../shared/device/decider.ts";
-import type { ParkedEntry } from "../../shared/device/outbox.ts";
+import type { CommandRefusal, PendingCommand } from "../../shared/decider/command.ts";
+import type { ParkedEntry, ParkReason } from "../../shared/device/outbox.ts";
 import type { ErrorCode } from "../../shared/errors.ts";
 import type { ConfirmedEvent, EventBody } from "../../shared/event/event.ts";
 import type { ExpectedVersion } from "../../shared/expected-version.ts";
@@ -24,6 +24,13 @@ export interface Conflict {
   readonly command: PendingCommand | undefined;
   /** The reason as a sentence. */
   readonly reason: string;
+  /**
+   * `refused`: the command's decider refused it, on this device or at the edge. `conflict`: others were first. `rejected`: the edge rejected
+   * the commit for another reason.
+   */
+  readonly kind: "refused" | "conflict" | "rejected";
+  /** What `decide` threw, if the commit was refused: the app's own sentence for the person. Else null. */
+  readonly refusal: CommandRefusal | null;
   /**
    * Confirmed events of the stream after the version that this device expected, without the commit's own. If the stream has several
    * conflicts, the lowest of their versions counts. Empty if no exact version was expected.
@@ -62,6 +69,8 @@ export async function readConflicts(
         code: reason.code,
         command,
         reason: reason.message,
+        kind: kindOf(reason),
+        refusal: reason.refusal ?? null,
         theirs:
           arrived
             .get(streamId)
@@ -72,6 +81,11 @@ export async function readConflicts(
       };
     });
   });
+}
+
+function kindOf({ code, refusal }: ParkReason): Conflict["kind"] {
+  if (refusal !== undefined || code === "command-refused") return "refused";
+  return code === "version-conflict" ? "conflict" : "rejected";
 }
 
 /** The exact version that the commit expected; infinite if it expected none. */

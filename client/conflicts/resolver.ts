@@ -1,11 +1,11 @@
 /** Makes one function of the app's conflict rules and deciders, which `shared/device/resolution.ts` describes. */
 
-import { decideAgain } from "../../shared/device/decider.ts";
+import { decideAgain } from "../../shared/device/decide-again.ts";
 import { byCommutation, type Contested, type Resolution, type Resolve } from "../../shared/device/resolution.ts";
-import { InvalidRequestError } from "../../shared/errors.ts";
+import { InvalidRequestError, StoreClosedError } from "../../shared/errors.ts";
 import { assertNewEvents, parseCommit } from "../../shared/event/commit.ts";
 import type { ConfirmedEvent, EventBody } from "../../shared/event/event.ts";
-import { assertAccepted, completeVersions, questionsOf } from "../../shared/event/event-checks.ts";
+import { assertAcceptedNow, completeVersions } from "../../shared/event/event-checks.ts";
 import { upcastEvent } from "../../shared/event/event-types.ts";
 import { messageOf } from "../../shared/thrown.ts";
 import type { StoreInternals } from "../internals.ts";
@@ -19,18 +19,27 @@ import type { ConflictAnswer } from "./rules.ts";
  */
 export function createResolver(internals: StoreInternals): Resolve<ConfirmedEvent> {
   const { deciders, eventTypes, read } = internals;
-  const known = (event: EventBody) => (eventTypes === undefined ? event : upcastEvent(eventTypes, event).event);
+  const known = (event: EventBody) => {
+    internals.assertKnown(event);
+    return eventTypes === undefined ? event : upcastEvent(eventTypes, event).event;
+  };
+  const seen = (event: ConfirmedEvent) => {
+    internals.assertKnown(event);
+    return read(event);
+  };
   const { onConflict, commuting = [] } = internals.rules;
   return (contested) => {
     if (contested.command !== undefined) {
-      const again = { ...contested, freezes: IS_DEVELOPMENT };
-      return decideAgain(deciders, again, known, (events) => completed(internals, contested.streamId, events, "decide."));
+      const again = { ...contested, actor: internals.database.owner.person, freezes: IS_DEVELOPMENT };
+      return decideAgain(deciders, again, eventTypes?.commands, known, (events) => completed(internals, contested, events, "decide."));
     }
     try {
-      const answer = onConflict?.({ ...contested, theirs: contested.theirs.map((event) => read(event)) });
+      const answer = onConflict?.({ ...contested, theirs: contested.theirs.map(seen) });
       if (answer !== undefined) return toResolution(internals, answer, contested);
       return byCommutation(commuting, contested) ?? { kind: "park" };
     } catch (error) {
+      // This tab stops: another one decides.
+      if (error instanceof StoreClosedError) throw error;
       return { kind: "park", why: `onConflict failed: ${messageOf(error)}` };
     }
   };
@@ -43,32 +52,24 @@ function toResolution(internals: StoreInternals, answer: NonNullable<ConflictAns
     const message = 'It must return "rebase", "discard", "park", an array of events, or undefined. It must not return a promise.';
     throw new InvalidRequestError(message, { field });
   }
-  return { kind: "rebase", events: completed(internals, streamId, answer, "onConflict.") };
+  return { kind: "rebase", events: completed(internals, { streamId }, answer, "onConflict.") };
 }
 
-/** A result of a Standard Schema without issues. */
-const ACCEPTED = {};
-
 /**
- * The events of a rule or a decider, complete and checked. This runs within a transaction, so it can't wait for schemas that return a
- * promise: the edge checks these events.
+ * The events of a rule or a decider, complete and checked. This runs within a transaction: if a schema returns a promise, the edge checks the
+ * event.
  *
  * @throws InvalidRequestError, PayloadTooLargeError
  */
 function completed(
   { limits, eventTypes }: StoreInternals,
-  streamId: string,
+  { streamId, command }: Pick<Contested<ConfirmedEvent>, "streamId" | "command">,
   given: readonly unknown[],
   field: string,
 ): readonly EventBody[] {
   assertNewEvents(given, field);
   const versioned = eventTypes === undefined ? given : completeVersions(eventTypes, given);
-  const { events } = parseCommit({ streamId, expectedVersion: "any", events: versioned }, newEvents(), limits, field);
-  if (eventTypes === undefined) return events;
-  const answers = questionsOf(eventTypes, events, "current", field).map((ask): PromiseSettledResult<unknown> => {
-    const result = ask();
-    return { status: "fulfilled", value: result instanceof Promise ? ACCEPTED : result };
-  });
-  assertAccepted(answers, events, field);
+  const { events } = parseCommit({ streamId, expectedVersion: "any", events: versioned, command }, newEvents(), limits, field);
+  if (eventTypes !== undefined) assertAcceptedNow(eventTypes, events, field);
   return events;
 }

@@ -1,5 +1,5 @@
 /** The conflict rules that an app may give to its store. `resolver.ts` applies them. */
-import type { AnyDecider } from "../../shared/device/decider.ts";
+import type { AnyDecider } from "../../shared/decider/decider.ts";
 import type { CommutingPair, Contested } from "../../shared/device/resolution.ts";
 import type { ConfirmedEvent, NewEvent } from "../../shared/event/event.ts";
 

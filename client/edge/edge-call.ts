@@ -122,7 +122,7 @@ export async function errorFromResponse(response: Response): Promise<HeadwaterEr
  */
 export function pushCommits(
   call: EdgeCall,
-  commits: readonly Pick<Commit, "streamId" | "expectedVersion" | "events">[],
+  commits: readonly Commit[],
   followed: Pick<Replica, "log" | "position" | "mark"> = NEW_REPLICA,
 ): Promise<Answer<PushAnswer>> {
   const { log, position, mark } = followed;
@@ -135,8 +135,9 @@ export function readFeed(call: EdgeCall, query: FeedQuery): Promise<Answer<FeedP
   return call(`/feed${queryOf({ ...query })}`, feedPage);
 }
 
-function commitOf({ streamId, expectedVersion, events }: Pick<Commit, "streamId" | "expectedVersion" | "events">) {
-  return { streamId, expectedVersion, events };
+/** A command that an earlier version of Headwater has stored has no id of its own: its events alone are sent. */
+function commitOf({ streamId, expectedVersion, events, command }: Commit) {
+  return { streamId, expectedVersion, events, command: command?.version === 0 ? undefined : command };
 }
 
 type Query = Readonly<Record<string, string | number | readonly string[] | undefined>>;

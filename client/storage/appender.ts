@@ -7,7 +7,7 @@
 import type { IDBPDatabase } from "idb";
 import { type AppendDecision, decideAppend, type RecordedBody, refusalError, type StreamFacts } from "../../shared/append.ts";
 import { assert } from "../../shared/assert.ts";
-import type { PendingCommand } from "../../shared/device/decider.ts";
+import type { PendingCommand } from "../../shared/decider/command.ts";
 import { type NewEntry, type ParkedEntry, supersede } from "../../shared/device/outbox.ts";
 import type { Claim } from "../../shared/device/owner.ts";
 import type { Replica } from "../../shared/device/replica.ts";

@@ -16,7 +16,7 @@
  * Why records of many events: `docs/decisions/0003-storage-on-the-device.md`.
  */
 import type { DBSchema, IDBPDatabase } from "idb";
-import type { PendingCommand } from "../../shared/device/decider.ts";
+import type { StoredCommand } from "../../shared/decider/command.ts";
 import type { Lease } from "../../shared/device/leadership.ts";
 import type { DatabaseIdentity } from "../../shared/device/loss.ts";
 import type { ParkReason } from "../../shared/device/outbox.ts";
@@ -39,7 +39,7 @@ export interface ParkedRecord {
   expectedVersion: ExpectedVersion;
   reason: ParkReason;
   events: string;
-  command?: PendingCommand | undefined;
+  command?: StoredCommand | undefined;
 }
 
 export interface Schema extends DBSchema {
@@ -64,8 +64,9 @@ export interface Snapshot {
 
 export type StoreName = "events" | "parked" | "meta" | "lease" | "snapshots" | "checkpoints";
 
-/** 1 the first; 2 `lease`; 3 `snapshots` and `checkpoints`; 4 `backfills` and `deadLetters`, which were `fills` and `setAside`; 5 the index `commits`. */
-const DATABASE_VERSION = 5;
+/** 1 the first; 2 `lease`; 3 `snapshots` and `checkpoints`; 4 `backfills` and `deadLetters`, which were `fills` and `setAside`; 5 the index `commits`; 6 commands with an id and a version,
+ * which an earlier version would send without: no tab of it goes on. */
+const DATABASE_VERSION = 6;
 /** Of a database that is being deleted: it has no object stores any more, and whoever finds it finishes that (`erase.ts`). */
 export const ERASED_VERSION = 2 ** 31;
 

@@ -1,9 +1,10 @@
 /** Reads and writes the device's events, replica and lease, within the caller's transaction. */
 import type { IDBPDatabase, IDBPTransaction } from "idb";
 import { assert } from "../../shared/assert.ts";
+import { commandIdOf, toPendingCommand } from "../../shared/decider/command.ts";
 import { type Lease, NO_LEASE } from "../../shared/device/leadership.ts";
 import { type DatabaseIdentity, MOST_STREAMS } from "../../shared/device/loss.ts";
-import type { NewEntry, ParkedEntry, PendingEntry } from "../../shared/device/outbox.ts";
+import type { NewEntry, OutboxEntry, ParkedEntry, PendingEntry } from "../../shared/device/outbox.ts";
 import { NEW_REPLICA, type Replica } from "../../shared/device/replica.ts";
 import type { ConfirmedEvent, EventBody, RecordingFields } from "../../shared/event/event.ts";
 import { toVersion, type Version } from "../../shared/order.ts";
@@ -129,6 +130,14 @@ export async function recordedEvents(tx: ReadTx, streamId: string, ids: Readonly
   return new Map(events.filter(({ id }) => ids.has(id)).map((event) => [event.id, event]));
 }
 
+/** The ids of those commands of a stream's entries for which confirmed events were recorded. */
+export async function recordedCommands(tx: ReadTx, entries: readonly Pick<OutboxEntry, "streamId" | "command">[]): Promise<Set<string>> {
+  const [streamId, ids] = [entries[0]?.streamId, new Set(entries.flatMap(({ command }) => (command === undefined ? [] : [command.id])))];
+  if (streamId === undefined || ids.size === 0) return new Set();
+  const recorded = (await confirmedEvents(tx, streamId, 1)).map((event) => commandIdOf(event) ?? "");
+  return new Set(recorded.filter((id) => ids.has(id)));
+}
+
 /** The stream's confirmed events from version `from`, inclusive. */
 export async function confirmedEvents(tx: ReadTx, streamId: string, from: number): Promise<ConfirmedEvent[]> {
   const events = await streamEvents(tx, streamId, from, Number.POSITIVE_INFINITY);
@@ -232,7 +241,7 @@ export async function parkedEntries(tx: ReadTx): Promise<ParkedEntry[]> {
 
 export function toParkedEntry(record: ParkedRecord): ParkedEntry {
   const events: EventBody[] = JSON.parse(record.events);
-  return { ...record, state: "parked", events };
+  return { ...record, state: "parked", events, command: toPendingCommand(record.command, events) };
 }
 
 export function toParkedRecord(entry: ParkedEntry): ParkedRecord {

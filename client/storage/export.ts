@@ -1,6 +1,6 @@
 /** Exports everything that a device holds, so that it can be kept elsewhere. */
 
-import type { PendingCommand } from "../../shared/device/decider.ts";
+import type { PendingCommand } from "../../shared/decider/command.ts";
 import type { ParkedEntry, PendingEntry } from "../../shared/device/outbox.ts";
 import type { ConfirmedEvent, EventBody } from "../../shared/event/event.ts";
 import type { ExpectedVersion } from "../../shared/expected-version.ts";

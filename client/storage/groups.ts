@@ -2,7 +2,7 @@
  * How the device stores pending commits: commits that were appended together share a record, the group, because a record costs the same
  * whatever is in it. The functions are pure; `device-log.ts` reads and writes the records.
  */
-import type { PendingCommand } from "../../shared/device/decider.ts";
+import { type StoredCommand, toPendingCommand } from "../../shared/decider/command.ts";
 import { lastVersionOf, type NewEntry, type PendingEntry } from "../../shared/device/outbox.ts";
 import type { EventBody } from "../../shared/event/event.ts";
 import type { ExpectedVersion } from "../../shared/expected-version.ts";
@@ -31,7 +31,7 @@ interface GroupedCommit {
   /** The events as a JSON array. IndexedDB writes and reads text faster than a structured clone. */
   events: string;
   /** The command that the events were decided for; undefined if there is none. */
-  command?: PendingCommand | undefined;
+  command?: StoredCommand | undefined;
 }
 
 /** The most commits in a group. To read one stream, its groups are read whole. */
@@ -111,7 +111,7 @@ function toEntry(commit: GroupedCommit, key: number): PendingEntry {
     events: bodies,
     firstVersion: toVersion(firstVersion),
     confirmed,
-    command,
+    command: toPendingCommand(command, bodies),
   };
 }
 

@@ -22,6 +22,7 @@ import {
   isGroup,
   isSegment,
   leaseOf,
+  recordedCommands,
   recordedEvents,
   replicaOf,
   skipNumber,
@@ -157,7 +158,7 @@ async function notHeldIn<E extends OutboxEntry>(tx: WriteTx, entries: readonly E
   const kept = await Promise.all(
     [...streams].map(async ([streamId, of]) => {
       const ids = new Set(of.flatMap(({ events }) => events.map(({ id }) => id)));
-      return notHeld(of, await recordedEvents(tx, streamId, ids));
+      return notHeld(of, await recordedEvents(tx, streamId, ids), await recordedCommands(tx, of));
     }),
   );
   return kept.flat().sort((a, b) => a.seq - b.seq);

@@ -10,12 +10,13 @@ import {
   type Known,
   type OutboxEntry,
   type PendingEntry,
-  parkFrom,
   reconcile,
 } from "../../shared/device/outbox.ts";
 import type { Refused } from "../../shared/device/push.ts";
+import { parkRefused } from "../../shared/device/rejected.ts";
 import { decidePage, isBehind, type PageRequest, type Replica } from "../../shared/device/replica.ts";
 import type { Resolve } from "../../shared/device/resolution.ts";
+import type { HeadwaterError } from "../../shared/errors.ts";
 import type { ConfirmedEvent } from "../../shared/event/event.ts";
 import type { FeedPage } from "../../shared/wire/wire.ts";
 import type { Schema } from "./database.ts";
@@ -51,7 +52,13 @@ export interface OutboxChange {
 
 const NO_CHANGE: OutboxChange = { left: [], changed: [], isParkedChanged: false };
 
-export type Applied = ({ readonly kind: "applied" } & OutboxChange) | { readonly kind: "stale" };
+interface Applied extends OutboxChange {
+  readonly kind: "applied";
+  /** Why a contested commit waits for another version of the app; undefined if none does. */
+  readonly waiting?: HeadwaterError | undefined;
+}
+
+export type PageOutcome = Applied | { readonly kind: "stale" };
 
 /**
  * Writes the page's events, moves the cursor, and settles, moves, parks or discards the pending commits of the same streams. If the device
@@ -72,7 +79,7 @@ export async function applyPage(
   resolve: Resolve<ConfirmedEvent>,
   durability: IDBTransactionDurability,
   awaited: AwaitedEntries,
-): Promise<Applied & { readonly replica: Replica }> {
+): Promise<PageOutcome & { readonly replica: Replica }> {
   const tx: WriteTx = db.transaction(["events", "parked", "meta", "lease"], "readwrite", { durability });
   return whole(tx, async () => {
     const [before] = await Promise.all([replicaOf(tx), assertLeads(tx, term)]);
@@ -81,6 +88,7 @@ export async function applyPage(
     const { replica, events } = decision;
     const writes: Promise<unknown>[] = [tx.objectStore("meta").put(replica, "history")];
     let change = NO_CHANGE;
+    let waiting: HeadwaterError | undefined;
     const streams = Map.groupBy(events, (event) => event.streamId);
     const known = { isBehind: isBehind(replica), awaited };
     // Contested commits are resolved when the device is no longer behind, whatever the last page holds.
@@ -94,10 +102,11 @@ export async function applyPage(
       const ended = await endParked(tx, streams);
       const settled = await settleOutbox(tx, concerned, streams, resolve, known, request.isBackfill);
       change = { ...settled.change, isParkedChanged: settled.change.isParkedChanged || ended.length > 0 };
+      waiting = settled.waiting;
       writes.push(...ended, ...settled.writes);
     }
     await Promise.all(writes);
-    return { kind: "applied", replica, ...change };
+    return { kind: "applied", replica, ...change, waiting };
   });
 }
 
@@ -161,7 +170,8 @@ async function settleOutbox(
   resolve: Resolve<ConfirmedEvent>,
   known: Known,
   isBackfill: boolean,
-): Promise<{ change: OutboxChange; writes: Promise<unknown>[] }> {
+): Promise<{ change: OutboxChange; writes: Promise<unknown>[]; waiting: HeadwaterError | undefined }> {
+  let waiting: HeadwaterError | undefined;
   const left: number[] = [];
   const moved: OutboxEntry[] = [];
   for (const [streamId, arrived] of streams) {
@@ -170,7 +180,9 @@ async function settleOutbox(
     // The last event in a page of the feed is the stream's last one that the device knows. In a backfilled page it may be an earlier one.
     const confirmed = (isBackfill ? undefined : arrived.at(-1)?.version) ?? (await confirmedVersionOf(tx, streamId));
     const recorded = ahead.has(streamId) ? [] : await recordedFor(tx, entries);
-    const { settled, held, changed, discarded } = reconcile(entries, arrived, confirmed, resolve, recorded, known);
+    const reconciled = reconcile(entries, arrived, confirmed, resolve, recorded, known);
+    const { settled, held, changed, discarded } = reconciled;
+    waiting ??= reconciled.waiting;
     for (const entry of held) outbox.replace(entry);
     for (const { seq } of [...settled, ...discarded]) {
       outbox.remove(seq);
@@ -179,7 +191,7 @@ async function settleOutbox(
     moved.push(...changed);
   }
   const { change, writes } = changeOutbox(tx, outbox, moved);
-  return { change: { ...change, left: [...left, ...change.left] }, writes };
+  return { change: { ...change, left: [...left, ...change.left] }, writes, waiting };
 }
 
 /** The pending entries that a page may change. */
@@ -253,7 +265,7 @@ export function changeOutbox(
 }
 
 /**
- * Parks the commits that the edge rejected, and all later pending commits of the same streams.
+ * Parks the commits that the edge rejected, and all later pending commits of the same streams; or those whose command it refused, alone.
  *
  * @throws Fenced if another tab leads by now
  */
@@ -262,9 +274,10 @@ export async function recordRefusals(db: IDBPDatabase<Schema>, refused: readonly
   return whole(tx, async () => {
     await assertLeads(tx, term);
     const outbox = await OutboxPart.open(tx);
-    await outbox.read([...new Set(refused.map(({ entry }) => entry.streamId))].map((streamId) => ({ streamId, from: 0 })));
-    const parked = refused.flatMap(({ entry, reason }) => parkFrom(outbox.entries(entry.streamId), entry, reason));
-    const { change, writes } = changeOutbox(tx, outbox, parked);
+    const streams = Map.groupBy(refused, ({ entry }) => entry.streamId);
+    await outbox.read([...streams.keys()].map((streamId) => ({ streamId, from: 0 })));
+    const changed = [...streams].flatMap(([streamId, of]) => parkRefused(outbox.entries(streamId), of));
+    const { change, writes } = changeOutbox(tx, outbox, changed);
     await Promise.all([skipNumber(tx), ...writes]);
     return change;
   });

@@ -8,9 +8,9 @@
  * A snapshot contains confirmed events only, and these never change. So it stays valid whatever happens to pending events.
  */
 
-import { beginningOf, type Folding, fold } from "../../shared/device/decider.ts";
+import { beginningOf, type Folding, fold } from "../../shared/decider/decider.ts";
+import { isUsable, isWorthTaking, type SnapshotFacts } from "../../shared/decider/snapshot.ts";
 import { isSameCopy } from "../../shared/device/same-copy.ts";
-import { isUsable, isWorthTaking, type SnapshotFacts } from "../../shared/device/snapshot.ts";
 import { isObject } from "../../shared/json.ts";
 import * as option from "../../shared/options.ts";
 import { isOrdinal } from "../../shared/order.ts";

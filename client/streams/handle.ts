@@ -1,10 +1,11 @@
 /**
  * Handles a command on a stream: decides, and appends the events that were decided. If another tab was faster, the command is decided again
  * on the stream with that tab's events. If another device was faster, it is decided again when that device's events arrive
- * (`shared/device/decider.ts`).
+ * (`shared/decider/decider.ts`).
  */
 
-import { type DecidedEvent, type Decider, decideCommand, fold } from "../../shared/device/decider.ts";
+import type { PendingCommand } from "../../shared/decider/command.ts";
+import { type DecidedEvent, type Decider, decideCommand, fold } from "../../shared/decider/decider.ts";
 import { InvalidRequestError } from "../../shared/errors.ts";
 import type { RecordedEvent } from "../../shared/event/event.ts";
 import { copyJson } from "../../shared/json.ts";
@@ -12,6 +13,7 @@ import * as option from "../../shared/options.ts";
 import type { StoreInternals } from "../internals.ts";
 import { IS_DEVELOPMENT } from "../tools/development.ts";
 import { takesOver } from "../tools/hot-reload.ts";
+import { newId } from "../tools/new-id.ts";
 import type { Turns } from "../tools/turns.ts";
 import type { Aggregates } from "./aggregates.ts";
 
@@ -50,7 +52,7 @@ export async function handleCommand<State, Command, Event extends DecidedEvent>(
   options: HandleOptions,
 ): Promise<HandleResult<State, Event>> {
   const { causedBy, retries } = option.completeOptions(options, HANDLE_OPTIONS);
-  const { append, deciders, fetched, limits } = internals;
+  const { append, database, deciders, fetched, limits } = internals;
   const known = deciders.get(decider.name);
   if (known !== undefined && known !== decider && !takesOver(IS_DEVELOPMENT, known, decider, `decider ${decider.name}`)) {
     throw new InvalidRequestError(`Two different deciders are named ${decider.name}. Create each once, in a module, and rename one.`, {
@@ -59,20 +61,24 @@ export async function handleCommand<State, Command, Event extends DecidedEvent>(
   }
   deciders.set(decider.name, decider);
   // It is decided on the copy that is stored, so that the command is the same when it is decided again.
-  const kept = copyJson(command, "command", limits.jsonDepth).value;
+  const data = copyJson(command, "command", limits.jsonDepth).value;
+  const kept: PendingCommand = { id: newId(), decider: decider.name, version: decider.version, data };
+  const occurredAt = new Date().toISOString();
   // It gets all events of the stream, and returns the state unchanged for events that it does not know.
   const folding = decider as Decider<State, Command, Event, unknown>;
   await fetched(streamId);
   return turns.take(streamId, async () => {
     for (let attempt = 0; ; attempt++) {
       const { state, version, pending } = await aggregates.read(streamId, folding, {});
-      const events = decideCommand(decider, kept as Command, state);
+      const context = { actor: database.owner.person, occurredAt, commandId: kept.id };
+      const events = decideCommand(decider, data as Command, state, context);
       if (events.length === 0) return { streamId, events, state, version, pending: pending > 0 };
       // Before the events are recorded: if `evolve` throws on them, the command is refused.
       const decided = fold(folding, state, events, IS_DEVELOPMENT);
       try {
         const expected = { expectedVersion: version, ...(causedBy && { causedBy }) };
-        const result = await append(streamId, events, expected, { decider: decider.name, command: kept });
+        const at = events.map((event) => ({ ...event, occurredAt }));
+        const result = await append(streamId, at, expected, kept);
         return { streamId, events, state: decided, version: result.version, pending: result.pending };
       } catch (error) {
         if (attempt >= retries || !isConflict(error)) throw error;

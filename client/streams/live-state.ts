@@ -1,5 +1,5 @@
 /** A stream's state as it changes. Many changes at once are one notification: one for a page of the feed, and not one for each event. */
-import type { Folding } from "../../shared/device/decider.ts";
+import type { Folding } from "../../shared/decider/decider.ts";
 import { isSameCopy } from "../../shared/device/same-copy.ts";
 import type { StoreInternals } from "../internals.ts";
 import { rerunOnChange } from "../tools/rerun-on-change.ts";
@@ -25,6 +25,7 @@ export function watchStream<State>(
   return rerunOnChange(internals, async (isWanted) => {
     let next: LiveState<State>;
     try {
+      await internals.followed(initial.streamId);
       const read = await aggregates.readFrom(initial.streamId, decider, base);
       // Confirmed events of one copy of the log never change. So the same version and the same pending events mean the same state: another
       // stream has changed.

@@ -54,20 +54,29 @@ export class Follower {
    * @throws UnavailableError if the stream can't be fetched and the append expects something of it
    */
   async follow(streamId: StreamId, expectedVersion: ExpectedVersion): Promise<void> {
-    if (!isWithin(this.#followed.scope, streamId)) {
-      this.#followed = await this.followAlso([streamId]);
-      await this.#syncer().redirected(false);
-    }
-    const isMissing = this.#followed.backfills.some(({ within }) => within?.includes(streamId));
-    if (expectedVersion === "any" || !isMissing) return;
+    await this.widen(streamId);
+    if (expectedVersion === "any" || !this.isMissing(streamId)) return;
     try {
       await this.#syncer().sync();
     } catch (error) {
       if (!(error instanceof HeadwaterError) || error.code === "store-closed") throw error;
-      if (exactVersion(expectedVersion) === 0) return;
+      // It may be here although another stream could not be synced.
+      if (exactVersion(expectedVersion) === 0 || !this.isMissing(streamId)) return;
       const message = `${streamId} is not on this device and can't be fetched: ${error.message}`;
       throw new UnavailableError(message, { streamId }, { cause: error });
     }
+  }
+
+  /** The device follows the stream from now on. Its events may have to be fetched. */
+  async widen(streamId: StreamId): Promise<void> {
+    if (isWithin(this.#followed.scope, streamId)) return;
+    this.#followed = await this.followAlso([streamId]);
+    await this.#syncer().redirected(false);
+  }
+
+  /** Whether events of a stream that the device follows are still to be fetched. */
+  isMissing(streamId: StreamId): boolean {
+    return this.#followed.backfills.some(({ within }) => within?.includes(streamId));
   }
 
   /** Streams with pending commits are followed, whatever the filter. @returns the replica as it is then */

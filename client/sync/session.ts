@@ -177,7 +177,8 @@ export class Session {
           const { replica } = applied;
           if (applied.kind === "stale") return { kind: "page-stale", request, replica };
           this.#context.onWritten(applied, replica);
-          return { kind: "page-applied", request, replica, left: applied.left, changed: applied.changed };
+          const { left, changed, waiting } = applied;
+          return { kind: "page-applied", request, replica, left, changed, waiting };
         }
         case "read-outbox":
           return { kind: "outbox-read", request, ...(await this.#readOutbox(effect.after)) };

@@ -27,6 +27,8 @@ export interface SyncerOptions extends Omit<SessionContext, "onStep" | "onAnswer
   readonly board: StatusBoard;
   /** When it is aborted, sync ends for good. */
   readonly ending: AbortSignal;
+  /** Whether this tab decides commands for a decider and its version, e.g. `stock@2`. Default: it decides none. */
+  readonly canDecide?: (decider: string | undefined) => boolean;
   /** Reads the data of `status` and `conflicts()` again. */
   readonly refresh: () => Promise<void>;
   /** Whether this tab may lead: not if the device's store belongs to another person or address. Default: it may. */
@@ -38,6 +40,9 @@ interface SyncCall {
   readonly reject: (error: unknown) => void;
   timer?: ReturnType<typeof setTimeout>;
 }
+
+/** Milliseconds until a tab takes the lead once more for a command of the same decider. */
+const TAKE_OVER_EVERY = 60_000;
 
 export class Syncer {
   readonly #options: SyncerOptions;
@@ -52,6 +57,8 @@ export class Syncer {
   #candidacy: Promise<void> | undefined;
   /** The link, as JSON, that was sent to the other tabs last. */
   #lastSent = "";
+  /** When this tab has taken the lead for a command, by the decider that it names. */
+  readonly #tookOver = new Map<string, number>();
 
   constructor(options: SyncerOptions) {
     const { name, database, ending } = options;
@@ -204,8 +211,9 @@ export class Syncer {
       case "changed":
         return void this.#options.refresh();
       case "connection":
-        if (this.#session === undefined && message.database === this.#options.database.tally.database)
-          this.#options.board.update({ ...message.link, problem: message.problem && errorFrom(message.problem) });
+        if (this.#session !== undefined || message.database !== this.#options.database.tally.database) return;
+        this.#options.board.update({ ...message.link, problem: message.problem && errorFrom(message.problem) });
+        if (message.problem?.code === "decider-version") this.#takeOver(message.problem.decider);
         return;
       case "hello":
         this.#lastSent = "";
@@ -242,6 +250,21 @@ export class Syncer {
     await this.#options.refresh();
     if (isReset) session?.end("fenced");
     else session?.give({ kind: "scope-changed", replica: await this.#options.database.run(readReplica) });
+  }
+
+  /**
+   * The tab that leads has other code, and a command waits for that of this tab.
+   *
+   * @param decider with its version, as the command names it
+   */
+  #takeOver(decider: string | undefined): void {
+    const { settings, identity, canDecide } = this.#options;
+    if (decider === undefined || !settings.automatic || identity?.isRefused || canDecide?.(decider) !== true) return;
+    const now = performance.now();
+    // Another tab with this code may have it too: two of them do not take the lead from each other.
+    if (now < (this.#tookOver.get(decider) ?? Number.NEGATIVE_INFINITY) + TAKE_OVER_EVERY) return;
+    this.#tookOver.set(decider, now);
+    void this.#election.steal();
   }
 
   #push(): void {

@@ -8,7 +8,7 @@
  * another result the second time, and fails the test.
  */
 import { dequal } from "dequal";
-import { frozen } from "../../shared/device/frozen.ts";
+import { frozen } from "../../shared/decider/frozen.ts";
 import {
   type AnyProjection,
   checkProjection,

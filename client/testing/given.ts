@@ -10,14 +10,15 @@
  *
  * The form comes from Emmett: https://event-driven-io.github.io/emmett/guides/testing.html.
  */
-import type { DecidedEvent, Decider } from "../../shared/device/decider.ts";
+import type { CommandContext, DecidedEvent, Decider } from "../../shared/decider/decider.ts";
 import { type Json, sameJson } from "../../shared/json.ts";
 import { isSameOutcome, type Outcome, outcomeOf, recorded, recordedCommand } from "./outcome.ts";
 import { expectationOf, isRefusedAs, nameOf, type Refusal } from "./refusal.ts";
 import { difference, listed } from "./story.ts";
 
 export interface Given<Command, Event> {
-  when(command: Command): When<Event>;
+  /** @param context who gives the command, and when. Default: nobody, on 1 January 1970 */
+  when(command: Command, context?: Partial<CommandContext>): When<Event>;
 }
 
 export interface When<Event> {
@@ -35,10 +36,10 @@ export function given<State, Command, Event extends DecidedEvent, Evolved>(
   ...events: readonly NoInfer<Evolved>[]
 ): Given<Command, Event> {
   return {
-    when(command) {
+    when(command, context) {
       const kept = recordedCommand(command, decider.name);
-      const outcome = outcomeOf(decider, events, kept);
-      const again = outcomeOf(decider, events, kept);
+      const outcome = outcomeOf(decider, events, kept, context);
+      const again = outcomeOf(decider, events, kept, context);
       const fail: Fail = (what, comparison, cause) => {
         const story = `given${listed(events)}\nwhen${listed([command])}\nthen${comparison}`;
         throw new Error(`${decider.name}: ${what}\n\n${story}`, cause === undefined ? {} : { cause });

@@ -1,7 +1,7 @@
 /** The outcome of a command: the events as a store would record them, or the error that `decide` threw. */
 
-import { beginningOf, type DecidedEvent, type Decider, decideCommand, fold } from "../../shared/device/decider.ts";
-import { ChangedInPlaceError, frozen } from "../../shared/device/frozen.ts";
+import { beginningOf, type CommandContext, type DecidedEvent, type Decider, decideCommand, fold } from "../../shared/decider/decider.ts";
+import { ChangedInPlaceError, frozen } from "../../shared/decider/frozen.ts";
 import { HeadwaterError } from "../../shared/errors.ts";
 import { assertNewEvents, type EventDefaults, parseCommit } from "../../shared/event/commit.ts";
 import type { EventBody } from "../../shared/event/event.ts";
@@ -21,11 +21,12 @@ export function outcomeOf<State, Command, Event extends DecidedEvent, Evolved>(
   decider: Decider<State, Command, Event, Evolved>,
   events: readonly Evolved[],
   command: Command,
+  context: Partial<CommandContext> = {},
 ): Outcome {
   const state = fold(decider, beginningOf(decider), frozen(structuredClone(events)), true);
   let decided: readonly Event[];
   try {
-    decided = decideCommand(decider, command, state);
+    decided = decideCommand(decider, command, state, { actor: null, occurredAt: NO_TIME, commandId: NO_COMMAND, ...context });
   } catch (refusal) {
     if (refusal instanceof ChangedInPlaceError) throw refusal;
     return { refusal };
@@ -45,6 +46,7 @@ export function isSameOutcome(a: Outcome, b: Outcome): boolean {
 
 const NO_ID = "00000000-0000-0000-0000-";
 const NO_TIME = "1970-01-01T00:00:00Z";
+const NO_COMMAND = `${NO_ID}000000000000`;
 
 /**
  * The events as they would be recorded, without the fields that have their default values.

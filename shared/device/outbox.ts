@@ -21,13 +21,13 @@
  */
 import { type Refusal, reusedMessage, sameContent } from "../append.ts";
 import { assert } from "../assert.ts";
-import type { ErrorCode } from "../errors.ts";
+import { type CommandRefusal, commandIdOf, type PendingCommand } from "../decider/command.ts";
+import type { ErrorCode, HeadwaterError } from "../errors.ts";
 import type { EventBody } from "../event/event.ts";
 import { conflictMessage, type ExpectedVersion, exactVersion } from "../expected-version.ts";
 import { toVersion, type Version } from "../order.ts";
 import type { StreamId } from "../stream-id.ts";
-import type { PendingCommand } from "./decider.ts";
-import type { Resolve } from "./resolution.ts";
+import type { Resolution, Resolve } from "./resolution.ts";
 
 interface Entry {
   /** The entry's place in the outbox. Entries are pushed in this order. */
@@ -61,6 +61,8 @@ export interface ParkReason {
   readonly message: string;
   /** The stream's version, if the reason is a conflict with it; 0 for another reason. */
   readonly actualVersion: Version;
+  /** What `decide` threw, if the command was refused, on this device or by the edge. */
+  readonly refusal?: CommandRefusal | undefined;
 }
 
 export type OutboxEntry = PendingEntry | ParkedEntry;
@@ -102,6 +104,8 @@ export interface Reconciled {
   readonly changed: readonly OutboxEntry[];
   /** Entries that the app's rule discards. */
   readonly discarded: readonly PendingEntry[];
+  /** Why an entry waits for another version of the app; undefined if none does. */
+  readonly waiting: HeadwaterError | undefined;
 }
 
 /** The fields of a page's event that this file needs. */
@@ -144,7 +148,7 @@ export function reconcile<E extends ArrivedEvent>(
   // If an entry is held, others' events came in earlier pages too.
   const since = entries.find(isHeld)?.expectedVersion;
   const others = since === undefined ? arrived : recorded.filter(({ version }) => version > (exactVersion(since) ?? 0));
-  const theirs = others.filter(({ id }) => !own.has(id));
+  const theirs = others.filter((event) => !own.has(event.id));
   const arrivals = entries.map((entry) => ({ entry, arrival: arrivalOf(entry, byId, last) }));
   // If the page ends within a commit, the rest of this commit comes before everything else that is pending: the edge has it already.
   const left = arrivals.map(({ entry, arrival }) => (arrival.kind === "begun" ? entry.events.length - arrival.confirmed : 0));
@@ -154,9 +158,12 @@ export function reconcile<E extends ArrivedEvent>(
   // still matches.
   const front = arrivals.find(({ arrival }) => arrival.kind === "none")?.entry.firstVersion ?? Number.POSITIVE_INFINITY;
   let isOvertaken = front < next;
+  /** What is held expects no more than this: what was there before the first events that are gone. */
+  let heldOn = front - 1;
   const isContested = entries.some(({ seq }) => awaited.get(seq)?.kind === "contested");
   let isHolding = isBehind;
   let parked: ParkReason | undefined;
+  let waiting: HeadwaterError | undefined;
   const ahead: (EventBody & { readonly version: Version })[] = [];
   const keep = (entry: PendingEntry, before: PendingEntry, moved: OutboxEntry[] = changed) => {
     next = toVersion(lastVersionOf(entry) + 1);
@@ -172,6 +179,12 @@ export function reconcile<E extends ArrivedEvent>(
       case "whole":
         settled.push(entry);
         break;
+      case "decided":
+        settled.push(entry);
+        // Later entries were decided on events that are gone.
+        isOvertaken = true;
+        heldOn = Math.min(heldOn, entry.firstVersion - 1);
+        break;
       case "begun":
         changed.push({ ...entry, firstVersion: arrival.firstVersion, confirmed: arrival.confirmed });
         ahead.push(...numbered({ ...entry, firstVersion: arrival.firstVersion }).slice(arrival.confirmed));
@@ -183,20 +196,30 @@ export function reconcile<E extends ArrivedEvent>(
         const believed = exactVersion(entry.expectedVersion);
         // Entries on top of one that is held are held too.
         isHolding ||= awaited.get(entry.seq)?.kind === "taken" || (isHeld(entry) && !isContested);
-        if (parked !== undefined) parkEntry(entry, behind(parked));
-        else if (believed === undefined || (believed === next - 1 && !isOvertaken)) keep(placed(entry, next, 0), entry);
-        else if (isHolding) {
+        if (parked !== undefined) {
+          parkEntry(entry, behind(parked));
+          break;
+        }
+        if (believed === undefined || (believed === next - 1 && !isOvertaken)) {
+          keep(placed(entry, next, 0), entry);
+          break;
+        }
+        const resolution = isHolding ? undefined : resolve({ ...entry, actualVersion: confirmed, theirs, recorded, ahead });
+        if (resolution === undefined || resolution.kind === "wait") {
+          waiting ??= resolution?.error;
+          // Entries on top of one that waits wait too.
+          isHolding = true;
           const moved = placed(entry, next, 0);
-          if (believed < front) keep(moved, entry, held);
-          else keep({ ...moved, expectedVersion: front - 1 }, entry);
+          const on = Math.min(believed, heldOn);
+          if (on === believed) keep(moved, entry, held);
+          else keep({ ...moved, expectedVersion: on }, entry);
         } else {
           const reason = conflictReason(entry.expectedVersion, confirmed);
-          const resolution = resolve({ ...entry, actualVersion: confirmed, theirs, recorded, ahead });
           // Later entries were decided on events that are gone.
           isOvertaken ||= resolution.kind !== "rebase" || resolution.events !== undefined;
           if (resolution.kind === "rebase") keep(rebased(entry, next, resolution.events), entry);
           else if (resolution.kind === "discard") discarded.push(entry);
-          else parkEntry(entry, resolution.why === undefined ? reason : { ...reason, message: `${reason.message} ${resolution.why}` });
+          else parkEntry(entry, withWhy(reason, resolution));
         }
         break;
       }
@@ -204,7 +227,12 @@ export function reconcile<E extends ArrivedEvent>(
         arrival satisfies never;
     }
   }
-  return { settled, held, changed, discarded };
+  return { settled, held, changed, discarded, waiting };
+}
+
+function withWhy(reason: ParkReason, { why, refusal }: Extract<Resolution, { kind: "park" }>): ParkReason {
+  if (why === undefined) return reason;
+  return { ...reason, message: `${reason.message} ${why}`, ...(refusal && { refusal }) };
 }
 
 /**
@@ -250,6 +278,8 @@ function rebased(entry: PendingEntry, firstVersion: Version, events = entry.even
 type Arrival =
   | { readonly kind: "none" }
   | { readonly kind: "whole" }
+  /** The edge has decided its command otherwise. A page may end within those events: the others are in the next one. */
+  | { readonly kind: "decided" }
   /** The page ends within the commit. The edge stores a commit as a whole, so the rest is at the beginning of the next page. */
   | { readonly kind: "begun"; readonly firstVersion: Version; readonly confirmed: number }
   /** An id of the entry belongs to an event with other content, or to an event of another commit. */
@@ -257,7 +287,7 @@ type Arrival =
 
 /** How much of an entry has arrived. Its own events are those with its ids and content, on consecutive versions and in its order. */
 function arrivalOf(entry: PendingEntry, byId: ReadonlyMap<string, ArrivedEvent>, lastVersion: Version): Arrival {
-  const { events } = entry;
+  const { events, command } = entry;
   const [first] = events;
   assert(first !== undefined, "a commit has at least one event");
   const firstVersion = entry.confirmed > 0 ? entry.firstVersion : (byId.get(first.id)?.version ?? lastVersion + 1);
@@ -268,12 +298,21 @@ function arrivalOf(entry: PendingEntry, byId: ReadonlyMap<string, ArrivedEvent>,
     confirmed++;
   }
   if (confirmed === events.length) return { kind: "whole" };
+  // What has its own ids is its own, also if another commit was decided for the same command before.
+  if (confirmed === 0 && command !== undefined && isDecided(command.id, events, byId)) return { kind: "decided" };
   const elsewhere = events.slice(confirmed).find((own) => byId.has(own.id));
   if (elsewhere !== undefined) return { kind: "reused", eventId: elsewhere.id };
   if (confirmed === 0) return { kind: "none" };
   return firstVersion + confirmed > lastVersion
     ? { kind: "begun", firstVersion: toVersion(firstVersion), confirmed }
     : { kind: "reused", eventId: first.id };
+}
+
+/** Whether events that were recorded for a command have arrived, and none of an entry's own. */
+function isDecided(commandId: string, events: readonly EventBody[], byId: ReadonlyMap<string, ArrivedEvent>): boolean {
+  if (events.some(({ id }) => byId.has(id))) return false;
+  for (const event of byId.values()) if (commandIdOf(event) === commandId) return true;
+  return false;
 }
 
 /**
@@ -285,7 +324,8 @@ function arrivalOf(entry: PendingEntry, byId: ReadonlyMap<string, ArrivedEvent>,
  * @param arrived the stream's events of one page, in version order
  */
 export function arrivedAfterAll(parked: readonly ParkedEntry[], arrived: readonly ArrivedEvent[]): readonly ParkedEntry[] {
-  return parked.filter(({ events }) => {
+  return parked.filter(({ events, command }) => {
+    if (command !== undefined && arrived.some((event) => commandIdOf(event) === command.id)) return true;
     const first = arrived.findIndex(({ id }) => id === events.at(-1)?.id) - events.length + 1;
     if (first + events.length === 0) return false;
     return events.every((own, i) => {
@@ -293,23 +333,6 @@ export function arrivedAfterAll(parked: readonly ParkedEntry[], arrived: readonl
       return first + i < 0 || (received?.id === own.id && sameContent(received, own));
     });
   });
-}
-
-/**
- * Parks an entry that the edge rejected, and every later entry of its stream, because these were made on top of it. If the entry has moved
- * since it was sent, the edge rejected an expectation that the entry no longer has, and nothing is parked.
- *
- * @param entries all pending entries of the stream, in the order of `seq`
- * @param sent the entry as it was sent
- */
-export function parkFrom(
-  entries: readonly PendingEntry[],
-  sent: Pick<PendingEntry, "seq" | "expectedVersion">,
-  reason: ParkReason,
-): readonly ParkedEntry[] {
-  const isUnchanged = entries.some(({ seq, expectedVersion }) => seq === sent.seq && expectedVersion === sent.expectedVersion);
-  if (!isUnchanged) return [];
-  return entries.filter(({ seq }) => seq >= sent.seq).map((entry) => park(entry, entry.seq === sent.seq ? reason : behind(reason)));
 }
 
 export function park(entry: PendingEntry, reason: ParkReason): ParkedEntry {
@@ -326,9 +349,15 @@ export function conflictReason(expected: ExpectedVersion, actual: Version): Park
   };
 }
 
-/** The reason for parking a commit that was made on top of a parked one. @param reason of that one */
-export function behind(reason: ParkReason): ParkReason {
-  return { ...reason, message: `An earlier commit to the stream is parked. ${reason.message}` };
+/**
+ * The reason for parking a commit that was made on top of a parked one. If the command of that one was refused, this one was not: it lacks what
+ * it was made on.
+ *
+ * @param reason of that one
+ */
+export function behind({ refusal: _, ...reason }: ParkReason): ParkReason {
+  const code = reason.code === "command-refused" ? "version-conflict" : reason.code;
+  return { ...reason, code, message: `An earlier commit to the stream is parked. ${reason.message}` };
 }
 
 /**

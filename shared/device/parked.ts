@@ -45,16 +45,18 @@ export function detach(entries: readonly PendingEntry[], from = NO_STREAM, why =
  *
  * @param entries pending and parked ones of one stream
  * @param recorded the stream's events that have an id of one of the entries' events, by id
+ * @param commands the ids of those commands of the entries for which the stream has confirmed events
  */
-export function notHeld<E extends { readonly events: readonly EventBody[] }>(
+export function notHeld<E extends Pick<PendingEntry, "events" | "command">>(
   entries: readonly E[],
   recorded: ReadonlyMap<string, EventBody>,
+  commands: ReadonlySet<string>,
 ): readonly E[] {
   const isHeld = (event: EventBody) => {
     const same = recorded.get(event.id);
     return same !== undefined && sameContent(same, event);
   };
-  return entries.filter(({ events }) => !events.some(isHeld));
+  return entries.filter(({ events, command }) => !events.some(isHeld) && (command === undefined || !commands.has(command.id)));
 }
 
 /** The result of rebasing a parked entry. */

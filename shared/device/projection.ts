@@ -7,11 +7,11 @@
  * are folded in memory, over the few rows that they touch. So no stored row must be reverted, whatever happens to a pending event.
  */
 
+import { frozen, inPlaceErrorOf } from "../decider/frozen.ts";
 import { InvalidRequestError } from "../errors.ts";
 import type { RecordedEvent } from "../event/event.ts";
 import { sameJson } from "../json.ts";
 import * as option from "../options.ts";
-import { frozen, inPlaceErrorOf } from "./frozen.ts";
 import type { Scope } from "./replica.ts";
 import { isSameCopy } from "./same-copy.ts";
 

@@ -1,16 +1,19 @@
 /**
  * Which pending commits are sent in one push, and what the edge's answer means for each of them.
  *
- *     committed, duplicate ──► taken: it is not sent again, and is confirmed when the feed delivers it
+ *     committed, duplicate ──► taken: it is not sent again, and is confirmed when the feed delivers it, or what the edge has decided instead
  *     conflict             ──► contested: the feed delivers the events that came before it, and then it is resolved. The edge does not
  *                              have it: it looks for the commit's ids first
  *     conflict that no event of the feed explains, rejected ──► refused: it is parked, with every later commit of its stream
+ *     refused              ──► refused by the decider at the edge: it alone is parked
+ *     rejected, because the app's version and the edge's do not fit ──► waiting: its stream is deferred
  *     skipped              ──► an earlier commit of its stream was contested or refused: it is treated as that one is
  *
  * Invariant 6 of docs/architecture.md: every commit that was sent gets exactly one of these answers.
  */
 import { assert } from "../assert.ts";
-import type { ErrorCode } from "../errors.ts";
+import type { CommandRefusal } from "../decider/command.ts";
+import { type ErrorCode, errorOf, type HeadwaterError, remedyOf } from "../errors.ts";
 import { exactVersion } from "../expected-version.ts";
 import { NO_STREAM, toVersion } from "../order.ts";
 import type { PushResult } from "../wire/wire.ts";
@@ -62,6 +65,13 @@ export function nextPush<T extends { readonly entry: PendingEntry; readonly size
 export interface Refused {
   readonly entry: PendingEntry;
   readonly reason: ParkReason;
+  /** Its command was refused: later commits of its stream do not depend on it. */
+  readonly isAlone: boolean;
+}
+
+export interface Waiting {
+  readonly streamId: string;
+  readonly error: HeadwaterError;
 }
 
 export interface PushOutcome {
@@ -69,8 +79,10 @@ export interface PushOutcome {
   readonly taken: readonly PendingEntry[];
   /** Others were first: the feed will deliver their events. */
   readonly contested: readonly PendingEntry[];
-  /** The edge will never accept these: each is parked, with every later entry of its stream. */
+  /** The edge will never accept these: each is parked, with every later entry of its stream unless it was refused alone. */
   readonly refused: readonly Refused[];
+  /** The edge accepts these when the app or the edge has another version. */
+  readonly waiting: readonly Waiting[];
 }
 
 /**
@@ -82,6 +94,7 @@ export function judgePush(entries: readonly PendingEntry[], results: readonly Pu
   const taken: PendingEntry[] = [];
   const contested: PendingEntry[] = [];
   const refused: Refused[] = [];
+  const waiting: Waiting[] = [];
   const ended = new Set<string>();
   for (const [i, entry] of entries.entries()) {
     const result = results[i];
@@ -89,14 +102,23 @@ export function judgePush(entries: readonly PendingEntry[], results: readonly Pu
     switch (result.status) {
       case "committed":
       case "duplicate":
-        taken.push(entry);
+        if (result.decided?.length === 0) refused.push({ entry, reason: commandRefusal(NOTHING), isAlone: true });
+        else taken.push(entry);
         break;
+      case "refused": {
+        const { name, message, data } = result;
+        refused.push({ entry, reason: commandRefusal(message, { name, message, data }), isAlone: true });
+        break;
+      }
       case "conflict":
       case "rejected":
         if (ended.has(entry.streamId)) break;
         ended.add(entry.streamId);
         if (result.status === "conflict" && isExplained(entry, result.actualVersion)) contested.push(entry);
-        else refused.push({ entry, reason: refusalReason(entry, result) });
+        else if (isForLater(result))
+          // It does not name the decider: the edge rejects it, whichever tab leads.
+          waiting.push({ streamId: entry.streamId, error: errorOf(result.code, `${entry.streamId}: ${result.detail}`) });
+        else refused.push({ entry, reason: refusalReason(entry, result), isAlone: false });
         break;
       case "skipped":
         ended.add(entry.streamId);
@@ -105,7 +127,17 @@ export function judgePush(entries: readonly PendingEntry[], results: readonly Pu
         result satisfies never;
     }
   }
-  return { taken, contested, refused };
+  return { taken, contested, refused, waiting };
+}
+
+const NOTHING = "The command was decided at the edge and changes nothing.";
+
+function commandRefusal(message: string, refusal?: CommandRefusal): ParkReason {
+  return { code: "command-refused", message, actualVersion: NO_STREAM, ...(refusal && { refusal }) };
+}
+
+function isForLater(result: PushResult): boolean {
+  return result.status === "rejected" && remedyOf(result.code) === "update";
 }
 
 /** Whether the feed will deliver what caused a conflict: the stream is past the expected version, so it has events that the device lacks. */

@@ -10,10 +10,11 @@
  * only the app declares which types commute; it is never guessed.
  */
 
+import type { CommandRefusal, PendingCommand } from "../decider/command.ts";
+import type { HeadwaterError } from "../errors.ts";
 import type { EventBody } from "../event/event.ts";
 import type { ExpectedVersion } from "../expected-version.ts";
 import type { Version } from "../order.ts";
-import type { PendingCommand } from "./decider.ts";
 
 /** A pending commit, and the events that came before it. */
 export interface Contested<E> {
@@ -24,8 +25,9 @@ export interface Contested<E> {
   /** The stream's confirmed version now. */
   readonly actualVersion: Version;
   /**
-   * The events that others appended after the version that the commit expects, in version order. If the device was behind the log, earlier
-   * commits of this device that have been confirmed meanwhile are among them.
+   * The events that others appended after the version that the commit expects, in version order, and those that the edge has decided for an
+   * earlier command of this device. If the device was behind the log, earlier commits of this device that have been confirmed meanwhile are among
+   * them.
    */
   readonly theirs: readonly E[];
   /** The command for which the events were decided. */
@@ -40,8 +42,10 @@ export type Resolution =
   /** The commit moves after the others' events, with its own events or with `events` in their place. */
   | { readonly kind: "rebase"; readonly events?: readonly EventBody[] }
   | { readonly kind: "discard" }
-  /** @param why a sentence for the person who sees the conflict */
-  | { readonly kind: "park"; readonly why?: string };
+  /** Its command is for a later version of the app: it waits until a tab with that version leads. */
+  | { readonly kind: "wait"; readonly error: HeadwaterError }
+  /** @param why a sentence for the person who sees the conflict @param refusal what `decide` threw, if the command was refused */
+  | { readonly kind: "park"; readonly why?: string; readonly refusal?: CommandRefusal };
 
 export type Resolve<E> = (contested: Contested<E>) => Resolution;
 

@@ -91,6 +91,8 @@ export interface Problems {
   readonly push: { readonly trouble: Trouble | null; readonly error: HeadwaterError } | null;
   /** Why streams are deferred: their storage is broken, or a commit does not get through. Of the second, the cause is the push's error. */
   readonly deferred: HeadwaterError | null;
+  /** A command waits for another version of the app. */
+  readonly waiting: HeadwaterError | null;
   /** Why there is no feed socket. */
   readonly feedSocket: HeadwaterError | null;
 }
@@ -195,13 +197,18 @@ export type SyncInput =
   | { readonly kind: "timer"; readonly timer: Timer }
   | { readonly kind: "page-received"; readonly request: number; readonly page: FeedPage }
   | { readonly kind: "pull-failed"; readonly request: number; readonly failure: Failure }
-  /** @param left the `seq` of entries that are no longer pending @param changed the `seq` of entries that have moved */
+  /**
+   * @param left the `seq` of entries that are no longer pending
+   * @param changed the `seq` of entries that have moved
+   * @param waiting why a contested entry waits for another version of the app
+   */
   | {
       readonly kind: "page-applied";
       readonly request: number;
       readonly replica: Replica;
       readonly left: readonly number[];
       readonly changed: readonly number[];
+      readonly waiting?: HeadwaterError | undefined;
     }
   /** The replica in storage is no longer the one for which the page was requested. */
   | { readonly kind: "page-stale"; readonly request: number; readonly replica: Replica }
@@ -264,7 +271,7 @@ const BACKOFFS: Readonly<Record<Trouble, Backoff>> = {
   diverged: { first: 10_000, longest: 60_000 },
 };
 
-const NO_PROBLEMS: Problems = { page: null, push: null, deferred: null, feedSocket: null };
+const NO_PROBLEMS: Problems = { page: null, push: null, deferred: null, waiting: null, feedSocket: null };
 
 /**
  * The state when a tab begins to lead. If a former leader had a push under way, its commits are answered as duplicates.
@@ -482,6 +489,8 @@ function onLag(step: Draft): void {
   if (state.lags < LAGS) return;
   // Invariant 6: perhaps the edge has lost what it took. Sending it again is safe.
   const again = [...state.awaited.values()].filter(({ kind }) => kind === "taken");
+  // What is contested waits for another version of the app, and not for the feed.
+  if (again.length === 0 && state.problems.waiting !== null) return;
   state.sent = { ...state.sent, commits: state.sent.commits - again.length };
   state.awaited = new Map();
   readAnew(step);
@@ -510,7 +519,7 @@ function onPage(
   step.effects.push({ kind: "apply", request, page, pageRequest, awaited: state.awaited });
 }
 
-function onApplied(step: Draft, covers: number, { replica, left, changed }: SyncInput & { kind: "page-applied" }): void {
+function onApplied(step: Draft, covers: number, { replica, left, changed, waiting }: SyncInput & { kind: "page-applied" }): void {
   const { state } = step;
   const { settings, push } = state;
   state.replica = replica;
@@ -520,6 +529,9 @@ function onApplied(step: Draft, covers: number, { replica, left, changed }: Sync
   setProblem(step, { page: null });
   if (!isBehind(replica)) {
     state.done.pull = covers;
+    // All contested entries were looked at.
+    setProblem(step, { waiting: waiting ?? null });
+    if (waiting !== undefined) fail(step, waiting);
     if (settings.automatic) wait(step, "poll", settings.pollEvery);
   }
   const isMoved = changed.length > 0 || left.some((seq) => state.awaited.get(seq)?.kind === "contested");
@@ -608,7 +620,9 @@ function takeBack(step: Draft, covers: number): void {
   const { state } = step;
   state.deferred = new Set();
   state.isDeferredDue = false;
-  state.pushCommits = 1;
+  // What waits for another version of the app is not what makes a push fail.
+  const { deferred } = state.problems;
+  if (deferred === null || remedyOf(deferred.code) !== "update") state.pushCommits = 1;
   read(step, covers, 0);
 }
 
@@ -630,7 +644,7 @@ function onAnswer(step: Draft, { batch, covers, rest, readTo, request, touched, 
   if (answer.results.length !== batch.length) {
     return backOffPush(step, problem(new UnavailableError("The edge sent a wrong number of results for a push.")));
   }
-  const { taken, contested, refused } = judgePush(batch, answer.results);
+  const { taken, contested, refused, waiting } = judgePush(batch, answer.results);
   const awaited = new Map(state.awaited);
   for (const { seq, streamId } of taken) if (!touched.has(seq)) awaited.set(seq, { streamId, kind: "taken" });
   for (const { seq, streamId } of contested) if (!touched.has(seq)) awaited.set(seq, { streamId, kind: "contested" });
@@ -640,7 +654,9 @@ function onAnswer(step: Draft, { batch, covers, rest, readTo, request, touched, 
   state.pushCommits = Math.min(settings.push.commits, Math.ceil(state.pushCommits * GROWTH));
   // What is refused is still to be recorded, and that may fail again and again.
   if (refused.length === 0) onPushed(step);
-  if (contested.length > 0 || isMuchAwaited(state)) wantPull(step);
+  // What a command was refused on may be news to this device.
+  if (contested.length > 0 || refused.some(({ isAlone }) => isAlone) || isMuchAwaited(state)) wantPull(step);
+  for (const { streamId, error } of waiting) defer(step, streamId, error);
   // An entry that was skipped because of a commit that a page has changed meanwhile can be sent now.
   const isFromStart = isOvertaken || [...contested, ...refused.map(({ entry }) => entry)].some(({ seq }) => touched.has(seq));
   const [next] = rest;
@@ -688,19 +704,25 @@ function onPushFailed(step: Draft, lane: Sending, failure: Failure): void {
   if (batch.length > 1) return sendLess(step, lane);
   state.pushCommits = state.settings.push.commits;
   return record(step, request, { covers, after: isOvertaken ? 0 : first.seq }, [
-    { entry: first, reason: rejection(error.code, error.message) },
+    { entry: first, reason: rejection(error.code, error.message), isAlone: false },
   ]);
 }
 
 /** The edge's storage of one stream is broken. Its commits wait, and the others of the push are sent again without them. */
 function deferBroken(step: Draft, error: HeadwaterError): void {
   const { state } = step;
-  state.deferred = new Set([...state.deferred, error.details.streamId ?? ""]);
+  defer(step, error.details.streamId ?? "", error);
+  state.push = RESTING;
+  wantPush(step);
+}
+
+/** The commits of a stream wait, and are sent again now and then. Calls fail, since they wait for the commits too. */
+function defer(step: Draft, streamId: string, error: HeadwaterError): void {
+  const { state } = step;
+  state.deferred = new Set([...state.deferred, streamId]);
   setProblem(step, { deferred: error });
   pause(step, "deferred", "unauthorized", ++state.deferrals, error);
   fail(step, error);
-  state.push = RESTING;
-  wantPush(step);
 }
 
 /** Sends half of the push. */
@@ -812,10 +834,10 @@ export interface LinkStatus {
 /** The state of the connection to the edge, for the store's status. */
 export function linkStatusOf({ link, problems }: SyncState): LinkStatus {
   if (link.kind !== "open" && link.outage !== null) return { connection: link.outage.trouble, problem: link.outage.error };
-  const { page, push, deferred, feedSocket } = problems;
+  const { page, push, deferred, waiting, feedSocket } = problems;
   return {
     connection: push?.trouble ?? (link.kind === "open" ? "online" : "connecting"),
-    problem: page ?? pushProblemOf(push, deferred) ?? feedSocket,
+    problem: page ?? waiting ?? pushProblemOf(push, deferred) ?? feedSocket,
   };
 }
 

@@ -6,7 +6,8 @@ import * as v from "valibot";
 import { UnauthenticatedError } from "../errors.ts";
 import { match } from "../wire/schema.ts";
 
-export type Action = "read" | "append" | "admin";
+/** `handle` allows commands to categories that the edge decides, and nothing else. */
+export type Action = "read" | "append" | "handle" | "admin";
 
 /**
  * `store` is a store's id, or `*` for all stores. `streams` are stream ids; a trailing `*` matches any ending. Unknown actions in

@@ -1,4 +1,5 @@
 /** Makes a commit from what an app or a request hands over: checked, complete and within the limits, so that it can be decided. */
+import { type PendingCommand, withCommandId } from "../decider/command.ts";
 import { InvalidRequestError, PayloadTooLargeError } from "../errors.ts";
 import { type ExpectedVersion, parseExpectedVersion } from "../expected-version.ts";
 import { copyJson, isObject, type Json } from "../json.ts";
@@ -12,6 +13,10 @@ export interface Commit {
   readonly streamId: StreamId;
   readonly expectedVersion: ExpectedVersion;
   readonly events: readonly EventBody[];
+  /** The command that the events were decided for; undefined if there is none. */
+  readonly command?: PendingCommand | undefined;
+  /** Which event led to the command, as the metadata of the events that the edge decides for it. Default: as in the events of the commit. */
+  readonly cause?: EventMetadata | undefined;
 }
 
 export const NEW_EVENT_FIELDS = ["id", "type", "data", "metadata", "schemaVersion", "occurredAt"] satisfies (keyof EventBody)[];
@@ -62,7 +67,13 @@ const ENVELOPE_BYTES = 160;
  * @throws PayloadTooLargeError if an event or the commit exceeds its limit
  */
 export function parseCommit(
-  input: { readonly streamId: unknown; readonly expectedVersion: unknown; readonly events: unknown },
+  input: {
+    readonly streamId: unknown;
+    readonly expectedVersion: unknown;
+    readonly events: unknown;
+    /** The command that the events were decided for, checked already. It may have no events. */
+    readonly command?: PendingCommand | undefined;
+  },
   defaults: EventDefaults,
   limits: Limits,
   field = "",
@@ -70,7 +81,8 @@ export function parseCommit(
   const streamId = parseStreamId(input.streamId, `${field}streamId`);
   const expectedVersion = parseExpectedVersion(input.expectedVersion, `${field}expectedVersion`);
   const given = input.events;
-  if (!Array.isArray(given) || given.length === 0) {
+  const { command } = input;
+  if (!Array.isArray(given) || (given.length === 0 && command === undefined)) {
     throw new InvalidRequestError("A commit must have at least one event.", { field: `${field}events` });
   }
   if (given.length > limits.commitEvents) {
@@ -83,7 +95,7 @@ export function parseCommit(
   let commitBytes = 0;
   for (let i = 0; i < given.length; i++) {
     const place = `${field}events[${i}]`;
-    const { event, bytes } = parseEvent(given[i], defaults, limits, place);
+    const { event, bytes } = parseEvent(given[i], defaults, limits, place, command?.id);
     if (ids.has(event.id)) {
       throw new InvalidRequestError("Two events of the commit have the same id: give each its own.", { field: `${place}.id` });
     }
@@ -96,13 +108,14 @@ export function parseCommit(
       field: `${field}events`,
     });
   }
-  return { streamId, expectedVersion, events };
+  return { streamId, expectedVersion, events, ...(command && { command }) };
 }
 
 /**
  * Checks an event and completes it.
  *
  * @param field how errors name the event, e.g. `events[0]`
+ * @param commandId of the command that it was decided for. What its metadata says of one is left out, as other fields of a recorded event are
  * @returns the event, and its size as UTF-8 JSON
  * @throws InvalidRequestError that names the wrong field
  * @throws PayloadTooLargeError if its data and metadata together exceed `limits.eventBytes`
@@ -112,6 +125,7 @@ export function parseEvent(
   defaults: EventDefaults,
   limits: Limits,
   field: string,
+  commandId?: string,
 ): { readonly event: EventBody; readonly bytes: number } {
   if (!isObject(input) || Array.isArray(input)) {
     throw new InvalidRequestError("An event must be an object with a type and data.", { field });
@@ -135,7 +149,7 @@ export function parseEvent(
       { field },
     );
   }
-  const event: EventBody = { id, type, schemaVersion, data: data.value, metadata, occurredAt };
+  const event: EventBody = { id, type, schemaVersion, data: data.value, metadata: withCommandId(metadata, commandId), occurredAt };
   return { event, bytes: content + copyJson(type, field, 0).bytes + ENVELOPE_BYTES };
 }
 
@@ -161,6 +175,37 @@ export function toReference(id: string): string {
 function parseType(value: unknown, field: string): string {
   if (!isName(value)) throw new InvalidRequestError(`An event type must be 1 to ${NAME_LENGTH} printable characters.`, { field });
   return value;
+}
+
+/**
+ * Checks a command.
+ *
+ * @param field how errors name it, e.g. `command.`
+ * @param newId for a command without an id
+ * @throws InvalidRequestError that names the wrong field
+ * @throws PayloadTooLargeError if its data exceeds `limits.eventBytes`
+ */
+export function parseCommand(
+  given: { readonly id?: unknown; readonly decider: unknown; readonly version: unknown; readonly data?: unknown },
+  limits: Limits,
+  field: string,
+  newId?: () => string,
+): PendingCommand {
+  if (!(given.id === undefined && newId !== undefined) && !isUuid(given.id)) {
+    throw new InvalidRequestError("The id of a command must be a UUID.", { field: `${field}id` });
+  }
+  if (!isName(given.decider)) {
+    throw new InvalidRequestError("decider must be the name of a decider.", { field: `${field}decider` });
+  }
+  const version = parseCount(given.version, `${field}version`) ?? 1;
+  const data = copyJson(given.data ?? null, `${field}data`, limits.jsonDepth);
+  if (data.bytes > limits.eventBytes) {
+    throw new PayloadTooLargeError(`A command's data can have at most ${limits.eventBytes} bytes, but this one has ${data.bytes}.`, {
+      field: `${field}data`,
+    });
+  }
+  const id = isUuid(given.id) ? toReference(given.id) : (newId?.() ?? "");
+  return { id, decider: given.decider, version, data: data.value };
 }
 
 /** Whether `value` can be an event type or an actor: 1–255 printable characters. */

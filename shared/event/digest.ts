@@ -32,12 +32,12 @@ export function contentOf({ id, type, schemaVersion, data, metadata, occurredAt,
 
 /** The digest of an event: 16 hexadecimal digits in lower case. @param content as `contentOf` returns it */
 export function eventDigest(streamId: string, version: number, content: string): string {
-  return digestOf(content, `${streamId}@${version}`);
+  return textDigest(content, `${streamId}@${version}`);
 }
 
 /** The digest of a page's events, in their order. */
 export function pageDigest(events: readonly { readonly position: number; readonly digest: string }[]): string {
-  return digestOf(events.map(({ position, digest }) => `${position} ${digest}`).join());
+  return textDigest(events.map(({ position, digest }) => `${position} ${digest}`).join());
 }
 
 /** The digest of a page as its reader makes it, of the events themselves. */
@@ -60,7 +60,7 @@ const PRIME_2 = 0x85ebca77;
  * the other lanes are: a text that differs in one word of four bytes has another digest, always. Other texts have the same digest as
  * rarely as a coin falls on the same side 64 times in a row.
  */
-function digestOf(text: string, place = ""): string {
+export function textDigest(text: string, place = ""): string {
   if (text.length * 3 + 16 > bytes.length) {
     bytes = new Uint8Array((text.length * 3 + 31) & ~15);
     words = new Int32Array(bytes.buffer);

@@ -14,6 +14,7 @@
  */
 
 import { assert } from "../assert.ts";
+import { type CommandDefinitions, type CommandUpcasters, defineCommands } from "../decider/command-versions.ts";
 import { InvalidRequestError } from "../errors.ts";
 import { copyJson, type Json } from "../json.ts";
 import { completeOptions } from "../options.ts";
@@ -23,6 +24,7 @@ import type { EventBody, EventMetadata, RecordedEvent } from "./event.ts";
 import { EVENT_TYPE_PARTS } from "./event-type-parts.ts";
 import type { StandardSchema } from "./standard-schema.ts";
 
+export type { CommandDefinition, CommandDefinitions, CommandUpcaster, CommandUpcasters } from "../decider/command-versions.ts";
 export type { StandardSchema };
 
 /**
@@ -57,6 +59,17 @@ export interface EventType {
 export interface EventTypes<T extends EventTypeDefinitions = EventTypeDefinitions> extends ReadonlyMap<string, EventType> {
   /** In types only: what `EventOf` reads. */
   readonly definitions?: T;
+  /** Upcasters of commands, by the names of their deciders. */
+  readonly commands?: CommandUpcasters;
+}
+
+class Registry<T extends EventTypeDefinitions> extends Map<string, EventType> implements EventTypes<T> {
+  readonly commands: CommandUpcasters;
+
+  constructor(types: Iterable<readonly [string, EventType]>, commands: CommandUpcasters) {
+    super(types);
+    this.commands = commands;
+  }
 }
 
 /** The data is recorded as it was handed over, so its type is the schema's input and not its output. */
@@ -71,13 +84,17 @@ export type EventOf<R extends EventTypes, Base = RecordedEvent> =
     ? { [K in keyof T & string]: Omit<Base, "type" | "data"> & { readonly type: K; readonly data: DataOf<T[K]> } }[keyof T & string]
     : never;
 
-/** @throws InvalidRequestError that names the type and the version, e.g. if an older version has no upcaster */
-export function defineEventTypes<T extends EventTypeDefinitions>(definitions: T): EventTypes<T> {
+/**
+ * @param commands what older versions of the app have asked deciders for, and how it is read now
+ * @throws InvalidRequestError that names the type and the version, e.g. if an older version has no upcaster
+ */
+export function defineEventTypes<T extends EventTypeDefinitions>(definitions: T, commands: CommandDefinitions = {}): EventTypes<T> {
   const prototype: unknown = Object.getPrototypeOf(definitions);
   if (prototype !== null && Object.getPrototypeOf(prototype) !== null) {
     throw new InvalidRequestError("Event types must be given as the own keys of a plain object.", { field: "eventTypes" });
   }
-  return new Map(Object.entries(definitions).map(([type, definition]) => [type, readDefinition(type, definition)]));
+  const types = Object.entries(definitions).map(([type, definition]) => [type, readDefinition(type, definition)] as const);
+  return new Registry(types, defineCommands(commands));
 }
 
 function readDefinition(type: string, definition: EventTypeDefinition): EventType {

@@ -24,6 +24,11 @@ export const appendAnswer = v.object({
   duplicate: v.boolean(),
 });
 
+/** A command, for an edge that has the decider of the stream's category. */
+const command = { decider: v.unknown(), version: v.unknown(), data: v.optional(v.unknown(), null) };
+/** `POST /v1/{store}/streams/{streamId}/commands` */
+export const commandRequest = v.object({ id: v.optional(v.unknown()), ...command });
+
 /** `POST /v1/{store}/commits` */
 export const pushRequest = v.object({
   /** The id of the log that the device follows. If the edge has another log, it rejects the push. */
@@ -31,10 +36,41 @@ export const pushRequest = v.object({
   /** The device's cursor and the mark there. If the log is shorter, or has another history up to there, the edge rejects the push too. */
   position: v.optional(wholeNumber),
   mark: v.optional(v.string()),
-  commits: v.array(v.object({ streamId: v.unknown(), expectedVersion: v.optional(v.unknown(), "any"), events: v.unknown() })),
+  commits: v.array(
+    v.object({
+      streamId: v.unknown(),
+      expectedVersion: v.optional(v.unknown(), "any"),
+      events: v.unknown(),
+      /** The command that the events were decided for. An edge that has its decider decides it itself, and records what it decides. */
+      command: v.optional(v.object({ id: v.unknown(), ...command })),
+    }),
+  ),
 });
 
-const taken = { streamId: v.string(), firstVersion: wholeNumber, version: wholeNumber, position: v.nullable(wholeNumber) };
+/** An event as it was decided, without its place. */
+const decidedEvent = v.object({
+  id: v.string(),
+  type: v.string(),
+  schemaVersion: wholeNumber,
+  data: json,
+  metadata,
+  occurredAt: v.string(),
+});
+
+/** Why a command was refused: `CommandRefusal` of `decider/command.ts`. */
+export const commandRefusal = v.object({ name: v.string(), message: v.string(), data: json });
+
+/** What became of a command: the events from `firstVersion` on. None: the command changes nothing. */
+export const commandAnswer = v.object({ ...appendAnswer.entries, events: v.array(decidedEvent) });
+
+const taken = {
+  streamId: v.string(),
+  firstVersion: wholeNumber,
+  version: wholeNumber,
+  position: v.nullable(wholeNumber),
+  /** The events that were recorded for the commit's command, if they are others than those that were sent. */
+  decided: v.optional(v.array(decidedEvent)),
+};
 
 export const pushResult = v.variant("status", [
   v.object({ status: v.literal("committed"), ...taken }),
@@ -54,7 +90,11 @@ export const pushResult = v.variant("status", [
     detail: v.string(),
     field: v.optional(v.string()),
     eventId: v.optional(v.string()),
+    /** The decider and the version that its command is for, if that is why. */
+    decider: v.optional(v.string()),
   }),
+  /** The commit's command: its decider at the edge has thrown this. */
+  v.object({ status: v.literal("refused"), streamId: v.string(), ...commandRefusal.entries }),
   v.object({ status: v.literal("skipped"), streamId: v.string() }),
 ]);
 
@@ -210,6 +250,8 @@ const problem = v.object({
   log: v.optional(v.string()),
   head: v.optional(wholeNumber),
   retryAfter: v.optional(v.number()),
+  refusal: v.optional(commandRefusal),
+  decider: v.optional(v.string()),
 });
 /** RFC 9457, `application/problem+json`. */
 export const problemDocument = v.object({
@@ -221,6 +263,7 @@ export const problemDocument = v.object({
 
 export type AppendRequest = v.InferOutput<typeof appendRequest>;
 export type AppendAnswer = v.InferOutput<typeof appendAnswer>;
+export type CommandAnswer = v.InferOutput<typeof commandAnswer>;
 export type PushRequest = v.InferOutput<typeof pushRequest>;
 export type PushResult = v.InferOutput<typeof pushResult>;
 export type PushAnswer = v.InferOutput<typeof pushAnswer>;

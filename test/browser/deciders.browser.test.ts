@@ -2,7 +2,7 @@
 import { afterEach, expect, inject, test, vi } from "vitest";
 import { connectStore } from "../../client/http.ts";
 import { openStore, type Projection, type Store, type StoreOptions } from "../../client/index.ts";
-import { beginningOf, fold } from "../../shared/device/decider.ts";
+import { beginningOf, fold } from "../../shared/decider/decider.ts";
 import { foldRows } from "../../shared/device/projection.ts";
 import { eventually } from "../support/eventually.ts";
 import { type StockEvent, stock } from "../support/stock.ts";
@@ -47,7 +47,12 @@ test("two devices offline, each taking the last unit: one has it, the other's co
   const [won, lost] = a.status.conflicts === 0 ? (["ann", "bob"] as const) : (["bob", "ann"] as const);
   expect([a.status.conflicts, b.status.conflicts].sort()).toEqual([0, 1]);
   const [refused] = [...a.conflicts(), ...b.conflicts()];
-  expect(refused?.command).toEqual({ decider: "stock", command: { type: "Take", by: lost, wanted: 1 } });
+  expect(refused?.command).toEqual({
+    id: expect.any(String),
+    decider: "stock",
+    version: stock.version,
+    data: { type: "Take", by: lost, wanted: 1 },
+  });
   expect(refused?.reason).toContain(`The command was decided again and refused: ${lost} wants 1, and 0 are left`);
   for (const device of [a, b]) {
     const { state } = await device.aggregateStream("Stock-1", stock);

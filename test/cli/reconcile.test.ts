@@ -148,6 +148,17 @@ test("a log that was deleted comes from the streams that the index knows, withou
   expect(await headwater(["reconcile", "--url", url])).toMatchObject({ exitCode: 0, stdout: ["Repaired:", ...lines, ""].join("\n") });
   expect(await store.health()).toMatchObject({ events: 3, streams: 2, diverged: 0 });
   expect((await headwater(["verify", "--url", url])).stdout).toContain("clean: 3 events in 2 streams");
+  await own.kill();
+  for (const path of files.streams.values()) forgetAlarm(path);
+  await deleteObject(files.log);
+  const broken = files.streams.get("B-1") ?? "";
+  await deleteObject(broken);
+  await writeFile(broken, "This is no database.".repeat(1000));
+  await own.start();
+  const half = await headwater(["verify", "--url", url]);
+  expect(half).toMatchObject({ exitCode: 1, stdout: "" });
+  expect(half.stderr).toContain("A-1 has versions 1 to 2, and the log has lost the whole stream.");
+  expect(half.stderr).toMatch(/B-1 is not in the log, and can't be looked at: \w/);
 });
 
 test("events that the log has otherwise are saved, and give way", { timeout: 120_000 }, async () => {

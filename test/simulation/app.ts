@@ -177,7 +177,7 @@ export class App {
     const event = { id: key, type: "", schemaVersion: 1, data: { key }, metadata: {}, occurredAt: "" };
     const commit: Commit = { streamId: parseStreamId(SHELF), expectedVersion: "any", events: [event] };
     this.#ground.observe({ kind: "called", device, commit });
-    this.#ground.observe({ kind: "commanded", device, key, command: { decider: "stock", command } });
+    this.#ground.observe({ kind: "commanded", device, key, command: { decider: "stock", data: command } });
     try {
       const { version } = await this.#store.handle(SHELF, this.#parts.stock, command);
       this.#ground.count("commands handled");

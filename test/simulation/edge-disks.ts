@@ -23,7 +23,9 @@ export class Disks {
   /** What the streams have on their disks, and the log does not. */
   readUnpublished(store: string): readonly EventBody[] {
     const published = new Set(this.readLog(store).map(({ id }) => id));
-    const runs = this.streamNames(store).flatMap((name) => [...this.#platform.objects("STREAMS").copy(name).values.values()]);
+    const values = this.streamNames(store).flatMap((name) => [...this.#platform.objects("STREAMS").copy(name).values]);
+    // Notes and snapshots have other keys.
+    const runs = values.flatMap(([key, value]) => (/^\d+$/.test(key) ? [value] : []));
     const lines = (runs as readonly StreamRun[]).flatMap(({ events }) => new TextDecoder().decode(events).split("\n"));
     return lines.map((line): EventBody => JSON.parse(line)).filter(({ id }) => !published.has(id));
   }

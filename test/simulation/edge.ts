@@ -14,6 +14,7 @@ import { EPOCH, type Ground } from "./ground.ts";
 import { eventTypesOf } from "./habits/types.ts";
 import { Handler } from "./handler.ts";
 import { SUBSCRIBED } from "./models/ledger.ts";
+import { stockDecider } from "./models/stock.ts";
 import type { Destination, EdgeResponse } from "./network.ts";
 import { cryptoOf } from "./platform/crypto.ts";
 import { dateOf, timersOf } from "./platform/date.ts";
@@ -119,6 +120,7 @@ export class Edge implements Destination {
     const edge: unknown = worker.createEdge({
       limits: { eventBytes: EVENT_BYTES, bodyBytes: BODY_BYTES, pushCommits: tooMany },
       ...(params.habits?.includes("types") && { eventTypes: eventTypesOf(worker, 2) }),
+      ...(params.isGuarded && { deciders: { Stock: stockDecider(() => undefined) } }),
       ...(subscription !== undefined && { subscriptions: { [SUBSCRIPTION]: subscription } }),
     });
     return edge as Version; // with the types of the stand-in in the place of the platform's

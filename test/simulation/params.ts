@@ -41,6 +41,8 @@ export interface Params {
   readonly hasTenant: boolean;
   /** Whether apps fill a shelf and take from it by commands. */
   readonly hasStock: boolean;
+  /** Whether the edge has the shelf's decider, and so decides these commands itself. */
+  readonly isGuarded?: boolean | undefined;
   /** What apps derive from events, beside the events themselves: rows of a projection, subscriptions, and states of streams. */
   readonly derives: { readonly rows: boolean; readonly subscriptions: boolean; readonly states: boolean };
   /** What becomes of an event that a subscription of a device is refused too often. */
@@ -75,6 +77,7 @@ export function paramsOf(seed: number, storage: "fails" | "keeps" = "fails"): Pa
     isLive: new Random(seed, "live").chance(0.5),
     hasTenant: random.chance(0.4),
     hasStock: new Random(seed, "stock").chance(0.4),
+    isGuarded: new Random(seed, "guarded").chance(0.5),
     derives: derives(new Random(seed, "derives")),
     onFailure: new Random(seed, "subscription").chance(0.3) ? "stop" : "dead-letter",
     edgeSubscription: subscription(new Random(seed, "edge subscription")),

@@ -50,7 +50,7 @@ export async function shrink(params: Params, by: string, product: Product, note 
 }
 
 function smaller(params: Params): readonly Params[] {
-  const { faults, devices, tabs, streams, actions, minutes, hasTenant, hasStock, scope, rule, isAutomatic, tooMany } = params;
+  const { faults, devices, tabs, streams, actions, minutes, hasTenant, hasStock, isGuarded, scope, rule, isAutomatic, tooMany } = params;
   const names = Object.keys(faults) as Fault[]; // the keys of a literal type
   const candidates: Partial<Params>[] = [
     { faults: {} },
@@ -60,6 +60,7 @@ function smaller(params: Params): readonly Params[] {
     ...(streams > 1 ? [{ streams: 1 }, { streams: streams - 1 }] : []),
     ...(hasTenant ? [{ hasTenant: false }] : []),
     ...(hasStock ? [{ hasStock: false }] : []),
+    ...(isGuarded ? [{ isGuarded: false }] : []),
     ...(scope === "all" ? [] : [{ scope: "all" as const }]),
     ...(rule === "park" ? [] : [{ rule: "park" as const }]),
     ...(params.habits ?? []).map((name) => ({ habits: params.habits?.filter((other) => other !== name) })),

@@ -22,6 +22,19 @@ export function signToken(sub: string, { stores, until }: HeldToken, can: readon
   return signGrants(sub, until, grants);
 }
 
+/**
+ * Of an app whose shelf the edge guards: it may append to all but the shelf, and give it commands.
+ *
+ * @param sub who holds it
+ */
+export function signGuarded(sub: string, { stores, until }: HeldToken): string {
+  const grants = stores.flatMap((store) => [
+    { store, streams: ["*"], can: ["read", "handle"] },
+    { store, streams: ["Permit*", "Ticket*"], can: ["append"] },
+  ]);
+  return signGrants(sub, until, grants);
+}
+
 /** @param until milliseconds of the world */
 export function signGrants(sub: string, until: number, grants: readonly Grant[]): string {
   const exp = Number.isFinite(until) ? Math.floor((EPOCH + until - TOLERANCE) / 1000) : FOR_EVER;

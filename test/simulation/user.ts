@@ -16,7 +16,7 @@ import { SHELF, stockDecider } from "./models/stock.ts";
 import type { Network } from "./network.ts";
 import { rulesOf } from "./rule.ts";
 import { type Store, type StoreOptions, Tab } from "./tab.ts";
-import { signToken, TOLERANCE } from "./token.ts";
+import { signGuarded, signToken, TOLERANCE } from "./token.ts";
 
 export interface UserParts {
   readonly ground: Ground;
@@ -120,7 +120,7 @@ export class User {
       name: "app",
       sync: {
         url: `http://edge/v1/${device.store}`,
-        token: () => signToken(device.name, device.token),
+        token: () => (this.#ground.params.isGuarded ? signGuarded : signToken)(device.name, device.token),
         automatic: isAutomatic,
         pollEvery,
         webSocket: isLive,

@@ -31,6 +31,7 @@ import type { Params } from "./params.ts";
 import type { Product } from "./platform/bundle.ts";
 import { runMicrotasks } from "./platform/microtasks.ts";
 import { Scheduler } from "./platform/scheduler.ts";
+import { Raider } from "./raider.ts";
 import { Random } from "./random.ts";
 import { expectTold } from "./told.ts";
 import { goodToken, User } from "./user.ts";
@@ -144,7 +145,7 @@ export class World implements Ground {
   }
 
   #begin(): void {
-    const { minutes, actions, hasTenant } = this.params;
+    const { minutes, actions, hasTenant, hasStock, isGuarded } = this.params;
     const pace = (minutes * MINUTE * this.params.devices) / actions;
     for (const user of this.users) user.start(pace);
     for (const [i, operator] of this.#operators.entries()) operator.start(i === 0);
@@ -152,6 +153,8 @@ export class World implements Ground {
     for (const reader of this.#readers) void reader.run((minutes * MINUTE) / 12, streamIds);
     if (this.random.fork("tail").chance(0.2)) void this.#reader("tail", STORE, STORE).tail();
     void this.#writer(STORE).run(this.#budget, pace);
+    if (isGuarded) for (const store of this.stores) this.observe({ kind: "guarded", store });
+    if (isGuarded && hasStock) void this.#raider().run((minutes * MINUTE) / 15);
     if (hasTenant) {
       void this.#writer(TENANT).run(this.#tenantBudget, (minutes * MINUTE) / 10);
       // A caller who holds a token for one store, or one that has expired, asks for the other all the same.
@@ -291,6 +294,11 @@ export class World implements Ground {
   #writer(store: string): Writer {
     const name = `writer of ${store}`;
     return new Writer({ ground: apart(this, name), network: this.#network, name, store, token: goodToken(store) }, this.#streams);
+  }
+
+  #raider(): Raider {
+    const name = "raider";
+    return new Raider({ ground: apart(this, name), network: this.#network, name, store: STORE, token: goodToken(STORE) });
   }
 
   /** @param until when its token ends */

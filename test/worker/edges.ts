@@ -5,6 +5,7 @@ import webhooksExample, { type Env as WebhooksEnv } from "../../docs/examples/we
 import type { SubscriptionStatus } from "../../shared/subscription.ts";
 import type { SubscriptionDetail, SubscriptionList } from "../../shared/wire/wire.ts";
 import { type ConfirmedEvent, createEdge, type Edge, type EdgeEnv, type HandlerContext, type Subscription } from "../../worker/index.ts";
+import { stock } from "../support/shelf.ts";
 import { type Answer, type Body, storeAt, type TestStore } from "./edge-calls.ts";
 
 type Own<P extends string> = {
@@ -13,7 +14,7 @@ type Own<P extends string> = {
 
 declare global {
   namespace Cloudflare {
-    interface Env extends Own<"SUBSCRIBED">, Own<"READ_MODEL">, Own<"WEBHOOKS"> {
+    interface Env extends Own<"SUBSCRIBED">, Own<"READ_MODEL">, Own<"WEBHOOKS">, Own<"GUARDED"> {
       readonly DB: D1Database;
     }
   }
@@ -40,13 +41,18 @@ export const SUBSCRIPTIONS = {
   later: subscription({ from: "now" }),
 };
 
-function ownEnv(name: "SUBSCRIBED" | "READ_MODEL" | "WEBHOOKS", given: Cloudflare.Env) {
+function ownEnv(name: "SUBSCRIBED" | "READ_MODEL" | "WEBHOOKS" | "GUARDED", given: Cloudflare.Env) {
   return { STREAMS: given[`${name}_STREAMS`], LOGS: given[`${name}_LOGS`], SUBSCRIPTIONS: given[`${name}_SUBSCRIPTIONS`] };
 }
 
 export const subscribed = {
-  edge: createEdge({ subscriptions: SUBSCRIPTIONS }),
+  edge: createEdge({ subscriptions: SUBSCRIPTIONS, deciders: { Stock: stock } }),
   envOf: (given: Cloudflare.Env): EdgeEnv => ({ ...given, ...ownEnv("SUBSCRIBED", given) }),
+};
+/** The edge decides the commands of a category. */
+export const guarded = {
+  edge: createEdge({ deciders: { Stock: stock } }),
+  envOf: (given: Cloudflare.Env): EdgeEnv => ({ ...given, ...ownEnv("GUARDED", given) }),
 };
 export const readModel = {
   edge: readModelExample,

@@ -31,6 +31,9 @@ async function handled(store: SubscribedStore, name: string, position: number): 
   await vi.waitFor(async () => expect(await store.status(name)).toMatchObject({ position, state: "running" }), { timeout: 20_000 });
 }
 
+/** The examples give no commands. */
+const unused = () => Promise.reject(new Error("no command"));
+
 test("the read model has what the log has, by its last event", async () => {
   const store = newSubscribedStore(readModel);
   await store.append("Permit-1", 0, event("Requested"), event("Granted"));
@@ -51,7 +54,14 @@ test("the read model counts an event once, however often it is handed over", asy
   await store.append("Permit-1", 2, event("Closed"));
   await handled(store, "permits", 3);
   const { events } = (await store.get("/feed")).body;
-  const context = { store: store.id, subscription: "permits", failures: 0, isReplay: true, signal: new AbortController().signal };
+  const context = {
+    store: store.id,
+    subscription: "permits",
+    failures: 0,
+    isReplay: true,
+    signal: new AbortController().signal,
+    handle: unused,
+  };
   // As after an answer that was lost: the first two come again, and change nothing.
   await keepPermits(events.slice(0, 2) as ConfirmedEvent[], readModel.envOf(env), context);
   expect(await rowsOf(store.id)).toEqual([{ id: "Permit-1", status: "Closed", version: 3 }]);

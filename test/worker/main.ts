@@ -3,7 +3,7 @@
  * the names that every edge uses.
  */
 import type { Edge, EdgeEnv } from "../../worker/index.ts";
-import { readModel, subscribed, webhooks } from "./edges.ts";
+import { guarded, readModel, subscribed, webhooks } from "./edges.ts";
 
 export { default, LogObject, StreamObject } from "../../worker/main.ts";
 
@@ -27,5 +27,6 @@ function objectsOf<E extends EdgeEnv>({ edge, envOf }: { edge: Edge<E>; envOf: (
 }
 
 export const { Stream: SubscribedStream, Log: SubscribedLog, Subscription: SubscribedSubscription } = objectsOf(subscribed);
+export const { Stream: GuardedStream, Log: GuardedLog, Subscription: GuardedSubscription } = objectsOf(guarded);
 export const { Stream: ReadModelStream, Log: ReadModelLog, Subscription: ReadModelSubscription } = objectsOf(readModel);
 export const { Stream: WebhooksStream, Log: WebhooksLog, Subscription: WebhooksSubscription } = objectsOf(webhooks);

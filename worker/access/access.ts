@@ -29,7 +29,7 @@ export interface Principal {
  */
 export type Authenticate<E = EdgeEnv> = (request: Request, env: E) => Principal | null | Promise<Principal | null>;
 
-const ACTIONS: readonly Action[] = ["read", "append", "admin"];
+const ACTIONS: readonly Action[] = ["read", "append", "handle", "admin"];
 
 const EVERYONE: Principal = { actor: null, grants: [{ store: "*", streams: ["*"], can: [...ACTIONS] }] };
 
@@ -87,9 +87,10 @@ export function assertGranted({ grants }: Principal, store: string): void {
   if (ACTIONS.every((action) => reachOf(grants, action, store).length === 0)) throw new ForbiddenError();
 }
 
-/** @throws ForbiddenError unless the caller may read or append to something of the store: a push discloses the log's id and head */
+/** @throws ForbiddenError unless the caller may read something of the store, or append to it: a push discloses the log's id and head */
 export function assertMayPush({ grants }: Principal, store: string): void {
-  if (reachOf(grants, "append", store).length === 0 && reachOf(grants, "read", store).length === 0) throw new ForbiddenError();
+  const actions: readonly Action[] = ["append", "handle", "read"];
+  if (actions.every((action) => reachOf(grants, action, store).length === 0)) throw new ForbiddenError();
 }
 
 /** @throws ForbiddenError */

@@ -1,16 +1,10 @@
 /** The HTTP interface: the routes, and what the Worker checks before it calls an object. */
 import { Hono } from "hono";
-import { errorOf, ForbiddenError, HeadwaterError, InvalidRequestError, UnavailableError } from "../../shared/errors.ts";
-import { assertNewEvents, type Commit, type EventDefaults } from "../../shared/event/commit.ts";
+import { assert } from "../../shared/assert.ts";
+import { ForbiddenError, HeadwaterError, InvalidRequestError, UnavailableError } from "../../shared/errors.ts";
+import { assertNewEvents, type EventDefaults } from "../../shared/event/commit.ts";
 import { parseStoreId, parseStreamId } from "../../shared/stream-id.ts";
-import {
-  type AppendAnswer,
-  appendRequest,
-  type PushResult,
-  parseAppendRequest,
-  parsePushRequest,
-  type StoreHealth,
-} from "../../shared/wire/wire.ts";
+import { type AppendAnswer, appendRequest, parseAppendRequest, parsePushRequest, type StoreHealth } from "../../shared/wire/wire.ts";
 import { assertGranted, assertKnown, assertMay, assertMayPush, assertMayReadAll, type Principal, readable } from "../access/access.ts";
 import { countRequest } from "../access/rate-limit.ts";
 import { checkVariables } from "../access/variables.ts";
@@ -18,15 +12,19 @@ import { webPageOf } from "../access/web-pages.ts";
 import type { EdgeEnv } from "../env.ts";
 import { LogObject, type LogSettings } from "../log/log-object.ts";
 import { UNBOUND } from "../log/notifier.ts";
-import { callObject, withRoom } from "../objects/calls.ts";
+import { appendOne, type Taken } from "../objects/append-one.ts";
+import { callObject } from "../objects/calls.ts";
 import { webSocketOf } from "../objects/platform.ts";
 import { unwrap } from "../objects/refused.ts";
 import { logRequest, logSettingsFault } from "../report/journal.ts";
 import { problemResponse } from "../report/problem.ts";
+import type { StreamRules } from "../stream/stream-decider.ts";
 import { StreamObject } from "../stream/stream-object.ts";
 import type { Subscriptions } from "../subscription/settings.ts";
 import { SubscriptionObject } from "../subscription/subscription-object.ts";
 import { assertFields, readJson } from "./body.ts";
+import { commandRoute } from "./command-route.ts";
+import { assertPassage } from "./deciders.ts";
 import { deletionRoutes, errorOfMissing } from "./deletion-routes.ts";
 import { checkEvents, readCommit } from "./event-checks.ts";
 import { eventStream, isUpgrade, openSocket, wantsEventStream, withToken } from "./feed-connection.ts";
@@ -67,7 +65,8 @@ export type Bindings<E> = {
  * @throws InvalidRequestError for settings that are not valid; `field` names the setting
  */
 export function createEdge<E extends EdgeEnv = EdgeEnv>(settings: EdgeSettings<E> = {}): Edge<E> {
-  const { basePath, authenticate, limits, eventTypes, checkEvery, subscriptions } = completeSettings(settings);
+  const { basePath, authenticate, limits, eventTypes, checkEvery, deciders, subscriptions } = completeSettings(settings);
+  const rules: StreamRules = { deciders, eventTypes, limits };
   const names = [...subscriptions.keys()];
   const app = new Hono<Bindings<E>>();
 
@@ -134,16 +133,16 @@ export function createEdge<E extends EdgeEnv = EdgeEnv>(settings: EdgeSettings<E
     const { store, principal } = context.var;
     const streamId = parseStreamId(context.req.param("streamId"));
     context.set("streamId", streamId);
-    assertMay(principal, "append", store, streamId);
+    assertPassage(principal, deciders, store, streamId, false);
     parametersOf(context.req, NONE);
     const body = await readJson(context.req.raw, limits.bodyBytes);
     assertFields(body, appendRequest);
     const request = parseAppendRequest(body);
     assertNewEvents(request.events);
-    const rules = { eventTypes, limits, defaults: eventDefaults() };
-    const commit = readCommit({ ...request, streamId }, rules);
-    await checkEvents(commit, rules);
-    const result = await appendOne(context.env, store, commit, principal.actor);
+    const checks = { eventTypes, limits, defaults: eventDefaults() };
+    const commit = readCommit({ ...request, streamId }, checks);
+    await checkEvents(commit, checks);
+    const result = await appendOne(context.env, store, commit, principal.actor, false);
     return context.json(toAnswer(result), result.status === "duplicate" ? 200 : 201);
   });
 
@@ -196,7 +195,7 @@ export function createEdge<E extends EdgeEnv = EdgeEnv>(settings: EdgeSettings<E
     const body = await readJson(context.req.raw, limits.bodyBytes);
     const request = parsePushRequest(body);
     assertPushSpelt(body);
-    return context.json(await push(request, { env: context.env, store, principal, eventTypes, limits, defaults: eventDefaults() }));
+    return context.json(await push(request, { ...rules, env: context.env, store, principal, defaults: eventDefaults() }));
   });
 
   routes.get("/v1/:store/feed", async (context) => {
@@ -231,6 +230,7 @@ export function createEdge<E extends EdgeEnv = EdgeEnv>(settings: EdgeSettings<E
     return context.json({ ...health, ...ahead } satisfies StoreHealth);
   });
 
+  commandRoute(routes, rules);
   deletionRoutes(routes);
   restoreRoutes(routes, limits);
   reconcileRoutes(routes, limits);
@@ -241,6 +241,11 @@ export function createEdge<E extends EdgeEnv = EdgeEnv>(settings: EdgeSettings<E
       return { authenticate, limits, checkEvery, subscriptions: names };
     }
   }
+  class EdgeStream extends StreamObject {
+    protected override rules(): StreamRules {
+      return rules;
+    }
+  }
   class EdgeSubscription extends SubscriptionObject<E> {
     protected override settings(): Subscriptions<E> {
       return subscriptions;
@@ -249,37 +254,14 @@ export function createEdge<E extends EdgeEnv = EdgeEnv>(settings: EdgeSettings<E
   return {
     fetch: (request, env, context) => app.fetch(request, env, context),
     LogObject: EdgeLog,
-    StreamObject,
+    StreamObject: EdgeStream,
     SubscriptionObject: EdgeSubscription,
   };
 }
 
-type Taken = Extract<PushResult, { status: "committed" | "duplicate" }>;
-
-async function appendOne(env: EdgeEnv, store: string, commit: Commit, actor: string | null): Promise<Taken> {
-  const name = `${store}/${commit.streamId}`;
-  const results = await callObject(
-    () => env.STREAMS.getByName(name),
-    async (stream) => {
-      using outcome = await withRoom(async () => unwrap(await stream.append(name, [commit], actor, "stream")));
-      return [...outcome.results];
-    },
-  );
-  const result = results[0];
-  switch (result?.status) {
-    case "committed":
-    case "duplicate":
-      return result;
-    case "conflict":
-    case "rejected":
-      // The detail does not name the stream yet: `aboutStream` adds it to both.
-      throw errorOf(result.code, result.detail, { ...result, streamId: undefined });
-    default:
-      throw new Error("The stream returned no result for a commit.");
-  }
-}
-
-function toAnswer({ streamId, firstVersion, version, position, status }: Taken): AppendAnswer {
+function toAnswer(result: Taken): AppendAnswer {
+  assert(result.status !== "refused", "nothing was decided");
+  const { streamId, firstVersion, version, position, status } = result;
   return { streamId, firstVersion, version, position, duplicate: status === "duplicate" };
 }
 

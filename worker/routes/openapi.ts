@@ -64,6 +64,13 @@ const EVENTS = {
     required: ["type", "data"],
   },
 };
+/** What `parseCommand` checks. */
+const COMMAND = {
+  id: { type: "string", format: "uuid", description: "Default: a new one; then sending again decides again." },
+  decider: { type: "string", description: "The decider's name." },
+  version: { type: "integer", minimum: 1, description: "The version of the decider." },
+  data: { description: "The command, any JSON." },
+};
 const COMMIT = { expectedVersion: { ...jsonSchema(expectedVersion), default: "any" }, events: EVENTS };
 
 const FORMS = `A feed socket is a WebSocket of the subprotocol \`${FEED_PROTOCOL}\`, with the token offered beside it as
@@ -108,7 +115,7 @@ function describe() {
             200: answer("A duplicate: the events are already stored.", wire.appendAnswer),
             ...problems(
               ...(["invalid-request", "version-conflict", "event-id-reused", "payload-too-large", "store-full"] as const),
-              ...(["stream-diverged", "storage-damaged"] as const),
+              ...(["command-required", "stream-diverged", "storage-damaged"] as const),
             ),
           },
         },
@@ -123,6 +130,23 @@ function describe() {
           responses: {
             200: answer("A page of the stream.", wire.streamPage),
             ...problems("invalid-request", "stream-not-found", "storage-damaged"),
+          },
+        },
+      },
+      "/v1/{store}/streams/{streamId}/commands": {
+        parameters: [STORE, STREAM],
+        post: {
+          summary: "Give a command to the decider that the edge has for the stream's category.",
+          description:
+            "Requires the action `handle` or `append`. The command's id is its idempotency key: sent again, it is answered as before.",
+          requestBody: body(describing(jsonSchema(wire.commandRequest), COMMAND)),
+          responses: {
+            201: answer("Decided: the events are recorded.", wire.commandAnswer),
+            200: answer("A duplicate, with the events that were recorded for it; or a command that changes nothing.", wire.commandAnswer),
+            ...problems(
+              ...(["invalid-request", "command-refused", "decider-version", "payload-too-large", "store-full"] as const),
+              ...(["stream-diverged", "storage-damaged"] as const),
+            ),
           },
         },
       },
@@ -146,7 +170,11 @@ function describe() {
             describing(jsonSchema(wire.pushRequest), {
               commits: {
                 type: "array",
-                items: describing(jsonSchema(wire.pushRequest.entries.commits.item), { streamId: STREAM.schema, ...COMMIT }),
+                items: describing(jsonSchema(wire.pushRequest.entries.commits.item), {
+                  streamId: STREAM.schema,
+                  ...COMMIT,
+                  command: { type: "object", properties: COMMAND, required: ["id", "decider", "version"] },
+                }),
               },
             }),
           ),

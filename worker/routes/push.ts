@@ -8,7 +8,7 @@ import { errorFrom, HeadwaterError, InvalidRequestError, PayloadTooLargeError } 
 import { type Commit, NEW_EVENT_FIELDS } from "../../shared/event/commit.ts";
 import { isObject } from "../../shared/json.ts";
 import { type PushAnswer, type PushRequest, type PushResult, pushRequest } from "../../shared/wire/wire.ts";
-import { assertMay, type Principal } from "../access/access.ts";
+import type { Principal } from "../access/access.ts";
 import type { EdgeEnv } from "../env.ts";
 import type { LogObject } from "../log/log-object.ts";
 import type { Followed, PublicationAnswer } from "../log/publication.ts";
@@ -17,8 +17,10 @@ import { eachInFlight } from "../objects/in-flight.ts";
 import { type Refused, unwrap } from "../objects/refused.ts";
 import { logFault } from "../report/journal.ts";
 import { isOverloaded } from "../report/platform-error.ts";
+import type { EdgeDeciders } from "../stream/stream-decider.ts";
 import type { AppendOutcome } from "../stream/stream-object.ts";
 import { assertSpelt } from "./body.ts";
+import { assertPassage } from "./deciders.ts";
 import { type CommitRules, checkEvents, readCommit } from "./event-checks.ts";
 
 /**
@@ -32,6 +34,7 @@ export interface PushContext extends CommitRules {
   readonly env: EdgeEnv;
   readonly store: string;
   readonly principal: Principal;
+  readonly deciders: EdgeDeciders;
 }
 
 interface StreamPart {
@@ -39,9 +42,11 @@ interface StreamPart {
   readonly commits: Commit[];
   /** The index of each commit in the push. */
   readonly places: number[];
+  /** The edge decides a command of it. */
+  isDecided: boolean;
 }
 
-type Outcome = Disposable & AppendOutcome;
+type Outcome = Disposable & Omit<AppendOutcome, "results"> & { readonly results: readonly PushResult[] };
 
 /** @param body of a push, as it was sent @throws InvalidRequestError for a field that is written in another way */
 export function assertPushSpelt(body: unknown): void {
@@ -78,10 +83,10 @@ export async function push(request: PushRequest, context: PushContext): Promise<
     callObject(
       () => env.STREAMS.getByName(`${store}/${part.streamId}`),
       (stream) =>
-        withRoom(
-          async () =>
-            unwrap(await stream.append(`${store}/${part.streamId}`, part.commits, context.principal.actor, "caller")) as unknown as Outcome,
-        ),
+        withRoom(async () => {
+          const given = [`${store}/${part.streamId}`, part.commits, context.principal.actor, "caller"] as const;
+          return unwrap(part.isDecided ? await stream.decide(...given) : await stream.append(...given)) as unknown as Outcome;
+        }),
       retries,
     ),
   );
@@ -122,7 +127,9 @@ async function report(outcome: Outcome | undefined, answers: Published["answers"
 
 function withPosition(result: PushResult, answer: PublicationAnswer | undefined): PushResult {
   if (!("position" in result) || result.position !== null || answer?.kind !== "published") return result;
-  const { firstVersion } = result;
+  const { firstVersion, version } = result;
+  // A command that changes nothing has no event.
+  if (firstVersion > version) return result;
   const span = answer.spans.find((item) => item.firstVersion <= firstVersion && firstVersion <= item.lastVersion);
   return span === undefined ? result : { ...result, position: span.firstPosition + (firstVersion - span.firstVersion) };
 }
@@ -149,21 +156,26 @@ async function divide({ commits }: PushRequest, context: PushContext, results: (
     }
     let part = parts.get(streamId);
     if (part === undefined) {
-      part = { streamId, commits: [], places: [] };
+      part = { streamId, commits: [], places: [], isDecided: false };
       parts.set(streamId, part);
     }
-    part.commits.push(reading.value);
+    part.commits.push(reading.value.commit);
+    part.isDecided ||= reading.value.isDecided;
     part.places.push(place);
   }
   return [...parts.values()];
 }
 
+const NO_EVENTS = "A commit must have at least one event: the edge has no decider that could decide its command.";
+
 /** Checks the access first: a caller that may not append to a stream learns nothing about the events that it accepts. */
-async function readAllowed(given: PushRequest["commits"][number], context: PushContext, field: string): Promise<Commit> {
+async function readAllowed(given: PushRequest["commits"][number], context: PushContext, field: string) {
   const commit = readCommit(given, context, field);
-  assertMay(context.principal, "append", context.store, commit.streamId);
-  await checkEvents(commit, context, field);
-  return commit;
+  const isDecided = assertPassage(context.principal, context.deciders, context.store, commit.streamId, commit.command !== undefined);
+  // What the device expects is not recorded unless the edge decides the same: it may be of another version of the app.
+  if (!isDecided && commit.events.length === 0) throw new InvalidRequestError(NO_EVENTS, { field: `${field}events` });
+  if (!isDecided) await checkEvents(commit, context, field);
+  return { commit, isDecided };
 }
 
 /** Checks that the store has the log that the device follows: no other log may take its commits. Null if the push names no log. */

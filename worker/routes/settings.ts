@@ -1,4 +1,5 @@
 /** The settings of `createEdge`, checked and completed. */
+import type { AnyDecider } from "../../shared/decider/decider.ts";
 import { InvalidRequestError } from "../../shared/errors.ts";
 import type { EventTypes } from "../../shared/event/event-types.ts";
 import { isObject } from "../../shared/json.ts";
@@ -7,7 +8,9 @@ import * as option from "../../shared/options.ts";
 import { type Authenticate, authenticateBySettings } from "../access/access.ts";
 import type { EdgeEnv } from "../env.ts";
 import { CHECK_EVERY } from "../log/feed-sockets.ts";
+import type { EdgeDeciders } from "../stream/stream-decider.ts";
 import { completeSubscriptions, type Subscription, type Subscriptions } from "../subscription/settings.ts";
+import { completeDeciders } from "./deciders.ts";
 
 export interface EdgeSettings<E extends EdgeEnv = EdgeEnv> {
   /**
@@ -30,6 +33,11 @@ export interface EdgeSettings<E extends EdgeEnv = EdgeEnv> {
    * From 0 to 60,000. Default: 60,000.
    */
   readonly checkEvery?: number;
+  /**
+   * The deciders of categories, by category: the same as the app's. The edge decides their commands, and records what it decides. Events
+   * without a command may then be appended there only with the action `append`. Default: none.
+   */
+  readonly deciders?: Readonly<Record<string, AnyDecider>>;
   /** Handlers that get each store's events, by the subscription's name. Default: none. */
   readonly subscriptions?: Readonly<Record<string, Subscription<E>>>;
 }
@@ -43,6 +51,7 @@ export const EDGE_SETTINGS = {
     { what: `a number from 0 to ${CHECK_EVERY} (milliseconds)`, accepts: (value) => Number(value) >= 0 && Number(value) <= CHECK_EVERY },
     CHECK_EVERY,
   ),
+  deciders: option.object,
   subscriptions: option.object,
 } satisfies option.OptionsOf<EdgeSettings>;
 
@@ -52,6 +61,7 @@ export interface CompleteSettings<E extends EdgeEnv> {
   readonly limits: Limits;
   readonly eventTypes: EventTypes | undefined;
   readonly checkEvery: number;
+  readonly deciders: EdgeDeciders;
   readonly subscriptions: Subscriptions<E>;
 }
 
@@ -62,8 +72,9 @@ export function completeSettings<E extends EdgeEnv>(given: EdgeSettings<E>): Com
   assertBasePath(basePath);
   const limits = completeLimits(settings.limits);
   assertCommitFitsRow(limits);
-  const subscriptions = completeSubscriptions(settings.subscriptions, eventTypes);
-  return { basePath, authenticate, limits, eventTypes, checkEvery, subscriptions };
+  const deciders = completeDeciders(settings.deciders);
+  const subscriptions = completeSubscriptions(settings.subscriptions, { eventTypes, deciders, limits });
+  return { basePath, authenticate, limits, eventTypes, checkEvery, deciders, subscriptions };
 }
 
 /** The router would take other characters for a pattern, and a URL never has a segment of dots. */

@@ -8,14 +8,13 @@
  * Everything in memory can be rebuilt: ids and version from the runs, positions from the log, and how far the log has the stream from
  * the log's own answers (`publisher.ts`).
  */
-import { decideAppend, type RecordedBody, type Refusal, refusalMessage } from "../../shared/append.ts";
-import { assert, unreachable } from "../../shared/assert.ts";
+import { DecisionFault } from "../../shared/edge/decision.ts";
 import { divergedError } from "../../shared/edge/publication.ts";
-import { StorageDamagedError, StoreFullError, StreamNotFoundError } from "../../shared/errors.ts";
+import { StorageDamagedError, StoreFullError, StreamNotFoundError, UnavailableError } from "../../shared/errors.ts";
 import type { Commit } from "../../shared/event/commit.ts";
 import type { EventBody } from "../../shared/event/event.ts";
 import { exactVersion } from "../../shared/expected-version.ts";
-import { toVersion } from "../../shared/order.ts";
+import { DEFAULT_LIMITS } from "../../shared/limits.ts";
 import type { Places } from "../../shared/places.ts";
 import type { ReconciledStream } from "../../shared/wire/reconcile.ts";
 import type { RestoredStream } from "../../shared/wire/restore.ts";
@@ -24,19 +23,26 @@ import type { EdgeEnv } from "../env.ts";
 import type { PublicationAnswer, PublishedRun } from "../log/publication.ts";
 import { DurableObject, now } from "../objects/platform.ts";
 import { type Refused, refusableLater, toRefused } from "../objects/refused.ts";
-import { fitting, idOf, parseContent, recordedEvents, toLines, toWire } from "../objects/run-text.ts";
+import { fitting, parseContent, toWire } from "../objects/run-text.ts";
 import type { StoredLines } from "../objects/stored-lines.ts";
 import { logFault } from "../report/journal.ts";
 import { isFull } from "../report/platform-error.ts";
+import { Appending } from "./appending.ts";
+import { KnownIds } from "./known-ids.ts";
 import { Publisher } from "./publisher.ts";
+import { Refusals } from "./refusals.ts";
+import { StreamDecider, type StreamRules } from "./stream-decider.ts";
 import { StreamDeletion } from "./stream-deletion.ts";
 import { partsOf } from "./stream-name.ts";
 import { type ReconcileRequest, StreamReconcile } from "./stream-reconcile.ts";
 import { type RestoredPart, StreamRestore } from "./stream-restore.ts";
 import { type StoredRun, StreamRuns } from "./stream-runs.ts";
 
-/** A result whose position may be null until it is known. */
-export type CommitResult = PushResult;
+/** A result whose position may be null until it is known. The types of a call between objects can't go as deep as JSON does. */
+export type CommitResult = Shallow<PushResult>;
+type Shallow<T> = T extends unknown
+  ? { readonly [K in keyof T]: K extends "decided" ? readonly object[] : K extends "data" ? object | null : T[K] }
+  : never;
 
 export interface AppendOutcome {
   /** One for each commit, in order. */
@@ -55,6 +61,8 @@ export interface StreamQuery {
   readonly damaged?: "skip" | undefined;
 }
 
+const NO_RULES: StreamRules = { deciders: new Map(), eventTypes: undefined, limits: DEFAULT_LIMITS };
+
 /** How long an append waits for its position, in milliseconds. */
 const POSITION_WAIT = 500;
 /** Characters of a page. An answer of an object has at most 32 MiB. */
@@ -62,8 +70,10 @@ const PAGE_SIZE = 4 * 1024 * 1024;
 
 export class StreamObject extends DurableObject<EdgeEnv> {
   readonly #runs: StreamRuns;
-  /** The stream's event ids, built at the first append after a wake. */
-  #ids: Map<string, number> | undefined;
+  /** Built at the first append after a wake. */
+  #ids: KnownIds | undefined;
+  readonly #decider: StreamDecider;
+  readonly #refusals: Refusals;
   readonly #publisher: Publisher;
   readonly #restore: StreamRestore;
   readonly #reconcile: StreamReconcile;
@@ -77,19 +87,44 @@ export class StreamObject extends DurableObject<EdgeEnv> {
     this.#deletion = new StreamDeletion(state.storage, this.#runs);
     this.#answered = this.#version;
     this.#publisher = new Publisher(state, env, this.#runs, (published) => this.#onDeleted(published));
+    this.#decider = new StreamDecider(state.storage, this.#runs, this.rules());
+    this.#refusals = new Refusals(state.storage);
     const onShown = () => {
-      this.#ids = undefined;
+      this.#rebuild();
       this.#publisher.restored();
     };
     this.#restore = new StreamRestore(env, this.#runs, onShown, () => this.#deletion.erase());
-    this.#reconcile = new StreamReconcile(env, this.#runs, this.#publisher, () => {
-      this.#ids = undefined;
-    });
+    this.#reconcile = new StreamReconcile(env, this.#runs, this.#publisher, () => this.#rebuild());
     state.blockConcurrencyWhile(() => this.#publisher.wake());
+  }
+
+  /** @internal What `createEdge` was told. */
+  protected rules(): StreamRules {
+    return NO_RULES;
   }
 
   get #version(): number {
     return this.#runs.version;
+  }
+
+  /** Other events may have taken the place of some. */
+  #rebuild(): void {
+    this.#ids = undefined;
+    this.#decider.begin();
+  }
+
+  /**
+   * @internal
+   * The same as `append`, for commits with commands that the edge decides. An object of an earlier version would record them undecided, so it
+   * must not understand the call.
+   */
+  decide(
+    name: string,
+    commits: readonly Commit[],
+    actor: string | null,
+    publishedBy: "stream" | "caller",
+  ): Promise<AppendOutcome | Refused> {
+    return this.#take(name, commits, actor, publishedBy, true);
   }
 
   /**
@@ -104,6 +139,16 @@ export class StreamObject extends DurableObject<EdgeEnv> {
     actor: string | null,
     publishedBy: "stream" | "caller",
   ): Promise<AppendOutcome | Refused> {
+    return this.#take(name, commits, actor, publishedBy, false);
+  }
+
+  async #take(
+    name: string,
+    commits: readonly Commit[],
+    actor: string | null,
+    publishedBy: "stream" | "caller",
+    mustDecide: boolean,
+  ): Promise<AppendOutcome | Refused> {
     this.#runs.setName(name);
     if (this.#restore.isOpen) {
       const refused = await this.#restore.settle();
@@ -116,18 +161,23 @@ export class StreamObject extends DurableObject<EdgeEnv> {
     if (this.#publisher.divergedAt !== undefined) return toRefused(divergedError(partsOf(name).streamId, this.#publisher.divergedAt));
     let results: CommitResult[];
     try {
-      results = this.#commit(name, commits, actor);
+      results = this.#commit(name, commits, actor, mustDecide);
     } catch (error) {
-      // All writes are rolled back; the ids in memory may be ahead of them.
+      // All writes are rolled back; what is in memory may be ahead of them.
       this.#ids = undefined;
+      this.#runs.reread();
+      this.#decider.forget();
+      this.#refusals.forget();
       if (isFull(error)) return toRefused(new StoreFullError());
+      if (error instanceof DecisionFault) return toRefused(undecidable(name, error));
       if (error instanceof StorageDamagedError) return toRefused(error);
       throw error;
     }
     const run = publishedBy === "caller" ? this.#publisher.handOver() : null;
     if (run === null) await this.#publisher.within(POSITION_WAIT, this.#version, oldestTaken(results));
     if (results.some((result) => isBehind(result))) await this.#publisher.compare(name);
-    else if (results.some(({ status }) => status === "conflict")) await this.#publisher.assure(POSITION_WAIT, name);
+    // A stream without events does not know whether the store is there.
+    else if (results.some(({ status }) => status === "conflict") || this.#version === 0) await this.#publisher.assure(POSITION_WAIT, name);
     // The log has answered the publication with it, or has called meanwhile.
     if (this.#deletion.refused !== undefined) return this.#deletion.refused;
     if (this.#publisher.divergedAt !== undefined) return toRefused(divergedError(partsOf(name).streamId, this.#publisher.divergedAt));
@@ -141,83 +191,43 @@ export class StreamObject extends DurableObject<EdgeEnv> {
     };
   }
 
-  #commit(name: string, commits: readonly Commit[], actor: string | null): CommitResult[] {
-    const recordedAt = new Date(now(this.ctx)).toISOString();
-    const ids = this.#knownIds();
-    const appended: EventBody[] = [];
-    const texts: StoredRun[] = [];
-    const results: CommitResult[] = [];
-    let version = this.#version;
-    for (const commit of commits) {
-      const { streamId } = commit;
-      if (results.at(-1) !== undefined && !["committed", "duplicate"].includes(results.at(-1)?.status ?? "")) {
-        results.push({ status: "skipped", streamId });
-        continue;
-      }
-      const decision = decideAppend({ version: toVersion(version), recorded: this.#recorded(commit, ids, appended) }, commit);
-      if (decision.kind === "refused") {
-        results.push(rejectedResult(streamId, decision));
-        continue;
-      }
-      if (decision.kind === "append") {
-        for (const event of commit.events) ids.set(event.id, ++version);
-        appended.push(...commit.events);
-        texts.push({
-          lastVersion: version,
-          events: toLines(streamId, decision.firstVersion, recordedEvents(commit.events, recordedAt, actor)),
-        });
-      }
-      const { firstVersion, version: last } = decision;
-      results.push({
-        status: decision.kind === "append" ? "committed" : "duplicate",
-        streamId,
-        firstVersion,
-        version: last,
-        position: null,
-      });
-    }
-    if (appended.length > 0) {
-      this.#runs.add(name, joined(texts));
-      // There is no await in between, so the alarm is part of the same write as the runs.
-      this.#publisher.arm();
-    }
-    return results;
+  #commit(name: string, commits: readonly Commit[], actor: string | null, mustDecide: boolean): CommitResult[] {
+    this.#ids ??= new KnownIds(this.#runs);
+    const host = {
+      rules: this.rules(),
+      decider: this.#decider,
+      ids: this.#ids,
+      refusals: this.#refusals,
+      version: this.#version,
+      eventsOf: (places: Places) => this.#eventsOf(places),
+    };
+    const appending = new Appending(host, new Date(now(this.ctx)).toISOString(), actor, mustDecide);
+    for (const commit of commits) appending.add(commit);
+    const { runs, refused, folded, version } = appending;
+    this.ctx.storage.transactionSync(() => {
+      if (runs.length > 0) this.#runs.add(name, joined(runs));
+      if (folded !== undefined) this.#decider.keep(folded.decider, folded.version, folded.state);
+      // Nobody knows of a stream without events: what it notes would stay for ever.
+      if (version > 0) for (const { commandId, refusal } of refused) this.#refusals.add(commandId, refusal);
+    });
+    // There is no await in between, so the alarm is part of the same write as the runs.
+    if (runs.length > 0) this.#publisher.arm();
+    return appending.results as CommitResult[];
   }
 
-  #knownIds(): Map<string, number> {
-    if (this.#ids !== undefined) return this.#ids;
-    const ids = new Map<string, number>();
-    let version = 0;
-    for (const { lines } of this.#runs.from()) for (const { content } of lines) ids.set(idOf(content), ++version);
-    assert(version === this.#version, "the runs of a stream have its versions without a gap");
-    this.#ids = ids;
-    return ids;
-  }
-
-  /** The recorded events that have ids of the commit, including those of earlier commits of the same call. */
-  #recorded(commit: Commit, ids: ReadonlyMap<string, number>, appended: readonly EventBody[]): Map<string, RecordedBody> {
-    const recorded = new Map<string, RecordedBody>();
-    for (const { id } of commit.events) {
-      const version = ids.get(id);
-      if (version === undefined) continue;
-      const body = version > this.#version ? appended[version - this.#version - 1] : this.#eventAt(version);
-      assert(body !== undefined, "an id that the stream knows belongs to an event");
-      recorded.set(id, { ...body, version: toVersion(version) });
+  #eventsOf({ first, last }: Places): readonly EventBody[] {
+    const events: EventBody[] = [];
+    for (const { firstVersion, lines } of this.#runs.from(first)) {
+      if (firstVersion > last) break;
+      for (const [i, { content }] of lines.entries()) {
+        if (firstVersion + i >= first && firstVersion + i <= last) events.push(parseContent(content));
+      }
     }
-    return recorded;
-  }
-
-  #eventAt(version: number): EventBody {
-    const { firstVersion, lines } = this.#runs.holding(version);
-    return parseContent(lines[version - firstVersion]?.content ?? "");
+    return events;
   }
 
   #withPositions(results: readonly CommitResult[]): CommitResult[] {
-    return results.map((result) =>
-      result.status === "committed" || result.status === "duplicate"
-        ? { ...result, position: this.#publisher.positionOf(result.firstVersion) }
-        : result,
-    );
+    return results.map((result) => (isTaken(result) ? { ...result, position: this.#publisher.positionOf(result.firstVersion) } : result));
   }
 
   /** @internal A page of the stream as JSON. */
@@ -340,22 +350,6 @@ function joined(texts: readonly StoredRun[]): StoredRun[] {
   return runs;
 }
 
-function rejectedResult(streamId: string, refusal: Refusal): CommitResult {
-  const detail = refusalMessage(refusal);
-  switch (refusal.code) {
-    case "version-conflict": {
-      const { code, expectedVersion, actualVersion } = refusal;
-      return { status: "conflict", streamId, code, expectedVersion, actualVersion, detail };
-    }
-    case "event-id-reused": {
-      const { code, eventId } = refusal;
-      return { status: "rejected", streamId, code, eventId, detail };
-    }
-    default:
-      return unreachable(refusal);
-  }
-}
-
 /** Whether a writer knows more of the stream than the stream has: it may have been put back to an older copy. */
 function isBehind(result: CommitResult): boolean {
   if (result.status !== "conflict") return false;
@@ -365,6 +359,18 @@ function isBehind(result: CommitResult): boolean {
 
 /** The first version whose position the results need. */
 function oldestTaken(results: readonly CommitResult[]): number | undefined {
-  const versions = results.flatMap((result) => ("firstVersion" in result ? [result.firstVersion] : []));
+  const versions = results.flatMap((result) => (isTaken(result) ? [result.firstVersion] : []));
   return versions.length === 0 ? undefined : Math.min(...versions);
+}
+
+/** Whether a commit has events in the stream: a command may change nothing. */
+function isTaken(result: CommitResult): result is Extract<CommitResult, { status: "committed" | "duplicate" }> {
+  return (result.status === "committed" || result.status === "duplicate") && result.firstVersion <= result.version;
+}
+
+/** An app's decider has failed. The caller learns that, and the log of the Worker has what its code threw. */
+function undecidable(name: string, fault: DecisionFault): UnavailableError {
+  const { store, streamId } = partsOf(name);
+  logFault("decider", fault, { store, streamId });
+  return new UnavailableError("The edge can't decide commands of this stream: its log has the reason. Nothing was recorded.", { streamId });
 }

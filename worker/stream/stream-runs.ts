@@ -210,6 +210,11 @@ export class StreamRuns {
     return this.#restore?.from ?? this.withHidden;
   }
 
+  /** A write was rolled back. */
+  reread(): void {
+    this.#version = this.#readVersion();
+  }
+
   /** The last version with the hidden runs. */
   get withHidden(): number {
     const [last] = this.#storage.kv.list<Value>({ start: ordinalKey(0), reverse: true, limit: 1 });

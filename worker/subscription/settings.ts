@@ -3,10 +3,13 @@ import { InvalidRequestError } from "../../shared/errors.ts";
 import type { ConfirmedEvent } from "../../shared/event/event.ts";
 import { type EventTypes, upcastEvents } from "../../shared/event/event-types.ts";
 import { feedFilter } from "../../shared/feed-filter.ts";
+import { DEFAULT_LIMITS, type Limits } from "../../shared/limits.ts";
 import * as option from "../../shared/options.ts";
 import { type Beginning, beginning, DEFAULT_POLICY, POLICY_OPTIONS, type SubscriptionPolicy } from "../../shared/subscription.ts";
 import type { FeedQuery } from "../../shared/wire/wire.ts";
 import type { EdgeEnv } from "../env.ts";
+import type { EdgeDeciders } from "../stream/stream-decider.ts";
+import { type HandleCommand, handlerCommands } from "./handle-command.ts";
 
 /** The context of a call of the handler. */
 export interface HandlerContext {
@@ -19,6 +22,8 @@ export interface HandlerContext {
   readonly isReplay: boolean;
   /** Aborted when the handler's time is over. Pass it to `fetch`. */
   readonly signal: AbortSignal;
+  /** Gives a command to a stream of the store. It is decided once, also if the event that led to it is handled again. */
+  readonly handle: HandleCommand;
 }
 
 /**
@@ -63,7 +68,18 @@ export interface CompleteSubscription<E extends EdgeEnv = EdgeEnv> {
   readonly policy: SubscriptionPolicy;
   readonly from: Beginning;
   readonly timeout: number;
-  readonly handle: Subscription<E>["handle"];
+  handle(events: readonly ConfirmedEvent[], env: E, context: CallContext): unknown;
+}
+
+/** A call of the handler, without what is made for it. */
+export type CallContext = Omit<HandlerContext, "handle">;
+
+/** What subscriptions know of the edge. */
+interface AppRules {
+  /** Handlers get events in the current versions of these types. */
+  readonly eventTypes?: EventTypes | undefined;
+  readonly deciders?: EdgeDeciders;
+  readonly limits?: Limits;
 }
 
 /** Subscriptions by name. */
@@ -87,17 +103,20 @@ export const SUBSCRIPTION_OPTIONS = {
 const NAME = /^[A-Za-z][A-Za-z0-9._-]{0,62}$/;
 
 /**
- * @param eventTypes handlers get events in the current versions of these types
  * @throws InvalidRequestError that names the field with an invalid value
  */
 export function completeSubscriptions<E extends EdgeEnv>(
   given: Readonly<Record<string, Subscription<E>>> = {},
-  eventTypes?: EventTypes,
+  rules: AppRules = {},
 ): Subscriptions<E> {
-  return new Map(Object.entries(given).map(([name, subscription]) => [name, complete(name, subscription, eventTypes)]));
+  return new Map(Object.entries(given).map(([name, subscription]) => [name, complete(name, subscription, rules)]));
 }
 
-function complete<E extends EdgeEnv>(name: string, given: Subscription<E>, eventTypes: EventTypes | undefined): CompleteSubscription<E> {
+function complete<E extends EdgeEnv>(
+  name: string,
+  given: Subscription<E>,
+  { eventTypes, deciders = new Map(), limits = DEFAULT_LIMITS }: AppRules,
+): CompleteSubscription<E> {
   const field = `subscriptions.${name}`;
   if (!NAME.test(name)) {
     throw new InvalidRequestError(
@@ -115,7 +134,9 @@ function complete<E extends EdgeEnv>(name: string, given: Subscription<E>, event
     policy: { ...policy, backoff: DEFAULT_POLICY.backoff },
     from,
     timeout,
-    handle: (events, ...rest) => given.handle(read(events), ...rest),
+    handle(events, env, context) {
+      return given.handle(read(events), env, { ...context, handle: handlerCommands(env, context, events, { deciders, limits }) });
+    },
   };
 }
 

@@ -61,7 +61,7 @@ import { DurableObject, now } from "../objects/platform.ts";
 import { type Refused, toRefused, unwrap } from "../objects/refused.ts";
 import { SharedAlarm } from "../objects/shared-alarm.ts";
 import { logFault } from "../report/journal.ts";
-import type { CompleteSubscription, HandlerContext, Subscriptions } from "./settings.ts";
+import type { CallContext, CompleteSubscription, Subscriptions } from "./settings.ts";
 import { type SubscriptionRecord, SubscriptionStorage, toDeadLetter } from "./subscription-record.ts";
 
 /** The most work of one alarm: the next alarm has the platform's limits for itself. Milliseconds are checked between two batches. */
@@ -320,7 +320,7 @@ export class SubscriptionObject<E extends EdgeEnv = EdgeEnv> extends DurableObje
     { store, name }: SubscriptionRecord,
     events: readonly ConfirmedEvent[],
     { handle, timeout }: CompleteSubscription<E>,
-    context: Pick<HandlerContext, "failures" | "isReplay">,
+    context: Pick<CallContext, "failures" | "isReplay">,
   ): Promise<string | null> {
     const controller = new AbortController();
     let timer: ReturnType<typeof setTimeout> | null = null;

@@ -218,9 +218,9 @@ test("a pending and a parked commit are exported with their command", async () =
   await b.appendToStream("A-1", [event("without")]);
   const unconfirmed = (await exportOf(b)).flatMap((item) => (item.state === "confirmed" ? [] : [item]));
   expect(unconfirmed).toMatchObject([
-    { state: "pending", command: { decider: "stock", command: { type: "Fill", units: 3 } }, reason: undefined },
+    { state: "pending", command: { decider: "stock", data: { type: "Fill", units: 3 } }, reason: undefined },
     { state: "pending", command: undefined, reason: undefined },
-    { state: "parked", command: { decider: "stock", command: take("B") }, reason: expect.stringContaining("0 are left") },
+    { state: "parked", command: { decider: "stock", data: take("B") }, reason: expect.stringContaining("0 are left") },
   ]);
 });
 

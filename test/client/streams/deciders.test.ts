@@ -119,7 +119,12 @@ test("two devices offline, each taking the last unit: one has it, and the other'
   expect(a.status).toMatchObject({ pending: 0, conflicts: 0 });
   expect(b.status).toMatchObject({ pending: 0, conflicts: 1 });
   const [conflict] = b.conflicts();
-  expect(conflict?.command).toEqual({ decider: "stock", command: { type: "Take", by: "bob", wanted: 1 } });
+  expect(conflict?.command).toEqual({
+    id: expect.any(String),
+    decider: "stock",
+    version: stock.version,
+    data: { type: "Take", by: "bob", wanted: 1 },
+  });
   expect(conflict?.reason).toContain("The command was decided again and refused: bob wants 1, and 0 are left");
   expect(conflict?.theirs.map(({ type, data }) => ({ type, data }))).toEqual([{ type: "Taken", data: { units: 1, by: "ann" } }]);
   expect((await b.aggregateStream("Stock-1", stock)).state).toEqual({ left: 0, takenBy: ["ann"] });
@@ -153,6 +158,7 @@ test("a reservation that can be decided again is, without anyone asked: with wha
   expect(events.at(-1)?.metadata, "what caused the command caused what it was decided to again").toEqual({
     correlationId: "order 7",
     causationId: asked.id,
+    $commandId: expect.any(String),
   });
   // What was decided on what bob had left is decided on what he has left now.
   expect(b.status).toMatchObject({ pending: 0, conflicts: 1 });

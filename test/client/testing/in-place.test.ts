@@ -2,7 +2,7 @@
 import { expect, test } from "vitest";
 import type { Decider, Projection } from "../../../client/index.ts";
 import { given, givenProjection } from "../../../client/testing/index.ts";
-import { ChangedInPlaceError } from "../../../shared/device/frozen.ts";
+import { ChangedInPlaceError } from "../../../shared/decider/frozen.ts";
 
 type Filled = { readonly type: "Filled"; readonly data: string[] };
 

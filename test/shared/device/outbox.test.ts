@@ -10,10 +10,10 @@ import {
   type OutboxEntry,
   type ParkedEntry,
   type PendingEntry,
-  parkFrom,
   reconcile as reconcileWith,
 } from "../../../shared/device/outbox.ts";
 import { rebaseParked } from "../../../shared/device/parked.ts";
+import { parkRefused } from "../../../shared/device/rejected.ts";
 import { parkUndecided, type Resolve } from "../../../shared/device/resolution.ts";
 import type { EventBody } from "../../../shared/event/event.ts";
 import { type ExpectedVersion, exactVersion } from "../../../shared/expected-version.ts";
@@ -231,7 +231,7 @@ test("a held commit never expects a version at which the edge could take it, tho
 
 test("a parked commit that is rebased stands behind everything, on the version that it finds", () => {
   const entry = pending(1, 2, ["a"], 1);
-  const [parked] = parkFrom([entry], entry, conflictReason(1, toVersion(4))) as [ParkedEntry];
+  const [parked] = parkRefused([entry], [{ entry, reason: conflictReason(1, toVersion(4)), isAlone: false }]) as [ParkedEntry];
   const facts = { version: toVersion(6), recorded: new Map() };
   const behind = { state: "pending", seq: 9, expectedVersion: 6, firstVersion: 7, confirmed: 0 };
   expect(rebaseParked(parked, 9, facts)).toMatchObject({ kind: "rebased", entry: behind });
@@ -279,7 +279,8 @@ test("pending conservation: whatever arrives, is refused, rebased or discarded: 
             const recorded = edge.includes(entry.events[0]?.id ?? "");
             if (recorded) continue;
             if ((exactVersion(entry.expectedVersion) ?? edge.length) !== edge.length) {
-              replace(parkFrom(pendings(), entry, conflictReason(entry.expectedVersion, toVersion(edge.length))));
+              const reason = conflictReason(entry.expectedVersion, toVersion(edge.length));
+              replace(parkRefused(pendings(), [{ entry, reason, isAlone: false }]));
               break;
             }
             edge.push(...entry.events.map(({ id }) => id));

@@ -145,6 +145,7 @@ test("the types of messages are those of their schemas", () => {
     firstVersion: number;
     version: number;
     position: number | null;
+    decided?: { id: string; type: string; schemaVersion: number; data: Json; metadata: EventMetadata; occurredAt: string }[] | undefined;
   }
   expectTypeOf<wire.PushResult>().branded.toEqualTypeOf<
     | ({ status: "committed" } & Taken)
@@ -157,7 +158,16 @@ test("the types of messages are those of their schemas", () => {
         actualVersion: number;
         detail: string;
       }
-    | { status: "rejected"; streamId: string; code: ErrorCode; detail: string; field?: string | undefined; eventId?: string | undefined }
+    | {
+        status: "rejected";
+        streamId: string;
+        code: ErrorCode;
+        detail: string;
+        field?: string | undefined;
+        eventId?: string | undefined;
+        decider?: string | undefined;
+      }
+    | { status: "refused"; streamId: string; name: string; message: string; data: Json }
     | { status: "skipped"; streamId: string }
   >();
   expectTypeOf<wire.AppendRequest>().toEqualTypeOf<{ expectedVersion: unknown; events: unknown[] }>();

@@ -4,6 +4,8 @@ import { SUBSCRIBED } from "./edge-subscriptions.ts";
 
 const GRANTS = "shared/edge/grants.ts";
 const IN_FLIGHT = "worker/objects/in-flight.ts";
+const APPEND_ONE = "worker/objects/append-one.ts";
+const APPENDING = "worker/stream/appending.ts";
 const EDGE = "worker/routes/edge.ts";
 const FEED_FILTER = "shared/feed-filter.ts";
 const FEED_PAGE = "worker/log/feed-page.ts";
@@ -31,16 +33,22 @@ export const EDGE_BUGS: readonly Bug[] = [
   },
   {
     name: "the edge forgets to look for known ids",
-    patches: [patch(STREAM, "if (version === undefined) continue;", "if (version === undefined || version <= this.#version) continue;")],
+    patches: [
+      patch(
+        APPENDING,
+        "if (version !== undefined && event !== undefined) recorded.set",
+        "if (version !== undefined && event !== undefined && version > this.#host.version) recorded.set",
+      ),
+    ],
     by: "3 unique ids",
   },
   {
     name: "the edge takes what was made on another version",
     patches: [
       patch(
-        STREAM,
-        "recorded: this.#recorded(commit, ids, appended) }, commit);",
-        'recorded: this.#recorded(commit, ids, appended) }, { ...commit, expectedVersion: "any" });',
+        APPENDING,
+        "recorded: this.#recorded(events) }, commit);",
+        'recorded: this.#recorded(events) }, { ...commit, expectedVersion: "any" });',
       ),
     ],
     by: "6 conservation",
@@ -92,7 +100,7 @@ export const EDGE_BUGS: readonly Bug[] = [
     name: "the streams of two stores share their objects",
     patches: [
       patch(EDGE, "() => context.env.STREAMS.getByName(name)", "() => context.env.STREAMS.getByName(streamId)"),
-      patch(EDGE, "() => env.STREAMS.getByName(name)", "() => env.STREAMS.getByName(commit.streamId)"),
+      patch(APPEND_ONE, "() => env.STREAMS.getByName(name)", "() => env.STREAMS.getByName(commit.streamId)"),
       patch(PUSH, `env.STREAMS.getByName(\`\${store}/\${part.streamId}\`)`, "env.STREAMS.getByName(part.streamId)"),
     ],
     world: { hasTenant: true },
@@ -120,7 +128,7 @@ export const EDGE_BUGS: readonly Bug[] = [
   },
   {
     name: "a commit does not arm the alarm of its stream",
-    patches: [patch(STREAM, "      this.#publisher.arm();\n", "")],
+    patches: [patch(STREAM, "if (runs.length > 0) this.#publisher.arm();", "")],
     world: { actions: 120, faults: { "log-outage": 1, "crash-worker": 1, evict: 1 } },
     by: "convergence in time",
   },
@@ -145,7 +153,7 @@ export const EDGE_BUGS: readonly Bug[] = [
   },
   {
     name: "commits after a rejected one are taken",
-    patches: [patch(STREAM, '!["committed", "duplicate"].includes(', '["skipped"].includes(')],
+    patches: [patch(APPENDING, 'includes(result.status)) this.#broken = "other";', "includes(result.status)) this.#broken = undefined;")],
     world: { streams: 1, devices: 3, actions: 120 },
     by: "6 conservation",
   },

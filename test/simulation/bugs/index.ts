@@ -2,6 +2,7 @@
  * Deliberate bugs: each is a patch of the product's source. A simulation that finds no bug proves something only if it finds these.
  */
 import type { Bug } from "./bug.ts";
+import { DECIDING } from "./deciding.ts";
 import { DEVICE_SUBSCRIPTIONS } from "./device-subscriptions.ts";
 import { EDGE_BUGS } from "./edge.ts";
 import { EDGE_SUBSCRIPTIONS } from "./edge-subscriptions.ts";
@@ -29,4 +30,5 @@ export const BUGS: readonly Bug[] = [
   ...EDGE_SUBSCRIPTIONS,
   ...STRANGERS,
   ...WRONG_HISTORIES,
+  ...DECIDING,
 ];

@@ -2,10 +2,11 @@
 import { type Bug, patch } from "./bug.ts";
 
 const BACKOFF = "shared/backoff.ts";
-const DECIDER = "shared/device/decider.ts";
+const DECIDER = "shared/device/decide-again.ts";
 const DEVICE_LOG = "client/storage/device-log.ts";
 const LEADERSHIP = "shared/device/leadership.ts";
 const OUTBOX = "shared/device/outbox.ts";
+const REJECTED = "shared/device/rejected.ts";
 const REPLICA = "shared/device/replica.ts";
 const SCOPE = "shared/device/scope.ts";
 const SYNC = "shared/device/sync.ts";
@@ -44,7 +45,7 @@ export const SHARED: readonly Bug[] = [
   },
   {
     name: "a commit is parked without those behind it",
-    patches: [patch(OUTBOX, "seq >= sent.seq", "seq === sent.seq")],
+    patches: [patch(REJECTED, "} else if (gone !== undefined) {", "} else if (gone !== undefined && !isBroken) {")],
     world: { faults: { poison: 1 } },
     by: "2 dense",
   },
@@ -123,7 +124,13 @@ export const SHARED: readonly Bug[] = [
 
   {
     name: "a commit that arrived in two pages stays in the outbox",
-    patches: [patch(OUTBOX, "settled.push(entry);", "if (entry.confirmed === 0) settled.push(entry);")],
+    patches: [
+      patch(
+        OUTBOX,
+        'case "whole":\n        settled.push(entry);',
+        'case "whole":\n        if (entry.confirmed === 0) settled.push(entry);',
+      ),
+    ],
     world: { pageEvents: 2, actions: 120 },
     by: "2 dense",
   },

@@ -64,7 +64,7 @@ export const STORAGE: readonly Bug[] = [
     patches: [
       patch(
         RESOLVER,
-        'return decideAgain(deciders, again, known, (events) => completed(internals, contested.streamId, events, "decide."));',
+        'return decideAgain(deciders, again, eventTypes?.commands, known, (events) => completed(internals, contested, events, "decide."));',
         'return { kind: "rebase" };',
       ),
     ],

@@ -14,7 +14,7 @@ const RESET = "client/storage/reset.ts";
 const ROW_DATABASE = "client/rows/row-database.ts";
 const SAME_COPY = "shared/device/same-copy.ts";
 const SEGMENTS = "client/storage/segments.ts";
-const SNAPSHOT = "shared/device/snapshot.ts";
+const SNAPSHOT = "shared/decider/snapshot.ts";
 
 export const STREAMS_AND_ROWS: readonly Bug[] = [
   {

@@ -1,5 +1,5 @@
 /** Bugs after which somebody gets a wrong history, or is not told of it: storage that fails, or is put back, and databases that are gone. */
-import { type Bug, patch, SELDOM, STATES } from "./bug.ts";
+import { type Bug, patch, SELDOM, SUBSCRIPTIONS } from "./bug.ts";
 import { SUBSCRIBED } from "./edge-subscriptions.ts";
 
 const DATABASE = "client/storage/database.ts";
@@ -172,7 +172,7 @@ export const WRONG_HISTORIES: readonly Bug[] = [
   {
     name: "a new database counts as the copy of the log that is gone with the one before",
     patches: [patch(DATABASE, "resets: firstCopyOf(identity.id)", "resets: 0")],
-    world: { ...DENSE, derives: STATES, scope: "changing", faults: { "evict-device": 1, offline: 1 } },
-    by: "shown",
+    world: { ...DENSE, derives: SUBSCRIPTIONS, scope: "all", faults: { "evict-device": 1, offline: 1 } },
+    by: "errors",
   },
 ];

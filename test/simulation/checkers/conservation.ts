@@ -114,7 +114,8 @@ export class ConservationChecker extends Checker {
       if (shown === undefined) continue;
       const { code } = shown;
       const isForbidden = code === "forbidden" && this.#forbidden.has(device);
-      const isCause = code === "version-conflict" || code === "event-id-reused" || code === "log-mismatch" || isForbidden;
+      const isRefused = code === "command-refused" && shown.command !== undefined;
+      const isCause = code === "version-conflict" || code === "event-id-reused" || code === "log-mismatch" || isForbidden || isRefused;
       this.demand(
         isCause,
         () => `${device}: ${events[0] && keyOf(events[0])} to ${streamId} is parked for ${code}, and the edge has nothing against it`,

@@ -1,6 +1,6 @@
 /** What is visible from outside: to the apps on the devices, to readers and writers at the edge, and to its operator. */
 
-import type { PendingCommand } from "../../../shared/device/decider.ts";
+import type { PendingCommand } from "../../../shared/decider/command.ts";
 import type { Loss } from "../../../shared/device/loss.ts";
 import type { FoundRow } from "../../../shared/device/projection.ts";
 import type { Scope } from "../../../shared/device/replica.ts";
@@ -42,8 +42,15 @@ export type Observation =
   | { readonly kind: "opened"; readonly device: string; readonly store: string; readonly scope: Scope }
   /** The tab has its store: from now on the device follows this part. */
   | { readonly kind: "follows"; readonly device: string; readonly scope: Scope }
+  /** The edge of a store decides the commands of its shelf. */
+  | { readonly kind: "guarded"; readonly store: string }
   /** A commit that is called for is decided for a command; both are known by this key. */
-  | { readonly kind: "commanded"; readonly device: string; readonly key: string; readonly command: PendingCommand }
+  | {
+      readonly kind: "commanded";
+      readonly device: string;
+      readonly key: string;
+      readonly command: Pick<PendingCommand, "decider" | "data">;
+    }
   /** The command was decided, once more or for the first time, and came to something. */
   | { readonly kind: "decided"; readonly device: string; readonly key: string }
   | { readonly kind: "called"; readonly device: string; readonly commit: Commit }

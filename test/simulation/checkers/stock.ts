@@ -3,6 +3,8 @@
  * do not count: a device that is behind has not decided them again yet. And a command that could not be carried out is shown with the
  * conflict and its reason.
  *
+ * If the edge guards the shelf, nobody but a decider has put anything there: each of its events is of a command.
+ *
  * A commit that was made on a discarded history may be at the edge already, so it is not decided again. An app that rebases it takes the
  * responsibility, and the shelf is not checked any more. If an older copy was restored, a commit that was decided on lost events may come
  * after other events.
@@ -19,6 +21,7 @@ export class StockChecker extends Checker {
   readonly #stores = new Map<string, string>();
   /** What each commit was decided for, by the device and its key. */
   readonly #commands = new Map<string, string>();
+  readonly #guarded = new Set<string>();
   /** Stores in which somebody has put behind everything else what nobody has decided on that. */
   readonly #blind = new Set<string>();
 
@@ -27,6 +30,9 @@ export class StockChecker extends Checker {
     switch (observation.kind) {
       case "opened":
         this.#stores.set(observation.device, observation.store);
+        return;
+      case "guarded":
+        this.#guarded.add(observation.store);
         return;
       case "commanded":
         this.#commands.set(`${observation.device}/${observation.key}`, JSON.stringify(observation.command));
@@ -55,10 +61,12 @@ export class StockChecker extends Checker {
   }
 
   #isEnough(store: string, where: string, events: readonly EventBody[]): void {
-    if (this.#blind.has(store) || !events.some(({ type }) => type === "Taken")) return;
+    const isGuarded = this.#guarded.has(store);
+    if ((this.#blind.has(store) && !isGuarded) || !events.some(({ type }) => type === "Taken")) return;
     let left = 0;
-    for (const { id, type, data } of events) {
+    for (const { id, type, data, metadata } of events) {
       if (type !== "Filled" && type !== "Taken") continue;
+      if (isGuarded) this.demand("$commandId" in metadata, () => `${where} has ${id}, which no command has led to`);
       left += (type === "Filled" ? 1 : -1) * unitsOf(data);
       this.demand(left >= 0, () => `${where} is taken down to ${left} by ${id}`);
     }
@@ -70,7 +78,7 @@ export class StockChecker extends Checker {
     const meant = this.#commands.get(`${device}/${key}`);
     if (meant === undefined || shown === undefined) return;
     this.demand(
-      JSON.stringify(shown.command) === meant && reason !== "",
+      JSON.stringify({ decider: shown.command?.decider, data: shown.command?.data }) === meant && reason !== "",
       () => `${device}: the conflict of ${key} does not tell of ${meant}`,
     );
   }

@@ -69,7 +69,7 @@ export interface Product {
 /**
  * What is other in worlds than in the product: streams of a world are too short for a snapshot each 100 events. FoundationDB calls this a knob.
  */
-const KNOBS: readonly Patch[] = [{ file: "shared/device/snapshot.ts", find: "const WORTH = 100;", replace: "const WORTH = 5;" }];
+const KNOBS: readonly Patch[] = [{ file: "shared/decider/snapshot.ts", find: "const WORTH = 100;", replace: "const WORTH = 5;" }];
 
 /** @param patches of the product's source, applied after the knobs. A side of which no file is patched is the same program as without them */
 export async function bundleProduct(patches: readonly Patch[] = []): Promise<Product> {

@@ -152,6 +152,7 @@ test("the interface is described by the schemas that check it", async () => {
     "/health",
     "/openapi.json",
     "/v1/{store}/streams/{streamId}",
+    "/v1/{store}/streams/{streamId}/commands",
     "/v1/{store}/streams",
     "/v1/{store}/commits",
     "/v1/{store}/feed",

@@ -5,6 +5,7 @@ import type { Router } from "hono/router";
 import { type JWTPayload, SignJWT } from "jose";
 import { beforeAll, expect, test, vi } from "vitest";
 import { createEdge, type EdgeEnv } from "../../../worker/index.ts";
+import { stock } from "../../support/shelf.ts";
 import { event } from "../edge-calls.ts";
 import { newSubscribedStore, SUBSCRIPTIONS, subscribed } from "../edges.ts";
 
@@ -22,6 +23,8 @@ interface Form {
   readonly body?: unknown;
   /** The status for credentials that grant another stream, reading, appending, administering; 200 for everybody if left out. */
   readonly granted?: readonly [otherStream: number, read: number, append: number, admin: number];
+  /** The status for credentials that grant commands alone. Default: as reading for a push, which discloses as much, and 403 for all else. */
+  readonly handled?: number;
 }
 
 const commits = (...streams: string[]) => streams.map((streamId) => ({ streamId, events: [event()] }));
@@ -36,7 +39,19 @@ const ROUTES: Record<string, readonly Form[]> = {
   "GET /openapi.json": [{ path: "/openapi.json" }],
   "POST /v1/{store}/streams/{streamId}": [
     { path: `/streams/${STREAM}`, body: { events: [event()] }, granted: [403, 403, 201, 403] },
+    { path: "/streams/Stock-2", body: { events: [event()] }, granted: [403, 403, 201, 403] },
     { path: "/streams/Permit-none", body: { expectedVersion: 7, events: [event()] }, granted: [403, 403, 409, 403] },
+  ],
+  "POST /v1/{store}/streams/{streamId}/commands": [
+    {
+      path: "/streams/Stock-1/commands",
+      body: { decider: "stock", version: 1, data: { fill: 1 } },
+      granted: [403, 403, 201, 403],
+      handled: 201,
+    },
+    { path: "/streams/Stock-1/commands", body: { decider: "stock", version: 2 }, granted: [403, 403, 409, 403], handled: 409 },
+    { path: "/streams/Stock-1/commands", body: "not a command", granted: [403, 403, 400, 403], handled: 400 },
+    { path: `/streams/${STREAM}/commands`, body: { decider: "stock", version: 1 }, granted: [403, 403, 400, 403] },
   ],
   "GET /v1/{store}/streams/{streamId}": [
     { path: `/streams/${STREAM}`, granted: [403, 200, 403, 403] },
@@ -149,11 +164,13 @@ const GRANTED: Record<string, Credentials> = {
   "that grant reading": (store) => sign(grant(store, ["*"], "read")),
   "that grant appending": (store) => sign(grant(store, ["*"], "append")),
   "that grant administering": (store) => sign(grant(store, ["*"], "admin")),
+  "that grant commands": (store) => sign(grant(store, ["*"], "handle")),
 };
 const CREDENTIALS = [UNKNOWN, UNGRANTED, GRANTED].flatMap((kind) => Object.entries(kind));
 
-function expectedOf({ granted }: Form, credentials: string): number {
+function expectedOf({ path, granted, handled }: Form, credentials: string): number {
   if (granted === undefined) return 200;
+  if (credentials === "that grant commands") return handled ?? (path.startsWith("/commits") ? granted[1] : 403);
   if (credentials in UNKNOWN) return 401;
   if (credentials in UNGRANTED) return 403;
   return granted[Object.keys(GRANTED).indexOf(credentials)] ?? 0;
@@ -161,7 +178,7 @@ function expectedOf({ granted }: Form, credentials: string): number {
 
 /** What the router gets while the edge is made. */
 const adding = vi.spyOn<Router<unknown>, "add">(Object.getPrototypeOf(new Hono().router), "add");
-const edge = createEdge({ subscriptions: SUBSCRIPTIONS });
+const edge = createEdge({ subscriptions: SUBSCRIPTIONS, deciders: { Stock: stock } });
 /** As `/openapi.json` names them. Middleware has the method ALL. */
 const REGISTERED = new Set(
   adding.mock.calls.flatMap(([method, path]) => (method === "ALL" ? [] : `${method} ${path.replaceAll(/:(\w+)/g, "{$1}")}`)),

@@ -128,7 +128,9 @@ test("an index that is lost while it is told, and reconciled, is told of everyth
   });
   const told = tell(store);
   await eventually(() => expect(spy).toHaveBeenCalledOnce());
-  await runInDurableObject(env.LOGS.getByName(`${store.id}/streams`), (_, { storage }) => storage.sql.exec("DELETE FROM streams").toArray());
+  await runInDurableObject(env.LOGS.getByName(`${store.id}/streams`), (_, { storage }) =>
+    storage.sql.exec("DELETE FROM streams").toArray(),
+  );
   expect((await store.request("/reconcile/log", { method: "POST", body: JSON.stringify({ after: 0 }) })).status).toBe(200);
   isLost = true;
   await told;

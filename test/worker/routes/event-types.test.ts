@@ -169,7 +169,7 @@ test("a schema that fails refuses its commit alone", async () => {
 test("a subscription's handler is given the current versions, and what no upcaster can bring there is refused", () => {
   const handed: unknown[] = [];
   const handle = (events: readonly ConfirmedEvent[]) => void handed.push(...events.map(({ schemaVersion, data }) => [schemaVersion, data]));
-  const mailer = completeSubscriptions({ mailer: { handle } }, eventTypes).get("mailer");
+  const mailer = completeSubscriptions({ mailer: { handle } }, { eventTypes }).get("mailer");
   const event = (data: ConfirmedEvent["data"], type = "PermitRequested") =>
     ({ type, schemaVersion: 1, data, metadata: {} }) as ConfirmedEvent;
   const context = { store: "s", subscription: "mailer", failures: 0, isReplay: false, signal: new AbortController().signal };

@@ -50,7 +50,7 @@ test.each([
 
 test("a push of a later version is understood: fields that the edge does not know are ignored", async () => {
   const store = newStore();
-  const commit = { streamId: "Permit-1", expectedVersion: 0, command: { name: "ask" }, events: [{ ...event(), seal: "s" }] };
+  const commit = { streamId: "Permit-1", expectedVersion: 0, wish: { name: "ask" }, events: [{ ...event(), seal: "s" }] };
   const answer = await store.request("/commits", { method: "POST", body: JSON.stringify({ device: "d", commits: [commit] }) });
   expect(answer.body.results).toMatchObject([{ status: "committed", version: 1 }]);
 });

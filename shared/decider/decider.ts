@@ -5,19 +5,15 @@
  *                             ▲                               │
  *                             └───────────── evolve ◄─────────┘
  *
- * A command is stored with the pending commit that was decided for it. If others' events come first, the command is decided again on
- * the stream as it is then. So it is neither moved without a check nor given up.
+ * A device decides at once, also offline, on what it has. Its command is kept with the pending commit (`command.ts`): if others' events come
+ * first, the command is decided again on the stream as it is then. An edge that has the decider decides every command on the truth.
  *
  * The form is by Jérémie Chassaing: https://thinkbeforecoding.com/post/2021/12/17/functional-event-sourcing-decider.
  */
 
-import { withCauseOf } from "../event/causation.ts";
-import type { EventBody, EventMetadata } from "../event/event.ts";
-import type { Json } from "../json.ts";
-import { messageOf } from "../thrown.ts";
+import type { EventMetadata } from "../event/event.ts";
 import { frozen, inPlaceErrorOf } from "./frozen.ts";
 import { initialStateOf } from "./initial-state.ts";
-import { parkUndecided, type Resolution } from "./resolution.ts";
 
 /** An event that a decider returns for a command. */
 export interface DecidedEvent {
@@ -25,6 +21,16 @@ export interface DecidedEvent {
   readonly data: unknown;
   readonly metadata?: EventMetadata | undefined;
   readonly schemaVersion?: number;
+}
+
+/** What a decision may use besides the command and the state. It is the same on the device and at the edge, and each time it is decided. */
+export interface CommandContext {
+  /** Who gave the command: on a device its store's person, at the edge whom it authenticated. Null if nobody is known. */
+  readonly actor: string | null;
+  /** When the command was given, by the clock of the device that gave it: ISO 8601 UTC. */
+  readonly occurredAt: string;
+  /** A UUID. What a decision needs of randomness can be made from it. */
+  readonly commandId: string;
 }
 
 /**
@@ -35,7 +41,10 @@ export interface DecidedEvent {
 export interface Decider<State, Command, Event extends DecidedEvent = DecidedEvent, Evolved = Event> {
   /** The name under which snapshots and pending commands are stored: characters of `[A-Za-z0-9._-]`, unique in the app. */
   readonly name: string;
-  /** A whole number from 1. Raise it when `evolve` or the state changes: snapshots of other versions are not used. */
+  /**
+   * A whole number from 1. Raise it when `evolve`, the state, `decide` or the form of commands changes: snapshots of other versions are not
+   * used, and code of another version does not decide this version's commands.
+   */
   readonly version: number;
   /** The state of a stream that does not exist, or a function that returns it. It is frozen when it is first used. */
   readonly initialState: State | (() => State);
@@ -44,10 +53,10 @@ export interface Decider<State, Command, Event extends DecidedEvent = DecidedEve
   /**
    * The events for a command. Returning nothing, or an empty list, means that the command changes nothing.
    *
-   * @throws if the command is refused. The message is shown to people
+   * @throws if the command is refused. The message is shown to people. The error's own `data`, if it is JSON, goes along with it
    */
   // biome-ignore lint/suspicious/noConfusingVoidType: a decider that decides nothing just returns
-  decide(command: Command, state: State): Event | readonly Event[] | undefined | void;
+  decide(command: Command, state: State, context: CommandContext): Event | readonly Event[] | undefined | void;
 }
 
 /** Any decider, for code that does not use its types. */
@@ -58,14 +67,6 @@ export type AnyDecider = Decider<any, any, any, any>;
 export interface Folding<State> extends Pick<AnyDecider, "name" | "version"> {
   readonly initialState: State | (() => State);
   evolve(state: State, event: never): State;
-}
-
-/** A command as it is stored with the pending commit that was decided for it. */
-export interface PendingCommand {
-  /** The decider's name. */
-  readonly decider: string;
-  /** The command as it was handed over, as JSON. */
-  readonly command: Json;
 }
 
 /** The state that a fold from the first event begins with. It is frozen, because all streams begin with it. */
@@ -102,51 +103,14 @@ export function decideCommand<State, Command, Event extends DecidedEvent>(
   decider: Pick<Decider<State, Command, Event, never>, "name" | "decide">,
   command: Command,
   state: State,
+  context: CommandContext,
 ): readonly Event[] {
   let decided: ReturnType<typeof decider.decide>;
   try {
-    decided = decider.decide(command, state);
+    decided = decider.decide(command, state, context);
   } catch (error) {
-    throw inPlaceErrorOf(error, `decide of the decider ${decider.name}`, [command, state], (args) => decider.decide(...args));
+    const again = ([one, other]: readonly [Command, State]) => decider.decide(one, other, context);
+    throw inPlaceErrorOf(error, `decide of the decider ${decider.name}`, [command, state], again);
   }
   return decided === undefined ? [] : Array.isArray(decided) ? decided : [decided as Event];
-}
-
-/** A pending command, and the stream on which it is decided again. */
-export interface Again {
-  readonly command?: PendingCommand | undefined;
-  /** The events that were decided for it before. */
-  readonly events: readonly EventBody[];
-  /** All confirmed events of the stream, in version order. */
-  readonly recorded: readonly EventBody[];
-  /** The pending events after those and before the command's own. */
-  readonly ahead: readonly EventBody[];
-  /** As of `fold`. */
-  readonly freezes: boolean;
-}
-
-/**
- * Decides a command again on its stream as it is now. It parks the commit if the decider is unknown, refuses the command or decides
- * no event, and if `read` or `complete` throws.
- *
- * @param read returns an event as the decider knows it. @throws if it can't
- * @param complete makes complete events of the decided ones. @throws if they can't be recorded
- */
-export function decideAgain(
-  deciders: ReadonlyMap<string, AnyDecider>,
-  { command, events: [before], recorded, ahead, freezes }: Again,
-  read: (event: EventBody) => unknown,
-  complete: (events: readonly DecidedEvent[]) => readonly EventBody[],
-): Resolution {
-  const decider = deciders.get(command?.decider ?? "");
-  if (decider === undefined) return parkUndecided({ command });
-  try {
-    const state = fold(decider, beginningOf(decider), [...recorded, ...ahead].map(read), freezes);
-    const events = decideCommand(decider, command?.command, state);
-    return events.length > 0
-      ? { kind: "rebase", events: complete(withCauseOf(events, before?.metadata)) }
-      : { kind: "park", why: "The command was decided again and changes nothing." };
-  } catch (error) {
-    return { kind: "park", why: `The command was decided again and refused: ${messageOf(error)}` };
-  }
 }

@@ -1,8 +1,10 @@
 /** States that an app's functions can't change in place, and the error if one tries. */
 import { expect, test } from "vitest";
-import { beginningOf, decideCommand, fold } from "../../../shared/device/decider.ts";
-import { ChangedInPlaceError, frozen } from "../../../shared/device/frozen.ts";
+import { beginningOf, decideCommand, fold } from "../../../shared/decider/decider.ts";
+import { ChangedInPlaceError, frozen } from "../../../shared/decider/frozen.ts";
 import { foldRows } from "../../../shared/device/projection.ts";
+
+const CONTEXT = { actor: null, occurredAt: "2026-01-31T09:30:00.000Z", commandId: "00000000-0000-4000-8000-000000000001" };
 
 interface Cart {
   count?: number;
@@ -45,7 +47,9 @@ test.each(CHANGES)("%s: an error names the decider, and the initial state stays 
     for (const decider of [cartOf(change), cartOf(change, empty)]) {
       expect(() => fold(decider, beginningOf(decider), [1], freezes)).toThrow(ChangedInPlaceError);
       expect(() => fold(decider, beginningOf(decider), [1], freezes)).toThrow(/^evolve of the decider cart changed what it got in place/);
-      expect(() => decideCommand(decider, null, beginningOf(decider))).toThrow(/^decide of the decider cart changed what it got in place/);
+      expect(() => decideCommand(decider, null, beginningOf(decider), CONTEXT)).toThrow(
+        /^decide of the decider cart changed what it got in place/,
+      );
       expect(beginningOf(decider)).toEqual(empty());
     }
   }
@@ -73,7 +77,7 @@ test("an error of the app stays that error", () => {
   const refusing = cartOf(() => {
     throw new TypeError("not a cart");
   });
-  expect(() => decideCommand(refusing, null, beginningOf(refusing))).toThrow(new TypeError("not a cart"));
+  expect(() => decideCommand(refusing, null, beginningOf(refusing), CONTEXT)).toThrow(new TypeError("not a cart"));
   // A state with a function can't be cloned, so what is wrong can't be found out.
   const unclonable = {
     ...cartOf(() => undefined),
@@ -91,7 +95,7 @@ test("a refusal that comes after a change in place is a change in place", () => 
       throw new Error("The cart is full.");
     },
   };
-  expect(() => decideCommand(decider, null, frozen(empty()))).toThrow(ChangedInPlaceError);
+  expect(() => decideCommand(decider, null, frozen(empty()), CONTEXT)).toThrow(ChangedInPlaceError);
 });
 
 test("what contains itself is frozen, a Date and a typed array are left as they are, and a clone is free again", () => {
