@@ -1,7 +1,7 @@
 /** Parked commits as the app sees them. */
 
 import type { CommandRefusal, PendingCommand } from "../../shared/decider/command.ts";
-import type { ParkedEntry, ParkReason } from "../../shared/device/outbox.ts";
+import { isRefusal, type ParkedEntry, type ParkReason } from "../../shared/device/outbox.ts";
 import type { ErrorCode } from "../../shared/errors.ts";
 import type { ConfirmedEvent, EventBody } from "../../shared/event/event.ts";
 import type { ExpectedVersion } from "../../shared/expected-version.ts";
@@ -83,9 +83,9 @@ export async function readConflicts(
   });
 }
 
-function kindOf({ code, refusal }: ParkReason): Conflict["kind"] {
-  if (refusal !== undefined || code === "command-refused") return "refused";
-  return code === "version-conflict" ? "conflict" : "rejected";
+function kindOf(reason: ParkReason): Conflict["kind"] {
+  if (isRefusal(reason)) return "refused";
+  return reason.code === "version-conflict" ? "conflict" : "rejected";
 }
 
 /** The exact version that the commit expected; infinite if it expected none. */

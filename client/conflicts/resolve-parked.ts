@@ -1,6 +1,6 @@
 /** Resolves a conflict: rebases or discards the parked commit. */
 import { refusalError } from "../../shared/append.ts";
-import type { ParkedEntry } from "../../shared/device/outbox.ts";
+import { isRefusal, type ParkedEntry } from "../../shared/device/outbox.ts";
 import { rebaseParked } from "../../shared/device/parked.ts";
 import type { Resolve } from "../../shared/device/resolution.ts";
 import { aboutStream, InvalidRequestError } from "../../shared/errors.ts";
@@ -58,7 +58,7 @@ async function putBehind(tx: WriteTx, parked: ParkedEntry, again: Resolve<Confir
 async function decidedAgain(tx: WriteTx, parked: ParkedEntry, again: Resolve<ConfirmedEvent>): Promise<ParkedEntry> {
   const { streamId, command, reason } = parked;
   if (command === undefined || reason.code === "log-mismatch") return parked;
-  const given = reason.refusal !== undefined || reason.code === "command-refused" ? { ...command, id: newId() } : command;
+  const given = isRefusal(reason) ? { ...command, id: newId() } : command;
   const ahead = await streamEvents(tx, streamId, 1, Number.POSITIVE_INFINITY);
   const resolution = again({ ...parked, command: given, actualVersion: reason.actualVersion, theirs: [], recorded: [], ahead });
   if (resolution.kind !== "rebase") {

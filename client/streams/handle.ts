@@ -1,7 +1,7 @@
 /**
  * Handles a command on a stream: decides, and appends the events that were decided. If another tab was faster, the command is decided again
  * on the stream with that tab's events. If another device was faster, it is decided again when that device's events arrive
- * (`shared/decider/decider.ts`).
+ * (`shared/device/decide-again.ts`).
  */
 
 import type { PendingCommand } from "../../shared/decider/command.ts";

@@ -65,6 +65,11 @@ export interface ParkReason {
   readonly refusal?: CommandRefusal | undefined;
 }
 
+/** Whether a command was refused, and not what stood behind it. */
+export function isRefusal({ code, refusal }: ParkReason): boolean {
+  return refusal !== undefined || code === "command-refused";
+}
+
 export type OutboxEntry = PendingEntry | ParkedEntry;
 
 /** The version of an entry's last event. */

@@ -16,6 +16,7 @@ import { refusalOf } from "../decider/refusal.ts";
 import { HeadwaterError, StorageDamagedError } from "../errors.ts";
 import { withCauseOf } from "../event/causation.ts";
 import type { EventBody, EventMetadata } from "../event/event.ts";
+import { messageOf } from "../thrown.ts";
 
 /** A command that was sent, and the events that the sender expects of it. */
 export interface SentCommand {
@@ -77,21 +78,17 @@ export function decideSent(
   return isSame ? { kind: "as-sent", state: after } : { kind: "decided", events, state: after };
 }
 
-/** The state with these events. @throws DecisionFault if `evolve` throws, or the initial state does */
+/** The state with these events. @throws DecisionFault if `evolve` throws, or the initial state does; StorageDamagedError */
 export function foldFaultless(decider: AnyDecider, state: () => unknown, events: Iterable<unknown>): unknown {
-  return faultless(`evolve of the decider ${decider.name} failed`, () => fold(decider, state(), events, true));
+  try {
+    return fold(decider, state(), events, true);
+  } catch (error) {
+    // It is nobody's fault.
+    if (error instanceof StorageDamagedError) throw error;
+    throw new DecisionFault(`evolve of the decider ${decider.name} failed: ${messageOf(error)}`, { cause: error });
+  }
 }
 
 function isSent(event: EventBody, sent: EventBody | undefined): boolean {
   return sent !== undefined && sameContent(event, sent);
-}
-
-/** @throws DecisionFault with the cause, if `work` throws; StorageDamagedError, which is nobody's fault */
-function faultless<T>(what: string, work: () => T): T {
-  try {
-    return work();
-  } catch (error) {
-    if (error instanceof StorageDamagedError) throw error;
-    throw new DecisionFault(`${what}: ${error instanceof Error ? error.message : String(error)}`, { cause: error });
-  }
 }

@@ -1,10 +1,18 @@
 /** One commit to one stream, which publishes it itself. */
-import { errorOf } from "../../shared/errors.ts";
-import type { Commit } from "../../shared/event/commit.ts";
+import type { PendingCommand } from "../../shared/decider/command.ts";
+import { CommandRefusedError, errorOf } from "../../shared/errors.ts";
+import { type Commit, parseCommit } from "../../shared/event/commit.ts";
+import type { Limits } from "../../shared/limits.ts";
+import type { StreamId } from "../../shared/stream-id.ts";
 import type { PushResult } from "../../shared/wire/wire.ts";
 import type { EdgeEnv } from "../env.ts";
 import { callObject, withRoom } from "./calls.ts";
 import { unwrap } from "./refused.ts";
+
+/** A commit for a command that its sender has not decided: it has no events, so nothing is filled in. */
+export function undecidedCommit(streamId: StreamId, command: PendingCommand, limits: Limits): Commit {
+  return parseCommit({ streamId, expectedVersion: "any", events: [], command }, { newId: () => "", occurredAt: "" }, limits);
+}
 
 export type Taken = Extract<PushResult, { status: "committed" | "duplicate" | "refused" }>;
 
@@ -34,4 +42,11 @@ export async function appendOne(env: EdgeEnv, store: string, commit: Commit, act
     default:
       throw new Error("The stream returned no result for a commit.");
   }
+}
+
+/** @throws CommandRefusedError with what `decide` threw */
+export function assertNotRefused(result: Taken, streamId: StreamId): Exclude<Taken, { status: "refused" }> {
+  if (result.status !== "refused") return result;
+  const { name, message, data } = result;
+  throw new CommandRefusedError(message, { streamId, refusal: { name, message, data } });
 }

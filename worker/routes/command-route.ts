@@ -1,11 +1,10 @@
 /** `POST /v1/{store}/streams/{streamId}/commands`: a command for the decider of the stream's category. */
 import type { Hono } from "hono";
-import { CommandRefusedError, InvalidRequestError } from "../../shared/errors.ts";
-import { parseCommit } from "../../shared/event/commit.ts";
+import { InvalidRequestError } from "../../shared/errors.ts";
 import { categoryOf, parseStreamId } from "../../shared/stream-id.ts";
 import { type CommandAnswer, commandRequest, parseMessage } from "../../shared/wire/wire.ts";
 import type { EdgeEnv } from "../env.ts";
-import { appendOne } from "../objects/append-one.ts";
+import { appendOne, assertNotRefused, undecidedCommit } from "../objects/append-one.ts";
 import type { StreamRules } from "../stream/stream-decider.ts";
 import { assertFields, readJson } from "./body.ts";
 import { assertPassage } from "./deciders.ts";
@@ -27,18 +26,10 @@ export function commandRoute<E extends EdgeEnv>(app: Hono<Bindings<E>>, { decide
       const detail = `The edge has no decider for the category ${categoryOf(streamId)}: give it one in createEdge({ deciders }), or append events.`;
       throw new InvalidRequestError(detail, { field: "streamId" });
     }
-    const commit = parseCommit({ streamId, expectedVersion: "any", events: [], command }, NO_DEFAULTS, limits);
-    const result = await appendOne(context.env, store, commit, principal.actor, true);
-    if (result.status === "refused") {
-      const { name, message, data } = result;
-      throw new CommandRefusedError(message, { streamId, refusal: { name, message, data } });
-    }
-    const { firstVersion, version, position, status, decided = [] } = result;
+    const result = await appendOne(context.env, store, undecidedCommit(streamId, command, limits), principal.actor, true);
+    const { firstVersion, version, position, status, decided = [] } = assertNotRefused(result, streamId);
     const answer: CommandAnswer = { streamId, firstVersion, version, position, duplicate: status === "duplicate", events: decided };
     const isNew = status === "committed" && decided.length > 0;
     return context.json(answer, isNew ? 201 : 200);
   });
 }
-
-/** The commit has no events. */
-const NO_DEFAULTS = { newId: () => "", occurredAt: "" };

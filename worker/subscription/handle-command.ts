@@ -5,14 +5,14 @@
 
 import type { DecidedEvent, Decider } from "../../shared/decider/decider.ts";
 import { decidedEventId } from "../../shared/edge/decided-id.ts";
-import { CommandRefusedError, InvalidRequestError } from "../../shared/errors.ts";
+import { InvalidRequestError } from "../../shared/errors.ts";
 import { causedBy } from "../../shared/event/causation.ts";
-import { parseCommand, parseCommit } from "../../shared/event/commit.ts";
+import { parseCommand } from "../../shared/event/commit.ts";
 import type { ConfirmedEvent } from "../../shared/event/event.ts";
 import * as option from "../../shared/options.ts";
 import { categoryOf, parseStreamId } from "../../shared/stream-id.ts";
 import type { EdgeEnv } from "../env.ts";
-import { appendOne } from "../objects/append-one.ts";
+import { appendOne, assertNotRefused, undecidedCommit } from "../objects/append-one.ts";
 import type { StreamRules } from "../stream/stream-decider.ts";
 
 export interface CommandAnswer {
@@ -81,23 +81,12 @@ export function handlerCommands(
       version: decider.version,
       data: command,
     };
-    const commit = parseCommit(
-      { streamId: id, expectedVersion: "any", events: [], command: parseCommand(made, limits, "command.") },
-      NO_DEFAULTS,
-      limits,
-    );
+    const commit = undecidedCommit(id, parseCommand(made, limits, "command."), limits);
     const result = await appendOne(env, store, { ...commit, cause: causedBy(cause) }, null, true);
-    if (result.status === "refused") {
-      const { name, message, data } = result;
-      throw new CommandRefusedError(message, { streamId: id, refusal: { name, message, data } });
-    }
-    const { version, status, decided = [] } = result;
+    const { version, status, decided = [] } = assertNotRefused(result, id);
     return { streamId: id, events: decided, version, duplicate: status === "duplicate" };
   };
 }
-
-/** The commit has no events. */
-const NO_DEFAULTS = { newId: () => "", occurredAt: "" };
 
 function sole(events: readonly ConfirmedEvent[]): ConfirmedEvent {
   const [event] = events;
