@@ -89,7 +89,10 @@ export class User {
   async #run(tab: Tab, scope: Scope): Promise<void> {
     const { streams, budget, ground } = this.#parts;
     const { name, store: storeName } = this.device;
-    const stock = stockDecider((key) => ground.observe({ kind: "decided", device: name, key }));
+    const stock = stockDecider(
+      (key) => ground.observe({ kind: "decided", device: name, key }),
+      (key) => ground.observe({ kind: "undecided", device: name, key }),
+    );
     ground.observe({ kind: "opened", device: name, store: storeName, scope });
     let store: Store;
     try {

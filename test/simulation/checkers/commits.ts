@@ -37,6 +37,8 @@ export interface Tracked {
   base: string | null | undefined;
   /** The app, or its rule, has decided on it again. */
   isRedecided: boolean;
+  /** Its decider has refused it on the device, after the device had taken it. */
+  isUndecided: boolean;
   /** When the app last put it behind everything else again. */
   rebasedAt: number;
 }
@@ -83,6 +85,9 @@ export class Commits {
       case "commanded":
         // What it comes to depends on the stream, each time that it is decided.
         for (const tracked of this.#known(observation.device, observation.key)) tracked.isRedecided = true;
+        return;
+      case "undecided":
+        for (const tracked of this.#known(observation.device, observation.key)) if (tracked.isMade) tracked.isUndecided = true;
         return;
       case "resolved":
         return this.#resolve(observation, now);
@@ -155,6 +160,7 @@ export class Commits {
       isReplaced: false,
       base: undefined,
       isRedecided: false,
+      isUndecided: false,
       rebasedAt: 0,
     };
     for (const key of keys) this.#byKey.set(key, tracked);

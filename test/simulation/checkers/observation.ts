@@ -53,6 +53,8 @@ export type Observation =
     }
   /** The command was decided, once more or for the first time, and came to something. */
   | { readonly kind: "decided"; readonly device: string; readonly key: string }
+  /** The command was refused by its decider on the device, once more or for the first time. */
+  | { readonly kind: "undecided"; readonly device: string; readonly key: string }
   | { readonly kind: "called"; readonly device: string; readonly commit: Commit }
   | {
       readonly kind: "accepted";

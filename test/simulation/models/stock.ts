@@ -19,8 +19,14 @@ export const SHELF = "Stock-1";
 /** Thrown by `decide`: the shelf has not enough. */
 export class NotEnough extends Error {}
 
-/** @param onDecided called with the key of a command that came to something */
-export function stockDecider(onDecided: (key: string) => void): Decider<Stock, StockCommand, StockEvent> {
+/**
+ * @param onDecided called with the key of a command that came to something
+ * @param onRefused called with the key of a command that is refused
+ */
+export function stockDecider(
+  onDecided: (key: string) => void,
+  onRefused: (key: string) => void = () => undefined,
+): Decider<Stock, StockCommand, StockEvent> {
   return {
     name: "stock",
     version: 1,
@@ -42,7 +48,10 @@ export function stockDecider(onDecided: (key: string) => void): Decider<Stock, S
         return { type: "Filled", data: { key, units: command.units } };
       }
       const units = command.orFewer ? Math.min(command.wanted, left) : command.wanted;
-      if (units === 0 || units > left) throw new NotEnough(`${key} wants ${command.wanted}, and ${left} are left`);
+      if (units === 0 || units > left) {
+        onRefused(key);
+        throw new NotEnough(`${key} wants ${command.wanted}, and ${left} are left`);
+      }
       onDecided(key);
       return { type: "Taken", data: { key, units } };
     },
