@@ -9,7 +9,7 @@ import type { Device } from "./device.ts";
 import type { Ground } from "./ground.ts";
 import { eventId } from "./identity.ts";
 import { eventsOf, lookAt, lookAtAll, unlessTyped } from "./looks.ts";
-import { NotEnough, SHELF, type StockCommand, type stockDecider } from "./models/stock.ts";
+import { type AppVersion, commandFor, NotEnough, SHELF, type StockDecider } from "./models/stock.ts";
 import { poisoned, poisonOf } from "./poison.ts";
 import type { Store, Tab } from "./tab.ts";
 
@@ -31,7 +31,8 @@ export interface AppParts {
   readonly pace: number;
   /** What the app has made on this device, to be tried again. */
   readonly commits: Commit[];
-  readonly stock: ReturnType<typeof stockDecider>;
+  readonly stock: StockDecider;
+  readonly version: AppVersion;
 }
 
 export class App {
@@ -171,9 +172,12 @@ export class App {
     const { random } = this.#ground;
     const { name: device, memory } = this.#device;
     const key = `${device}-S${++memory.made}`;
-    const command: StockCommand = random.chance(0.35)
-      ? { type: "Fill", key, units: random.between(1, 5) }
-      : { type: "Take", key, wanted: random.between(1, 4), orFewer: random.chance(0.4) };
+    const command = commandFor(
+      this.#parts.version,
+      random.chance(0.35)
+        ? { type: "Fill", key, units: random.between(1, 5) }
+        : { type: "Take", key, wanted: random.between(1, 4), orFewer: random.chance(0.4) },
+    );
     const event = { id: key, type: "", schemaVersion: 1, data: { key }, metadata: {}, occurredAt: "" };
     const commit: Commit = { streamId: parseStreamId(SHELF), expectedVersion: "any", events: [event] };
     this.#ground.observe({ kind: "called", device, commit });

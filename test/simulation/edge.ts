@@ -11,11 +11,13 @@ import type { StorageCopy } from "../../worker/testing/storage.ts";
 import { Disks } from "./edge-disks.ts";
 import { readFault, readLine } from "./edge-log.ts";
 import { EPOCH, type Ground } from "./ground.ts";
-import { eventTypesOf } from "./habits/types.ts";
+import { Rollout } from "./habits/rollout.ts";
+import { registeredTypes } from "./habits/types.ts";
 import { Handler } from "./handler.ts";
 import { SUBSCRIBED } from "./models/ledger.ts";
-import { stockDecider } from "./models/stock.ts";
+import { type AppVersion, type StockWitness, stockDecider } from "./models/stock.ts";
 import type { Destination, EdgeResponse } from "./network.ts";
+import type { Product } from "./platform/bundle.ts";
 import { cryptoOf } from "./platform/crypto.ts";
 import { dateOf, timersOf } from "./platform/date.ts";
 import { BODY_BYTES, EVENT_BYTES, poisonOf } from "./poison.ts";
@@ -57,6 +59,7 @@ export class Edge implements Destination {
   readonly #ground: Ground;
   readonly #platform: Platform;
   readonly #handler: Handler;
+  readonly #rollout: Rollout;
   /** The newest last. */
   #versions: readonly Version[];
   #deployedAt = Number.NEGATIVE_INFINITY;
@@ -67,6 +70,7 @@ export class Edge implements Destination {
 
   constructor(ground: Ground) {
     this.#ground = ground;
+    this.#rollout = new Rollout(ground.params, ground.scheduler);
     this.#handler = new Handler(ground, (store) => this.#kill("SUBSCRIPTIONS", `${store}/${SUBSCRIPTION}`));
     this.#versions = [this.#load()];
     const { random, scheduler } = ground;
@@ -108,6 +112,8 @@ export class Edge implements Destination {
       WebSocket: { OPEN: WebSocket.OPEN },
     });
     const { edgeSubscription: policy, tooMany } = params;
+    const version = this.#rollout.atEdge();
+    const rules = this.#rules(worker, version);
     const subscription = policy && {
       category: SUBSCRIBED,
       batchSize: policy.batchSize,
@@ -115,15 +121,23 @@ export class Edge implements Destination {
       onFailure: policy.onFailure,
       maxConsecutiveDeadLetters: policy.maxConsecutiveDeadLetters,
       handle: (events: readonly ConfirmedEvent[], _env: unknown, context: Parameters<Handler["handle"]>[1]) =>
-        this.#handler.handle(events, context, loop, worker.HandlerError),
+        this.#handler.handle(events, context, loop, worker, { stock: rules.deciders?.Stock, version }),
     };
     const edge: unknown = worker.createEdge({
       limits: { eventBytes: EVENT_BYTES, bodyBytes: BODY_BYTES, pushCommits: tooMany },
-      ...(params.habits?.includes("types") && { eventTypes: eventTypesOf(worker, 2) }),
-      ...(params.isGuarded && { deciders: { Stock: stockDecider(() => undefined) } }),
+      ...rules,
       ...(subscription !== undefined && { subscriptions: { [SUBSCRIPTION]: subscription } }),
     });
     return edge as Version; // with the types of the stand-in in the place of the platform's
+  }
+
+  /** Of the app, as the Worker of this version knows it. */
+  #rules(worker: ReturnType<Product["worker"]>, version: AppVersion) {
+    const { params } = this.#ground;
+    const onDecide: StockWitness["onDecide"] = (key, by, form) =>
+      this.#ground.observe({ kind: "decides", where: "the edge", key, version: by, form });
+    const eventTypes = registeredTypes(worker, params, { ofEvents: 2, ofCommands: version });
+    return { ...(eventTypes && { eventTypes }), ...(params.isGuarded && { deciders: { Stock: stockDecider({ onDecide }, version) } }) };
   }
 
   /** The Worker that answers, or the one whose class a new instance of an object has. */
@@ -203,7 +217,7 @@ export class Edge implements Destination {
   }
 
   start(): void {
-    const { faults, scheduler, random } = this.#ground;
+    const { faults, scheduler } = this.#ground;
     this.#evictIdle();
     faults.recur("evict", () => this.#withOne((objects, name) => objects.evict(name)));
     faults.recur("crash-object", () =>
@@ -213,12 +227,14 @@ export class Edge implements Destination {
       }),
     );
     faults.recur("deploy", () => {
-      this.#versions = [...this.#versions.slice(-1), this.#load()];
-      this.#deployedAt = scheduler.now;
-      // Each object is restarted at a moment of its own.
-      for (const [binding, name] of this.#objects()) scheduler.after(random.between(0, ROLLOUT), () => this.#kill(binding, name));
+      this.#deploy();
       return true;
     });
+    if (Number.isFinite(this.#rollout.edgeAt)) {
+      scheduler.after(this.#rollout.edgeAt, () => this.#deploy());
+      // An old Worker may have begun objects anew while the deployment was under way.
+      scheduler.after(this.#rollout.edgeAt + ROLLOUT, () => this.restartAll());
+    }
     this.#spell("log-outage", () => {
       this.#isLogOut = true;
     });
@@ -231,6 +247,15 @@ export class Edge implements Destination {
         return true;
       });
     });
+  }
+
+  #deploy(): void {
+    const { scheduler, random } = this.#ground;
+    this.#ground.tell(() => `edge: is deployed, with version ${this.#rollout.atEdge()} of the app`);
+    this.#versions = [...this.#versions.slice(-1), this.#load()];
+    this.#deployedAt = scheduler.now;
+    // Each object is restarted at a moment of its own.
+    for (const [binding, name] of this.#objects()) scheduler.after(random.between(0, ROLLOUT), () => this.#kill(binding, name));
   }
 
   /** As the platform does with objects that nobody has called for a while. */

@@ -1,8 +1,12 @@
 /**
- * The app's handler of a store's subscription at the edge: it is slow, fails on some events, is killed by others, and is down for a while.
+ * The app's handler of a store's subscription at the edge: it is slow, fails on some events, is killed by others, and is down for a while. If
+ * the edge guards the shelf, it gives a command for some of the events there, whatever becomes of the call.
  */
 import type { ConfirmedEvent } from "../../shared/event/event.ts";
 import type { Ground } from "./ground.ts";
+import { keyOf } from "./identity.ts";
+import { type AppVersion, commandFor, SHELF, type StockDecider } from "./models/stock.ts";
+import type { Worker } from "./platform/bundle.ts";
 import type { EventLoop } from "./platform/event-loop.ts";
 
 /**
@@ -10,6 +14,9 @@ import type { EventLoop } from "./platform/event-loop.ts";
  * imported here, because it has types of workerd.
  */
 const TIMEOUT = 120_000;
+
+/** Of the keys of commands that handlers give. */
+export const GIVEN = "given for ";
 
 interface Call {
   readonly end: "handled" | "failed" | "killed";
@@ -21,6 +28,14 @@ interface Context {
   readonly store: string;
   readonly isReplay: boolean;
   readonly signal: AbortSignal;
+  handle(streamId: string, decider: StockDecider, command: object, options: { readonly causedBy: ConfirmedEvent }): Promise<unknown>;
+}
+
+/** The app's rules, as the Worker knows them. */
+export interface HandlerRules {
+  /** Undefined if the edge decides nothing. */
+  readonly stock: StockDecider | undefined;
+  readonly version: AppVersion;
 }
 
 export class Handler {
@@ -41,15 +56,18 @@ export class Handler {
 
   async handle(
     events: readonly ConfirmedEvent[],
-    { store, isReplay, signal }: Context,
+    context: Context,
     loop: EventLoop,
-    HandlerError: new (message: string) => Error,
+    worker: Pick<Worker, "HandlerError" | "CommandRefusedError">,
+    rules: HandlerRules,
   ): Promise<void> {
+    const { store, isReplay, signal } = context;
     const { end, takes } = this.#call(events);
     this.#ground.count(`edge handler: ${end}`);
     const call = ++this.#calls;
     for (const { id } of events) this.#handed.add(id);
     this.#ground.observe({ kind: "edge-handed", store, call, handed: events, isReplay });
+    const given = this.#giveCommands(events, context, worker, rules);
     await new Promise<void>((resolve) => {
       signal.addEventListener("abort", () => resolve(), { once: true });
       loop.post(takes, resolve);
@@ -58,13 +76,39 @@ export class Handler {
       this.#kill(store);
       return new Promise(() => undefined);
     }
-    const isHandled = end === "handled" && !signal.aborted;
+    const isHandled = (await given) && end === "handled" && !signal.aborted;
     this.#ground.observe({ kind: "edge-answered", store, call, isHandled });
-    if (!isHandled) throw new HandlerError("The handler fails on this event.");
+    if (!isHandled) throw new worker.HandlerError("The handler fails on this event.");
   }
 
   wasHanded(id: string): boolean {
     return this.#handed.has(id);
+  }
+
+  /** Whether each of them was decided. */
+  async #giveCommands(
+    events: readonly ConfirmedEvent[],
+    { store, handle }: Context,
+    { CommandRefusedError }: Pick<Worker, "CommandRefusedError">,
+    { stock, version }: HandlerRules,
+  ): Promise<boolean> {
+    if (stock === undefined) return true;
+    let areDecided = true;
+    for (const event of events) {
+      const key = keyOfCommand(event);
+      if (key === undefined) continue;
+      const told = (outcome: "recorded" | "refused") => this.#ground.observe({ kind: "given", store, key, cause: event.id, outcome });
+      this.#ground.observe({ kind: "gives", store, key, cause: event.id });
+      const command = commandFor(version, { type: "Take", key, wanted: 1, orFewer: false });
+      try {
+        await handle(SHELF, stock, command, { causedBy: event });
+        told("recorded");
+      } catch (error) {
+        if (error instanceof CommandRefusedError) told("refused");
+        else areDecided = false;
+      }
+    }
+    return areDecided;
   }
 
   #call(events: readonly ConfirmedEvent[]): Call {
@@ -84,6 +128,13 @@ export class Handler {
     }
     return { end: "handled", takes };
   }
+}
+
+/** The key of the command that an event of the shelf leads to, if it does: each second one of those that no handler has led to. */
+function keyOfCommand(event: ConfirmedEvent): string | undefined {
+  const key = keyOf(event);
+  if (event.streamId !== SHELF || key.startsWith(GIVEN) || event.version % 2 === 0) return undefined;
+  return `${GIVEN}${event.id}`;
 }
 
 /** It fails on some events a few times, is killed by others as often, and fails on a few until everything is well again. */

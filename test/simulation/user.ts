@@ -10,13 +10,13 @@ import type { Fault } from "./faults.ts";
 import { apart, type Ground } from "./ground.ts";
 import { browserOf, MODERN } from "./habits/browser.ts";
 import { browse } from "./habits/look-around.ts";
-import { eventTypesOf } from "./habits/types.ts";
+import { Rollout } from "./habits/rollout.ts";
 import { atOneMoment, heldBy, isSilent, lookAtAll, showStatus } from "./looks.ts";
-import { SHELF, stockDecider } from "./models/stock.ts";
+import { type AppVersion, SHELF } from "./models/stock.ts";
 import type { Network } from "./network.ts";
-import { rulesOf } from "./rule.ts";
-import { type Store, type StoreOptions, Tab } from "./tab.ts";
-import { signGuarded, signToken, TOLERANCE } from "./token.ts";
+import { deciderOf, optionsOf } from "./store-options.ts";
+import { type Store, Tab } from "./tab.ts";
+import { TOLERANCE } from "./token.ts";
 
 export interface UserParts {
   readonly ground: Ground;
@@ -29,6 +29,7 @@ export interface UserParts {
 interface Open {
   readonly tab: Tab;
   readonly store: Store;
+  readonly version: AppVersion;
   readonly app: App;
   readonly derived: Derived;
 }
@@ -42,6 +43,7 @@ export class User {
   readonly #ground: Ground;
   readonly #derivedGround: Ground;
   readonly #commits: Commit[] = [];
+  readonly #rollout: Rollout;
   #opens: readonly Open[] = [];
   /** What the app follows. */
   #scope: Scope;
@@ -59,6 +61,7 @@ export class User {
     const { ground } = parts;
     this.#parts = parts;
     this.#ground = ground;
+    this.#rollout = new Rollout(ground.params, ground.scheduler);
     this.#derivedGround = apart(ground, `${name} derived`);
     const hasOwnBrowser = ground.params.habits?.includes("browsers") === true;
     const browser = hasOwnBrowser ? browserOf(ground.random.fork(`${name} browser`), ground.params.tabs) : MODERN;
@@ -89,15 +92,12 @@ export class User {
   async #run(tab: Tab, scope: Scope): Promise<void> {
     const { streams, budget, ground } = this.#parts;
     const { name, store: storeName } = this.device;
-    const stock = stockDecider(
-      (key) => ground.observe({ kind: "decided", device: name, key }),
-      (key) => ground.observe({ kind: "undecided", device: name, key }),
-    );
+    const version = this.#rollout.ofNewTab(ground.random, ground.faults);
+    const stock = deciderOf(tab, version);
     ground.observe({ kind: "opened", device: name, store: storeName, scope });
     let store: Store;
     try {
-      const eventTypes = ground.params.habits?.includes("types") ? eventTypesOf(tab.client, 1) : undefined;
-      store = await tab.open({ ...this.#options(scope, stock), eventTypes });
+      store = await tab.open(optionsOf(tab, scope, version, stock));
     } catch (error) {
       if (!(error instanceof tab.client.HeadwaterError)) return tab.uncaught(error);
       ground.count(`tabs that did not open: ${error.code}`);
@@ -108,31 +108,12 @@ export class User {
     ground.observe({ kind: "follows", device: name, scope });
     const wanted = ground.params.scope === "part" ? streams.filter((id) => id.startsWith("Permit")) : streams;
     const pace = this.#pace * ground.params.tabs;
-    const app = new App({ tab, store, budget, streams: wanted, pace, commits: this.#commits, stock });
+    const app = new App({ tab, store, budget, streams: wanted, pace, commits: this.#commits, stock, version });
     const derived = new Derived(tab, store, this.#derivedGround, [...wanted, SHELF]);
-    this.#opens = [...this.#opens.filter((open) => open.tab.isAlive), { tab, store, app, derived }];
+    this.#opens = [...this.#opens.filter((open) => open.tab.isAlive), { tab, store, version, app, derived }];
     void app.run();
     void derived.run();
     if (ground.params.habits?.includes("browse")) void browse(tab, store, apart(ground, `${tab.name} browses`), wanted);
-  }
-
-  #options(scope: Scope, stock: ReturnType<typeof stockDecider>): StoreOptions {
-    const { pageEvents, pushCommits, pushStreams, pollEvery, isAutomatic, isLive } = this.#ground.params;
-    const { device } = this;
-    return {
-      name: "app",
-      sync: {
-        url: `http://edge/v1/${device.store}`,
-        token: () => (this.#ground.params.isGuarded ? signGuarded : signToken)(device.name, device.token),
-        automatic: isAutomatic,
-        pollEvery,
-        webSocket: isLive,
-        ...(scope !== null && { filter: { categories: scope } }),
-      },
-      limits: { pageEvents, pushCommits, pushStreams },
-      ...(this.#ground.params.hasStock && { deciders: [stock] }),
-      ...rulesOf(this.#ground, device.name),
-    };
   }
 
   /** Tabs come back, up to as many as there may be; now and then with another filter. */
@@ -150,6 +131,11 @@ export class User {
 
   #running(): readonly Open[] {
     return this.#opens.filter(({ tab }) => tab.isRunning);
+  }
+
+  /** Those with the newest version of the app. */
+  #newest(): readonly Open[] {
+    return this.#running().filter(({ version }) => version === 2 || !this.#rollout.isForApps);
   }
 
   #some(): Tab | undefined {
@@ -266,10 +252,10 @@ export class User {
     this.#lookAtTabs();
   }
 
-  /** One tab at least runs; others may stay frozen for good, with whatever they hold. */
+  /** One tab at least runs, with the newest version of the app; others may stay frozen for good, with whatever they hold. */
   #wakeTabs(): void {
     const { random, params } = this.#ground;
-    const isOpen = this.#running().length > 0 && (params.scope !== "changing" || this.#opened === this.#scope);
+    const isOpen = this.#newest().length > 0 && (params.scope !== "changing" || this.#opened === this.#scope);
     if (isOpen && random.chance(0.5)) return;
     for (const tab of this.device.tabs) tab.thaw();
     if (!isOpen) this.#openTab();
@@ -306,7 +292,8 @@ export class User {
       const held = await atOneMoment(open.tab, () => heldBy(open.tab));
       this.#stuck = held?.pending.filter(({ streamId }) => this.device.stuck.has(streamId)).length ?? this.#stuck;
     }
-    if (!params.isAutomatic) await open.app.sync();
+    // A command that is for the new version of the app waits for a tab that has it.
+    if (!params.isAutomatic) await (this.#newest()[0] ?? open).app.sync();
   }
 
   /**
@@ -362,6 +349,11 @@ export class User {
 
   lookAtCalls(): void {
     for (const { tab, app } of this.#running()) this.#ground.observe({ kind: "call-open", tab: tab.name, since: app.oldestCall });
+  }
+
+  /** Whether it may still fetch what a wider filter adds, while commits wait that the edge can't take: no `sync()` resolves. */
+  get mayBeWidening(): boolean {
+    return this.#ground.params.scope === "changing" && this.#stuck > 0;
   }
 
   /** Whether `lookAtAll` has found what the log has, as far as the device follows it. */

@@ -195,7 +195,8 @@ export class World implements Ground {
       this.#readAll();
       if (this.#basis() !== basis || this.#unsettled().length > 0) continue;
       if (!hasGivenTime && this.#isOtherLogShown()) {
-        // A device whose request was lost before the healing learns of the new log when that request has ended.
+        // A device learns of the new log when a request that was lost before the healing has ended, and fetches at its next try what a
+        // wider filter adds.
         for (const until = this.scheduler.now + LONGEST_CALL; this.scheduler.now < until; ) this.#tend();
         hasGivenTime = true;
         continue;
@@ -209,12 +210,15 @@ export class World implements Ground {
     this.#runFor(0);
   }
 
-  /** Whether some device shows other events than a log that was replaced. In its status both logs may look alike: the position, even the id. */
+  /**
+   * Whether some device shows other events than its log has. In its status a log that was replaced may look like the one before: the
+   * position, even the id. And the status of a device that can't send everything does not tell that a wider filter is still being fetched.
+   */
   #isOtherLogShown(): boolean {
-    const replaced = this.stores.filter((_, i) => this.#operators[i]?.hasReplaced);
-    return replaced.some((store) => {
-      const log = this.edge.disks.readLog(store);
-      return this.users.some((user) => user.device.store === store && !user.hasShown(log));
+    return this.stores.some((store, i) => {
+      const users = this.users.filter((user) => user.device.store === store && (this.#operators[i]?.hasReplaced || user.mayBeWidening));
+      const log = users.length === 0 ? [] : this.edge.disks.readLog(store);
+      return users.some((user) => !user.hasShown(log));
     });
   }
 

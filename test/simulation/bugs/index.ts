@@ -12,6 +12,7 @@ import { STORAGE } from "./storage.ts";
 import { STRANGERS } from "./strangers.ts";
 import { STREAMS_AND_ROWS } from "./streams-and-rows.ts";
 import { SYNC } from "./sync.ts";
+import { VERSIONS } from "./versions.ts";
 import { WRONG_HISTORIES } from "./wrong-histories.ts";
 
 export type { Bug } from "./bug.ts";
@@ -31,4 +32,5 @@ export const BUGS: readonly Bug[] = [
   ...STRANGERS,
   ...WRONG_HISTORIES,
   ...DECIDING,
+  ...VERSIONS,
 ];

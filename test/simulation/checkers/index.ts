@@ -12,6 +12,7 @@ import { DenseChecker } from "./dense.ts";
 import { EdgeSubscriptionChecker } from "./edge-subscriptions.ts";
 import { ErrorsChecker } from "./errors.ts";
 import { FeedOrderChecker } from "./feed-order.ts";
+import { GivenChecker } from "./given.ts";
 import { ImmutableChecker } from "./immutable.ts";
 import { OneHistoryChecker } from "./one-history.ts";
 import { ProjectionChecker } from "./projections.ts";
@@ -23,6 +24,7 @@ import { StockChecker } from "./stock.ts";
 import { SubscriptionChecker } from "./subscriptions.ts";
 import { TenancyChecker } from "./tenancy.ts";
 import { UniqueIdsChecker } from "./unique-ids.ts";
+import { VersionsChecker } from "./versions.ts";
 
 export function allCheckers(): readonly Checker[] {
   return [
@@ -36,7 +38,10 @@ export function allCheckers(): readonly Checker[] {
     new ConvergenceChecker(),
     new ConservationChecker(),
     new ConsumerChecker(),
+    // What the wrong version decides breaks other promises too, and this one says why.
+    new VersionsChecker(),
     new StockChecker(),
+    new GivenChecker(),
     new SnapshotChecker(),
     new ProjectionChecker(),
     new SubscriptionChecker(),

@@ -10,6 +10,7 @@ import type { ConfirmedEvent, EventBody, RecordedEvent } from "../../../shared/e
 import type { AppendAnswer, FeedPage } from "../../../shared/wire/wire.ts";
 import type { StorageFault } from "../faults.ts";
 import type { Ledger, LedgerVersion } from "../models/ledger.ts";
+import type { AppVersion } from "../models/stock.ts";
 import type { Denied } from "../outside.ts";
 
 /** An event as a device's app reads it. */
@@ -51,6 +52,8 @@ export type Observation =
       readonly key: string;
       readonly command: Pick<PendingCommand, "decider" | "data">;
     }
+  /** Code of a version of the app is asked to decide a command, which has the form of a version: on a device, or at the edge. */
+  | { readonly kind: "decides"; readonly where: string; readonly key: string; readonly version: AppVersion; readonly form: AppVersion }
   /** The command was decided, once more or for the first time, and came to something. */
   | { readonly kind: "decided"; readonly device: string; readonly key: string }
   /** The command was refused by its decider on the device, once more or for the first time. */
@@ -230,6 +233,16 @@ export type Observation =
   /** An event of `tail`, behind the one at `after`. */
   | { readonly kind: "tailed"; readonly store: string; readonly event: ConfirmedEvent; readonly after: number }
   | { readonly kind: "denied"; readonly store: string; readonly told: Denied; readonly token: HeldToken; readonly sentAt: number }
+  /** A handler at the edge gives the shelf a command, for an event that led to it. */
+  | { readonly kind: "gives"; readonly store: string; readonly key: string; readonly cause: string }
+  /** The command was decided. */
+  | {
+      readonly kind: "given";
+      readonly store: string;
+      readonly key: string;
+      readonly cause: string;
+      readonly outcome: "recorded" | "refused";
+    }
   /** A fault has changed the storage of a stream's object, or the log's. */
   | {
       readonly kind: "damaged";

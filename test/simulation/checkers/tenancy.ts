@@ -33,6 +33,12 @@ export class TenancyChecker extends Checker {
         return this.#add(this.#devices.get(observation.device) ?? "", 1);
       case "sent":
         return this.#mean(observation.store, observation.commit.events, now);
+      case "gives":
+        if (!this.#meant.has(observation.key)) {
+          this.#meant.set(observation.key, { store: observation.store, at: now });
+          this.#add(observation.store, 1);
+        }
+        return;
       case "stream":
         for (const { body, isPending } of observation.events) this.#onDevice(observation.device, body, isPending);
         return;

@@ -141,12 +141,7 @@ function ofParts(tab: Tab, store: Store, isSynced: boolean): readonly Mistake[] 
 const INDEXED: Projection<{ readonly a: number }> = { name: "indexed", version: 1, indexes: ["a"], evolve: () => ({ a: 1 }) };
 
 async function twoDeciders(store: Store): Promise<void> {
-  const take = () =>
-    store.handle(
-      "Shelf-1",
-      stockDecider(() => undefined),
-      { type: "Take", key: "x", wanted: 9, orFewer: false },
-    );
+  const take = () => store.handle("Shelf-1", stockDecider(), { type: "Take", key: "x", wanted: 9, orFewer: false });
   const isRefused = (error: unknown) => {
     if (!(error instanceof NotEnough)) throw error;
   };

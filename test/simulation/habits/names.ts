@@ -18,6 +18,8 @@ const SHARES = {
   types: 0.1,
   /** People share a device, and log in and out. */
   persons: 0.06,
+  /** A new version of the app is deployed, beside tabs and devices with the old one. */
+  rollout: 0.3,
 } as const;
 
 export type HabitName = keyof typeof SHARES;

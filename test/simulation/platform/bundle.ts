@@ -59,6 +59,7 @@ export type Client = typeof import("../../../client/index.ts") &
 export interface Worker extends Pick<Client, "defineEventTypes"> {
   createEdge(settings: object): unknown;
   readonly HandlerError: new (message: string) => Error;
+  readonly CommandRefusedError: new (message: string) => Error;
 }
 
 export interface Product {
