@@ -1,6 +1,7 @@
 /** `headwater handle`: gives a command to the decider that the edge has for the stream's category. */
 import type { EdgeStore } from "../client/http.ts";
 import { CommandRefusedError } from "../client/index.ts";
+import { messageOf } from "../shared/thrown.ts";
 import { CommandError } from "./command-error.ts";
 import { jsonLine } from "./output.ts";
 
@@ -38,6 +39,6 @@ function parsed(data: string): unknown {
   try {
     return JSON.parse(data);
   } catch (error) {
-    throw new CommandError(`The command must be JSON, e.g. '{"take":1}'. ${error instanceof Error ? error.message : ""}`, { cause: error });
+    throw new CommandError(`The command must be JSON, e.g. '{"take":1}'. ${messageOf(error)}`, { cause: error });
   }
 }

@@ -9,6 +9,7 @@
  */
 
 import type { DecidedEvent } from "../shared/decider/decider.ts";
+import { decidersByName } from "../shared/decider/deciders.ts";
 import { type Claim, databaseName } from "../shared/device/owner.ts";
 import { NEW_REPLICA, type Scope } from "../shared/device/replica.ts";
 import { parkUndecided } from "../shared/device/resolution.ts";
@@ -121,7 +122,7 @@ export class StoreParts {
     const name = databaseName(given, person);
     const plan = sync && planSync(sync, limits);
     const rules = { ...(onConflict && { onConflict }), ...(commuting && { commuting }) };
-    const known: Deciders = new Map(deciders.map((decider) => [decider.name, decider]));
+    const known: Deciders = decidersByName(deciders.map((decider, i) => [`deciders[${i}]`, decider]));
     this.#limits = limits;
     const assertKnown = (event: Pick<EventBody, "type" | "schemaVersion">) => {
       if (newerEvents === "stop" && isNewer(eventTypes, event)) this.#stop(event.type);

@@ -54,6 +54,6 @@ export type { LogObject } from "./log/log-object.ts";
 export { createEdge, type Edge } from "./routes/edge.ts";
 export type { EdgeSettings } from "./routes/settings.ts";
 export type { StreamObject } from "./stream/stream-object.ts";
-export type { CommandAnswer, CommandOptions, HandleCommand } from "./subscription/handle-command.ts";
+export type { CommandOptions, HandleCommand, HandledCommand } from "./subscription/handle-command.ts";
 export type { HandlerContext, Subscription } from "./subscription/settings.ts";
 export type { SubscriptionObject } from "./subscription/subscription-object.ts";

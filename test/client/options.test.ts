@@ -28,6 +28,13 @@ const counter = {
 const rows: Projection<{ readonly n: number }> = { name: "rows", version: 1, evolve: (row) => ({ n: (row?.n ?? 0) + 1 }) };
 
 describe("openStore", () => {
+  test("deciders: what is wrong with one is named", async () => {
+    const open = (...deciders: readonly unknown[]) => openStore(untyped<StoreOptions>({ name: newName(), deciders }));
+    await expect(open(counter, { ...counter, name: "other", version: 0 })).rejects.toEqual(refused("deciders[1].version"));
+    await expect(open(counter, { ...counter })).rejects.toEqual(refused("deciders[1].name"));
+    await (await open(counter, counter)).close();
+  });
+
   test.each([
     undefined,
     "/v1/permits",

@@ -15,7 +15,7 @@ import type { EdgeEnv } from "../env.ts";
 import { appendOne, assertNotRefused, undecidedCommit } from "../objects/append-one.ts";
 import type { StreamRules } from "../stream/stream-decider.ts";
 
-export interface CommandAnswer {
+export interface HandledCommand {
   readonly streamId: string;
   /** The events that were decided, now or when the command was given before. None: it changes nothing. */
   readonly events: readonly DecidedEvent[];
@@ -53,7 +53,7 @@ export type HandleCommand = <State, Command, Event extends DecidedEvent>(
   decider: Decider<State, Command, Event, never>,
   command: NoInfer<Command>,
   options?: CommandOptions,
-) => Promise<CommandAnswer>;
+) => Promise<HandledCommand>;
 
 /** @param events of the call */
 export function handlerCommands(

@@ -12,6 +12,12 @@ const authenticate: Authenticate = (request) => {
   return { actor, grants: [{ store: "*", streams: ["*"], can: can.length === 0 ? [...ALL] : can }] };
 };
 
+/** What an answer may have that is looked at by its parts. */
+interface Body {
+  readonly results: readonly (Readonly<Record<string, unknown>> & { readonly status: string })[];
+  readonly events: readonly { readonly type: string; readonly data: { readonly units: number }; readonly actor: string }[];
+}
+
 async function open(settings: EdgeSettings = {}) {
   const edge = await openMemoryEdge(createEdge({ deciders: { Stock: stock }, authenticate, ...settings }));
   onTestFinished(() => edge.close());
@@ -21,8 +27,7 @@ async function open(settings: EdgeSettings = {}) {
       headers: { authorization: who },
       ...(body !== undefined && { body: JSON.stringify(body) }),
     });
-    // biome-ignore lint/suspicious/noExplicitAny: what an answer says, a test asserts
-    return { status: response.status, body: (await response.json()) as any };
+    return { status: response.status, body: await response.json<Body>() };
   };
   const handle = (
     data: StockCommand,
@@ -37,11 +42,7 @@ async function open(settings: EdgeSettings = {}) {
   const recorded = async (streamId = "Stock-1") => {
     const { status, body } = await send("root", "GET", `/streams/${streamId}`);
     if (status === 404) return [];
-    return body.events.map((event: { type: string; data: { units: number }; actor: string }) => [
-      event.type,
-      event.data.units,
-      event.actor,
-    ]);
+    return body.events.map(({ type, data, actor }) => [type, data.units, actor] as const);
   };
   return { edge, send, handle, push, recorded };
 }
@@ -60,6 +61,13 @@ const command = (data: StockCommand, more: object = {}) => ({
   ...more,
 });
 const commit = (events: readonly object[], more: object = {}) => ({ streamId: "Stock-1", expectedVersion: "any", events, ...more });
+
+test("a category with what is no decider, or that is no category, is refused by name", () => {
+  const created = (deciders: object) => () => createEdge({ deciders } as EdgeSettings);
+  expect(created({ "Stock-1": stock })).toThrow(expect.objectContaining({ code: "invalid-request", field: "deciders.Stock-1" }));
+  expect(created({ Stock: { ...stock, decide: 1 } })).toThrow(expect.objectContaining({ field: "deciders.Stock.decide" }));
+  expect(created({ Stock: stock, Shelf: { ...stock } })).toThrow(expect.objectContaining({ field: "deciders.Shelf.name" }));
+});
 
 test("the same that the device expects is recorded as it was sent, and something else under the edge's ids", async () => {
   const { push, recorded } = await open();
@@ -152,7 +160,7 @@ test("several commands of a push are decided one on the other, and one that is r
     "ann handle",
     ...[2, 2, 1].map((units, i) => commit([taken(units)], { expectedVersion: 1 + i, command: command({ take: units }) })),
   );
-  expect(body.results.map(({ status }: { status: string }) => status)).toEqual(["committed", "refused", "committed"]);
+  expect(body.results.map(({ status }) => status)).toEqual(["committed", "refused", "committed"]);
   expect(await recorded()).toEqual([
     ["StockFilled", 3, "ann"],
     ["StockTaken", 2, "ann"],
@@ -268,7 +276,7 @@ test("a script that may only handle gets no 999 recorded, in twenty ways", async
       expect([streamId, type, type === "StockTaken" && units]).not.toEqual([streamId, type, 999]);
   }
   // What the third of the ways with a good command takes is there to be taken.
-  expect((await recorded()).filter(([type]: [string]) => type === "StockTaken")).toEqual([
+  expect((await recorded()).filter(([type]) => type === "StockTaken")).toEqual([
     ["StockTaken", 1, "ann"],
     ["StockTaken", 1, "mallory"],
   ]);

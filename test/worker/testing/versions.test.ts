@@ -64,6 +64,21 @@ test("without the newer tab the command waits, and the status says for what; the
   await eventually(() => expect(old.status).toMatchObject({ pending: 0, conflicts: 0, problem: null }));
 });
 
+test("a store that syncs on request: sync() of an old tab leaves the command waiting, and sync() of a new one has it decided", async () => {
+  const { network, tab, recorded, fill } = await open();
+  const old = await tab({ deciders: [one] }, false);
+  const young = await tab({ deciders: [two] }, false);
+  await young.sync();
+  network.disconnect();
+  await young.handle("Shelf-1", two, { wanted: 7 });
+  await fill(1);
+  network.connect();
+  await expect(old.sync()).rejects.toMatchObject({ code: "decider-version", details: { decider: "shelf@2" } });
+  expect([old.status.pending, old.conflicts(), await recorded()]).toEqual([1, [], []]);
+  await young.sync();
+  expect([young.status.pending, young.conflicts(), await recorded()]).toEqual([0, [], [[6, 2]]]);
+});
+
 test.each(["with", "without"])("a command of an older version is decided by the newer app %s an upcaster for it", async (how) => {
   const { network, tab, recorded, fill } = await open();
   const old = await tab({ deciders: [one] }, false);
