@@ -90,6 +90,6 @@ export const DECIDING: readonly Bug[] = [
     name: "a stream does not note what it has refused",
     patches: [patch(APPENDING, "this.refused.push({ commandId: command.id, refusal });", "")],
     world: GUARDED,
-    by: "6 conservation",
+    by: "given commands",
   },
 ];
