@@ -114,6 +114,8 @@ function arbitraryOf(schema: Schema, name = ""): fc.Arbitrary<unknown> {
       return textOf(schema, name);
     case "integer": {
       const least = schema.minimum ?? 0;
+      // Of a decider: what is for another version waits.
+      if (name === "version") return fc.oneof({ weight: 9, arbitrary: fc.constant(1) }, fc.maxSafeNat());
       return fc.oneof({ weight: 9, arbitrary: fc.integer({ min: least, max: least + 30 }) }, fc.maxSafeNat());
     }
     case "number":
@@ -149,6 +151,7 @@ function textOf(schema: Schema, name: string): fc.Arbitrary<string> {
   }
   if (name === "direction") return fc.constantFrom("forwards", "backwards");
   if (name === "category") return fc.constantFrom("Permit", "Ticket");
+  if (name === "decider") return fc.oneof({ weight: 9, arbitrary: fc.constant("noting") }, made);
   return made;
 }
 
