@@ -6,7 +6,9 @@ import { type BrowserProcess, startBrowser } from "../support/browser.ts";
 import { type EdgeProcess, startEdge } from "../support/edge.ts";
 import { type PageServer, servePage } from "../support/page-server.ts";
 import { TcpProxy } from "../support/proxy.ts";
+import { SECRET, signToken } from "../support/tokens.ts";
 import type { ShelfEvent } from "../support/versions.ts";
+import type { AppName, Tab } from "./versions-page.ts";
 
 let edge: EdgeProcess;
 let server: PageServer;
@@ -23,14 +25,14 @@ afterAll(async () => {
   await Promise.all([browser?.stop(), proxy?.close(), edge?.stop(), server?.close()]);
 });
 
-const name = crypto.randomUUID();
+type Chosen = Parameters<Tab["open"]>[3];
 
-async function openTab(version: 1 | 2): Promise<Page> {
+async function openTab(app: AppName, name: string, chosen?: Chosen): Promise<Page> {
   const page = await browser.context().newPage();
   await page.goto(server.url);
   await page.waitForFunction(() => window.tab !== undefined);
   const url = `${proxy.url}/v1/${name}`;
-  await page.evaluate(([version, name, url]) => window.tab.open(version, name, url), [version, name, url] as const);
+  await page.evaluate(([app, name, url, chosen]) => window.tab.open(app, name, url, chosen), [app, name, url, chosen] as const);
   return page;
 }
 
@@ -42,20 +44,30 @@ async function everyTab(pages: readonly Page[], expected: object): Promise<void>
   for (const page of pages) await expect.poll(() => shown(page), { timeout: 20_000 }).toMatchObject(expected);
 }
 
-test("each case of an old tab that is still open", { timeout: 120_000 }, async () => {
-  const store = connectStore({ url: `${edge.url}/v1/${name}` });
-  const fill = (streamId: string, units: number) => store.appendToStream(streamId, [{ type: "Filled", data: units }]);
-  const takenFrom = async (streamId: string) => {
-    const { events } = await store.readStream(streamId);
-    return events.flatMap((event) => {
-      const { type, data } = event as unknown as ShelfEvent;
-      return type === "Taken" ? [[data.units, data.decidedBy]] : [];
-    });
+/** A store at the edge, as others than the devices use it. */
+function storeAtEdge(name: string, token?: string) {
+  const store = connectStore({ url: `${edge.url}/v1/${name}`, ...(token !== undefined && { token: () => token }) });
+  return {
+    store,
+    fill: (streamId: string, units: number) => store.appendToStream(streamId, [{ type: "Filled", data: units }]),
+    /** How many units were taken by each event, and by which version that was decided. */
+    takenFrom: async (streamId: string) => {
+      const { events } = await store.readStream(streamId);
+      return events.flatMap((event) => {
+        const { type, data } = event as unknown as ShelfEvent;
+        return type === "Taken" ? [[data.units, data.decidedBy]] : [];
+      });
+    },
   };
+}
+
+test("two versions of an app in four tabs, and the edge is deployed", { timeout: 120_000 }, async () => {
+  const name = crypto.randomUUID();
+  const { fill, takenFrom } = storeAtEdge(name);
   // The edge decides the commands of Shelf, and those of Box are the devices' own.
   for (const streamId of ["Shelf-1", "Shelf-2", "Box-1", "Box-2"]) await fill(streamId, 5);
-  const old = [await openTab(1), await openTab(1)] as const;
-  const young = [await openTab(2), await openTab(2)] as const;
+  const old = [await openTab("1", name), await openTab("1", name)] as const;
+  const young = [await openTab("2", name), await openTab("2", name)] as const;
   const tabs = [...old, ...young];
   await everyTab(tabs, { connection: "online", pending: 0 });
   for (const page of tabs) expect(await page.evaluate(() => window.tab.left("Shelf-1"))).toBe(5);
@@ -109,11 +121,95 @@ test("each case of an old tab that is still open", { timeout: 120_000 }, async (
     [1, 2],
   ]);
   expect(await takenFrom("Box-2")).toEqual([[6, 2]]);
-  const again = await openTab(2);
+  const again = await openTab("2", name);
   await everyTab([...old, again], { connection: "online", pending: 0, problem: null, conflicts: [] });
   expect(await takenFrom("Box-2")).toEqual([
     [6, 2],
     [4, 2],
   ]);
   for (const page of [...old, again]) expect(await page.evaluate(() => window.tab.left("Shelf-1"))).toBe(0);
+});
+
+test("code that does not know a decider, or has no upcaster: the command is a conflict, and a tab with the code decides it", {
+  timeout: 120_000,
+}, async () => {
+  const name = crypto.randomUUID();
+  const { fill, takenFrom } = storeAtEdge(name);
+  for (const streamId of ["Box-1", "Box-2"]) await fill(streamId, 5);
+  const before = await openTab("before deciders", name);
+  const [first, young] = [await openTab("1", name), await openTab("2", name)];
+  await everyTab([before, first, young], { connection: "online", pending: 0 });
+  for (const page of [first, young])
+    for (const id of ["Box-1", "Box-2"]) expect(await page.evaluate((id) => window.tab.left(id), id)).toBe(5);
+
+  // The tabs that could decide are closed while their commands wait.
+  proxy.inject({ kind: "refuse" });
+  await everyTab([before, first, young], { connection: "offline" });
+  await take(first, "Box-1", 7);
+  await take(young, "Box-2", 7);
+  await everyTab([before], { pending: 2 });
+  await Promise.all([first.close(), young.close()]);
+  for (const streamId of ["Box-1", "Box-2"]) await fill(streamId, 1);
+  proxy.heal();
+  const unknown = expect.stringContaining("shelf");
+  await everyTab([before], { connection: "online", pending: 0, problem: null, conflicts: [unknown, unknown] });
+  await before.close();
+
+  // A version without an upcaster decides its own command, and not the older one.
+  const forgetful = await openTab("2 without upcaster", name);
+  await everyTab([forgetful], { connection: "online", conflicts: [unknown, unknown] });
+  const rebased = forgetful.evaluate(() => window.tab.rebase());
+  await expect(rebased).rejects.toThrow("give defineEventTypes an upcaster");
+  const again = await openTab("2", name);
+  await everyTab([again], { connection: "online", conflicts: [unknown, unknown] });
+  await again.evaluate(() => window.tab.rebase());
+  await everyTab([forgetful, again], { pending: 0, conflicts: [unknown] });
+  await again.evaluate(() => window.tab.rebase());
+  await everyTab([forgetful, again], { pending: 0, problem: null, conflicts: [] });
+  expect([await takenFrom("Box-1"), await takenFrom("Box-2")]).toEqual([[[6, 2]], [[6, 2]]]);
+  await Promise.all([forgetful.close(), again.close()]);
+});
+
+test("an old tab that pushes events to a guarded category, meets newer events, or has the database upgraded", {
+  timeout: 120_000,
+}, async () => {
+  await edge.kill();
+  await edge.start({ JWT_SECRET: SECRET, ALLOWED_ORIGINS: new URL(server.url).origin, APP: "2" });
+  const name = crypto.randomUUID();
+  const { fill, takenFrom } = storeAtEdge(name, await signToken({}));
+  await fill("Shelf-1", 5);
+
+  // It has no commands, and its token lets give nothing else.
+  const token = await signToken({ can: ["read", "handle"] });
+  const old = await openTab("before deciders", name, { token });
+  await everyTab([old], { connection: "online" });
+  await old.evaluate(() => window.tab.append("Shelf-1", 999));
+  await everyTab([old], { pending: 1, conflicts: [], problem: "command-required" });
+  expect(await takenFrom("Shelf-1")).toEqual([]);
+
+  // Beside it, a new tab's commands are decided.
+  const young = await openTab("2", name, { token });
+  await fill("Shelf-2", 3);
+  await everyTab([young], { pending: 1, problem: "command-required" });
+  await take(young, "Shelf-2", 2);
+  await expect.poll(() => takenFrom("Shelf-2"), { timeout: 20_000 }).toEqual([[2, 2]]);
+  await Promise.all([old.close(), young.close()]);
+
+  // An event of a newer version: one app goes on with it as it was recorded, the other one stops before anything is folded.
+  const [passing, stopping] = [crypto.randomUUID(), crypto.randomUUID()];
+  const goesOn = await openTab("1", passing, { token: await signToken({}) });
+  const stops = await openTab("1", stopping, { token: await signToken({}), newerEvents: "stop" });
+  await everyTab([goesOn, stops], { connection: "online" });
+  for (const page of [goesOn, stops]) await page.evaluate(() => window.tab.watch("Box-1"));
+  for (const other of [passing, stopping]) {
+    const moved = { type: "Moved", schemaVersion: 2, data: { to: "the cellar" } };
+    await storeAtEdge(other, await signToken({})).store.appendToStream("Box-1", [moved]);
+  }
+  await everyTab([stops], { connection: "outdated" });
+  await expect.poll(() => goesOn.evaluate(() => window.tab.unknown), { timeout: 20_000 }).toContain("Moved 2");
+  await everyTab([goesOn], { connection: "online", problem: null });
+
+  // A newer version of Headwater upgrades the database.
+  await stops.evaluate((name) => window.upgradeDatabase(name), passing);
+  await everyTab([goesOn], { connection: "outdated" });
 });

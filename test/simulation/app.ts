@@ -31,7 +31,8 @@ export interface AppParts {
   readonly pace: number;
   /** What the app has made on this device, to be tried again. */
   readonly commits: Commit[];
-  readonly stock: StockDecider;
+  /** Undefined in a tab with the app as it was before it had deciders. */
+  readonly stock: StockDecider | undefined;
   readonly version: AppVersion;
 }
 
@@ -79,7 +80,8 @@ export class App {
   async #act(): Promise<void> {
     const { random, params } = this.#ground;
     const dice = random.next();
-    if (dice < 0.2 && params.hasStock) return this.#handle();
+    const { stock } = this.#parts;
+    if (dice < 0.2 && params.hasStock && stock !== undefined) return this.#handle(stock);
     if (dice < 0.62) return this.#write();
     if (dice < 0.7) return this.#retry();
     if (dice < 0.8) return this.look();
@@ -168,7 +170,7 @@ export class App {
   }
 
   /** Has the decider handle a command. */
-  async #handle(): Promise<void> {
+  async #handle(stock: StockDecider): Promise<void> {
     const { random } = this.#ground;
     const { name: device, memory } = this.#device;
     const key = `${device}-S${++memory.made}`;
@@ -183,7 +185,7 @@ export class App {
     this.#ground.observe({ kind: "called", device, commit });
     this.#ground.observe({ kind: "commanded", device, key, command: { decider: "stock", data: command } });
     try {
-      const { version } = await this.#store.handle(SHELF, this.#parts.stock, command);
+      const { version } = await this.#store.handle(SHELF, stock, command);
       this.#ground.count("commands handled");
       this.#ground.observe({ kind: "accepted", device, commit, firstVersion: version, version, isDuplicate: false });
       await lookAt(this.#tab, SHELF);

@@ -18,8 +18,16 @@ export function deciderOf({ name: where, device: { name: device }, ground }: Tab
   );
 }
 
-/** @param scope the categories that the device follows */
-export function optionsOf({ device, ground, client }: Tab, scope: Scope, version: AppVersion, stock: StockDecider): StoreOptions {
+/**
+ * @param scope the categories that the device follows
+ * @param stock undefined in a tab with the app as it was before it had deciders
+ */
+export function optionsOf(
+  { device, ground, client }: Tab,
+  scope: Scope,
+  version: AppVersion,
+  stock: StockDecider | undefined,
+): StoreOptions {
   const { params } = ground;
   const { pageEvents, pushCommits, pushStreams, pollEvery, isAutomatic, isLive, isGuarded, hasStock } = params;
   return {
@@ -33,7 +41,7 @@ export function optionsOf({ device, ground, client }: Tab, scope: Scope, version
       ...(scope !== null && { filter: { categories: scope } }),
     },
     limits: { pageEvents, pushCommits, pushStreams },
-    ...(hasStock && { deciders: [stock] }),
+    ...(hasStock && stock !== undefined && { deciders: [stock] }),
     ...rulesOf(ground, device.name),
     eventTypes: registeredTypes(client, params, { ofEvents: 1, ofCommands: version }),
   };

@@ -93,7 +93,7 @@ export class User {
     const { streams, budget, ground } = this.#parts;
     const { name, store: storeName } = this.device;
     const version = this.#rollout.ofNewTab(ground.random, ground.faults);
-    const stock = deciderOf(tab, version);
+    const stock = this.#rollout.knowsDeciders(ground.random, version) ? deciderOf(tab, version) : undefined;
     ground.observe({ kind: "opened", device: name, store: storeName, scope });
     let store: Store;
     try {
