@@ -16,7 +16,7 @@ import type { EventLoop } from "./platform/event-loop.ts";
 const TIMEOUT = 120_000;
 
 /** Of the keys of commands that handlers give. */
-export const GIVEN = "given for ";
+const GIVEN = "given for ";
 
 interface Call {
   readonly end: "handled" | "failed" | "killed";

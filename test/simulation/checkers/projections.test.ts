@@ -4,6 +4,7 @@ import type { Scope } from "../../../shared/device/replica.ts";
 import { toPosition, toVersion } from "../../../shared/order.ts";
 import type { Observation } from "./observation.ts";
 import { ProjectionChecker } from "./projections.ts";
+import { violationOf } from "./violation.ts";
 
 const PART: Scope = ["Ticket", "Stock"];
 /** The device holds an event of another category, and has no row of it. */
@@ -30,6 +31,8 @@ const NO_ROWS: Observation = {
 };
 const WRONG = "A: there are 0 rows, and 2 are due";
 
+const violation = (observations: readonly Observation[]) => violationOf(new ProjectionChecker(), observations);
+
 test("rows of all events are demanded of a device that follows all of the store", () => {
   expect(violation([opened(null), follows(null), NO_ROWS])).toBe(WRONG);
   expect(violation([opened(PART), follows(PART), opened(null), follows(null), NO_ROWS])).toBe(WRONG);
@@ -47,16 +50,6 @@ test("a tab that can't open its store is forgotten when a later one does", () =>
 test("a tab that opens the store faster does not hide the one before it", () => {
   expect(violation([opened(null), opened(PART), follows(null), NO_ROWS])).toBe(undefined);
 });
-
-function violation(observations: readonly Observation[]): string | undefined {
-  const checker = new ProjectionChecker();
-  try {
-    for (const observation of observations) checker.see(observation);
-    return undefined;
-  } catch (error) {
-    return error instanceof Error ? error.message : String(error);
-  }
-}
 
 function opened(scope: Scope): Observation {
   return { kind: "opened", device: "A", store: "main", scope };

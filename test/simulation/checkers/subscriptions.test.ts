@@ -4,6 +4,7 @@ import type { ConfirmedEvent } from "../../../shared/event/event.ts";
 import { toPosition, toVersion } from "../../../shared/order.ts";
 import type { Observation } from "./observation.ts";
 import { SubscriptionChecker } from "./subscriptions.ts";
+import { violationOf } from "./violation.ts";
 
 const A1 = confirmed("a", 1);
 const B1 = confirmed("b", 1);
@@ -18,6 +19,8 @@ const FORMER = [OPENED, handed(A1)];
 const PRESENT = [handed(B1), handed(A2), IN_THE_END];
 
 const WRONG = "A: a at #2 was handed over before b at #1 was handled";
+
+const violation = (observations: readonly Observation[]) => violationOf(new SubscriptionChecker(), observations);
 
 test("a device that a crash has made forget a replaced history gets the new one in the new order", () => {
   expect(violation([...FORMER, CRASHED, WIPED, ...PRESENT])).toBe(undefined);
@@ -34,17 +37,6 @@ test("a wrong order after the crash is found, whenever the log was replaced", ()
   expect(violation([...FORMER, CRASHED, WIPED, handed(A2), handed(B1), IN_THE_END])).toBe(WRONG);
   expect(violation([OPENED, CRASHED, handed(A2), WIPED, handed(B1), IN_THE_END])).toBe(WRONG);
 });
-
-function violation(observations: readonly Observation[]): string | undefined {
-  const checker = new SubscriptionChecker();
-  try {
-    for (const observation of observations) checker.see(observation);
-    checker.finish();
-    return undefined;
-  } catch (error) {
-    return error instanceof Error ? error.message : String(error);
-  }
-}
 
 function handed(event: ConfirmedEvent): Observation {
   return { kind: "handed", device: "A", event, isHandled: true };
