@@ -93,7 +93,9 @@ export class User {
     const { streams, budget, ground } = this.#parts;
     const { name, store: storeName } = this.device;
     const version = this.#rollout.ofNewTab(ground.random, ground.faults);
-    const stock = this.#rollout.knowsDeciders(ground.random, version) ? deciderOf(tab, version) : undefined;
+    const { habits, hasStock } = ground.params;
+    const isOlder = hasStock && habits?.includes("undecided") && ground.random.chance(0.3);
+    const stock = isOlder ? undefined : deciderOf(tab, version);
     ground.observe({ kind: "opened", device: name, store: storeName, scope });
     let store: Store;
     try {

@@ -20,6 +20,8 @@ const SHARES = {
   persons: 0.06,
   /** A new version of the app is deployed, beside tabs and devices with the old one. */
   rollout: 0.3,
+  /** Some tabs have the app as it was before it had deciders. */
+  undecided: 0.05,
 } as const;
 
 export type HabitName = keyof typeof SHARES;

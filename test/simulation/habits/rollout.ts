@@ -1,6 +1,6 @@
 /**
  * A new version of the app, for devices and for the edge, each at a moment of its own. Tabs that were opened before keep the old one, and a
- * few that are opened later have it from a cache; a few even have the app as it was before it had deciders. When the world heals, each device has a tab with the new version; old ones stay open.
+ * few that are opened later have it from a cache. When the world heals, each device has a tab with the new version; old ones stay open.
  */
 import type { Faults } from "../faults.ts";
 import type { AppVersion } from "../models/stock.ts";
@@ -30,11 +30,6 @@ export class Rollout {
   ofNewTab(random: Random, faults: Faults): AppVersion {
     if (this.#scheduler.now < this.#appsAt) return 1;
     return faults.isOver || random.chance(0.8) ? 2 : 1;
-  }
-
-  /** Whether a tab of the old version has the app's deciders. */
-  knowsDeciders(random: Random, version: AppVersion): boolean {
-    return version === 2 || !Number.isFinite(this.#appsAt) || random.chance(0.8);
   }
 
   /** Whether the new version is out for devices. */
