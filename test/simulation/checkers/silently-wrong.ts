@@ -149,9 +149,12 @@ export class SilentlyWrongChecker extends Checker {
   override finish(): void {
     for (const [device, commits] of Map.groupBy(this.#evicted, ({ device }) => device)) {
       const store = this.#stores.get(device) ?? "";
-      // The edge may have taken it, and an operator may have put the store back since.
+      // The edge may have taken it, and an operator may have put the store back since; or a stream that was put back has taken it, and the
+      // repair has undone that. To the device it was the edge's.
+      const isUndone = ({ streamId }: Tracked) => this.#putBack.has(`${store}/${streamId}`);
       const atEdge = new Set(this.#lives.of(store).flatMap(({ events }) => events.map(keyOf)));
-      const lost = commits.filter(({ keys }) => !keys.some((key) => atEdge.has(key) || this.#unpublished.has(key)));
+      const isKept = ({ keys }: Tracked) => keys.some((key) => atEdge.has(key) || this.#unpublished.has(key));
+      const lost = commits.filter((tracked) => !isKept(tracked) && !isUndone(tracked));
       if (lost.length === 0) continue;
       for (const shown of this.#shown.values()) if (shown.device === device) this.#isTold(shown, lost);
     }
