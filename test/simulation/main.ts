@@ -35,6 +35,9 @@ const { values } = parseArgs({
   },
 });
 const most = values.runs ?? (values.bugs ? WITHIN : 1000);
+/** Worlds after which a run says how far it is. */
+const PROGRESS = 500;
+
 const [seed, runs, workers] = [values.seed, most, values.workers].map(Number) as [number, number, number];
 if (![seed, runs, workers].every((number) => Number.isSafeInteger(number) && number >= 0)) {
   console.error("--seed, --runs and --workers are whole numbers.");
@@ -85,9 +88,16 @@ async function here(): Promise<Tally> {
 
 async function beside(): Promise<Tally> {
   const pool = new Pool(workers);
+  let [done, failures, next] = [0, 0, PROGRESS];
   try {
-    return await pool.seeds(seedsFrom(seed, runs), storage, ({ failed }) => {
+    return await pool.seeds(seedsFrom(seed, runs), storage, ({ worlds, failed }) => {
       for (const { seed: failing, by, message } of failed) console.log(`seed ${failing}: ${by}: ${message}`);
+      done += worlds;
+      failures += failed.length;
+      if (done < next) return;
+      // What a run that is stopped has shown.
+      console.log(`${done} of ${runs} worlds, ${failures} failed`);
+      next += PROGRESS;
     });
   } finally {
     await pool.end();

@@ -31,27 +31,32 @@ export async function searchBug(pool: Pool, bug: Bug, within: number): Promise<S
 }
 
 /**
- * Searches bugs, and writes down which seeds find them. Bugs that exist no more are forgotten.
+ * Searches bugs, and writes down which seeds find them, as it finds them. Bugs that exist no more are forgotten.
  *
  * @param part of their names; '' for all bugs
  * @param onSearch called with each as it comes in
  */
 export async function searchAll(pool: Pool, within: number, part: string, onSearch: (search: Search) => void): Promise<readonly Search[]> {
   const bugs = BUGS.filter(({ name }) => name.includes(part));
-  const searches = await Promise.all(
+  const now = new Map<string, number | undefined>();
+  return Promise.all(
     bugs.map(async (bug) => {
       const ended = await searchBug(pool, bug, within);
+      now.set(bug.name, ended.seed);
+      writeFound(now);
       onSearch(ended);
       return ended;
     }),
   );
-  const now = new Map(searches.map(({ bug: { name }, seed }) => [name, seed]));
+}
+
+/** @param now the seeds of this search; undefined for a bug that it has not found */
+function writeFound(now: ReadonlyMap<string, number | undefined>): void {
   const kept = BUGS.flatMap(({ name }) => {
     const seed = now.has(name) ? now.get(name) : found[name];
     return seed === undefined ? [] : [[name, seed] as const];
   });
   writeFileSync(FOUND, `${JSON.stringify(Object.fromEntries(kept), null, 2)}\n`);
-  return searches;
 }
 
 async function search(pool: Pool, bug: Bug, seeds: readonly number[], others: Record<string, number>): Promise<number | undefined> {
