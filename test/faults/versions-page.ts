@@ -1,6 +1,6 @@
 /** A tab of an app in one of its versions: `test/support/versions.ts`. */
 import { openStore, type Status, type Store, type StoreOptions } from "../../client/index.ts";
-import { notUpcasting, one, type ShelfState, two, upcasting } from "../support/versions.ts";
+import { notUpcasting, one, two, upcasting } from "../support/versions.ts";
 
 /** Of the app: before it had deciders, version 1, version 2, and version 2 of somebody who has forgotten the upcaster. */
 export type AppName = "before deciders" | "1" | "2" | "2 without upcaster";
@@ -55,7 +55,7 @@ export class Tab {
   }
 
   /** The state of a shelf, as this version folds it. */
-  async left(streamId: string): Promise<ShelfState["left"]> {
+  async left(streamId: string): Promise<number> {
     return (await this.#opened.aggregateStream(streamId, this.#app === "1" ? one : two)).state.left;
   }
 

@@ -31,7 +31,7 @@ export interface AppParts {
   readonly pace: number;
   /** What the app has made on this device, to be tried again. */
   readonly commits: Commit[];
-  /** Undefined in a tab with the app as it was before it had deciders. */
+  /** Undefined if the app of the tab has no deciders. */
   readonly stock: StockDecider | undefined;
   readonly version: AppVersion;
 }
@@ -78,10 +78,10 @@ export class App {
   }
 
   async #act(): Promise<void> {
-    const { random, params } = this.#ground;
+    const { random } = this.#ground;
     const dice = random.next();
     const { stock } = this.#parts;
-    if (dice < 0.2 && params.hasStock && stock !== undefined) return this.#handle(stock);
+    if (dice < 0.2 && stock !== undefined) return this.#handle(stock);
     if (dice < 0.62) return this.#write();
     if (dice < 0.7) return this.#retry();
     if (dice < 0.8) return this.look();

@@ -97,8 +97,8 @@ export class Handler {
     for (const event of events) {
       const key = keyOfCommand(event);
       if (key === undefined) continue;
-      const told = (outcome: "recorded" | "refused") => this.#ground.observe({ kind: "given", store, key, cause: event.id, outcome });
-      this.#ground.observe({ kind: "gives", store, key, cause: event.id });
+      const told = (outcome: "recorded" | "refused") => this.#ground.observe({ kind: "given", store, key, outcome });
+      this.#ground.observe({ kind: "gives", store, key });
       const command = commandFor(version, { type: "Take", key, wanted: 1, orFewer: false });
       try {
         await handle(SHELF, stock, command, { causedBy: event });

@@ -20,7 +20,7 @@ export function deciderOf({ name: where, device: { name: device }, ground }: Tab
 
 /**
  * @param scope the categories that the device follows
- * @param stock undefined in a tab with the app as it was before it had deciders
+ * @param stock undefined if the app of the tab has no deciders
  */
 export function optionsOf(
   { device, ground, client }: Tab,
@@ -29,7 +29,7 @@ export function optionsOf(
   stock: StockDecider | undefined,
 ): StoreOptions {
   const { params } = ground;
-  const { pageEvents, pushCommits, pushStreams, pollEvery, isAutomatic, isLive, isGuarded, hasStock } = params;
+  const { pageEvents, pushCommits, pushStreams, pollEvery, isAutomatic, isLive, isGuarded } = params;
   return {
     name: "app",
     sync: {
@@ -41,7 +41,7 @@ export function optionsOf(
       ...(scope !== null && { filter: { categories: scope } }),
     },
     limits: { pageEvents, pushCommits, pushStreams },
-    ...(hasStock && stock !== undefined && { deciders: [stock] }),
+    ...(stock !== undefined && { deciders: [stock] }),
     ...rulesOf(ground, device.name),
     eventTypes: registeredTypes(client, params, { ofEvents: 1, ofCommands: version }),
   };

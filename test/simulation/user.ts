@@ -94,8 +94,8 @@ export class User {
     const { name, store: storeName } = this.device;
     const version = this.#rollout.ofNewTab(ground.random, ground.faults);
     const { habits, hasStock } = ground.params;
-    const isOlder = hasStock && habits?.includes("undecided") && ground.random.chance(0.3);
-    const stock = isOlder ? undefined : deciderOf(tab, version);
+    const hasDecider = hasStock && !(habits?.includes("undecided") && ground.random.chance(0.3));
+    const stock = hasDecider ? deciderOf(tab, version) : undefined;
     ground.observe({ kind: "opened", device: name, store: storeName, scope });
     let store: Store;
     try {

@@ -9,7 +9,8 @@ const KNOWN_IDS = "worker/stream/known-ids.ts";
 const OUTBOX = "shared/device/outbox.ts";
 const PUSH = "shared/device/push.ts";
 
-const GUARDED: Partial<Params> = {
+/** The edge decides what devices ask of their shelf, and little else happens. */
+export const GUARDED: Partial<Params> = {
   hasStock: true,
   isGuarded: true,
   actions: 160,

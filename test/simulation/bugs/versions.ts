@@ -1,33 +1,16 @@
 /** Bugs with two versions of an app side by side, and in the commands that handlers give. */
 import type { Params } from "../params.ts";
 import { type Bug, patch } from "./bug.ts";
+import { GUARDED } from "./deciding.ts";
+import { SUBSCRIBED } from "./edge-subscriptions.ts";
 
 const COMMAND_VERSIONS = "shared/decider/command-versions.ts";
 const DECIDE_AGAIN = "shared/device/decide-again.ts";
 const HANDLE_COMMAND = "worker/subscription/handle-command.ts";
 
-const ROLLOUT: Partial<Params> = {
-  hasStock: true,
-  actions: 160,
-  devices: 3,
-  tabs: 3,
-  scope: "all",
-  habits: ["rollout"],
-  derives: { rows: false, subscriptions: false, states: false },
-};
-const OF_DEVICES: Partial<Params> = { ...ROLLOUT, isGuarded: false };
-const OF_THE_EDGE: Partial<Params> = { ...ROLLOUT, isGuarded: true };
-const HANDLERS: Partial<Params> = {
-  ...OF_THE_EDGE,
-  habits: [],
-  edgeSubscription: {
-    batchSize: 3,
-    retries: 3,
-    onFailure: "dead-letter",
-    maxConsecutiveDeadLetters: 3,
-    backoff: { first: 2000, longest: 20_000 },
-  },
-};
+const OF_THE_EDGE: Partial<Params> = { ...GUARDED, tabs: 3, habits: ["rollout"] };
+const OF_DEVICES: Partial<Params> = { ...OF_THE_EDGE, isGuarded: false };
+const HANDLERS: Partial<Params> = { ...GUARDED, tabs: 3, edgeSubscription: SUBSCRIBED };
 
 export const VERSIONS: readonly Bug[] = [
   {

@@ -233,16 +233,10 @@ export type Observation =
   /** An event of `tail`, behind the one at `after`. */
   | { readonly kind: "tailed"; readonly store: string; readonly event: ConfirmedEvent; readonly after: number }
   | { readonly kind: "denied"; readonly store: string; readonly told: Denied; readonly token: HeldToken; readonly sentAt: number }
-  /** A handler at the edge gives the shelf a command, for an event that led to it. */
-  | { readonly kind: "gives"; readonly store: string; readonly key: string; readonly cause: string }
+  /** A handler at the edge gives the shelf a command. */
+  | { readonly kind: "gives"; readonly store: string; readonly key: string }
   /** The command was decided. */
-  | {
-      readonly kind: "given";
-      readonly store: string;
-      readonly key: string;
-      readonly cause: string;
-      readonly outcome: "recorded" | "refused";
-    }
+  | { readonly kind: "given"; readonly store: string; readonly key: string; readonly outcome: "recorded" | "refused" }
   /** A fault has changed the storage of a stream's object, or the log's. */
   | {
       readonly kind: "damaged";

@@ -24,7 +24,7 @@ export class TenancyChecker extends Checker {
         this.#tokens.set(observation.device, observation.token);
         return;
       case "called":
-        return this.#mean(this.#devices.get(observation.device) ?? "", observation.commit.events, now);
+        return this.#mean(this.#devices.get(observation.device) ?? "", observation.commit.events.map(keyOf), now);
       case "ruled":
         // The edge may have them already, and gets others in their place.
         if (observation.isReplaced) this.#add(this.#devices.get(observation.device) ?? "", observation.events.length);
@@ -32,13 +32,9 @@ export class TenancyChecker extends Checker {
       case "decided":
         return this.#add(this.#devices.get(observation.device) ?? "", 1);
       case "sent":
-        return this.#mean(observation.store, observation.commit.events, now);
+        return this.#mean(observation.store, observation.commit.events.map(keyOf), now);
       case "gives":
-        if (!this.#meant.has(observation.key)) {
-          this.#meant.set(observation.key, { store: observation.store, at: now });
-          this.#add(observation.store, 1);
-        }
-        return;
+        return this.#mean(observation.store, [observation.key], now);
       case "stream":
         for (const { body, isPending } of observation.events) this.#onDevice(observation.device, body, isPending);
         return;
@@ -63,8 +59,8 @@ export class TenancyChecker extends Checker {
     }
   }
 
-  #mean(store: string, events: readonly EventBody[], at: number): void {
-    for (const key of events.map(keyOf)) {
+  #mean(store: string, keys: readonly string[], at: number): void {
+    for (const key of keys) {
       if (this.#meant.has(key)) continue;
       this.#meant.set(key, { store, at });
       this.#add(store, 1);
