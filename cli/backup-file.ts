@@ -78,7 +78,7 @@ function assertFollows(line: RecordedLine, name: "position" | "version", before:
   if (line[name] === before + 1) return;
   const remedy =
     name === "position"
-      ? ", as an export with a token that can't read the whole store does, or they are in another order"
+      ? ", as an export of a damaged store does, and its last line says which, or one with a token that can't read the whole store; or they are in another order"
       : ", or they are in another order";
   throw new CommandError(
     `line ${line.number} has the ${name} ${line[name]} at column ${columnOf(line.text, name)}, where ${before + 1} comes next: ${problem}${remedy}.`,

@@ -16,7 +16,8 @@ import { healthOf, Progress } from "./progress.ts";
  */
 export async function exportStore(store: EdgeStore, out: string | undefined): Promise<void> {
   const damaged: DamagedSpan[] = [];
-  const progress = new Progress("events exported", (await healthOf(store))?.events);
+  const health = await healthOf(store);
+  const progress = new Progress("events exported", health?.events);
   async function* lines(): AsyncGenerator<string> {
     const digest = new LinesDigest();
     for await (const event of store.readAll({ onDamaged: (span) => damaged.push(span) })) {
@@ -40,6 +41,12 @@ export async function exportStore(store: EdgeStore, out: string | undefined): Pr
   if (damaged.length > 0) {
     throw new CommandError(
       `the file lacks what the store can't read, because the log's storage is damaged: ${damaged.map(positionsOf).join(", ")}. All other events are in it. Run headwater verify to see which events these are.`,
+    );
+  }
+  const lost = health?.lostHistory ?? null;
+  if (lost !== null) {
+    throw new CommandError(
+      `the file has what the log has now, and the log once reached #${lost.head} with another history: it has lost its end, was put back, or deleted. Keep your older backups, and see headwater verify.`,
     );
   }
 }

@@ -2,12 +2,13 @@
  * `headwater reconcile`: repairs a store whose storage was damaged, lost or put back to an older copy. Each event is stored twice, in its stream
  * and in the log, so one side can be repaired from the other. The edge does it, in parts; if the command breaks off, run it again.
  *
- *     log, from the streams ──► each stream, from the log ──► what neither can read, from the backup ──► log again
+ *     log, from the streams ──► each stream, from the log ──► what neither can read, from the backup ──► log again ──► has it all that it had?
  *                                  └── the log has other events: saved to a file, and then replaced
  */
 import { createWriteStream } from "node:fs";
 import { finished } from "node:stream/promises";
 import type { DamagedSpan, EdgeStore } from "../client/http.ts";
+import type { LostHistory } from "../shared/edge/lost-history.ts";
 import { DEFAULT_LIMITS } from "../shared/limits.ts";
 import { isAmong, placesOf } from "../shared/places.ts";
 import * as wire from "../shared/wire/reconcile.ts";
@@ -18,7 +19,7 @@ import { CommandError } from "./command-error.ts";
 import { positionsOf } from "./export.ts";
 import { eachInFlight } from "./in-flight.ts";
 import { jsonLine } from "./output.ts";
-import { Progress } from "./progress.ts";
+import { healthOf, Progress } from "./progress.ts";
 import { type RereadableFile, withRereadable } from "./rereadable-file.ts";
 
 export interface ReconcileChoice {
@@ -30,6 +31,8 @@ export interface ReconcileChoice {
   readonly against?: string;
   /** The path of a file for events that are replaced. */
   readonly saveReplaced?: string;
+  /** The store as it is counts from now on, also if it once had events that nobody has any more. */
+  readonly acceptLoss?: boolean;
 }
 
 /** Findings that are printed, at most. */
@@ -58,6 +61,10 @@ class Reconciliation {
   readonly #forgotten = new Set<string>();
   /** How many of those nobody has. */
   #gone = 0;
+  /** The last version of each stream that was reconciled. */
+  readonly #versions = new Map<string, number>();
+  /** Positions that the backup has events for which neither side can read. */
+  readonly #given = new Set<number>();
 
   constructor(store: EdgeStore, choice: ReconcileChoice, file?: RereadableFile, backup?: Backup) {
     this.#store = store;
@@ -67,18 +74,22 @@ class Reconciliation {
   }
 
   async run(): Promise<string> {
-    const { dryRun } = this.#choice;
+    const { dryRun, streams: chosen, prefix } = this.#choice;
+    const isAll = chosen === undefined && prefix === undefined;
+    const before = (await healthOf(this.#store))?.lostHistory ?? null;
     let lost = await this.#repairLog();
     const streams = await this.#streamIds();
     const { unreadable, different } = await this.#repairStreams(streams);
     await this.#replace(different);
     const rest = await this.#fromBackup(unreadable);
-    if (lost.length > 0 && !dryRun) lost = await this.#repairLog();
+    if (lost.length > 0) lost = dryRun ? this.#withoutGiven(lost) : await this.#repairLog();
     for (const span of lost) this.#left.push(`The log has nothing at ${positionsOf(span)}, and no stream has an event that fits there.`);
     for (const { streamId, lost } of rest) {
       for (const { first, last } of lost)
         this.#left.push(`${streamId} has nothing at ${placesOf("version", first, last)}, and neither has the log.`);
     }
+    this.#checkEnds();
+    if (before !== null && isAll) await this.#checkHistory(before);
     if (this.#left.length > 0) {
       throw new CommandError(
         `${this.#done.length} places ${dryRun ? "can be repaired" : "were repaired"}, ${this.#left.length} are left:`,
@@ -147,11 +158,16 @@ class Reconciliation {
   async #send(streams: readonly object[]): Promise<readonly wire.ReconciledStream[]> {
     const { dryRun } = this.#choice;
     const answer = await this.#store.request("/reconcile/streams", wire.reconciledStreams, { dryRun, streams });
-    for (const { streamId, version, repaired } of answer.streams) {
-      if (this.#forgotten.delete(streamId)) {
-        if (version === 0) this.#gone++;
-        else this.#done.push(`the log: ${streamId} up to version ${version}, from the stream`);
+    for (const { streamId, version, logged, repaired } of answer.streams) {
+      // An earlier edge does not say what the log had.
+      const isForgotten = this.#forgotten.delete(streamId);
+      const before = logged ?? (isForgotten ? 0 : version);
+      if (version === 0 && isForgotten) this.#gone++;
+      if (version > before && before === 0) this.#done.push(`the log: ${streamId} up to version ${version}, from the stream`);
+      if (version > before && before > 0) {
+        this.#done.push(`the log: ${streamId} at ${placesOf("version", before + 1, version)}, from the stream`);
       }
+      this.#versions.set(streamId, Math.max(version, repaired.at(-1)?.last ?? 0));
       for (const { first, last } of repaired) this.#done.push(`${streamId} at ${placesOf("version", first, last)}`);
     }
     return answer.streams;
@@ -187,8 +203,9 @@ class Reconciliation {
     if (this.#file === undefined || unreadable.length === 0) return unreadable;
     const wanted = new Map(unreadable.map((stream) => [stream.streamId, stream.lost]));
     const found = new Map<string, { firstVersion: number; events: unknown[] }[]>();
-    for await (const { streamId, version, content } of recordedLines(this.#file)) {
+    for await (const { streamId, version, position, content } of recordedLines(this.#file)) {
       if (!isAmong(version, wanted.get(streamId) ?? [])) continue;
+      this.#given.add(position);
       const runs = found.get(streamId) ?? [];
       found.set(streamId, runs);
       const last = runs.at(-1);
@@ -203,6 +220,52 @@ class Reconciliation {
     }
     return rest;
   }
+
+  /** Of positions that the log can't read, those that it would not get from the backup either. A dry run has written nothing to look at. */
+  #withoutGiven(lost: readonly DamagedSpan[]): readonly DamagedSpan[] {
+    return lost.filter((span) => {
+      const isGiven = allOf(span).every((position) => this.#given.has(position));
+      if (isGiven) this.#done.push(`the log at ${positionsOf(span)}, from the streams`);
+      return !isGiven;
+    });
+  }
+
+  /** A stream that ends before the backup's has lost its end, and so has the log. */
+  #checkEnds(): void {
+    for (const [streamId, version] of this.#backup?.streams ?? []) {
+      const own = this.#versions.get(streamId);
+      if (own === undefined || own >= version) continue;
+      const missing = placesOf("version", own + 1, version);
+      this.#left.push(`${streamId} ends at version ${own}, and the file has ${missing}: headwater restore FILE brings them back.`);
+    }
+  }
+
+  /** @param before what the log had lost before anything was repaired */
+  async #checkHistory(before: LostHistory): Promise<void> {
+    const { dryRun, acceptLoss = false } = this.#choice;
+    const { head, lostHistory } = await this.#store.health();
+    const once = `the log once reached #${before.head}`;
+    if (dryRun) {
+      const isShort = head < before.head;
+      this.#done.push(isShort ? `${once}, and ends at #${head}: what its streams have comes behind that` : `${once} with another history`);
+      return;
+    }
+    // It has everything again, at the positions of before.
+    if (lostHistory === null || lostHistory === undefined) return;
+    const isWhole = head >= lostHistory.head && this.#left.length === 0;
+    if (!acceptLoss && !isWhole) {
+      this.#left.push(
+        `The log once reached #${lostHistory.head} with another history than it has now, and ends at #${head}: headwater restore with a backup brings back what is gone. Without one, --accept-loss goes on from here.`,
+      );
+      return;
+    }
+    await this.#store.request("/reconcile/log", wire.reconciledLog, { after: head, accept: true });
+    this.#done.push(`${once}, and has another history now: events may have other positions than before, and it goes on from here`);
+  }
+}
+
+function allOf({ first, last }: DamagedSpan): number[] {
+  return Array.from({ length: last - first + 1 }, (_, i) => first + i);
 }
 
 function shortened(lines: readonly string[]): readonly string[] {

@@ -59,7 +59,8 @@ function reportOf({ end, streams }: Backup, { restored, moved }: wire.RestoreFin
   const lines = [
     `${restored} events restored, ${end.events - restored} were there already; ${end.events} events in ${streams.size} streams.`,
   ];
-  if (moved > 0) lines.push(`${moved} have another position than in the file, because the store had other events before.`);
+  if (moved > 0)
+    lines.push(`${moved} have another position than in the file: the store had other events before, or had them in another order.`);
   return lines.join("\n");
 }
 

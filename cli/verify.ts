@@ -2,7 +2,8 @@
  * `headwater verify`: reads a whole store twice, by its feed and stream by stream, and reports how the two differ. It goes on behind what can't be
  * read, and names it. With a file, it also reports how the feed and the file differ.
  *
- *     index ──► feed ──► per stream and version: position, digest ──► list of streams ──► each stream, event by event ──► health ──► findings
+ *     health ──► index ──► feed ──► per stream and version: position, digest ──► list of streams ──► each stream, event by event ──► findings
+ *       └── the log has lost its history: streams are not read, because they would send it what it lacks, at new positions
  *
  * Each finding names the side: the log, whose events the feed has, or the stream.
  */
@@ -45,6 +46,7 @@ interface List {
   isListed(streamId: string): boolean;
 }
 
+const NOT_READ = "The streams were not compared with the log: a stream that is read sends it what it lacks, at new positions.";
 /** Findings that are printed, at most. */
 const MOST_FINDINGS = 20;
 
@@ -56,14 +58,18 @@ export async function verifyStore(store: EdgeStore, against?: string): Promise<v
 
 async function verify(store: EdgeStore, comparison: FileComparison | undefined): Promise<void> {
   const findings: string[] = [];
+  const began = Date.now();
+  const before = await healthOf(store);
+  const hasLost = before?.lostHistory !== undefined && before.lostHistory !== null;
   // Before the list: whatever the index has was in the log by then.
   const indexed = await readIndex(store);
-  const feed = await readFeed(store, findings, comparison);
+  const feed = await readFeed(store, before?.events, findings, comparison);
   const { versions, isListed } = await readList(store, feed, findings);
   const forgotten = indexed.filter((streamId) => !isListed(streamId));
   const gone = await checkForgotten(store, forgotten, findings);
-  const ahead = await checkStreams(store, feed, versions, findings);
-  findings.push(...disagreements(await healthOf(store)));
+  const ahead = hasLost ? 0 : await checkStreams(store, feed, versions, began, findings);
+  findings.push(...disagreements(hasLost ? before : await healthOf(store)));
+  if (hasLost) findings.push(NOT_READ);
   findings.push(...(await wrongMarks(store, feed)));
   findings.push(...((await comparison?.findings()) ?? []));
   if (findings.length > 0) {
@@ -130,12 +136,17 @@ async function ifAllowed(work: () => Promise<void>): Promise<void> {
 
 /** What the store itself has noticed. */
 function disagreements(health: StoreHealth | undefined): string[] {
-  const { diverged = 0, subscriptionsAhead = 0 } = health ?? {};
+  const { diverged = 0, subscriptionsAhead = 0, lostHistory = null } = health ?? {};
   const findings: string[] = [];
   if (diverged > 0) findings.push(`The store reports ${diverged} streams that hold other events than the log, and take no appends.`);
   if (subscriptionsAhead > 0) {
     findings.push(
       `The store reports ${subscriptionsAhead} subscriptions that have handled more than the log has: the log was put back to an older copy.`,
+    );
+  }
+  if (lostHistory !== null) {
+    findings.push(
+      `The log once reached #${lostHistory.head} with another history than it has now: it has lost its end, was put back, or deleted.`,
     );
   }
   return findings;
@@ -153,8 +164,13 @@ async function wrongMarks(store: EdgeStore, { damaged }: Feed): Promise<string[]
   return findings;
 }
 
-async function readFeed(store: EdgeStore, findings: string[], comparison: FileComparison | undefined): Promise<Feed> {
-  const progress = new Progress("events read from the feed", (await healthOf(store))?.events);
+async function readFeed(
+  store: EdgeStore,
+  events: number | undefined,
+  findings: string[],
+  comparison: FileComparison | undefined,
+): Promise<Feed> {
+  const progress = new Progress("events read from the feed", events);
   const streams = new Map<string, Logged>();
   const damaged: DamagedSpan[] = [];
   let position = 0;
@@ -204,13 +220,23 @@ async function readList(store: EdgeStore, { streams, damaged }: Feed, findings: 
   return { versions, isListed: (streamId) => versions.has(streamId) || others.has(streamId) };
 }
 
-/** @returns how many streams have more events than the feed had */
-async function checkStreams(store: EdgeStore, feed: Feed, versions: ReadonlyMap<string, number>, findings: string[]): Promise<number> {
+/** @param began when the feed was read, in milliseconds since 1970 @returns how many streams have more events than the feed had */
+async function checkStreams(
+  store: EdgeStore,
+  feed: Feed,
+  versions: ReadonlyMap<string, number>,
+  began: number,
+  findings: string[],
+): Promise<number> {
   const progress = new Progress("streams compared", versions.size);
   let ahead = 0;
   let checked = 0;
   await eachInFlight(versions, async ([streamId, version]) => {
-    ahead += (await checkStream(store, feed, streamId, version, findings)) ? 1 : 0;
+    if (await checkStream(store, feed, streamId, version, findings)) {
+      ahead++;
+      const late = await checkLate(store, streamId, version + 1, began);
+      if (late !== undefined) findings.push(late);
+    }
     progress.at(++checked, checked);
   });
   progress.end();
@@ -249,12 +275,24 @@ async function checkStream(store: EdgeStore, feed: Feed, streamId: string, limit
   }
 }
 
+/** What the feed should have had by then: a stream publishes an event as it records it, and tries again for five minutes at most. */
+const LATE = 10 * 60_000;
+
+/** An event that the feed did not have though it is old; undefined if it is not. @param version the first that the feed did not have */
+async function checkLate(store: EdgeStore, streamId: string, version: number, began: number): Promise<string | undefined> {
+  const { events } = await store.readStream(streamId, { from: version, limit: 1, onDamaged: () => undefined });
+  const [event] = events;
+  if (event === undefined || Date.parse(event.recordedAt ?? "") > began - LATE) return undefined;
+  return `${streamId}@${event.version} was recorded at ${event.recordedAt}, and the feed did not have it: the log had lost it, or could not be reached.`;
+}
+
 /** How a stream's event differs from the log's; undefined if it does not. */
-function compare(event: StreamEvent, { positions, digests }: Logged, { position, damaged }: Feed): string | undefined {
+function compare(event: StreamEvent, { positions, digests, head }: Logged, { position, damaged }: Feed): string | undefined {
   const { streamId, version } = event;
   const name = `${streamId}@${version}`;
   const logged = positions[version];
   if (logged === undefined) {
+    if (event.position === null && version <= head) return `${name} is in the stream, and the log has lost it.`;
     if (event.position === null || event.position > position) return undefined;
     const at = event.position;
     return isAmong(at, damaged)

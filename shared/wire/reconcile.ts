@@ -12,7 +12,12 @@ import { wholeNumber } from "./schema.ts";
 const places = v.object({ first: wholeNumber, last: wholeNumber });
 
 /** `POST /v1/{store}/reconcile/log`: a portion of the log, after a position. */
-export const reconcileLog = v.object({ after: wholeNumber, dryRun: v.optional(v.boolean(), false) });
+export const reconcileLog = v.object({
+  after: wholeNumber,
+  dryRun: v.optional(v.boolean(), false),
+  /** The log as it is then counts from now on, also if it once had another history: `lostHistory` of the health is null again. */
+  accept: v.optional(v.boolean(), false),
+});
 
 export const reconciledLog = v.object({
   /** Up to which the portion went: the next one begins after it. */
@@ -49,6 +54,8 @@ export const reconciledStream = v.object({
   streamId: v.string(),
   /** The stream's last version. */
   version: wholeNumber,
+  /** The last version that the log had of it before; left out by an older edge. */
+  logged: v.optional(wholeNumber),
   /** Versions that the stream takes from the log or from the request. */
   repaired: v.array(places),
   /** Versions of which the log has other events. They are replaced by those if the request allows it. */

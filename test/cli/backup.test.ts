@@ -119,7 +119,7 @@ test("other streams of the store stay, and the report says that positions are ot
   const restored = await run("restore", backup, "--url", url);
   expect([restored.exitCode, restored.stdout]).toEqual([
     0,
-    "4 events restored, 0 were there already; 4 events in 2 streams.\n4 have another position than in the file, because the store had other events before.\n",
+    "4 events restored, 0 were there already; 4 events in 2 streams.\n4 have another position than in the file: the store had other events before, or had them in another order.\n",
   ]);
   const verified = await run("verify", "--against", backup, "--url", url);
   expect(verified.exitCode).toBe(1);

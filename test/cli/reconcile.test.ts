@@ -90,6 +90,11 @@ test("what neither side can read is named, and comes from a backup", { timeout: 
   expect(left.stderr).toContain("headwater: 0 places were repaired, 2 are left:");
   expect(left.stderr).toContain("The log has nothing at position 4, and no stream has an event that fits there.");
   expect(left.stderr).toContain("A-1 has nothing at version 3, and neither has the log.");
+  const dry = await headwater(["reconcile", "--dry-run", "--url", store.url, "--against", store.backup]);
+  expect(dry).toMatchObject({
+    exitCode: 0,
+    stdout: "To be repaired, nothing was written:\nA-1 at version 3\nthe log at position 4, from the streams\n",
+  });
   const done = await headwater(["reconcile", "--url", store.url, "--against", store.backup]);
   expect(done).toMatchObject({ exitCode: 0, stdout: "Repaired:\nA-1 at version 3\nthe log at position 4, from the streams\n" });
   await expectClean(store);
@@ -142,11 +147,19 @@ test("a log that was deleted comes from the streams that the index knows, withou
   const lines = ["the log: A-1 up to version 2, from the stream", "the log: B-1 up to version 1, from the stream"];
   expect(await headwater(["reconcile", "--dry-run", "--url", url])).toMatchObject({
     exitCode: 0,
-    stdout: ["To be repaired, nothing was written:", ...lines, ""].join("\n"),
+    stdout: [
+      "To be repaired, nothing was written:",
+      ...lines,
+      "the log once reached #3, and ends at #0: what its streams have comes behind that",
+      "",
+    ].join("\n"),
   });
   expect(await store.health()).toMatchObject({ events: 0, streams: 0 });
-  expect(await headwater(["reconcile", "--url", url])).toMatchObject({ exitCode: 0, stdout: ["Repaired:", ...lines, ""].join("\n") });
-  expect(await store.health()).toMatchObject({ events: 3, streams: 2, diverged: 0 });
+  const repaired = await headwater(["reconcile", "--url", url]);
+  expect(repaired.exitCode).toBe(0);
+  // The streams come into the log in either order. If it is another one than before, that is said too.
+  expect(repaired.stdout.split("\n").slice(0, 3)).toEqual(["Repaired:", ...lines]);
+  expect(await store.health()).toMatchObject({ events: 3, streams: 2, diverged: 0, lostHistory: null });
   expect((await headwater(["verify", "--url", url])).stdout).toContain("clean: 3 events in 2 streams");
   await own.kill();
   for (const path of files.streams.values()) forgetAlarm(path);
@@ -159,6 +172,91 @@ test("a log that was deleted comes from the streams that the index knows, withou
   expect(half).toMatchObject({ exitCode: 1, stdout: "" });
   expect(half.stderr).toContain("A-1 has versions 1 to 2, and the log has lost the whole stream.");
   expect(half.stderr).toMatch(/B-1 is not in the log, and can't be looked at: \w/);
+});
+
+test("a log that was put back and used again: it is told, a backup says where its events were, and reconcile goes on from there", {
+  timeout: 120_000,
+}, async () => {
+  const given = await filled();
+  const { url, store, change, backup } = given;
+  await change(({ log, streams }) => {
+    withDatabase(log, (db) => db.exec("DELETE FROM runs WHERE last_position > 2"));
+    for (const path of streams.values()) forgetAlarm(path);
+  });
+  // B-1@1 was at 3, and A-1@3 at 4.
+  await store.appendToStream("A-1", [{ type: "Kept", data: "new" }]);
+  expect(await store.health()).toMatchObject({ events: 5, lostHistory: { head: 5 } });
+  const once = "The log once reached #5 with another history than it has now: it has lost its end, was put back, or deleted.";
+  const verified = await headwater(["verify", "--url", url]);
+  expect(verified).toMatchObject({ exitCode: 1, stdout: "" });
+  expect(verified.stderr).toContain(once);
+  expect(verified.stderr).toContain("The streams were not compared with the log");
+  const out = join(folder, `${given.id}-later.ndjson`);
+  const exported = await headwater(["export", "--url", url, "--out", out]);
+  expect(exported.exitCode).toBe(1);
+  expect(exported.stderr).toContain("the log once reached #5 with another history");
+  expect((await readFile(out, "utf8")).trimEnd().split("\n")).toHaveLength(5 + 1);
+  expect((await headwater(["restore", backup, "--url", url])).stdout).toBe(
+    [
+      "1 events restored, 4 were there already; 5 events in 2 streams.",
+      "3 have another position than in the file: the store had other events before, or had them in another order.",
+      "",
+    ].join("\n"),
+  );
+  const dry = await headwater(["reconcile", "--dry-run", "--url", url]);
+  expect(dry).toMatchObject({
+    exitCode: 0,
+    stdout: "To be repaired, nothing was written:\nthe log once reached #5 with another history\n",
+  });
+  expect(await headwater(["reconcile", "--url", url])).toMatchObject({
+    exitCode: 0,
+    stdout:
+      "Repaired:\nthe log once reached #5, and has another history now: events may have other positions than before, and it goes on from here\n",
+  });
+  expect(await store.health()).toMatchObject({ events: 6, lostHistory: null });
+  expect(await headwater(["verify", "--url", url])).toMatchObject({ exitCode: 0 });
+  expect((await headwater(["reconcile", "--url", url])).stdout).toBe("Nothing to repair: the log and 2 streams agree.\n");
+});
+
+test("an event that the log and its stream have lost is named by the log's memory and by a backup, and given up only on request", {
+  timeout: 120_000,
+}, async () => {
+  const { url, store, change, backup } = await filled();
+  await change(({ log, streams }) => {
+    withDatabase(log, (db) => db.exec("DELETE FROM runs WHERE last_position = 5"));
+    withDatabase(streams.get("A-1") ?? "", (db) => db.exec("DELETE FROM _cf_KV WHERE key = '0000000000000004'"));
+    for (const path of streams.values()) forgetAlarm(path);
+  });
+  const alone = await headwater(["reconcile", "--url", url]);
+  expect(alone).toMatchObject({ exitCode: 1, stdout: "" });
+  expect(alone.stderr).toContain("The log once reached #5 with another history than it has now, and ends at #4: headwater restore");
+  const against = await headwater(["reconcile", "--url", url, "--against", backup]);
+  expect(against).toMatchObject({ exitCode: 1, stdout: "" });
+  expect(against.stderr).toContain("A-1 ends at version 3, and the file has version 4: headwater restore FILE brings them back.");
+  expect(await store.health()).toMatchObject({ events: 4, lostHistory: { head: 5 } });
+  expect(await headwater(["reconcile", "--url", url, "--accept-loss"])).toMatchObject({
+    exitCode: 0,
+    stdout: expect.stringContaining("it goes on from here"),
+  });
+  expect(await store.health()).toMatchObject({ events: 4, lostHistory: null });
+  expect(await headwater(["verify", "--url", url])).toMatchObject({ exitCode: 0 });
+});
+
+test("a log that was deleted together with the index comes from the streams that a backup names, and reconcile says so", {
+  timeout: 120_000,
+}, async () => {
+  const given = await filled();
+  const { url, store, change, backup } = given;
+  await change(async ({ log, index, streams }) => {
+    for (const path of streams.values()) forgetAlarm(path);
+    await deleteObject(log);
+    await deleteObject(index ?? "");
+  });
+  const done = await headwater(["reconcile", "--url", url, "--against", backup]);
+  expect(done).toMatchObject({ exitCode: 0 });
+  const lines = ["the log: A-1 up to version 4, from the stream", "the log: B-1 up to version 1, from the stream"];
+  expect(done.stdout.trimEnd().split("\n").sort()).toEqual(["Repaired:", ...lines].sort());
+  expect(await store.health()).toMatchObject({ events: 5, streams: 2 });
 });
 
 test("events that the log has otherwise are saved, and give way", { timeout: 120_000 }, async () => {

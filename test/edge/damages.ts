@@ -31,11 +31,14 @@ export interface Told {
   readonly oldDevice: Found;
   readonly newDevice: Found;
   readonly subscription: string;
-  /** Streams that have diverged, and subscriptions that are ahead. */
-  readonly health: readonly (number | undefined)[];
+  /** Streams that have diverged, subscriptions that are ahead, and the head of a history that the log has lost. */
+  readonly health: readonly (number | null | undefined)[];
   /** The first finding of `headwater verify`; null if it finds nothing. */
   readonly verify: string | null;
 }
+
+/** Each store has so many. */
+export const EVENTS = 60;
 
 export const NOTHING: Told = {
   feed: 60,
@@ -44,7 +47,7 @@ export const NOTHING: Told = {
   oldDevice: 60,
   newDevice: 60,
   subscription: "running",
-  health: [0, 0],
+  health: [0, 0, null],
   verify: null,
 };
 
@@ -58,7 +61,17 @@ const STREAM = (version: number): Partial<Told> => ({
   append: "storage-damaged",
   verify: `A-1 can't be read at version ${version} in the stream: its storage is damaged there.`,
 });
-const BEHIND = (streams: Found, verify: string): Partial<Told> => ({ streams, append: "stream-diverged", health: [1, 0], verify });
+const BEHIND = (streams: Found, verify: string): Partial<Told> => ({ streams, append: "stream-diverged", health: [1, 0, null], verify });
+
+/** The log ends earlier than before. */
+const LOST = (head: number): Partial<Told> => ({
+  feed: head,
+  oldDevice: "position-ahead",
+  newDevice: head,
+  subscription: "stopped",
+  health: [0, 1, EVENTS],
+  verify: "The store reports 1 subscriptions that have handled more than the log has: the log was put back to an older copy.",
+});
 
 export type Command = "reconcile" | "reconcile --against" | "restore";
 
@@ -70,12 +83,14 @@ function onLog(query: string) {
   };
 }
 
-/** Deletes the run of A-1 that ends at a version. */
-function withoutRun(version: number) {
+/** Deletes the run of a stream that ends at a version. */
+function withoutRun(version: number, streamId = "A-1") {
   return (damaged: Damaged): void => {
     const key = String(version).padStart(16, "0");
-    const changes = withDatabase(streamFile(damaged), (db) => Number(db.prepare("DELETE FROM _cf_KV WHERE key = ?").run(key).changes));
-    if (changes !== 1) throw new Error(`A-1 has no run that ends at ${version}`);
+    const changes = withDatabase(streamFile(damaged, streamId), (db) =>
+      Number(db.prepare("DELETE FROM _cf_KV WHERE key = ?").run(key).changes),
+    );
+    if (changes !== 1) throw new Error(`${streamId} has no run that ends at ${version}`);
   };
 }
 
@@ -131,14 +146,31 @@ export const DAMAGES: readonly Damage[] = [
     name: "log: put back",
     apply: ({ files, copies }) => copyObject(join(copies, "log"), files.log),
     mend: "restore",
-    told: { feed: 30, oldDevice: "position-ahead", newDevice: 30, subscription: "stopped", health: [0, 1] },
+    told: LOST(30),
+    isLogAlone: true,
+  },
+  {
+    name: "log: the last row missing",
+    apply: onLog("DELETE FROM runs WHERE last_position = 60"),
+    mend: "reconcile",
+    told: LOST(59),
     isLogAlone: true,
   },
   {
     name: "log: deleted",
     apply: ({ files }) => deleteObject(files.log),
     mend: "restore",
-    told: { feed: 0, oldDevice: "log-mismatch", newDevice: 0, subscription: "stopped", health: [0, 1] },
+    told: { ...LOST(0), oldDevice: "log-mismatch", verify: "A-1 has versions 1 to 40, and the log has lost the whole stream." },
+    isLogAlone: true,
+  },
+  {
+    name: "log and index: deleted",
+    apply: async ({ files }) => {
+      await deleteObject(files.log);
+      await deleteObject(files.index ?? "");
+    },
+    mend: "restore",
+    told: { ...LOST(0), oldDevice: "log-mismatch", health: [0, 1, null] },
     isLogAlone: true,
   },
   { name: "stream: a letter", apply: flipped("stream", [10]), mend: "reconcile", told: STREAM(7) },
@@ -194,14 +226,15 @@ export const DAMAGES: readonly Damage[] = [
       await copyObject(join(damaged.copies, "other"), streamFile(damaged, "B-1"));
     },
     mend: "restore",
-    told: {
-      feed: 30,
-      streams: 30,
-      oldDevice: "position-ahead",
-      newDevice: 30,
-      subscription: "stopped",
-      health: [0, 1],
-      verify: "The store reports 1 subscriptions that have handled more than the log has: the log was put back to an older copy.",
+    told: { ...LOST(30), streams: 30 },
+  },
+  {
+    name: "both: the last event missing",
+    apply: (damaged) => {
+      onLog("DELETE FROM runs WHERE last_position = 60")(damaged);
+      withoutRun(20, "B-1")(damaged);
     },
+    mend: "restore",
+    told: { ...LOST(59), streams: 59 },
   },
 ];

@@ -7,6 +7,8 @@ import type { EdgeProcess } from "./edge.ts";
 /** The files of a store's objects. */
 export interface StoreFiles {
   readonly log: string;
+  /** The index of streams; undefined if it was not told of the log's end. */
+  readonly index: string | undefined;
   /** By stream id. */
   readonly streams: ReadonlyMap<string, string>;
 }
@@ -16,6 +18,7 @@ export async function filesOf({ state }: EdgeProcess, store: string, log: string
   const paths = (await readdir(state, { recursive: true })).filter((file) => file.endsWith(".sqlite")).map((file) => join(state, file));
   const streams = new Map<string, string>();
   let found: string | undefined;
+  let index: string | undefined;
   for (const path of paths) {
     withDatabase(path, (db) => {
       const tables = new Set(
@@ -25,15 +28,18 @@ export async function filesOf({ state }: EdgeProcess, store: string, log: string
           .map(({ name }) => name),
       );
       if (tables.has("meta") && db.prepare("SELECT log FROM meta WHERE log = ?").get(log) !== undefined) found = path;
-      if (!tables.has("_cf_KV") || tables.has("meta")) return;
+      if (!tables.has("_cf_KV")) return;
+      const isStream = !tables.has("meta");
       for (const { value } of db.prepare("SELECT value FROM _cf_KV").all()) {
-        const name = new RegExp(`${store}/([\\w-]+)`).exec(Buffer.from(value as Uint8Array).toString("latin1"))?.[1];
-        if (name !== undefined) streams.set(name, path);
+        const text = Buffer.from(value as Uint8Array).toString("latin1");
+        const name = new RegExp(`${store}/([\\w-]+)`).exec(text)?.[1];
+        if (isStream && name !== undefined) streams.set(name, path);
+        if (tables.has("streams") && text.includes(log)) index = path;
       }
     });
   }
   if (found === undefined) throw new Error("No object of the edge has the log.");
-  return { log: found, streams };
+  return { log: found, index, streams };
 }
 
 export function withDatabase<T>(path: string, use: (db: DatabaseSync) => T): T {

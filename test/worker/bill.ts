@@ -4,6 +4,7 @@
  */
 import { env, runInDurableObject } from "cloudflare:test";
 import { vi } from "vitest";
+import { IndexObject } from "../../worker/log/index-object.ts";
 import { LogObject } from "../../worker/log/log-object.ts";
 import { StreamObject } from "../../worker/stream/stream-object.ts";
 import { SubscriptionObject } from "../../worker/subscription/subscription-object.ts";
@@ -54,7 +55,12 @@ export async function billOf(work: () => Promise<unknown>): Promise<Bill> {
       return setAlarm.call(this, Math.max(Number(time), Date.now() + HOUR));
     });
   });
-  const prototypes = { stream: StreamObject.prototype, log: LogObject.prototype, subscription: SubscriptionObject.prototype };
+  const prototypes = {
+    stream: StreamObject.prototype,
+    log: LogObject.prototype,
+    index: IndexObject.prototype,
+    subscription: SubscriptionObject.prototype,
+  };
   for (const [name, prototype] of Object.entries(prototypes)) {
     const methods: Record<string, Method> = prototype as object as Record<string, Method>;
     for (const method of Object.getOwnPropertyNames(prototype)) {

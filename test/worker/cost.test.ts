@@ -55,21 +55,28 @@ test.each([1, 100])("the first commit of a stream, of %i events, writes no more 
   expect(bill.requests).toEqual({ "stream.append": 1, "log.publish": 1 });
 });
 
-test("streams that begin cost the index a row each, and three rows and two requests for all of a minute", async () => {
+test("streams that begin cost the index a row each, and all events of a minute three rows and three requests", async () => {
   const store = await quietStore();
   await evictDurableObject(store.log());
   await runDurableObjectAlarm(store.log());
   const begun = await billOf(() => store.append("B-1", 0, event()));
   report("a stream that begins", begun);
-  expect([begun.rowsWritten, begun.requests]).toEqual([4 + 2, { "stream.append": 1, "log.publish": 1 }]);
+  expect([begun.rowsWritten, begun.requests]).toEqual([4 + 1, { "stream.append": 1, "log.publish": 1 }]);
   const next = await billOf(() => store.append("B-2", 0, event()));
   expect(next.rowsWritten).toBe(4);
   for (const n of [3, 4]) await store.append(`B-${n}`, 0, event());
   await evictDurableObject(store.log());
   const told = await billOf(() => runDurableObjectAlarm(store.log()));
   report("the index is told of 4", told);
-  expect([told.rowsWritten, told.alarms]).toEqual([4 + 1, 0]);
-  expect(told.requests).toEqual({ "log.alarm": 1, "log.addToIndex": 1 });
+  expect([told.rowsWritten, told.alarms]).toEqual([4 + 2, 0]);
+  expect(told.requests).toEqual({ "log.alarm": 1, "index.addToIndex": 1, "index.rememberEnd": 1 });
+  await runDurableObjectAlarm(store.stream("A-1"));
+  const grown = await billOf(() => store.append("A-1", 1, event()));
+  expect([grown.rowsWritten, grown.requests]).toEqual([4 + 1, { "stream.append": 1, "log.publish": 1 }]);
+  expect((await billOf(() => store.append("A-1", 2, event()))).rowsWritten).toBe(3);
+  const end = await billOf(() => runDurableObjectAlarm(store.log()));
+  report("the index is told of the log's end", end);
+  expect([end.rowsWritten, end.requests]).toEqual([2, { "log.alarm": 1, "index.rememberEnd": 1 }]);
 });
 
 test("the alarm after a burst finds all published: it writes nothing, and asks the log for nothing", async () => {
@@ -107,6 +114,7 @@ test("what changes nothing writes nothing: a duplicate, a conflict, reads", asyn
   const store = await quietStore();
   const commit = event();
   await store.append("A-1", 1, commit);
+  await runDurableObjectAlarm(store.log());
   const bill = await billOf(async () => {
     expect((await store.append("A-1", 1, commit)).status).toBe(200);
     expect((await store.append("A-1", 1, event())).status).toBe(409);

@@ -15,8 +15,7 @@ import type { BeginRestore, RestoreFinished, RestoreStatus, RunningRestore } fro
 import type { StoreHealth, StreamList } from "../../shared/wire/wire.ts";
 import { type Authenticate, authenticateBySettings } from "../access/access.ts";
 import type { EdgeEnv } from "../env.ts";
-import { eraseStorage } from "../objects/erase.ts";
-import { DurableObject, now } from "../objects/platform.ts";
+import { now } from "../objects/platform.ts";
 import { type Refused, refusable, refusableLater, toRefused, unwrap } from "../objects/refused.ts";
 import { linesOf, parseLine } from "../objects/run-text.ts";
 import { SharedAlarm } from "../objects/shared-alarm.ts";
@@ -27,6 +26,7 @@ import { DivergedStreams } from "./diverged-streams.ts";
 import { type CompleteQuery, pageOf, searchFeed } from "./feed-page.ts";
 import { sessionOf } from "./feed-session.ts";
 import { CHECK_EVERY, FeedSockets } from "./feed-sockets.ts";
+import { IndexObject } from "./index-object.ts";
 import { LogDeletion } from "./log-deletion.ts";
 import { LogReconcile } from "./log-reconcile.ts";
 import { LogRestore, type RestoredRun, type RestoreState } from "./log-restore.ts";
@@ -36,7 +36,6 @@ import { type Origin, Subscribers } from "./notifier.ts";
 import type { Followed, PublicationAnswer, Published, PublishedRun } from "./publication.ts";
 import { ReadTurns } from "./read-turns.ts";
 import { takeRun } from "./run-taker.ts";
-import { StreamIndex } from "./stream-index.ts";
 import { StreamIndexing } from "./stream-indexing.ts";
 import { type ListQuery, streamList } from "./stream-list.ts";
 import { WaitingStreams } from "./waiting-streams.ts";
@@ -50,15 +49,13 @@ export interface LogSettings<E extends EdgeEnv> {
   readonly subscriptions: readonly string[];
 }
 
-export class LogObject<E extends EdgeEnv = EdgeEnv> extends DurableObject<E> {
+export class LogObject<E extends EdgeEnv = EdgeEnv> extends IndexObject<E> {
   readonly #runs: LogRuns;
   readonly #restore: LogRestore;
   readonly #deletion: LogDeletion;
   readonly #waiting = new WaitingStreams();
   /** Tells the index, which is an object of its own. */
   readonly #indexing: StreamIndexing;
-  /** Of the index's object alone. */
-  readonly #index: StreamIndex;
 
   readonly #memory = new MatchMemory();
   readonly #turns = new ReadTurns();
@@ -78,7 +75,6 @@ export class LogObject<E extends EdgeEnv = EdgeEnv> extends DurableObject<E> {
       this.#subscribers = undefined;
       this.#sockets.closeAll(storeDeleted());
     };
-    this.#index = new StreamIndex(state.storage);
     this.#indexing = new StreamIndexing({ state, env, alarm: this.#alarm, runs: this.#runs });
     this.#deletion = new LogDeletion({ state, env, alarm: this.#alarm, runs: this.#runs, indexing: this.#indexing, onBegun });
     const isDeleted = this.#deletion.refused !== undefined;
@@ -168,7 +164,7 @@ export class LogObject<E extends EdgeEnv = EdgeEnv> extends DurableObject<E> {
       for (const [i, run] of runs.entries()) this.#note(store, run, answers[i]);
       if (this.#runs.head > before) {
         this.#onGrown();
-        if (store !== undefined && runs.some(({ firstVersion }) => firstVersion === 1)) this.#indexing.begun(store);
+        if (store !== undefined) this.#indexing.grown(store);
       }
       const refilled = taken.reduce((sum, { refilled: count }) => sum + count, 0);
       if (refilled > 0) this.#onRefilled(store, refilled);
@@ -252,13 +248,20 @@ export class LogObject<E extends EdgeEnv = EdgeEnv> extends DurableObject<E> {
     return this.#deletion.refused ?? this.#runs.storedLinesOf(streamId, from);
   }
 
-  /** @internal Repairs a portion of the log after a position. With `dryRun` it finds out what it would repair. */
-  reconcile(store: string, after: number, dryRun: boolean): Promise<ReconciledLog | Refused> {
+  /**
+   * @internal
+   * Repairs a portion of the log after a position.
+   *
+   * @param dryRun finds out what it would repair
+   * @param accept the log as it is then counts from now on, also if it once had another history
+   */
+  reconcile(store: string, after: number, dryRun: boolean, accept = false): Promise<ReconciledLog | Refused> {
     return refusableLater(async () => {
       unwrap(this.#refusal({ position: after }) ?? {});
       const reconciled = await new LogReconcile(this.env, store, this.#runs, this.#memory).portion(after, dryRun);
       // The index may have been lost, too.
       if (after === 0 && !dryRun) this.#indexing.restart(store);
+      if (accept && !dryRun) await this.#indexing.accept(store);
       this.#sockets.deliver();
       return reconciled;
     });
@@ -270,23 +273,6 @@ export class LogObject<E extends EdgeEnv = EdgeEnv> extends DurableObject<E> {
       this.#deletion.assertPresent();
       return this.#indexing.list(store, after, limit);
     });
-  }
-
-  /** @internal Of the index's object: new streams of its store. */
-  addToIndex(streamIds: readonly string[]): void {
-    this.#index.add(streamIds);
-  }
-
-  /** @internal Of the index's object: its streams after one, in the order of their ids. */
-  listIndex(after: string, limit: number): IndexedStreams {
-    return this.#index.list(after, limit);
-  }
-
-  /** @internal Of the index's object: it forgets streams that were deleted, and is erased with the last. Returns whether others are left. */
-  async removeFromIndex(streamIds: readonly string[]): Promise<boolean> {
-    const isLeft = this.#index.remove(streamIds);
-    if (!isLeft) await eraseStorage(this.ctx.storage);
-    return isLeft;
   }
 
   /** @internal The log's id, if it is the log that is followed, with the same history. */
@@ -337,13 +323,16 @@ export class LogObject<E extends EdgeEnv = EdgeEnv> extends DurableObject<E> {
     return this.listStreams(query, reach);
   }
 
-  /** @internal */
-  health(): StoreHealth | Refused {
+  /** @internal @param store the log's. Default: the object's own name */
+  async health(store = this.ctx.id.name): Promise<StoreHealth | Refused> {
+    if (store !== undefined && !this.#restore.isClosed && this.#deletion.refused === undefined) await this.#indexing.settle(store);
     if (this.#deletion.refused !== undefined) return this.#deletion.refused;
     if (this.#restore.isClosed) return toRefused(beingRestored());
     const waiting = this.#waiting.counts((streamId) => this.#runs.headOf(streamId), now(this.ctx));
     const { log, head } = this.#runs;
-    return { log, head, streams: this.#runs.countStreams(), events: head, ...waiting, diverged: this.#diverged.count };
+    const { lost } = this.#indexing;
+    const counts = { log, head, streams: this.#runs.countStreams(), events: head, ...waiting, diverged: this.#diverged.count };
+    return lost === undefined ? counts : { ...counts, lostHistory: lost };
   }
 
   /** @internal The restore under way. */
@@ -374,7 +363,7 @@ export class LogObject<E extends EdgeEnv = EdgeEnv> extends DurableObject<E> {
         const before = this.#runs.head;
         const finished = this.#restore.finish(id, () => this.#subscribers?.enroll(store));
         if (this.#runs.head > before) this.#onGrown();
-        this.#indexing.begun(store);
+        this.#indexing.grown(store);
         return finished;
       });
     } catch (error) {

@@ -19,6 +19,7 @@ import { InvalidRequestError } from "../../shared/errors.ts";
 import { isUuid } from "../../shared/event/commit.ts";
 import { markAfter, START_MARK } from "../../shared/mark.ts";
 import { toVersion } from "../../shared/order.ts";
+import type { Places } from "../../shared/places.ts";
 import type { BeginRestore, RestoreFinished, RunningRestore } from "../../shared/wire/restore.ts";
 import { idOf, linesOf, runsOf } from "../objects/run-text.ts";
 import { COLUMNS, type LogRow, type LogRuns } from "./log-runs.ts";
@@ -39,7 +40,12 @@ interface Running extends RunningRestore {
   /** The mark of the file at `position`. */
   readonly mark: string;
   readonly wasEmpty: boolean;
+  /** Events that the log had already, at other positions than the file; undefined in a restore that an earlier version began. */
+  readonly elsewhere?: number;
 }
+
+/** How far the file is staged. */
+type StagedEnd = Required<Pick<Running, "position" | "mark" | "elsewhere">>;
 
 type Ended = ({ readonly state: "finished" } & Pick<RestoreFinished, "restored" | "moved">) | { readonly state: "abandoned" };
 
@@ -124,7 +130,7 @@ export class LogRestore {
     if (left === undefined) return { position: running.position };
     this.#transaction(() => {
       let skip = left;
-      let at = { position: running.position, mark: running.mark };
+      let at = { position: running.position, mark: running.mark, elsewhere: running.elsewhere ?? 0 };
       for (const { streamId, firstVersion, events } of runs) {
         const lines = linesOf(events);
         const skipped = Math.min(skip, lines.length);
@@ -137,10 +143,12 @@ export class LogRestore {
     return { position: this.#known(id).position };
   }
 
-  #stageRun(streamId: string, firstVersion: number, lines: readonly string[], before: { position: number; mark: string }) {
+  #stageRun(streamId: string, firstVersion: number, lines: readonly string[], before: StagedEnd): StagedEnd {
     const last = { position: before.position + lines.length, version: firstVersion + lines.length - 1 };
-    const after = { position: last.position, mark: markAfter(before.mark, lines.map(idOf)) };
-    const head = Math.max(this.#runs.headOf(streamId), this.#stagedHeadOf(streamId));
+    const logged = this.#runs.headOf(streamId);
+    const elsewhere = this.#elsewhere(streamId, { first: firstVersion, last: Math.min(last.version, logged) }, before.position + 1);
+    const after = { position: last.position, mark: markAfter(before.mark, lines.map(idOf)), elsewhere: before.elsewhere + elsewhere };
+    const head = Math.max(logged, this.#stagedHeadOf(streamId));
     const decision = decidePublication(toVersion(head), { firstVersion: toVersion(firstVersion), lastVersion: toVersion(last.version) });
     if (decision.kind === "gap") {
       throw new InvalidRequestError(`${streamId}@${firstVersion} does not follow ${streamId}@${head}, which the log has.`, {
@@ -155,6 +163,16 @@ export class LogRestore {
       this.#storage.sql.exec("INSERT INTO staged VALUES (?, ?, ?, ?, ?, ?)", ...row);
     }
     return after;
+  }
+
+  /** How many of a stream's versions the log has at other positions than in a file. @param position of the first version in the file */
+  #elsewhere(streamId: string, { first, last }: Places, position: number): number {
+    let count = 0;
+    for (const { firstVersion, lastVersion, firstPosition } of first > last ? [] : this.#runs.spansOf(streamId, first, last)) {
+      const own = Math.min(lastVersion, last) - Math.max(firstVersion, first) + 1;
+      if (firstPosition - firstVersion !== position - first) count += own;
+    }
+    return count;
   }
 
   #stagedHeadOf(streamId: string): number {
@@ -180,7 +198,7 @@ export class LogRestore {
       throw new InvalidRequestError("The events that were sent are not those of the file.", { field: "restore" });
     return this.#transaction(() => {
       const { sql, kv } = this.#storage;
-      const end = running.wasEmpty ? { restored: running.events, moved: 0 } : this.#addStaged();
+      const end = running.wasEmpty ? { restored: running.events, moved: 0 } : this.#addStaged(running.elsewhere ?? 0);
       if (running.wasEmpty) {
         sql.exec("DROP TABLE runs");
         sql.exec("ALTER TABLE staged RENAME TO runs");
@@ -197,15 +215,19 @@ export class LogRestore {
   }
 
   /** Adds what the log lacks after its head. Meanwhile a stream may have published what it had before the restore. */
-  #addStaged(): { restored: number; moved: number } {
+  #addStaged(elsewhere: number): { restored: number; moved: number } {
     const query = "SELECT * FROM staged WHERE last_position > ? ORDER BY last_position LIMIT 1";
     let restored = 0;
-    let moved = 0;
+    let moved = elsewhere;
     const next = (position: number) => this.#storage.sql.exec<LogRow>(query, position).toArray()[0];
     for (let row = next(0); row !== undefined; row = next(row.last_position)) {
       const { stream_id: streamId, first_version: firstVersion, last_version: lastVersion } = row;
       const run = { firstVersion: toVersion(firstVersion), lastVersion: toVersion(lastVersion) };
-      const decision = decidePublication(toVersion(this.#runs.headOf(streamId)), run);
+      const logged = this.#runs.headOf(streamId);
+      const decision = decidePublication(toVersion(logged), run);
+      // The stream has published it since it was staged.
+      const firstStaged = row.last_position - (lastVersion - firstVersion);
+      moved += this.#elsewhere(streamId, { first: firstVersion, last: Math.min(lastVersion, logged) }, firstStaged);
       if (decision.kind !== "take") continue;
       const taken = linesOf(row.events).slice(decision.from - firstVersion);
       const { firstPosition } = this.#runs.add(streamId, decision.from, taken);

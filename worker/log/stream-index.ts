@@ -1,14 +1,26 @@
 /**
  * The index of a store's streams. It lives in an object of its own, `LOGS.getByName("<store>/streams")`, so that an operator still knows the
- * streams if the log was lost or put back to an older copy. It only grows, until the store is deleted. `StreamIndexing` tells it of them.
+ * streams, and how far the log had reached, if the log was lost or put back to an older copy. It only grows, until the store is deleted.
+ * `StreamIndexing` tells it of them.
  *
  *     streams:  stream_id
+ *     "end"     the end of the log, as it was told last
  */
+import { isSameEnd } from "../../shared/edge/lost-history.ts";
+import type { LogEnd } from "../../shared/edge/subscription.ts";
 import type { IndexedStreams } from "../../shared/wire/reconcile.ts";
 
 /** The name of the index's object. No store has it, because ids of stores have no slash. */
 export function indexName(store: string): string {
   return `${store}/streams`;
+}
+
+const END = "end";
+
+/** The end that the index remembers, and whether it is the one that it was told. */
+export interface Remembered {
+  readonly end: LogEnd | null;
+  readonly isTaken: boolean;
 }
 
 export class StreamIndex {
@@ -23,6 +35,19 @@ export class StreamIndex {
     this.#storage.transactionSync(() => {
       for (const streamId of streamIds) this.#storage.sql.exec("INSERT OR IGNORE INTO streams VALUES (?)", streamId);
     });
+  }
+
+  /** The end of the log; null if the index was never told one. */
+  get end(): LogEnd | null {
+    return this.#storage.kv.get<LogEnd>(END) ?? null;
+  }
+
+  /** Remembers an end of the log in place of another one. If it has another one, that stays: the log has to compare it. */
+  remember(end: LogEnd, before: LogEnd | null): Remembered {
+    const known = this.end;
+    if (!isSameEnd(known, before)) return { end: known, isTaken: false };
+    this.#storage.kv.put(END, end);
+    return { end, isTaken: true };
   }
 
   list(after: string, limit: number): IndexedStreams {

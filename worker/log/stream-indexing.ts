@@ -1,12 +1,16 @@
 /**
- * The index of streams (`StreamIndex`) as the log uses it: it tells the index which streams are new.
+ * The index of streams (`StreamIndex`) as the log uses it: it tells the index which streams are new, and how far the log has reached.
  *
- *     publish, restore ── a stream begins ──► alarm, within a minute ──► rows since the last time ──► the index ──► "indexed"
+ *     publish, restore ── the log grows ──► alarm, within a minute ──► rows since the last time ──► the index ──► its end ──► "indexed"
+ *                                               health ──┘                                            └── remembers another one: compared
  *
- *     "indexed"   the store, the position up to which the index knows the log's streams, and whether there may be more
+ *     "indexed"   the store, the position up to which the index knows the log's streams, and the end that it was told
  *
  * Telling it again is always safe. A log that was put back, and one whose rows came back, tell it of everything again.
  */
+import { type LostHistory, lostHistory } from "../../shared/edge/lost-history.ts";
+import type { LogEnd } from "../../shared/edge/subscription.ts";
+import { StorageDamagedError } from "../../shared/errors.ts";
 import type { IndexedStreams } from "../../shared/wire/reconcile.ts";
 import type { EdgeEnv } from "../env.ts";
 import { alarmDelay } from "../objects/alarm-delay.ts";
@@ -29,11 +33,12 @@ interface Indexed {
   /** The store's id: an alarm may not know it otherwise. */
   readonly store: string;
   readonly position: number;
-  readonly isDue: boolean;
+  /** The log's end that the index remembers; null or undefined if it was told none. */
+  readonly end?: LogEnd | null;
 }
 
 const KEY = "indexed";
-/** So many milliseconds after a stream began, at most, the index is told: one call for all that began meanwhile. */
+/** So many milliseconds after the log has grown, at most, the index is told: once for all that came meanwhile. */
 const WITHIN = 60_000;
 /** Rows of a part, and parts of an alarm, at most. */
 const ROWS = 1_000;
@@ -42,14 +47,21 @@ const PARTS = 10;
 export class StreamIndexing {
   readonly #host: IndexingHost;
   #indexed: Indexed | undefined;
-  /** Streams have begun while the index was told. */
-  #isOvertaken = false;
+  /** What of it is stored. */
+  #stored: Indexed | undefined;
+  /** What the log once had and has lost; undefined until it was compared with what the index remembers. */
+  #lost: LostHistory | null | undefined;
   #failures = 0;
   #telling: Promise<void> = Promise.resolve();
 
   constructor(host: IndexingHost) {
     this.#host = host;
-    this.#indexed = host.state.storage.kv.get<Indexed>(KEY);
+    this.#stored = this.#indexed = host.state.storage.kv.get<Indexed>(KEY);
+  }
+
+  /** What the log once had and has lost, as far as the index remembers it; undefined if the index could not be asked yet. */
+  get lost(): LostHistory | null | undefined {
+    return this.#lost;
   }
 
   /** To be called once the alarm is loaded. @param store undefined if the object does not know it */
@@ -59,21 +71,37 @@ export class StreamIndexing {
     // A version that had no index has left none of it, and storage may have lost the log's end.
     if (this.#indexed === undefined ? runs.head > 0 : this.#indexed.position > runs.head) this.restart(store);
     // An alarm may be lost.
-    else if (this.#indexed?.isDue && alarm.at === null) alarm.arm(now(state));
+    else if (this.#isBehind && alarm.at === null) alarm.arm(now(state));
   }
 
-  /** To be called in the turn of the write by which streams begin, so that the alarm is part of it. */
-  begun(store: string): void {
+  /** To be called in the turn of the write by which the log grows, so that the alarm is part of it. */
+  grown(store: string): void {
     const { alarm, state } = this.#host;
-    if (!this.#indexed?.isDue) this.#write({ store, position: this.#indexed?.position ?? 0, isDue: true });
-    this.#isOvertaken = true;
+    if (this.#indexed === undefined) this.#write({ store, position: 0 });
     alarm.arm(now(state) + WITHIN);
   }
 
   /** Tells the index of all streams again: it, or rows of the log, may have been lost and come back. */
   restart(store: string): void {
-    this.#write({ store, position: 0, isDue: true });
-    this.begun(store);
+    this.#write({ store, position: 0, end: this.#indexed?.end ?? null });
+    this.grown(store);
+  }
+
+  get #isBehind(): boolean {
+    return this.#indexed !== undefined && this.#indexed.position < this.#host.runs.head;
+  }
+
+  /** Tells the index all that it does not know, and compares what it remembers. It does not reject: `lost` is undefined then. */
+  settle(store: string): Promise<void> {
+    if (this.#isBehind || this.#lost === undefined) this.#telling = this.#telling.then(() => this.#tellAll(store));
+    return this.#telling;
+  }
+
+  /** The log as it is counts from now on, whatever the index remembers. @throws if the index can't be reached */
+  async accept(store: string): Promise<void> {
+    await this.#telling;
+    const before = await this.#call(store, (index) => index.rememberedEnd());
+    if (await this.#remember(store, before)) this.#lost = null;
   }
 
   /** The streams of the index after one. */
@@ -91,23 +119,26 @@ export class StreamIndexing {
 
   /** Does not reject: the platform gives up an alarm that threw six times. */
   onAlarm(): Promise<void> {
-    if (this.#indexed?.isDue) this.#telling = this.#telling.then(() => this.#tellAll());
+    if (this.#indexed !== undefined && this.#isBehind) return this.settle(this.#indexed.store);
     return this.#telling;
   }
 
-  /** What begins meanwhile has an alarm of its own. */
-  async #tellAll(): Promise<void> {
+  /** What comes meanwhile has an alarm of its own. */
+  async #tellAll(store: string): Promise<void> {
     const { state, alarm, runs } = this.#host;
     const upTo = runs.head;
-    this.#isOvertaken = false;
     try {
-      let isBehind = true;
+      let isBehind = this.#isBehind;
       for (let part = 0; part < PARTS && isBehind; part++) isBehind = await this.#tell(upTo);
-      this.#failures = 0;
       if (isBehind) alarm.arm(now(state));
+      else await this.#compare(store);
+      // Once for all of it.
+      if (this.#indexed !== undefined && this.#indexed !== this.#stored) this.#write(this.#indexed);
+      this.#failures = 0;
     } catch (error) {
-      logFault("index", error, { store: this.#indexed?.store });
-      alarm.arm(now(state) + alarmDelay(this.#failures++));
+      logFault("index", error, { store });
+      this.#lost = undefined;
+      if (this.#isBehind) alarm.arm(now(state) + alarmDelay(this.#failures++));
     }
   }
 
@@ -120,9 +151,62 @@ export class StreamIndexing {
     if (begun.streams.length > 0) await this.#call(store, (index) => index.addToIndex(begun.streams));
     // It was told to begin again meanwhile.
     if (this.#indexed !== told) return true;
-    const isBehind = begun.position < upTo;
-    this.#write({ store, position: begun.position, isDue: isBehind || this.#isOvertaken });
-    return isBehind;
+    this.#indexed = { ...told, position: begun.position };
+    return begun.position < upTo;
+  }
+
+  /** The index is told the log's end, unless it or the log itself remembers a history that the log has lost. */
+  async #compare(store: string): Promise<void> {
+    const told = this.#indexed?.end ?? null;
+    const lost = this.#lostOf(told);
+    // An empty log has no end, and an index that nobody needs is not begun.
+    const isGrown = lost === null && this.#host.runs.head > 0;
+    if (isGrown && (await this.#remember(store, told))) return this.#found(store, null);
+    const remembered = await this.#call(store, (index) => index.rememberedEnd());
+    if (told !== null && (remembered?.head ?? 0) < told.head) return this.#onIndexLost(store, told, remembered);
+    const alsoLost = lost ?? this.#lostOf(remembered);
+    if (alsoLost === null && isGrown) await this.#remember(store, remembered);
+    this.#found(store, alsoLost);
+  }
+
+  #lostOf(end: LogEnd | null): LostHistory | null {
+    return lostHistory(end, this.#host.runs.head, (position) => this.#markAt(position));
+  }
+
+  /** @returns whether the index remembers the log's end now, and not another one than `before` */
+  async #remember(store: string, before: LogEnd | null): Promise<boolean> {
+    const { runs } = this.#host;
+    const end: LogEnd = { log: runs.log, head: runs.head, mark: runs.mark };
+    const { isTaken } = await this.#call(store, (index) => index.rememberEnd(end, before));
+    if (isTaken) this.#write({ store, position: this.#indexed?.position ?? 0, end });
+    return isTaken;
+  }
+
+  #markAt(position: number): string | undefined {
+    try {
+      return this.#host.runs.markAt(position);
+    } catch (error) {
+      if (error instanceof StorageDamagedError) return undefined; // readers are told
+      throw error;
+    }
+  }
+
+  /** @param lost of the log */
+  #found(store: string, lost: LostHistory | null): void {
+    if (lost !== null && lost.head !== this.#lost?.head) {
+      const error = new Error(
+        "The log does not have the history any more that it once had: it has lost its end, was put back, or deleted.",
+      );
+      logFault("log-put-back", error, { store, position: lost.head });
+    }
+    this.#lost = lost;
+  }
+
+  async #onIndexLost(store: string, told: LogEnd, remembered: LogEnd | null): Promise<void> {
+    logFault("index", new Error("The index of streams was lost or put back. It is told of all streams again."), { store });
+    await this.#call(store, (index) => index.rememberEnd(told, remembered));
+    this.#write({ store, position: 0, end: told });
+    this.#host.alarm.arm(now(this.#host.state));
   }
 
   #call<T>(store: string, call: (index: DurableObjectStub<LogObject>) => Promise<T>): Promise<T> {
@@ -130,7 +214,7 @@ export class StreamIndexing {
   }
 
   #write(indexed: Indexed): void {
-    this.#indexed = indexed;
+    this.#stored = this.#indexed = indexed;
     this.#host.state.storage.kv.put(KEY, indexed);
   }
 }

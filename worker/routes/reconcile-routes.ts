@@ -27,9 +27,9 @@ export function reconcileRoutes<E extends EdgeEnv>(app: Hono<Bindings<E>>, limit
 
   app.post("/v1/:store/reconcile/log", async (context) => {
     const { store } = context.var;
-    const { after, dryRun } = parseMessage(reconcileLog, await readJson(context.req.raw, limits.bodyBytes));
+    const { after, dryRun, accept } = parseMessage(reconcileLog, await readJson(context.req.raw, limits.bodyBytes));
     return context.json(
-      await callLog(context.env, store, (log) => withRoom(async () => unwrap(await log.reconcile(store, after, dryRun)))),
+      await callLog(context.env, store, (log) => withRoom(async () => unwrap(await log.reconcile(store, after, dryRun, accept)))),
     );
   });
 

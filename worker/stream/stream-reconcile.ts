@@ -53,6 +53,7 @@ export class StreamReconcile {
     const answer = (taken: readonly Places[]) => ({
       streamId,
       version: this.#runs.version,
+      logged: both.head,
       repaired: [...taken],
       replaced: plan.replaced,
       lost: [...plan.lost],

@@ -1,0 +1,43 @@
+/** The object that has the index of a store's streams. It is of the class of the log, so it needs no binding of its own: `stream-index.ts`. */
+import type { LogEnd } from "../../shared/edge/subscription.ts";
+import type { IndexedStreams } from "../../shared/wire/reconcile.ts";
+import type { EdgeEnv } from "../env.ts";
+import { eraseStorage } from "../objects/erase.ts";
+import { DurableObject } from "../objects/platform.ts";
+import { type Remembered, StreamIndex } from "./stream-index.ts";
+
+export class IndexObject<E extends EdgeEnv> extends DurableObject<E> {
+  readonly #index: StreamIndex;
+
+  constructor(state: DurableObjectState, env: E) {
+    super(state, env);
+    this.#index = new StreamIndex(state.storage);
+  }
+
+  /** @internal New streams of its store. */
+  addToIndex(streamIds: readonly string[]): void {
+    this.#index.add(streamIds);
+  }
+
+  /** @internal Its streams after one, in the order of their ids. */
+  listIndex(after: string, limit: number): IndexedStreams {
+    return this.#index.list(after, limit);
+  }
+
+  /** @internal The end of the log that it remembers; null if it was never told one. */
+  rememberedEnd(): LogEnd | null {
+    return this.#index.end;
+  }
+
+  /** @internal The end of the log, and the one that it was told before. */
+  rememberEnd(end: LogEnd, before: LogEnd | null): Remembered {
+    return this.#index.remember(end, before);
+  }
+
+  /** @internal It forgets streams that were deleted, and is erased with the last. Returns whether others are left. */
+  async removeFromIndex(streamIds: readonly string[]): Promise<boolean> {
+    const isLeft = this.#index.remove(streamIds);
+    if (!isLeft) await eraseStorage(this.ctx.storage);
+    return isLeft;
+  }
+}
