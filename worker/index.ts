@@ -50,6 +50,7 @@ export { type Beginning, type DeadLetter, HandlerError, type SubscriptionState, 
 export type { Authenticate, Principal } from "./access/access.ts";
 export type { JwtSettings } from "./access/jwt.ts";
 export type { EdgeEnv } from "./env.ts";
+export type { IndexObject } from "./log/index-object.ts";
 export type { LogObject } from "./log/log-object.ts";
 export { createEdge, type Edge } from "./routes/edge.ts";
 export type { EdgeSettings } from "./routes/settings.ts";

@@ -1,5 +1,6 @@
 /** What the edge's objects have on their disks, as somebody finds it who looks into them. */
 import { isWithin, type Scope } from "../../shared/device/replica.ts";
+import type { LogEnd } from "../../shared/edge/subscription.ts";
 import type { ConfirmedEvent, EventBody } from "../../shared/event/event.ts";
 import type { Platform } from "../../worker/testing/objects.ts";
 
@@ -45,6 +46,13 @@ export class Disks {
   head(store: string, scope: Scope = null): number {
     const runs = this.rows(store).filter(({ stream_id }) => isWithin(scope, stream_id));
     return Math.max(0, ...runs.map(({ last_position }) => last_position));
+  }
+
+  /** The end of a store's log, as it is remembered beside the log. */
+  rememberedEnd(store: string): LogEnd | null {
+    const logs = this.#platform.objects("LOGS");
+    const name = `${store}/streams`;
+    return logs.names().includes(name) ? ((logs.copy(name).values.get("end") as LogEnd | undefined) ?? null) : null;
   }
 
   streamNames(store: string): readonly string[] {

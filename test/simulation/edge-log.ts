@@ -25,6 +25,10 @@ const EXPECTED = [
 /** The same, of worlds in which storage fails. */
 const OF_STORAGE = ["StorageDamagedError: ", "A stream and the log hold different events.", "Rows of the log were lost, and their stream"];
 
+/** The same, of worlds in which an operator puts a log back, or wipes it. */
+const OF_OPERATORS = ["The log does not have the history any more that it once had"];
+const REPLACEMENTS = ["wipe-store", "restore-store", "wipe-log", "restore-log"] as const;
+
 /** Takes a line of the log. */
 export function readLine(ground: Ground, line: string): void {
   ground.tell(() => `edge: ${line.slice(0, 300)}`);
@@ -35,7 +39,8 @@ export function readLine(ground: Ground, line: string): void {
 
 /** Takes an error that nothing has caught, or that the log names. */
 export function readFault(ground: Ground, where: string, message: string): void {
-  const isOfStorage = STORAGE_FAULT_NAMES.some((fault) => ground.params.faults[fault] !== undefined);
-  const expected = isOfStorage ? [...EXPECTED, ...OF_STORAGE] : EXPECTED;
+  const has = (fault: keyof typeof ground.params.faults) => ground.params.faults[fault] !== undefined;
+  const ofStorage = STORAGE_FAULT_NAMES.some(has) ? OF_STORAGE : [];
+  const expected = [...EXPECTED, ...ofStorage, ...(REPLACEMENTS.some(has) ? OF_OPERATORS : [])];
   if (!expected.some((text) => message.includes(text))) ground.observe({ kind: "uncaught", where, error: message });
 }

@@ -3,6 +3,7 @@
  * the store's subscription: reads its status, resumes, resets and replays it, needed or not.
  */
 import type { ConfirmedEvent } from "../../shared/event/event.ts";
+import type { StoreHealth } from "../../shared/wire/wire.ts";
 import type { Damage } from "./damage.ts";
 import type { Edge, StoreCopy } from "./edge.ts";
 import { EPOCH, type Ground } from "./ground.ts";
@@ -211,6 +212,15 @@ export class Operator {
     return subscription;
   }
 
+  /** Asks whether the log has all that it once had. */
+  async lookAtHealth(): Promise<void> {
+    const { disks } = this.#edge;
+    const [remembered, before] = [disks.rememberedEnd(this.#store), disks.readLog(this.#store)];
+    const { lostHistory: lost } = (await (await this.#sendTo("/health")).json()) as StoreHealth; // what the edge's interface says
+    const [told, after] = [disks.rememberedEnd(this.#store), disks.readLog(this.#store)];
+    this.#ground.observe({ kind: "health", store: this.#store, lost, remembered, told, before, after });
+  }
+
   /** Whether damage at a position of an event for the subscription keeps it from going on, and it has not stopped. */
   isUntold({ streamId, position }: { readonly streamId: string; readonly position: number }): boolean {
     if (this.#ground.params.edgeSubscription === undefined || !OF_SUBSCRIPTION.stream(streamId)) return false;
@@ -242,10 +252,14 @@ export class Operator {
   }
 
   #send(path: string, body?: object): Promise<Response> {
+    return this.#sendTo(`/subscriptions/worker${path}`, body);
+  }
+
+  #sendTo(path: string, body?: object): Promise<Response> {
     const token = signToken("operator", { stores: [this.#store], until: Number.POSITIVE_INFINITY }, ["read", "append", "admin"]);
     const headers: Record<string, string> = { authorization: `Bearer ${token}` };
     if (body !== undefined) headers["content-type"] = "application/json";
     const init: RequestInit = body === undefined ? { headers } : { headers, method: "POST", body: JSON.stringify(body) };
-    return this.#edge.direct(new Request(`http://edge/v1/${this.#store}/subscriptions/worker${path}`, init));
+    return this.#edge.direct(new Request(`http://edge/v1/${this.#store}${path}`, init));
   }
 }

@@ -266,7 +266,7 @@ export class World implements Ground {
         for (const streamId of this.edge.disks.streamIds(store)) await reader?.readStream(streamId);
       });
     }
-    for (const operator of this.#operators) this.#wait(() => operator.look());
+    for (const operator of this.#operators) this.#wait(() => Promise.all([operator.look(), operator.lookAtHealth()]));
     for (const user of this.users) this.#wait(() => user.lookAtAll());
   }
 

@@ -6,6 +6,7 @@ import { eraseStorage } from "../objects/erase.ts";
 import { DurableObject } from "../objects/platform.ts";
 import { type Remembered, StreamIndex } from "./stream-index.ts";
 
+/** What each log's class has besides: an object of it beside the log has the names of the store's streams, and how far the log has reached. */
 export class IndexObject<E extends EdgeEnv> extends DurableObject<E> {
   readonly #index: StreamIndex;
 

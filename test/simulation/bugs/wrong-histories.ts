@@ -5,6 +5,8 @@ import { SUBSCRIBED } from "./edge-subscriptions.ts";
 const DATABASE = "client/storage/database.ts";
 const DIVERGED = "worker/log/diverged-streams.ts";
 const FEED_PAGE = "worker/log/feed-page.ts";
+const INDEX = "worker/log/stream-index.ts";
+const INDEXING = "worker/log/stream-indexing.ts";
 const LOG = "worker/log/log-object.ts";
 const RUN_TAKER = "worker/log/run-taker.ts";
 const LOG_RUNS = "worker/log/log-runs.ts";
@@ -143,6 +145,24 @@ export const WRONG_HISTORIES: readonly Bug[] = [
       ),
     ],
     world: { minutes: 0.7, actions: 40, streams: 2, faults: { "restore-stream": 0.4, "lose-call": 2 } },
+    by: "silently wrong",
+  },
+  {
+    name: "the log does not compare itself with the end that the index remembers",
+    patches: [patch(INDEXING, "const alsoLost = lost ?? this.#lostOf(remembered);", "const alsoLost = lost;")],
+    world: { ...DENSE, streams: 2, faults: { "wipe-log": 1, "restore-log": 1 } },
+    by: "silently wrong",
+  },
+  {
+    name: "the index is told the log's end once, and not again",
+    patches: [patch(INDEXING, "const isGrown = lost === null &&", "const isGrown = told === null && lost === null &&")],
+    world: DENSE,
+    by: "silently wrong",
+  },
+  {
+    name: "the index remembers any end that it is told, also that of a log that was put back",
+    patches: [patch(INDEX, "if (!isSameEnd(known, before)) return", "if (end.head < 0) return")],
+    world: { ...DENSE, streams: 2, faults: { "wipe-log": 1, "restore-log": 1 } },
     by: "silently wrong",
   },
   {

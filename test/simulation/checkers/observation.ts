@@ -4,6 +4,8 @@ import type { PendingCommand } from "../../../shared/decider/command.ts";
 import type { Loss } from "../../../shared/device/loss.ts";
 import type { FoundRow } from "../../../shared/device/projection.ts";
 import type { Scope } from "../../../shared/device/replica.ts";
+import type { LostHistory } from "../../../shared/edge/lost-history.ts";
+import type { LogEnd } from "../../../shared/edge/subscription.ts";
 import type { ErrorCode } from "../../../shared/errors.ts";
 import type { Commit } from "../../../shared/event/commit.ts";
 import type { ConfirmedEvent, EventBody, RecordedEvent } from "../../../shared/event/event.ts";
@@ -250,6 +252,16 @@ export type Observation =
   | { readonly kind: "repaired"; readonly store: string; readonly fault: StorageFault; readonly streamId: string }
   /** What an operator reads of damaged storage, without what is damaged. */
   | { readonly kind: "salvaged"; readonly store: string; readonly events: readonly RecordedEvent[] }
+  /** The store's health says what the log has lost. `before` and `after` are what the log had, `remembered` and `told` what was beside it. */
+  | {
+      readonly kind: "health";
+      readonly store: string;
+      readonly lost: LostHistory | null | undefined;
+      readonly remembered: LogEnd | null;
+      readonly told: LogEnd | null;
+      readonly before: readonly ConfirmedEvent[];
+      readonly after: readonly ConfirmedEvent[];
+    }
   /** Who needs what is damaged, and is not told within the time that is allowed. */
   | { readonly kind: "untold"; readonly fault: StorageFault; readonly within: number; readonly who: readonly string[] }
   /** The operator reads the whole log and all streams, and then puts an older copy in its place, or nothing (`copiedAt` is null). */

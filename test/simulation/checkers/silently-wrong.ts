@@ -16,6 +16,9 @@
  *
  * 3. What a device has lost with its database is in `status.lost` when all is quiet: how many commits, and their streams.
  *
+ * 4. A log that does not have any more what is remembered beside it, since it was put back or deleted, says so in the store's health when all
+ *    is quiet; and one that has all of it does not.
+ *
  * A log that was put back is told by `log-mismatch`, `position-ahead` and the connection `diverged`. The checkers "10 one history" and "5
  * convergence" demand that: a device that is not told keeps what no history has.
  *
@@ -25,6 +28,7 @@
  */
 import { isDeepStrictEqual } from "node:util";
 import type { RecordedEvent } from "../../../shared/event/event.ts";
+import { markAfter, START_MARK } from "../../../shared/mark.ts";
 import { keyOf } from "../identity.ts";
 import { Checker } from "./checker.ts";
 import { Commits, type Tracked } from "./commits.ts";
@@ -39,6 +43,7 @@ export const ON_DEVICES = 600_000;
 /** Milliseconds after which a commit is counted beside the database, if its tab goes on: 50, and what reading the database takes. */
 const COUNTED = 2_000;
 
+type Health = Observation & { readonly kind: "health" };
 type Lost = Observation & { readonly kind: "lost" };
 
 export class SilentlyWrongChecker extends Checker {
@@ -104,11 +109,26 @@ export class SilentlyWrongChecker extends Checker {
         const { fault, within, who } = observation;
         return this.demand(who.length === 0, () => `${within / 1000} s after ${fault} these are not told: ${who.join("; ")}`);
       }
+      case "health":
+        return this.#compareHealth(observation);
       case "lost":
         this.#shown.set(observation.tab, observation);
         return;
       default:
     }
+  }
+
+  /** By the ids of the events alone: the log's own marks may be what is wrong. */
+  #compareHealth({ store, lost, remembered, told, before, after }: Health): void {
+    const isWhole = (events: readonly RecordedEvent[]) => {
+      const ids = events.slice(0, remembered?.head).map(({ id }) => id);
+      return remembered === null || (ids.length === remembered.head && markAfter(START_MARK, ids) === remembered.mark);
+    };
+    const expected = [before, after].map((events) => (isWhole(events) ? null : { log: remembered?.log, head: remembered?.head }));
+    const isRight = expected.some((one) => isDeepStrictEqual(one, lost));
+    this.demand(isRight, () => `the health of ${store} says ${JSON.stringify(lost)} is lost, and not ${JSON.stringify(expected)}`);
+    const isTold = lost !== null || (told?.head ?? 0) >= before.length;
+    this.demand(isTold, () => `beside the log of ${store} only #${told?.head} is remembered, and it has #${before.length}`);
   }
 
   #compareOnDevice(device: string, where: string, events: readonly RecordedEvent[]): void {
