@@ -25,7 +25,11 @@ const RULED_OUT: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   queue: { queueMicrotask: "a function of the platform" },
   bundle: {},
   "set aside": { setAside: OLD_RECORDS },
-  history: { stoppedByOtherHistory: "a log that was restored or replaced, as the glossary says" },
+  history: {
+    stoppedByOtherHistory: "a log that was restored or replaced, as the glossary says",
+    lostHistory: "the events that a log once had",
+    LostHistory: "the same",
+  },
   "live connection": {},
   "live feed": {},
   fill: { fills: OLD_RECORDS },
