@@ -36,6 +36,7 @@ export async function measureBesideReaders(): Promise<{ beside: Beside[]; manySt
       return response.json();
     };
     await fill(call);
+    console.error(`${EVENTS} events are there`);
     let appended = 0;
     const append = async () => {
       const start = performance.now();
@@ -105,6 +106,8 @@ async function compareAppends(beside: string, append: () => Promise<number>, sta
     number,
   ];
   const rounded = (value: number) => Number(value.toFixed(2));
+  // It takes minutes until the next one.
+  console.error(`${beside}: p50 ${rounded(p50 / aloneP50)}, p99 ${rounded(p99 / aloneP99)} times those alone`);
   return {
     beside,
     p50: rounded(p50),
