@@ -169,7 +169,8 @@ test("the streams of a store are counted once, and the count is kept", async () 
   await published(store, [...rowsOf(3), { streamId: "New-1", size: 2 }], versions);
   const later = await health();
   expect(later.streams).toBe(101);
-  expect(later.rowsRead).toBeLessThanOrEqual(2);
+  // The index is told of the stream that began.
+  expect(later.rowsRead).toBeLessThanOrEqual(10);
   await evictDurableObject(store.log());
   expect(await health()).toMatchObject({ streams: 101 });
 });

@@ -39,6 +39,7 @@ test.each(Object.entries(DAMAGES))("is repaired, and a dry run writes nothing: %
   expect(await reconcileStream(store, "A-1")).toEqual({
     streamId: "A-1",
     version: 5,
+    logged: 5,
     repaired: [{ first, last }],
     replaced: null,
     lost: [],
@@ -97,7 +98,7 @@ test("a log that was put back gets what it lacks, of each stream that is named",
 
 test("a stream that does not exist stays like that", async () => {
   const store = await filled();
-  expect(await reconcileStream(store, "D-1")).toEqual({ streamId: "D-1", version: 0, repaired: [], replaced: null, lost: [] });
+  expect(await reconcileStream(store, "D-1")).toEqual({ streamId: "D-1", version: 0, logged: 0, repaired: [], replaced: null, lost: [] });
   expect((await store.request("/streams/D-1")).status).toBe(404);
 });
 
