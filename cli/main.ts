@@ -97,8 +97,13 @@ withAccess(program.command("reconcile"))
     `
 Events come to the version and the position that they had. Appends to the other streams go on. If it breaks off, run the same command again.`,
   )
-  .action(async ({ dryRun = false, stream, ...choice }: Access & Omit<ReconcileChoice, "streams"> & { stream?: string[] }) =>
-    print(await reconcileStore(connect(choice), { ...choice, dryRun, ...(stream && { streams: stream }) })),
+  .action(
+    async ({ dryRun = false, stream, ...choice }: Access & Omit<ReconcileChoice, "streams"> & { stream?: string[] }, command: Command) => {
+      if (choice.acceptLoss && (stream !== undefined || choice.prefix !== undefined)) {
+        command.error("error: --accept-loss is about the whole store: leave out --stream and --prefix");
+      }
+      print(await reconcileStore(connect(choice), { ...choice, dryRun, ...(stream && { streams: stream }) }));
+    },
   );
 
 withAccess(program.command("verify"))

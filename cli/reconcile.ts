@@ -63,6 +63,8 @@ class Reconciliation {
   #gone = 0;
   /** The last version of each stream that was reconciled. */
   readonly #versions = new Map<string, number>();
+  /** How many events each stream has sent to the log. */
+  readonly #sent = new Map<string, number>();
   /** Positions that the backup has events for which neither side can read. */
   readonly #given = new Set<number>();
 
@@ -76,7 +78,7 @@ class Reconciliation {
   async run(): Promise<string> {
     const { dryRun, streams: chosen, prefix } = this.#choice;
     const isAll = chosen === undefined && prefix === undefined;
-    const before = (await healthOf(this.#store))?.lostHistory ?? null;
+    const before = await healthOf(this.#store);
     let lost = await this.#repairLog();
     const streams = await this.#streamIds();
     const { unreadable, different } = await this.#repairStreams(streams);
@@ -89,7 +91,7 @@ class Reconciliation {
         this.#left.push(`${streamId} has nothing at ${placesOf("version", first, last)}, and neither has the log.`);
     }
     this.#checkEnds();
-    if (before !== null && isAll) await this.#checkHistory(before);
+    if (isAll && before?.lostHistory) await this.#checkHistory(before.lostHistory, before.head);
     if (this.#left.length > 0) {
       throw new CommandError(
         `${this.#done.length} places ${dryRun ? "can be repaired" : "were repaired"}, ${this.#left.length} are left:`,
@@ -158,14 +160,16 @@ class Reconciliation {
   async #send(streams: readonly object[]): Promise<readonly wire.ReconciledStream[]> {
     const { dryRun } = this.#choice;
     const answer = await this.#store.request("/reconcile/streams", wire.reconciledStreams, { dryRun, streams });
-    for (const { streamId, version, logged, repaired } of answer.streams) {
+    for (const { streamId, version, logged, repaired, replaced, lost } of answer.streams) {
       // An earlier edge does not say what the log had.
       const isForgotten = this.#forgotten.delete(streamId);
       const before = logged ?? (isForgotten ? 0 : version);
       if (version === 0 && isForgotten) this.#gone++;
-      if (version > before && before === 0) this.#done.push(`the log: ${streamId} up to version ${version}, from the stream`);
-      if (version > before && before > 0) {
-        this.#done.push(`the log: ${streamId} at ${placesOf("version", before + 1, version)}, from the stream`);
+      // A stream that differs, or can't be read whole, sends nothing.
+      if (version > before && replaced === null && lost.length === 0 && !this.#sent.has(streamId)) {
+        const what = before === 0 ? `up to version ${version}` : `at ${placesOf("version", before + 1, version)}`;
+        this.#done.push(`the log: ${streamId} ${what}, from the stream`);
+        this.#sent.set(streamId, version - before);
       }
       this.#versions.set(streamId, Math.max(version, repaired.at(-1)?.last ?? 0));
       for (const { first, last } of repaired) this.#done.push(`${streamId} at ${placesOf("version", first, last)}`);
@@ -224,7 +228,7 @@ class Reconciliation {
   /** Of positions that the log can't read, those that it would not get from the backup either. A dry run has written nothing to look at. */
   #withoutGiven(lost: readonly DamagedSpan[]): readonly DamagedSpan[] {
     return lost.filter((span) => {
-      const isGiven = allOf(span).every((position) => this.#given.has(position));
+      const isGiven = isWithin(span, this.#given);
       if (isGiven) this.#done.push(`the log at ${positionsOf(span)}, from the streams`);
       return !isGiven;
     });
@@ -240,32 +244,36 @@ class Reconciliation {
     }
   }
 
-  /** @param before what the log had lost before anything was repaired */
-  async #checkHistory(before: LostHistory): Promise<void> {
+  /**
+   * A log that ends as far as before may have new events in place of some that are gone. A backup shows that none are; and so does the count, if
+   * nothing was appended since: what the log had and what streams have sent is as many as before.
+   *
+   * @param lost what the log had lost before anything was repaired
+   * @param headBefore its head at that time
+   */
+  async #checkHistory(lost: LostHistory, headBefore: number): Promise<void> {
     const { dryRun, acceptLoss = false } = this.#choice;
-    const { head, lostHistory } = await this.#store.health();
-    const once = `the log once reached #${before.head}`;
-    if (dryRun) {
-      const isShort = head < before.head;
-      this.#done.push(isShort ? `${once}, and ends at #${head}: what its streams have comes behind that` : `${once} with another history`);
-      return;
-    }
+    const sent = [...this.#sent.values()].reduce((sum, count) => sum + count, 0);
+    const isInBackup = (this.#backup?.end.events ?? 0) >= lost.head;
+    const isWhole = this.#left.length === 0 && (isInBackup || (sent > 0 && headBefore + sent === lost.head));
+    const now = dryRun ? { head: headBefore, lostHistory: lost } : await this.#store.health();
     // It has everything again, at the positions of before.
-    if (lostHistory === null || lostHistory === undefined) return;
-    const isWhole = head >= lostHistory.head && this.#left.length === 0;
-    if (!acceptLoss && !isWhole) {
+    if (!now.lostHistory) return;
+    if (!isWhole && !acceptLoss) {
       this.#left.push(
-        `The log once reached #${lostHistory.head} with another history than it has now, and ends at #${head}: headwater restore with a backup brings back what is gone. Without one, --accept-loss goes on from here.`,
+        `The log once reached #${lost.head} with another history than it has now, and ends at #${now.head}. Events may be gone: headwater restore with a backup brings them back, and --against compares with it. Without one, --accept-loss goes on from here.`,
       );
       return;
     }
-    await this.#store.request("/reconcile/log", wire.reconciledLog, { after: head, accept: true });
-    this.#done.push(`${once}, and has another history now: events may have other positions than before, and it goes on from here`);
+    const done = `the log once reached #${lost.head}, and has another history now: events may have other positions than before, and it goes on from here`;
+    if (!dryRun) await this.#store.request("/reconcile/log", wire.reconciledLog, { after: now.head, accept: true });
+    this.#done.push(done);
   }
 }
 
-function allOf({ first, last }: DamagedSpan): number[] {
-  return Array.from({ length: last - first + 1 }, (_, i) => first + i);
+function isWithin({ first, last }: DamagedSpan, positions: ReadonlySet<number>): boolean {
+  for (let position = first; position <= last; position++) if (!positions.has(position)) return false;
+  return true;
 }
 
 function shortened(lines: readonly string[]): readonly string[] {

@@ -22,17 +22,22 @@ export interface LostHistory {
 }
 
 /**
- * What the log has lost of what is remembered; null if nothing.
+ * What the log has lost of what is remembered; null if nothing, undefined if it can't be compared, because the log is damaged there.
  *
  * @param head the log's
- * @param markAt the log's mark at a position up to its head; undefined if it can't be read there. What is damaged can't be compared
+ * @param markAt the log's mark at a position up to its head; undefined if it can't be read there
  */
-export function lostHistory(remembered: LogEnd | null, head: number, markAt: (position: number) => string | undefined): LostHistory | null {
+export function lostHistory(
+  remembered: LogEnd | null,
+  head: number,
+  markAt: (position: number) => string | undefined,
+): LostHistory | null | undefined {
   if (remembered === null) return null;
   const lost = { log: remembered.log, head: remembered.head };
   if (remembered.head > head) return lost;
   const mark = markAt(remembered.head);
-  return mark === undefined || mark === remembered.mark ? null : lost;
+  if (mark === undefined) return undefined;
+  return mark === remembered.mark ? null : lost;
 }
 
 /** Whether two ends are of the same history, and equally far. */

@@ -7,6 +7,7 @@
  *     run 3–5   duplicate              │
  *     run 8–9   gap: resend from 6     │
  *     run 4–7   diverged at 5          │  the log has another event at 5
+ *     run 6–8   diverged at 5          │  the same: the run says which event is before it
  *
  * A stream has one writer, its Durable Object. If the log has another event at one of its versions, one of the two was put back to an older
  * copy, or deleted. Then nothing of the run is taken: an event must not get the position of another one.
@@ -34,7 +35,7 @@ export type PublicationDecision =
 
 /** How the run and the log compare. */
 export interface Comparison {
-  /** The first version of the run at which the log has another event. */
+  /** The first version of the run, or the one before it, at which the log has another event. */
   readonly differsAt?: Version | undefined;
   /** The version at which the stream and the log differed when they were last compared. */
   readonly divergedAt?: Version | undefined;

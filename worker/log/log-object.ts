@@ -259,6 +259,7 @@ export class LogObject<E extends EdgeEnv = EdgeEnv> extends IndexObject<E> {
     return refusableLater(async () => {
       unwrap(this.#refusal({ position: after }) ?? {});
       const reconciled = await new LogReconcile(this.env, store, this.#runs, this.#memory).portion(after, dryRun);
+      this.#deletion.assertPresent();
       // The index may have been lost, too.
       if (after === 0 && !dryRun) this.#indexing.restart(store);
       if (accept && !dryRun) await this.#indexing.accept(store);

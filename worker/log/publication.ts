@@ -8,6 +8,8 @@ export interface PublishedRun {
   readonly firstVersion: number;
   /** As `run-text.ts` makes them. */
   readonly events: string;
+  /** The id of the event before the first, as the stream has it. Left out if the log is known to have it, and by a stream of an earlier version. */
+  readonly previous?: string;
   /** The stream's version. The versions after this run are still to be published. */
   readonly streamVersion: number;
 }

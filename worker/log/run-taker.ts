@@ -7,7 +7,7 @@
 import { unreachable } from "../../shared/assert.ts";
 import { decidePublication, isLate } from "../../shared/edge/publication.ts";
 import { toVersion, type Version } from "../../shared/order.ts";
-import { isSameEvent, linesOf, parseLine } from "../objects/run-text.ts";
+import { idOf, isSameEvent, linesOf, parseLine } from "../objects/run-text.ts";
 import type { LogRuns } from "./log-runs.ts";
 import type { PublicationAnswer, PublishedRun } from "./publication.ts";
 
@@ -27,7 +27,7 @@ export function takeRun(runs: LogRuns, run: PublishedRun, divergedAt: number | u
     toVersion(before),
     { firstVersion: toVersion(firstVersion), lastVersion: toVersion(lastVersion) },
     {
-      differsAt: differsAt(runs, streamId, firstVersion, lines, before),
+      differsAt: previousDiffersAt(runs, run) ?? differsAt(runs, streamId, firstVersion, lines, before),
       divergedAt: divergedAt === undefined ? undefined : toVersion(divergedAt),
     },
   );
@@ -51,6 +51,14 @@ export function takeRun(runs: LogRuns, run: PublishedRun, divergedAt: number | u
     default:
       return unreachable(decision);
   }
+}
+
+/** The version before a run, if the log has another event there than the stream. */
+function previousDiffersAt(runs: LogRuns, { streamId, firstVersion, previous }: PublishedRun): Version | undefined {
+  if (previous === undefined) return undefined;
+  const version = firstVersion - 1;
+  const [logged] = runs.intactLinesOf(streamId, version, version);
+  return logged === undefined || idOf(logged.line) === previous ? undefined : toVersion(version);
 }
 
 /** The first version of a run at which the log has another event. What is damaged in the log can't be compared. */

@@ -46,7 +46,7 @@ export class StreamIndex {
   remember(end: LogEnd, before: LogEnd | null): Remembered {
     const known = this.end;
     if (!isSameEnd(known, before)) return { end: known, isTaken: false };
-    this.#storage.kv.put(END, end);
+    if (!isSameEnd(known, end)) this.#storage.kv.put(END, end);
     return { end, isTaken: true };
   }
 

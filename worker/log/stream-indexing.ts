@@ -8,9 +8,9 @@
  *
  * Telling it again is always safe. A log that was put back, and one whose rows came back, tell it of everything again.
  */
-import { type LostHistory, lostHistory } from "../../shared/edge/lost-history.ts";
+import { isSameEnd, type LostHistory, lostHistory } from "../../shared/edge/lost-history.ts";
 import type { LogEnd } from "../../shared/edge/subscription.ts";
-import { StorageDamagedError } from "../../shared/errors.ts";
+import { StorageDamagedError, UnavailableError } from "../../shared/errors.ts";
 import type { IndexedStreams } from "../../shared/wire/reconcile.ts";
 import type { EdgeEnv } from "../env.ts";
 import { alarmDelay } from "../objects/alarm-delay.ts";
@@ -59,7 +59,7 @@ export class StreamIndexing {
     this.#stored = this.#indexed = host.state.storage.kv.get<Indexed>(KEY);
   }
 
-  /** What the log once had and has lost, as far as the index remembers it; undefined if the index could not be asked yet. */
+  /** What the log once had and has lost, as far as it and the index remember it; undefined if that can't be known, or was not asked yet. */
   get lost(): LostHistory | null | undefined {
     return this.#lost;
   }
@@ -98,10 +98,17 @@ export class StreamIndexing {
   }
 
   /** The log as it is counts from now on, whatever the index remembers. @throws if the index can't be reached */
-  async accept(store: string): Promise<void> {
-    await this.#telling;
+  accept(store: string): Promise<void> {
+    const accepted = this.#telling.then(() => this.#accept(store));
+    this.#telling = accepted.catch(() => undefined); // the caller gets it
+    return accepted;
+  }
+
+  async #accept(store: string): Promise<void> {
     const before = await this.#call(store, (index) => index.rememberedEnd());
-    if (await this.#remember(store, before)) this.#lost = null;
+    if (!(await this.#remember(store, before)))
+      throw new UnavailableError("The index of streams did not take the end of the log: try again.");
+    this.#lost = null;
   }
 
   /** The streams of the index after one. */
@@ -119,8 +126,7 @@ export class StreamIndexing {
 
   /** Does not reject: the platform gives up an alarm that threw six times. */
   onAlarm(): Promise<void> {
-    if (this.#indexed !== undefined && this.#isBehind) return this.settle(this.#indexed.store);
-    return this.#telling;
+    return this.#indexed === undefined ? this.#telling : this.settle(this.#indexed.store);
   }
 
   /** What comes meanwhile has an alarm of its own. */
@@ -131,13 +137,15 @@ export class StreamIndexing {
       let isBehind = this.#isBehind;
       for (let part = 0; part < PARTS && isBehind; part++) isBehind = await this.#tell(upTo);
       if (isBehind) alarm.arm(now(state));
-      else await this.#compare(store);
+      await (isBehind ? this.#look(store) : this.#compare(store));
       // Once for all of it.
       if (this.#indexed !== undefined && this.#indexed !== this.#stored) this.#write(this.#indexed);
       this.#failures = 0;
     } catch (error) {
       logFault("index", error, { store });
       this.#lost = undefined;
+      // It is told again what is not noted.
+      this.#indexed = this.#stored;
       if (this.#isBehind) alarm.arm(now(state) + alarmDelay(this.#failures++));
     }
   }
@@ -158,18 +166,23 @@ export class StreamIndexing {
   /** The index is told the log's end, unless it or the log itself remembers a history that the log has lost. */
   async #compare(store: string): Promise<void> {
     const told = this.#indexed?.end ?? null;
-    const lost = this.#lostOf(told);
-    // An empty log has no end, and an index that nobody needs is not begun.
-    const isGrown = lost === null && this.#host.runs.head > 0;
+    // An empty log has no end to be remembered.
+    const isGrown = this.#lostOf(told) === null && this.#host.runs.head > 0;
     if (isGrown && (await this.#remember(store, told))) return this.#found(store, null);
-    const remembered = await this.#call(store, (index) => index.rememberedEnd());
+    const remembered = await this.#look(store);
     if (told !== null && (remembered?.head ?? 0) < told.head) return this.#onIndexLost(store, told, remembered);
-    const alsoLost = lost ?? this.#lostOf(remembered);
-    if (alsoLost === null && isGrown) await this.#remember(store, remembered);
-    this.#found(store, alsoLost);
+    if (isGrown && this.#lost === null) await this.#remember(store, remembered);
   }
 
-  #lostOf(end: LogEnd | null): LostHistory | null {
+  /** Compares the log with what it and the index remember. @returns what the index does */
+  async #look(store: string): Promise<LogEnd | null> {
+    const remembered = await this.#call(store, (index) => index.rememberedEnd());
+    const [own, other] = [this.#lostOf(this.#indexed?.end ?? null), this.#lostOf(remembered)];
+    this.#found(store, own ?? (other === null ? own : other));
+    return remembered;
+  }
+
+  #lostOf(end: LogEnd | null): LostHistory | null | undefined {
     return lostHistory(end, this.#host.runs.head, (position) => this.#markAt(position));
   }
 
@@ -178,7 +191,7 @@ export class StreamIndexing {
     const { runs } = this.#host;
     const end: LogEnd = { log: runs.log, head: runs.head, mark: runs.mark };
     const { isTaken } = await this.#call(store, (index) => index.rememberEnd(end, before));
-    if (isTaken) this.#write({ store, position: this.#indexed?.position ?? 0, end });
+    if (isTaken && !isSameEnd(this.#indexed?.end ?? null, end)) this.#write({ store, position: this.#indexed?.position ?? 0, end });
     return isTaken;
   }
 
@@ -191,9 +204,9 @@ export class StreamIndexing {
     }
   }
 
-  /** @param lost of the log */
-  #found(store: string, lost: LostHistory | null): void {
-    if (lost !== null && lost.head !== this.#lost?.head) {
+  /** @param lost undefined if it can't be known */
+  #found(store: string, lost: LostHistory | null | undefined): void {
+    if (lost && lost.head !== this.#lost?.head) {
       const error = new Error(
         "The log does not have the history any more that it once had: it has lost its end, was put back, or deleted.",
       );

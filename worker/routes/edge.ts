@@ -224,7 +224,7 @@ export function createEdge<E extends EdgeEnv = EdgeEnv>(settings: EdgeSettings<E
     parametersOf(context.req, NONE);
     const health = await callObject(
       () => context.env.LOGS.getByName(store),
-      async (log) => unwrap(await log.health()),
+      async (log) => unwrap(await log.health(store)),
     );
     const ahead = names.length === 0 ? {} : { subscriptionsAhead: await countAhead(context.env, store, names) };
     return context.json({ ...health, ...ahead } satisfies StoreHealth);

@@ -42,6 +42,8 @@ export class Publisher {
   readonly #onDeleted: (published: number) => Promise<void>;
   /** The log has the stream up to this version, as far as this object knows. */
   #published = 0;
+  /** The log is known to have the same events as the stream up to this version. */
+  #compared = 0;
   /** Whether the log has confirmed this since the wake. */
   #certain = false;
   /** When the log has last said how far it has the stream, in milliseconds since 1970. */
@@ -113,6 +115,7 @@ export class Publisher {
       if (head < this.#published) {
         // The log was put back.
         this.#published = head;
+        this.#compared = Math.min(this.#compared, head);
         await this.publish();
         if (this.#published < this.#runs.version) return;
       }
@@ -202,10 +205,8 @@ export class Publisher {
   }
 
   async #atMost(milliseconds: number, work: () => Promise<void>): Promise<void> {
-    let timer: ReturnType<typeof setTimeout> | null = null;
-    const timeout = new Promise<void>((resolve) => {
-      timer = setTimeout(resolve, milliseconds);
-    });
+    const { promise: timeout, resolve } = Promise.withResolvers<void>();
+    const timer = setTimeout(resolve, milliseconds);
     await Promise.race([work().catch((error: unknown) => logFault("publish", error)), timeout]);
     clearTimeout(timer);
   }
@@ -250,12 +251,12 @@ export class Publisher {
         this.#published = answer.head;
         return;
       case "diverged":
-        this.#divergedAt = answer.version;
-        this.#reportedAt = answer.version;
+        this.#divergedAt = this.#reportedAt = answer.version;
         return;
       case "published": {
         const last = run.firstVersion + linesOf(run.events).length - 1;
         this.#published = Math.max(this.#published, last);
+        this.#compared = Math.max(this.#compared, last);
         this.#keep(answer.spans);
         return this.#onHead(answer.head ?? 0);
       }
@@ -304,7 +305,8 @@ export class Publisher {
     const firstVersion = first.lastVersion - linesOf(first.events).length + 1;
     const events = sent.map((run) => run.events).join("\n");
     const { store, streamId } = this.#name();
-    return { store, run: { streamId, firstVersion, events, streamVersion } };
+    const previous = this.#compared < firstVersion - 1 ? this.#runs.idAt(firstVersion - 1) : undefined;
+    return { store, run: { streamId, firstVersion, events, streamVersion, ...(previous !== undefined && { previous }) } };
   }
 
   #name(): { store: string; streamId: string } {

@@ -13,7 +13,7 @@
 import { StorageDamagedError } from "../../shared/errors.ts";
 import { type Places, placesOf } from "../../shared/places.ts";
 import { ordinalKey } from "../objects/ordinal-key.ts";
-import { checkRun, type IntactLine, linesOf, runsOf } from "../objects/run-text.ts";
+import { checkRun, type IntactLine, idOf, linesOf, runsOf } from "../objects/run-text.ts";
 import { partsOf } from "./stream-name.ts";
 
 export interface StoredRun {
@@ -139,6 +139,13 @@ export class StreamRuns {
     const [run] = this.#read({ start: ordinalKey(version), limit: 1 }, this.#refuse);
     if (run === undefined || run.firstVersion > version) throw this.errorOf({ first: version, last: version });
     return run;
+  }
+
+  /** The id of a version's event; undefined if it can't be read. */
+  idAt(version: number): string | undefined {
+    const [run] = this.#read({ start: ordinalKey(version), limit: 1 }, () => undefined); // who reads the version is told
+    const line = run?.lines[version - run.firstVersion];
+    return line === undefined ? undefined : idOf(line.content);
   }
 
   /** Damaged runs are reported and yielded too. A list of the storage ends when another one begins, so nothing else is read in between. */

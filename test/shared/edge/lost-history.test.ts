@@ -19,7 +19,7 @@ test.each([
 });
 
 test("what can't be read can't be compared", () => {
-  expect(lostHistory(AT_2, 3, () => undefined)).toBeNull();
+  expect(lostHistory(AT_2, 3, () => undefined)).toBeUndefined();
 });
 
 test("ends are the same if they are of the same log, equally far, and with the same mark", () => {

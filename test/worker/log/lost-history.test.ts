@@ -114,7 +114,8 @@ test("the index is told again if it was lost or put back, and remembers what the
   for (const damage of [() => lose(indexOf(store)), () => putBack(indexOf(store), entries)]) {
     await damage();
     await evictDurableObject(store.log());
-    expect(await lostOf(store)).toBeUndefined();
+    expect(await lostOf(store)).toBeNull();
+    // Once for the index that is lost, and once for what it is told.
     expect(await lostOf(store)).toBeNull();
     const { body } = await store.request("/reconcile/streams");
     expect(body.streams).toEqual(["A-1", "B-1", "C-1"]);
@@ -123,7 +124,7 @@ test("the index is told again if it was lost or put back, and remembers what the
   // Both have lost something: the log's own note is left.
   await lose(indexOf(store));
   await putLogBack(store, 3);
-  await store.request("/health");
+  expect(await lostOf(store)).toEqual({ log, head: 4 });
   expect(await lostOf(store)).toEqual({ log, head: 4 });
   // An alarm that is due at once would go off in the test behind.
   while (await runDurableObjectAlarm(store.log()));
@@ -142,7 +143,53 @@ test("an index that can't be reached leaves it open, and the log line says so", 
   expect(await lostOf(store)).toBeNull();
 });
 
-test("an empty store has lost nothing, and begins no index", async () => {
+test("an end that could not be told is told by the next alarm", async () => {
+  const { store } = await known();
+  faults();
+  await store.append("A-1", 2, event());
+  await evictDurableObject(store.log());
+  const remember = vi.spyOn(LogObject.prototype, "rememberEnd").mockRejectedValue(new Error("the index is unreachable"));
+  await runDurableObjectAlarm(store.log());
+  expect(remember).toHaveBeenCalled();
+  remember.mockRestore();
+  await evictDurableObject(store.log());
+  expect(await runDurableObjectAlarm(store.log())).toBe(true);
+  const end = await runInDurableObject(indexOf(store), (_, { storage }) => storage.kv.get("end"));
+  expect(end).toMatchObject({ head: 4 });
+});
+
+test("a log that is damaged where its end was can't be compared, and what is remembered stays", async () => {
+  const { store, log } = await known();
+  faults();
+  const entries = await copyOf(indexOf(store));
+  await runInDurableObject(store.log(), (_, { storage }) => {
+    // Position 3 is within a row that can't be read.
+    storage.sql.exec("UPDATE runs SET events = 'damaged', last_position = 4, last_version = 3 WHERE last_position = 3");
+  });
+  await evictDurableObject(store.log());
+  const health = await healthOf(store);
+  expect(health).toMatchObject({ log, head: 4 });
+  expect(health).not.toHaveProperty("lostHistory");
+  expect(await copyOf(indexOf(store))).toEqual(entries);
+});
+
+test("the loss of a long log is told before the index knows all its streams again", async () => {
+  const { store, log } = await known();
+  faults();
+  await runInDurableObject(store.log(), (_, { storage: { sql, kv } }) => {
+    sql.exec("DELETE FROM runs WHERE last_position = 3");
+    for (let n = 0; n < 12_000; n++) {
+      sql.exec("INSERT INTO runs VALUES (?, ?, 1, 1, '', '0123456789abcdef')", 3 + n, `Long-${n}`);
+    }
+    kv.put("indexed", { store: store.id, position: 0, end: null });
+  });
+  await evictDurableObject(store.log());
+  expect(await lostOf(store)).toEqual({ log, head: 3 });
+  while (await runDurableObjectAlarm(store.log()));
+  expect(await lostOf(store)).toEqual({ log, head: 3 });
+});
+
+test("an empty store has lost nothing, and has no end to be remembered", async () => {
   const store = newStore();
   expect(await lostOf(store)).toBeNull();
   expect(await runInDurableObject(indexOf(store), (_, { storage }) => Array.from(storage.kv.list()))).toEqual([]);

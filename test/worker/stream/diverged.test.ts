@@ -96,6 +96,23 @@ test("what a stream appended while the log was away, and diverged in, is read wi
   expect(await store.feed()).toEqual(FEED);
 });
 
+test("a stream that was put back, and publishes its last run after a wake, does not come behind another event in the log", async () => {
+  const store = await filled();
+  await putStreamBack(store, "A-1", 1);
+  const publish = vi.spyOn(LogObject.prototype, "publish").mockImplementation(() => {
+    throw new Error("the log is unreachable");
+  });
+  vi.spyOn(console, "error").mockImplementation(() => undefined);
+  const logged = FEED.filter((line) => line.includes(" A-1@")).length;
+  for (let version = 1; version <= logged; version++) await store.append("A-1", version, event("Other"));
+  publish.mockRestore();
+  await evictDurableObject(store.stream("A-1"));
+  await runDurableObjectAlarm(store.stream("A-1"));
+  expect(await store.feed()).toEqual(FEED);
+  expect(await health(store)).toEqual({ diverged: 1, unpublished: 0 });
+  expect((await store.append("A-1", "any", event())).body).toMatchObject({ code: "stream-diverged", version: 2 });
+});
+
 test("a stream that was repaired takes appends again, and is counted no more", async () => {
   const store = await filled();
   const kept = await copyOf(store, "A-1");
