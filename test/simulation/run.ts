@@ -2,7 +2,7 @@
 import { type Checker, Violation } from "./checkers/checker.ts";
 import type { Params } from "./params.ts";
 import type { Product } from "./platform/bundle.ts";
-import { NotConverged, type Story, World } from "./world.ts";
+import { EndedEarly, NotConverged, type Story, World } from "./world.ts";
 
 export interface Failure {
   /** Which checker, or what else it was. */
@@ -19,6 +19,8 @@ export interface Report {
   readonly counts: Readonly<Record<string, number>>;
   /** Virtual milliseconds. */
   readonly time: number;
+  /** Whether all has happened, and the checkers made their final checks. */
+  readonly isOver: boolean;
   readonly steps: number;
 }
 
@@ -38,8 +40,7 @@ function runWorld(params: Params, product: Product, story?: Story, prepare?: (wo
     world.run();
   } catch (error) {
     if (!(error instanceof Error)) throw error;
-    const by = error instanceof Violation || error instanceof NotConverged ? error.checker : "broken";
-    failure = { by, message: by === "broken" ? (error.stack ?? error.message) : error.message };
+    if (!(error instanceof EndedEarly)) failure = failureOf(error);
   } finally {
     Error.stackTraceLimit = stackTraceLimit;
     world.edge.close();
@@ -52,8 +53,14 @@ function runWorld(params: Params, product: Product, story?: Story, prepare?: (wo
     checked: Object.fromEntries(checkers.map(({ name, checked }: Checker) => [name, checked])),
     counts: Object.assign(Object.fromEntries(counts), ...checkers.map(({ noted }) => noted)),
     time: scheduler.now,
+    isOver: world.isOver,
     steps: scheduler.steps,
   };
+}
+
+function failureOf(error: Error): Failure {
+  const by = error instanceof Violation || error instanceof NotConverged ? error.checker : "broken";
+  return { by, message: by === "broken" ? (error.stack ?? error.message) : error.message };
 }
 
 /** Runs a world in a task of its own, and sees what nobody in it has caught. Worlds run one after the other. */

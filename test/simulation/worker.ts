@@ -6,6 +6,7 @@ import { type Params, paramsOf } from "./params.ts";
 import { bundleProduct } from "./platform/bundle.ts";
 import { type Report, runInTask } from "./run.ts";
 import { addReport, newTally, type Tally } from "./tally.ts";
+import type { World } from "./world.ts";
 
 export type Job =
   | { readonly kind: "seeds"; readonly seeds: readonly number[]; readonly storage: "fails" | "keeps" }
@@ -66,18 +67,25 @@ async function runBug(name: string, seeds: readonly number[]): Promise<Outcomes[
   for (const seed of seeds) {
     const params = paramsOf(seed);
     const world = { ...params, minutes: Math.min(params.minutes, SHORT), ...bug.world };
-    const { failure } = await runInTask(world, product);
+    const { failure, time, isOver } = await runInTask(world, product);
     if (failure === undefined) continue;
     if (failure.by !== bug.by) others[failure.by] = (others[failure.by] ?? 0) + 1;
-    else if (await isSound(world)) return { seed, others };
+    else if (await isSound(world, isOver ? undefined : time)) return { seed, others };
     else others["without the bug"] = (others["without the bug"] ?? 0) + 1;
   }
   return { seed: undefined, others };
 }
 
-/** Whether this world keeps every promise without any bug: its faults may be stronger than in any that a seed draws. */
-async function isSound(world: Params): Promise<boolean> {
-  return (await runInTask(world, await sound)).failure === undefined;
+/**
+ * Whether this world keeps every promise without any bug: its faults may be stronger than in any that a seed draws.
+ *
+ * @param caughtAt when the bug was caught, in virtual milliseconds: what comes later does not matter. Default: when all was over
+ */
+async function isSound(params: Params, caughtAt = Number.POSITIVE_INFINITY): Promise<boolean> {
+  const prepare = (world: World) => {
+    world.until = caughtAt + 1;
+  };
+  return (await runInTask(params, await sound, undefined, prepare)).failure === undefined;
 }
 
 parentPort?.on("message", (job: Job) => {

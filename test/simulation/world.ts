@@ -78,6 +78,10 @@ export class World implements Ground {
   readonly #story: Story | undefined;
   readonly #traffic = createHash("sha256");
   #violation: unknown;
+  /** The world ends by then, in virtual milliseconds, as it is. */
+  until = Number.POSITIVE_INFINITY;
+  /** All has happened, and the checkers make their final checks. */
+  isOver = false;
 
   constructor(params: Params, product: Product, story?: Story) {
     this.params = params;
@@ -141,6 +145,7 @@ export class World implements Ground {
     });
     this.#verify();
     this.#settle();
+    this.isOver = true;
     for (const checker of this.checkers) checker.finish(this.scheduler.now);
   }
 
@@ -284,8 +289,9 @@ export class World implements Ground {
   }
 
   #runFor(milliseconds: number): void {
-    this.scheduler.runUntil(this.scheduler.now + milliseconds);
+    this.scheduler.runUntil(Math.min(this.scheduler.now + milliseconds, this.until));
     if (this.#violation !== undefined) throw this.#violation;
+    if (this.scheduler.now >= this.until) throw new EndedEarly();
   }
 
   #user(index: number): User {
@@ -311,6 +317,9 @@ export class World implements Ground {
     return new Reader({ ground: apart(this, name), network: this.#network, name, store, token });
   }
 }
+
+/** The world is as old as it was to become. */
+export class EndedEarly extends Error {}
 
 /** The world is healed, and something still is not in step. */
 export class NotConverged extends Error {

@@ -56,7 +56,7 @@ export class Scheduler {
       task.run();
       runMicrotasks();
     }
-    this.now = time;
+    if (!this.isStopped) this.now = time;
   }
 
   #removeFirst(): void {
