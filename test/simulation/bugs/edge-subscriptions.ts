@@ -49,8 +49,9 @@ export const EDGE_SUBSCRIPTIONS: readonly Bug[] = [
   },
   {
     name: "nothing tells a subscription again where the call that told it was lost",
-    patches: [patch(NOTIFIER, "    this.#host.alarm.arm(now(this.#host.state) + alarmDelay(0));\n", "")],
-    // Until a minute after its last stream began, the log's alarm tells the index, and the subscriptions with it.
+    patches: [
+      patch(NOTIFIER, "onAlarm(): Promise<void> {\n    if (this.#allKnow()) return;", "onAlarm(): Promise<void> {\n    if (Date) return;"),
+    ],
     world: { minutes: 4, actions: 30, edgeSubscription: SUBSCRIBED, devices: 1, faults: { "lose-call": 3 } },
     by: "7 edge subscription",
   },
@@ -63,7 +64,7 @@ export const EDGE_SUBSCRIPTIONS: readonly Bug[] = [
   {
     name: "a subscription at the edge reads whichever log is there",
     patches: [patch(RULES, "{ after: position, log, ...(mark === null ? {} : { mark }) }", "{ after: position }")],
-    world: { edgeSubscription: SUBSCRIBED, actions: 120, faults: { "wipe-store": 1, "restore-store": 1 } },
+    world: { edgeSubscription: SUBSCRIBED, actions: 240, faults: { "restore-store": 3, evict: 3 } },
     by: "7 edge subscription",
   },
   {

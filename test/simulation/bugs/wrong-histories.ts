@@ -149,13 +149,13 @@ export const WRONG_HISTORIES: readonly Bug[] = [
   },
   {
     name: "the log does not compare itself with the end that the index remembers",
-    patches: [patch(INDEXING, "const alsoLost = lost ?? this.#lostOf(remembered);", "const alsoLost = lost;")],
+    patches: [patch(INDEXING, "own ?? (other === null ? own : other)", "own")],
     world: { ...DENSE, streams: 2, faults: { "wipe-log": 1, "restore-log": 1 } },
     by: "silently wrong",
   },
   {
     name: "the index is told the log's end once, and not again",
-    patches: [patch(INDEXING, "const isGrown = lost === null &&", "const isGrown = told === null && lost === null &&")],
+    patches: [patch(INDEXING, "const isGrown = this.#lostOf(told)", "const isGrown = told === null && this.#lostOf(told)")],
     world: DENSE,
     by: "silently wrong",
   },
