@@ -286,7 +286,7 @@ test("events that the log has otherwise are saved, and give way", { timeout: 120
   );
   expect(await headwater(["reconcile", "--url", store.url, "--save-replaced", saved])).toMatchObject({
     exitCode: 0,
-    stdout: "Repaired:\nB-1 at versions 2 to 3\n",
+    stdout: "Repaired:\nB-1 at version 2\n",
   });
   const replaced = (await readFile(saved, "utf8")).trimEnd().split("\n");
   expect(replaced.map((line) => JSON.parse(line))).toMatchObject([
