@@ -60,7 +60,7 @@ async function verify(store: EdgeStore, comparison: FileComparison | undefined):
   const findings: string[] = [];
   const began = Date.now();
   const before = await healthOf(store);
-  const hasLost = before?.lostHistory !== undefined && before.lostHistory !== null;
+  const hasLost = Boolean(before?.lostHistory);
   // Before the list: whatever the index has was in the log by then.
   const indexed = await readIndex(store);
   const feed = await readFeed(store, before?.events, findings, comparison);

@@ -78,7 +78,7 @@ export const restoreFinished = v.object({
   head: wholeNumber,
   /** Events that the log did not have before. */
   restored: wholeNumber,
-  /** How many of them have another position than in the file. */
+  /** Events of the file that have another position in the log, also those that the log had before. */
   moved: wholeNumber,
 });
 

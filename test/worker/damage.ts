@@ -56,6 +56,15 @@ export async function putLogBack(store: TestStore, position: number): Promise<vo
   await evictDurableObject(store.log());
 }
 
+/** An object of the log's class, as after a deletion of its files. */
+export async function loseObject(object: ReturnType<TestStore["log"]>): Promise<void> {
+  await runInDurableObject<DurableObject, Promise<void>>(object, async (_, { storage }) => {
+    await storage.deleteAlarm();
+    await storage.deleteAll();
+  });
+  await evictDurableObject(object);
+}
+
 /** Changes one letter of an event's data. */
 export function flipped(events: string): string {
   return events.replace("kept", "kfpt");

@@ -4,7 +4,7 @@ import type { IndexedStreams } from "../../shared/wire/reconcile.ts";
 import type { EdgeEnv } from "../env.ts";
 import { eraseStorage } from "../objects/erase.ts";
 import { DurableObject } from "../objects/platform.ts";
-import { type Remembered, StreamIndex } from "./stream-index.ts";
+import { StreamIndex } from "./stream-index.ts";
 
 /** What each log's class has besides: an object of it beside the log has the names of the store's streams, and how far the log has reached. */
 export class IndexObject<E extends EdgeEnv> extends DurableObject<E> {
@@ -30,8 +30,8 @@ export class IndexObject<E extends EdgeEnv> extends DurableObject<E> {
     return this.#index.end;
   }
 
-  /** @internal The end of the log, and the one that it was told before. */
-  rememberEnd(end: LogEnd, before: LogEnd | null): Remembered {
+  /** @internal The end of the log, and the one that it was told before. Returns whether it remembers the end now. */
+  rememberEnd(end: LogEnd, before: LogEnd | null): boolean {
     return this.#index.remember(end, before);
   }
 

@@ -223,10 +223,15 @@ export class LogObject<E extends EdgeEnv = EdgeEnv> extends IndexObject<E> {
     logFault("refilled", error, { store, events: count });
   }
 
+  /** Why nobody gets anything of the store: it is deleted, or being restored while it is empty. */
+  get #closed(): Refused | undefined {
+    return this.#deletion.refused ?? (this.#restore.isClosed ? toRefused(beingRestored()) : undefined);
+  }
+
   /** @internal What a subscription needs to know of the store, once the log has enrolled it; null if it is not configured. */
   originOf(store: string, name: string): Origin | Refused | null {
-    if (this.#deletion.refused !== undefined) return this.#deletion.refused;
-    if (this.#restore.isClosed) return toRefused(beingRestored());
+    const refused = this.#closed;
+    if (refused !== undefined) return refused;
     this.#subscribers?.enroll(store);
     return this.#subscribers?.originOf(name) ?? null;
   }
@@ -282,8 +287,8 @@ export class LogObject<E extends EdgeEnv = EdgeEnv> extends IndexObject<E> {
   }
 
   #refusal({ log = this.#runs.log, position = 0, mark }: Followed): Refused | undefined {
-    if (this.#deletion.refused !== undefined) return this.#deletion.refused;
-    if (this.#restore.isClosed) return toRefused(beingRestored());
+    const refused = this.#closed;
+    if (refused !== undefined) return refused;
     const facts = { log: this.#runs.log, head: this.#runs.head };
     if (log !== this.#runs.log) return toRefused(new LogMismatchError(undefined, facts));
     if (position > this.#runs.head) return toRefused(new PositionAheadError(undefined, facts));
@@ -314,8 +319,8 @@ export class LogObject<E extends EdgeEnv = EdgeEnv> extends IndexObject<E> {
 
   /** @internal The streams in reach, in the order of their ids. */
   listStreams(query: ListQuery, reach: Reach): StreamList | Refused {
-    if (this.#deletion.refused !== undefined) return this.#deletion.refused;
-    if (this.#restore.isClosed) return toRefused(beingRestored());
+    const refused = this.#closed;
+    if (refused !== undefined) return refused;
     return streamList(this.#runs, query, reach);
   }
 
@@ -326,9 +331,9 @@ export class LogObject<E extends EdgeEnv = EdgeEnv> extends IndexObject<E> {
 
   /** @internal @param store the log's. Default: the object's own name */
   async health(store = this.ctx.id.name): Promise<StoreHealth | Refused> {
-    if (store !== undefined && !this.#restore.isClosed && this.#deletion.refused === undefined) await this.#indexing.settle(store);
-    if (this.#deletion.refused !== undefined) return this.#deletion.refused;
-    if (this.#restore.isClosed) return toRefused(beingRestored());
+    if (store !== undefined && this.#closed === undefined) await this.#indexing.settle(store);
+    const refused = this.#closed;
+    if (refused !== undefined) return refused;
     const waiting = this.#waiting.counts((streamId) => this.#runs.headOf(streamId), now(this.ctx));
     const { log, head } = this.#runs;
     const { lost } = this.#indexing;

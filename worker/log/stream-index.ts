@@ -17,12 +17,6 @@ export function indexName(store: string): string {
 
 const END = "end";
 
-/** The end that the index remembers, and whether it is the one that it was told. */
-export interface Remembered {
-  readonly end: LogEnd | null;
-  readonly isTaken: boolean;
-}
-
 export class StreamIndex {
   readonly #storage: DurableObjectStorage;
 
@@ -42,12 +36,12 @@ export class StreamIndex {
     return this.#storage.kv.get<LogEnd>(END) ?? null;
   }
 
-  /** Remembers an end of the log in place of another one. If it has another one, that stays: the log has to compare it. */
-  remember(end: LogEnd, before: LogEnd | null): Remembered {
+  /** Remembers an end of the log in place of another one. @returns whether it did: if it has a different one, the log has to compare that */
+  remember(end: LogEnd, before: LogEnd | null): boolean {
     const known = this.end;
-    if (!isSameEnd(known, before)) return { end: known, isTaken: false };
+    if (!isSameEnd(known, before)) return false;
     if (!isSameEnd(known, end)) this.#storage.kv.put(END, end);
-    return { end, isTaken: true };
+    return true;
   }
 
   list(after: string, limit: number): IndexedStreams {

@@ -190,7 +190,7 @@ export class StreamIndexing {
   async #remember(store: string, before: LogEnd | null): Promise<boolean> {
     const { runs } = this.#host;
     const end: LogEnd = { log: runs.log, head: runs.head, mark: runs.mark };
-    const { isTaken } = await this.#call(store, (index) => index.rememberEnd(end, before));
+    const isTaken = await this.#call(store, (index) => index.rememberEnd(end, before));
     if (isTaken && !isSameEnd(this.#indexed?.end ?? null, end)) this.#write({ store, position: this.#indexed?.position ?? 0, end });
     return isTaken;
   }

@@ -2,7 +2,7 @@
 import { env, evictDurableObject, runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
 import { afterEach, expect, test, vi } from "vitest";
 import { LogObject } from "../../../worker/log/log-object.ts";
-import { putLogBack } from "../damage.ts";
+import { loseObject, putLogBack } from "../damage.ts";
 import { event, newStore, type TestStore } from "../edge-calls.ts";
 
 afterEach(() => {
@@ -22,15 +22,6 @@ async function known(): Promise<{ store: TestStore; log: string }> {
   const { log, lostHistory } = await healthOf(store);
   expect(lostHistory).toBeNull();
   return { store, log };
-}
-
-/** As after a deletion of the object's files. */
-async function lose(object: ReturnType<typeof indexOf>): Promise<void> {
-  await runInDurableObject(object, async (_, { storage }) => {
-    await storage.deleteAlarm();
-    await storage.deleteAll();
-  });
-  await evictDurableObject(object);
 }
 
 /** What the object has in its storage besides its tables, to be put back later. */
@@ -95,11 +86,11 @@ test("a log that was put back and has grown since has another history, until an 
 test("a log that was deleted says what it had, with its id of then, until its streams have sent the same history", async () => {
   const { store, log } = await known();
   faults();
-  await lose(store.log());
+  await loseObject(store.log());
   const empty = await healthOf(store);
   expect(empty).toMatchObject({ head: 0, lostHistory: { log, head: 3 } });
   expect(empty.log).not.toBe(log);
-  await lose(indexOf(store));
+  await loseObject(indexOf(store));
   await evictDurableObject(store.log());
   // Nobody knows any more.
   expect(await lostOf(store)).toBeNull();
@@ -111,7 +102,7 @@ test("the index is told again if it was lost or put back, and remembers what the
   const told = faults();
   await store.append("C-1", 0, event());
   expect(await lostOf(store)).toBeNull();
-  for (const damage of [() => lose(indexOf(store)), () => putBack(indexOf(store), entries)]) {
+  for (const damage of [() => loseObject(indexOf(store)), () => putBack(indexOf(store), entries)]) {
     await damage();
     await evictDurableObject(store.log());
     expect(await lostOf(store)).toBeNull();
@@ -122,7 +113,7 @@ test("the index is told again if it was lost or put back, and remembers what the
     expect(told().splice(-1)).toEqual([expect.objectContaining({ where: "index", store: store.id })]);
   }
   // Both have lost something: the log's own note is left.
-  await lose(indexOf(store));
+  await loseObject(indexOf(store));
   await putLogBack(store, 3);
   expect(await lostOf(store)).toEqual({ log, head: 4 });
   expect(await lostOf(store)).toEqual({ log, head: 4 });

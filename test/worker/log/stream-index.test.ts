@@ -4,7 +4,7 @@ import { afterEach, expect, test, vi } from "vitest";
 import type { IndexedStreams, ReconciledStream } from "../../../shared/wire/reconcile.ts";
 import { LogObject } from "../../../worker/log/log-object.ts";
 import { eventually } from "../../support/eventually.ts";
-import { damageStream, flipped, putLogBack } from "../damage.ts";
+import { damageStream, flipped, loseObject, putLogBack } from "../damage.ts";
 import { event, newStore, type TestStore } from "../edge-calls.ts";
 import { deleteAll, expectGone, fill, send } from "./deleted.ts";
 
@@ -31,19 +31,7 @@ async function untilQuiet(store: TestStore): Promise<void> {
   while (await runDurableObjectAlarm(store.log()));
 }
 
-async function loseIndex(store: TestStore): Promise<void> {
-  const index = env.LOGS.getByName(`${store.id}/streams`);
-  await runInDurableObject(index, (_, { storage }) => storage.deleteAll());
-  await evictDurableObject(index);
-}
-
-async function loseLog(store: TestStore): Promise<void> {
-  await runInDurableObject(store.log(), async (_, { storage }) => {
-    await storage.deleteAlarm();
-    await storage.deleteAll();
-  });
-  await evictDurableObject(store.log());
-}
+const loseIndex = (store: TestStore) => loseObject(env.LOGS.getByName(`${store.id}/streams`));
 
 test("streams that begin are in the index within a minute, by one call for all", async () => {
   const store = newStore();
@@ -161,7 +149,7 @@ test("a stream that can't be read whole does not keep the others out of a log th
   await store.append("A-1", 0, event("Kept", "kept"));
   await store.append("B-1", 0, event());
   await damageStream(store, "A-1", 1, flipped);
-  await loseLog(store);
+  await loseObject(store.log());
   vi.spyOn(console, "error").mockImplementation(() => undefined);
   const request = { streams: [{ streamId: "A-1" }, { streamId: "B-1" }] };
   const { status, body } = await store.request("/reconcile/streams", { method: "POST", body: JSON.stringify(request) });
@@ -178,7 +166,7 @@ test("a log that was lost is filled again from the streams that the index names,
   await store.append("A-1", 0, event(), event());
   await store.append("B-1", 0, event());
   await tell(store);
-  await loseLog(store);
+  await loseObject(store.log());
   expect(await store.feed()).toEqual([]);
   const { streams } = await indexed(store);
   expect(streams).toEqual(["A-1", "B-1"]);
@@ -215,7 +203,7 @@ test("a deletion reaches the streams that only the index knows, and leaves nothi
   const store = newStore();
   const streams = await fill(store, 50);
   await tell(store);
-  await loseLog(store);
+  await loseObject(store.log());
   await store.append("Z-1", 0, event());
   await deleteAll(store);
   await expectGone(store, [...streams, "Z-1"]);

@@ -78,18 +78,26 @@ test("a stream that was put back and read says so, and gives its events no posit
   expect(again.body.events.map(({ version, position }) => [version, position])).toEqual([[1, 1]]);
 });
 
-test("what a stream appended while the log was away, and diverged in, is read without a position", async () => {
+/** A-1 was put back to version 1, and takes appends while the log can't be reached. Then it wakes, and its alarm goes off. */
+async function putBackWhileAway(append: (store: TestStore) => Promise<void>): Promise<TestStore> {
   const store = await filled();
   await putStreamBack(store, "A-1", 1);
   const publish = vi.spyOn(LogObject.prototype, "publish").mockImplementation(() => {
     throw new Error("the log is unreachable");
   });
   vi.spyOn(console, "error").mockImplementation(() => undefined);
-  const { status, body } = await store.append("A-1", 1, event("Other"), event("Other"), event("Other"));
-  expect([status, body.version, body.position]).toEqual([201, 4, null]);
+  await append(store);
   publish.mockRestore();
   await evictDurableObject(store.stream("A-1"));
   await runDurableObjectAlarm(store.stream("A-1"));
+  return store;
+}
+
+test("what a stream appended while the log was away, and diverged in, is read without a position", async () => {
+  const store = await putBackWhileAway(async (store) => {
+    const { status, body } = await store.append("A-1", 1, event("Other"), event("Other"), event("Other"));
+    expect([status, body.version, body.position]).toEqual([201, 4, null]);
+  });
   expect(await health(store)).toEqual({ diverged: 1, unpublished: 0 });
   const page = await store.request("/streams/A-1");
   expect(page.body.events.map(({ version, position }) => [version, position])).toEqual([[1, 1], ...[2, 3, 4].map((at) => [at, null])]);
@@ -97,17 +105,10 @@ test("what a stream appended while the log was away, and diverged in, is read wi
 });
 
 test("a stream that was put back, and publishes its last run after a wake, does not come behind another event in the log", async () => {
-  const store = await filled();
-  await putStreamBack(store, "A-1", 1);
-  const publish = vi.spyOn(LogObject.prototype, "publish").mockImplementation(() => {
-    throw new Error("the log is unreachable");
-  });
-  vi.spyOn(console, "error").mockImplementation(() => undefined);
   const logged = FEED.filter((line) => line.includes(" A-1@")).length;
-  for (let version = 1; version <= logged; version++) await store.append("A-1", version, event("Other"));
-  publish.mockRestore();
-  await evictDurableObject(store.stream("A-1"));
-  await runDurableObjectAlarm(store.stream("A-1"));
+  const store = await putBackWhileAway(async (store) => {
+    for (let version = 1; version <= logged; version++) await store.append("A-1", version, event("Other"));
+  });
   expect(await store.feed()).toEqual(FEED);
   expect(await health(store)).toEqual({ diverged: 1, unpublished: 0 });
   expect((await store.append("A-1", "any", event())).body).toMatchObject({ code: "stream-diverged", version: 2 });
