@@ -32,7 +32,7 @@ export class Tally {
   /** Of the database that was open last. */
   #identity: DatabaseIdentity | undefined;
   #counted = NOTHING;
-  /** Whether the database that is open was counted: until then, changes of the count mean nothing. */
+  /** Until then, changes of the count mean nothing. */
   #isCounted = false;
   #isEnded = false;
   /** To be kept beside the database; undefined before the first count of the database that is open. */
@@ -54,6 +54,11 @@ export class Tally {
   /** Losses of databases before the one that is open, also those that the app has dismissed. */
   get losses(): readonly Count[] {
     return this.#identity?.losses ?? [];
+  }
+
+  /** Whether the database that is open was counted: one that is begun anew holds nothing of what was counted before. */
+  get isCounted(): boolean {
+    return this.#isCounted;
   }
 
   /** The id of the database that is open; undefined before the first one was opened. */

@@ -57,9 +57,12 @@ export class Overview {
    * @param replica as it is now; undefined if it did not change
    */
   written(commits: number, replica: Replica | undefined, isParkedChanged: boolean): void {
-    const { board } = this.#options;
+    const { board, database } = this.#options;
+    const { pending } = board.current;
     this.#notify();
-    board.update({ pending: Math.max(0, board.current.pending + commits), ...(replica && progressOf(replica)) });
+    // What is shown until a database is counted is of the one before it, and can't be added to.
+    const after = database.tally.isCounted ? Math.max(0, pending + commits) : pending;
+    board.update({ pending: after, ...(replica && progressOf(replica)) });
     if (isParkedChanged) void this.refreshQuietly();
   }
 

@@ -86,9 +86,20 @@ test("what another tab says late of the database that is gone does not hide what
   says(database, { connection: "online", acknowledged: 3, progress: null });
   says(await idOfDatabase(name), { connection: "connecting", progress: null });
   channel.close();
-  await eventually(() => expect(store.status.connection).toBe("connecting"));
-  expect(store.status).toMatchObject({ pending: 1, acknowledged: 0 });
+  await eventually(() => expect(store.status).toMatchObject({ connection: "connecting", pending: 1, acknowledged: 0 }));
   await eventually(() => expect(counts()).toMatchObject([{ commits: 2 }, { commits: 1, streamIds: ["B-1"] }]));
+});
+
+test("what is pending on the new database is never added to what was pending on the one that is gone", async () => {
+  const store = await devices.open("A");
+  await appendThree(store);
+  const pending: number[] = [];
+  const end = store.liveStatus().subscribe(() => void pending.push(store.status.pending));
+  await lose(store);
+  await store.appendToStream("B-1", [event(4)]);
+  await eventually(() => expect(store.status).toMatchObject({ pending: 1, lost: { commits: 3 } }));
+  end();
+  expect(pending.filter((count) => count > 3)).toEqual([]);
 });
 
 test("lost under two tabs: one loss, told in both, and over in both", async () => {

@@ -99,6 +99,8 @@ test.each([0, 1])(
   async (parked) => {
     const { database, board, overview, write } = device();
     if (parked > 0) await write(park);
+    // As a store does before it is open.
+    await overview.refresh();
     const refreshes: Promise<void>[] = [];
     let pending = 0;
     for (let turns = 0; turns < TURNS; turns++) {

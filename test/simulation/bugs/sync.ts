@@ -139,7 +139,7 @@ export const SYNC: readonly Bug[] = [
   },
   {
     name: "what a tab has written does not wake what follows its store",
-    patches: [patch(OVERVIEW, "const { board } = this.#options;\n    this.#notify();\n", "const { board } = this.#options;\n")],
+    patches: [patch(OVERVIEW, "board.current;\n    this.#notify();\n", "board.current;\n")],
     world: { tabs: 1 },
     by: "convergence in time",
   },
