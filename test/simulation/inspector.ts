@@ -3,11 +3,11 @@
  * damage goes to the checkers.
  */
 import type { RecordedEvent } from "../../shared/event/event.ts";
+import { askAsOperator } from "./ask-edge.ts";
 import type { Broken } from "./damage.ts";
 import type { Edge } from "./edge.ts";
 import { type Ground, timeAt } from "./ground.ts";
 import { eventId } from "./identity.ts";
-import { signToken } from "./token.ts";
 
 interface Answer {
   readonly code?: string;
@@ -84,10 +84,7 @@ export class Inspector {
   }
 
   async #ask(path: string, body?: object): Promise<Answer> {
-    const token = signToken("operator", { stores: [this.#store], until: Number.POSITIVE_INFINITY }, ["read", "append", "admin"]);
-    const headers = { authorization: `Bearer ${token}`, ...(body && { "content-type": "application/json" }) };
-    const init = body === undefined ? { headers } : { headers, method: "POST", body: JSON.stringify(body) };
-    const response = await this.#edge.direct(new Request(`http://edge/v1/${this.#store}${path}`, init));
+    const response = await askAsOperator(this.#edge, this.#store, path, body);
     return (await response.json()) as Answer; // what the edge's interface says
   }
 }

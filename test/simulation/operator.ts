@@ -4,11 +4,11 @@
  */
 import type { ConfirmedEvent } from "../../shared/event/event.ts";
 import type { StoreHealth } from "../../shared/wire/wire.ts";
+import { askAsOperator } from "./ask-edge.ts";
 import type { Damage } from "./damage.ts";
 import type { Edge, StoreCopy } from "./edge.ts";
 import { EPOCH, type Ground } from "./ground.ts";
 import { OF_SUBSCRIPTION } from "./models/ledger.ts";
-import { signToken } from "./token.ts";
 
 interface Status {
   readonly state: "running" | "waiting" | "stopped";
@@ -216,7 +216,7 @@ export class Operator {
   async lookAtHealth(): Promise<void> {
     const { disks } = this.#edge;
     const [remembered, before] = [disks.rememberedEnd(this.#store), disks.readLog(this.#store)];
-    const { lostHistory: lost } = (await (await this.#sendTo("/health")).json()) as StoreHealth; // what the edge's interface says
+    const { lostHistory: lost } = (await (await askAsOperator(this.#edge, this.#store, "/health")).json()) as StoreHealth; // what the edge's interface says
     const [told, after] = [disks.rememberedEnd(this.#store), disks.readLog(this.#store)];
     this.#ground.observe({ kind: "health", store: this.#store, lost, remembered, told, before, after });
   }
@@ -252,14 +252,6 @@ export class Operator {
   }
 
   #send(path: string, body?: object): Promise<Response> {
-    return this.#sendTo(`/subscriptions/worker${path}`, body);
-  }
-
-  #sendTo(path: string, body?: object): Promise<Response> {
-    const token = signToken("operator", { stores: [this.#store], until: Number.POSITIVE_INFINITY }, ["read", "append", "admin"]);
-    const headers: Record<string, string> = { authorization: `Bearer ${token}` };
-    if (body !== undefined) headers["content-type"] = "application/json";
-    const init: RequestInit = body === undefined ? { headers } : { headers, method: "POST", body: JSON.stringify(body) };
-    return this.#edge.direct(new Request(`http://edge/v1/${this.#store}${path}`, init));
+    return askAsOperator(this.#edge, this.#store, `/subscriptions/worker${path}`, body);
   }
 }
