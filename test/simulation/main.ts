@@ -8,6 +8,7 @@
  *     --workers   the number of threads; default: the number of processors
  *     --bugs      searches the deliberate bugs instead: each by the seed that found it last, or else in up to `--runs` worlds. It writes
  *                 `bugs/found.json`
+ *     --shortest  with `--bugs`: looks through all of `--runs` worlds for the one that catches a bug in the fewest steps
  *     --name      with `--bugs`: only bugs with this text in their names
  */
 import { writeFileSync } from "node:fs";
@@ -28,6 +29,7 @@ const { values } = parseArgs({
     runs: { type: "string" },
     workers: { type: "string", default: String(availableParallelism()) },
     bugs: { type: "boolean", default: false },
+    shortest: { type: "boolean", default: false },
     name: { type: "string", default: "" },
     storage: { type: "string", default: "fails" },
     trace: { type: "boolean", default: false },
@@ -71,7 +73,7 @@ async function searchBugs(): Promise<boolean> {
     const also = Object.entries(others).map(([by, times]) => `, ${by} ${times} times`);
     console.log(`${found === undefined ? "NOT FOUND" : `seed ${found}`}: ${bug.name}: ${bug.by}${also.join("")}`);
   };
-  const searches = await searchAll(pool, runs, values.name, told);
+  const searches = await searchAll(pool, { within: runs, part: values.name, take: values.shortest ? "shortest" : "first" }, told);
   await pool.end();
   const found = searches.filter((search) => search.seed !== undefined);
   console.log(`${found.length} of ${searches.length} bugs were found, in ${((performance.now() - began) / 1000).toFixed(0)} s.`);

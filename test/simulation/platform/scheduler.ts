@@ -15,16 +15,16 @@ export class Scheduler {
   now = 0;
   /** How much has happened. */
   steps = 0;
-  readonly #mostSteps: number;
+  /** What takes more turns in circles. */
+  mostSteps: number;
   /** Nothing runs any more. */
   isStopped = false;
   #order = 0;
   /** A binary heap: the earliest stands first. */
   readonly #tasks: Task[] = [];
 
-  /** @param mostSteps what takes more turns in circles */
   constructor(mostSteps = Number.POSITIVE_INFINITY) {
-    this.#mostSteps = mostSteps;
+    this.mostSteps = mostSteps;
   }
 
   /** @returns a function that cancels the task */
@@ -52,7 +52,7 @@ export class Scheduler {
     for (let task = this.#tasks[0]; task !== undefined && task.at <= time && !this.isStopped; task = this.#tasks[0]) {
       this.#removeFirst();
       this.now = task.at;
-      if (this.steps++ > this.#mostSteps) throw new Error(`more than ${this.#mostSteps} steps: something turns in circles`);
+      if (this.steps++ > this.mostSteps) throw new Error(`more than ${this.mostSteps} steps: something turns in circles`);
       task.run();
       runMicrotasks();
     }
