@@ -3,7 +3,6 @@ import { fileURLToPath } from "node:url";
 import { cloudflareTest } from "@cloudflare/vitest-plugin";
 import { playwright } from "@vitest/browser-playwright";
 import { defineConfig } from "vitest/config";
-import { BaseSequencer, type TestSpecification } from "vitest/node";
 import { CHROMIUM_ARGS, findChromium } from "./scripts/chromium.mjs";
 import { BACKENDS, findFirefox, findWebKit } from "./scripts/engines.mjs";
 import { verify } from "./test/support/commands.ts";
@@ -25,8 +24,6 @@ const most = {
 const fewer = { permits: 600, tickets: 600, transactions: 3000 };
 /** Of `expect.poll`, in milliseconds. Vitest's own second is too short where two others work. */
 const patient = { poll: { timeout: 45_000 } };
-/** What starts edges and browsers. */
-const inNode = { testTimeout: 60_000, expect: patient, hookTimeout: 120_000 };
 /** What runs in a web page, in every engine alike. */
 const inBrowser = {
   include: ["test/browser/**/*.browser.test.ts", "test/contract/*.browser.test.ts"],
@@ -66,27 +63,13 @@ const SOURCES = { alias: { "headwater/edge": fileURLToPath(new URL("worker/index
 /** Tests of the stand-in for the edge's platform: it runs in Node, and they are compiled with the types of the real one. */
 const IN_NODE = "test/worker/testing/**/*.test.ts";
 
-/** Tests that compute worlds, with threads of their own, which leave the processors to whatever else wants them. */
+/** Tests that compute worlds, with threads of their own. */
 const WORLDS = ["test/simulation/simulation.test.ts", "test/simulation/bugs.test.ts"];
-
-/** Whole browsers and edges, and bounds on how soon they are in step. */
-const ALONE = ["test/demo/*.test.ts", "test/faults/{deploy,network,nginx,soak,tabs}.test.ts"];
-
-/** Worlds take what the other files leave of the processors, from the first one to the last. */
-class WorldsFirst extends BaseSequencer {
-  override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
-    const sorted = await super.sort(files);
-    const isWorlds = ({ project }: TestSpecification) => project.name === "worlds";
-    return [...sorted.filter(isWorlds), ...sorted.filter((file) => !isWorlds(file))];
-  }
-}
 
 export default defineConfig({
   test: {
-    // Most of the time is waiting, for an edge or a browser: on two cores, one file at a time leaves more than half of them idle. Two of the
-    // workers have the files of the worlds.
-    maxWorkers: 7,
-    sequence: { sequencer: WorldsFirst },
+    // Most of the time is waiting, for an edge or a browser: on two cores, one file at a time leaves more than half of them idle.
+    maxWorkers: 4,
     reporters: ["default", new EngineTable()],
     projects: [
       {
@@ -95,17 +78,30 @@ export default defineConfig({
           name: "node",
           include: ["test/*.test.ts", "test/{client,cli,docs,edge,simulation}/**/*.test.ts", "test/contract/*.node.test.ts", IN_NODE],
           exclude: WORLDS,
-          ...inNode,
+          testTimeout: 60_000,
+          expect: patient,
+          hookTimeout: 120_000,
         },
       },
-      { test: { name: "worlds", include: WORLDS } },
+      {
+        // They take all processors, so nothing else runs beside them.
+        test: { name: "worlds", include: WORLDS, fileParallelism: false, sequence: { groupOrder: 1 } },
+      },
       {
         // Pure functions leave nothing behind: a process for each file would be most of their time.
         test: { name: "shared", include: ["test/shared/**/*.test.ts"], isolate: false, testTimeout: 60_000 },
       },
-      { test: { name: "faults", include: ["test/faults/*.test.ts"], exclude: ALONE, ...inNode } },
-      // One file at a time, and nothing else beside it.
-      { test: { name: "alone", include: ALONE, fileParallelism: false, ...inNode } },
+      {
+        // Whole browsers and edges, and bounds on how soon they are in step: one file at a time, and nothing else beside it.
+        test: {
+          name: "faults",
+          include: ["test/{demo,faults}/**/*.test.ts"],
+          fileParallelism: false,
+          testTimeout: 60_000,
+          expect: patient,
+          hookTimeout: 120_000,
+        },
+      },
       {
         plugins: [
           cloudflareTest({

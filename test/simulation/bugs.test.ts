@@ -8,7 +8,7 @@ import { Pool } from "./pool.ts";
 import { Random } from "./random.ts";
 
 /** Milliseconds: worlds are computed, and a busy machine takes its time. */
-const LONGEST = 900_000;
+const LONGEST = 300_000;
 
 /** The seed that found a bug last is tried first. If the product has changed, one of these does. Otherwise `npm run simulate -- --bugs` looks further. */
 const WITHIN = 200;

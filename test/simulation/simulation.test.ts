@@ -18,7 +18,7 @@ const KNOWN = [...seedsFrom(1, 60), ...RARE];
 const FRESH = 50;
 
 // Milliseconds: worlds are computed, and a busy machine takes its time.
-vi.setConfig({ testTimeout: 900_000 });
+vi.setConfig({ testTimeout: 300_000 });
 
 const pool = new Pool();
 afterAll(() => pool.end());

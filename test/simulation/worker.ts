@@ -1,5 +1,4 @@
 /** A thread that runs worlds: of many seeds, of one saved failure, or of a deliberate bug until it is caught. */
-import { constants, setPriority } from "node:os";
 import { isDeepStrictEqual } from "node:util";
 import { parentPort } from "node:worker_threads";
 import { BUGS } from "./bugs/index.ts";
@@ -36,9 +35,6 @@ const TWICE = 10;
 
 /** Minutes of a world in which a bug is sought: most show soon, in dense worlds. */
 const SHORT = 1.5;
-
-// Whoever waits for an answer goes before a world that is computed. On Linux this is for the thread alone.
-setPriority(constants.priority.PRIORITY_LOW);
 
 const sound = bundleProduct();
 
