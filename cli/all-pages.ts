@@ -35,7 +35,7 @@ export function isUnknownRoute(error: unknown): boolean {
   return error instanceof InvalidRequestError && error.details.field === "path";
 }
 
-/** Reconciles the log, portion by portion. @param dryRun nothing is written */
+/** Reconciles the log, portion by portion. @param dryRun whether nothing is written */
 export async function* reconciledPortions(store: EdgeStore, dryRun: boolean): AsyncGenerator<ReconciledLog> {
   for (let after = 0, isEnd = false; !isEnd; ) {
     const portion = await store.request("/reconcile/log", reconciledLog, { after, dryRun });

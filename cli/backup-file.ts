@@ -68,6 +68,24 @@ export async function checkBackup(file: RereadableFile): Promise<Backup> {
   return { end, streams: new Map([...streams].map(([streamId, { version }]) => [streamId, version])) };
 }
 
+/** Consecutive versions of one stream. */
+export interface BackupRun {
+  readonly streamId: string;
+  readonly firstVersion: number;
+  readonly events: RecordedLine["content"][];
+}
+
+/** Lines at consecutive positions, as the log's routes take them. */
+export function backupRuns(lines: readonly RecordedLine[]): BackupRun[] {
+  const runs: BackupRun[] = [];
+  for (const { streamId, version, content } of lines) {
+    const last = runs.at(-1);
+    if (last?.streamId === streamId) last.events.push(content);
+    else runs.push({ streamId, firstVersion: version, events: [content] });
+  }
+  return runs;
+}
+
 interface StreamCheck {
   version: number;
   readonly ids: Set<string>;

@@ -2,24 +2,27 @@
  * `headwater reconcile`: repairs a store whose storage was damaged, lost or put back to an older copy. Each event is stored twice, in its stream
  * and in the log, so one side can be repaired from the other. The edge does it, in parts; if the command breaks off, run it again.
  *
- *     log, from the streams ──► each stream, from the log ──► what neither can read, from the backup ──► log again ──► has it all that it had?
- *                                  └── the log has other events: saved to a file, and then replaced
+ *     log, from the streams, or else from the backup ──► each stream, from the log ──► what neither can read, from the backup
+ *                                                           │                              └──► log again ──► has it all that it had?
+ *                                                           └── the log has other events: saved to a file, and then replaced
  */
 import { createWriteStream } from "node:fs";
 import { finished } from "node:stream/promises";
 import type { DamagedSpan, EdgeStore } from "../client/http.ts";
 import type { LostHistory } from "../shared/edge/lost-history.ts";
+import { PayloadTooLargeError } from "../shared/errors.ts";
 import { DEFAULT_LIMITS } from "../shared/limits.ts";
 import { isAmong, placesOf } from "../shared/places.ts";
 import * as wire from "../shared/wire/reconcile.ts";
 import { allIndexed, allStreams, reconciledPortions } from "./all-pages.ts";
-import { type Backup, checkBackup, recordedLines } from "./backup-file.ts";
+import { type Backup, backupRuns, checkBackup, recordedLines } from "./backup-file.ts";
 import { chunks } from "./chunks.ts";
 import { CommandError } from "./command-error.ts";
 import { positionsOf } from "./export.ts";
 import { eachInFlight } from "./in-flight.ts";
 import { jsonLine } from "./output.ts";
 import { healthOf, Progress } from "./progress.ts";
+import type { RecordedLine } from "./recorded-line.ts";
 import { type RereadableFile, withRereadable } from "./rereadable-file.ts";
 
 export interface ReconcileChoice {
@@ -65,6 +68,12 @@ class Reconciliation {
   readonly #versions = new Map<string, number>();
   /** How many events each stream has sent to the log. */
   readonly #sent = new Map<string, number>();
+  /** Whether the log lacks positions between others. A restore would give their events other ones, and nothing would fit there any more. */
+  #hasHoles = false;
+  /** Why events of the backup could not be sent, by the first position. */
+  readonly #tooLarge = new Map<number, string>();
+  /** Up to which version the log gets each stream from the backup. */
+  readonly #filled = new Map<string, number>();
   /** Positions that the backup has events for which neither side can read. */
   readonly #given = new Set<number>();
 
@@ -79,13 +88,13 @@ class Reconciliation {
     const { dryRun, streams: chosen, prefix } = this.#choice;
     const isAll = chosen === undefined && prefix === undefined;
     const before = await healthOf(this.#store);
-    let lost = await this.#repairLog();
+    let lost = await this.#fill(await this.#repairLog());
     const streams = await this.#streamIds();
     const { unreadable, different } = await this.#repairStreams(streams);
     await this.#replace(different);
     const rest = await this.#fromBackup(unreadable);
     if (lost.length > 0) lost = dryRun ? this.#withoutGiven(lost) : await this.#repairLog();
-    for (const span of lost) this.#left.push(`The log has nothing at ${positionsOf(span)}, and no stream has an event that fits there.`);
+    this.#nameLost(lost);
     for (const { streamId, lost } of rest) {
       for (const { first, last } of lost)
         this.#left.push(`${streamId} has nothing at ${placesOf("version", first, last)}, and neither has the log.`);
@@ -122,6 +131,58 @@ class Reconciliation {
       if (repaired === 0 || dryRun) break;
     }
     return lost;
+  }
+
+  /** Positions that no stream has events for get those of the backup, if the log's marks prove them. @returns the others */
+  async #fill(lost: readonly DamagedSpan[]): Promise<readonly DamagedSpan[]> {
+    if (this.#file === undefined || lost.length === 0) return lost;
+    const { dryRun } = this.#choice;
+    const lines = new Map<DamagedSpan, RecordedLine[]>(lost.map((span) => [span, []]));
+    for await (const line of recordedLines(this.#file)) {
+      const span = lost.find(({ first, last }) => line.position >= first && line.position <= last);
+      if (span !== undefined) lines.get(span)?.push(line);
+    }
+    const rest: DamagedSpan[] = [];
+    for (const [span, own] of lines) {
+      const isFilled = own.length === span.last - span.first + 1 && (await this.#fillSpan(span, own));
+      if (!isFilled) {
+        rest.push(span);
+        continue;
+      }
+      this.#done.push(`the log at ${positionsOf(span)}, from the file`);
+      for (const { streamId, version } of own) this.#filled.set(streamId, Math.max(version, this.#filled.get(streamId) ?? 0));
+    }
+    // What has its events again may prove what is beside it.
+    return dryRun || rest.length === 0 ? rest : this.#repairLog();
+  }
+
+  /** @param lines of all its positions. Their events go together, because the marks around them prove them together */
+  async #fillSpan(span: DamagedSpan, lines: readonly RecordedLine[]): Promise<boolean> {
+    const { first, last } = span;
+    const body = { after: first - 1, dryRun: this.#choice.dryRun, runs: backupRuns(lines) };
+    try {
+      const { repaired } = await this.#store.request("/reconcile/log", wire.reconciledLog, body);
+      return repaired.some((places) => places.first <= first && places.last >= last);
+    } catch (error) {
+      if (!(error instanceof PayloadTooLargeError)) throw error;
+      this.#tooLarge.set(first, error.message);
+      return false;
+    }
+  }
+
+  #nameLost(lost: readonly DamagedSpan[]): void {
+    // Streams send what the log lacks, which a dry run does not have them do.
+    const isOpen = this.#choice.dryRun && this.#sent.size > 0;
+    for (const span of lost) {
+      const why = this.#tooLarge.get(span.first);
+      const isInFile = span.last <= (this.#backup?.end.events ?? 0);
+      let reason = "no stream has an event that fits there.";
+      if (isOpen) reason = "whether what the streams send fits there shows without --dry-run.";
+      else if (why !== undefined) reason = `those of the file are too large for one request: ${why}`;
+      else if (isInFile) reason = "those of the file do not fit there, or have other positions by now: restore the file into a new store.";
+      this.#left.push(`The log has nothing at ${positionsOf(span)}, and ${reason}`);
+    }
+    this.#hasHoles = lost.length > 0;
   }
 
   async #streamIds(): Promise<readonly string[]> {
@@ -238,9 +299,12 @@ class Reconciliation {
   #checkEnds(): void {
     for (const [streamId, version] of this.#backup?.streams ?? []) {
       const own = this.#versions.get(streamId);
-      if (own === undefined || own >= version) continue;
-      const missing = placesOf("version", own + 1, version);
-      this.#left.push(`${streamId} ends at version ${own}, and the file has ${missing}: headwater restore FILE brings them back.`);
+      // A dry run has not given the stream what it would take from the log.
+      const known = own === undefined ? version : Math.max(own, this.#filled.get(streamId) ?? 0);
+      if (known >= version) continue;
+      const missing = placesOf("version", known + 1, version);
+      const remedy = this.#hasHoles ? "mend the log first" : "headwater restore FILE brings them back";
+      this.#left.push(`${streamId} ends at version ${known}, and the file has ${missing}: ${remedy}.`);
     }
   }
 
@@ -255,13 +319,15 @@ class Reconciliation {
     const { dryRun, acceptLoss = false } = this.#choice;
     const sent = [...this.#sent.values()].reduce((sum, count) => sum + count, 0);
     const isInBackup = (this.#backup?.end.events ?? 0) >= lost.head;
-    const isWhole = this.#left.length === 0 && (isInBackup || (sent > 0 && headBefore + sent === lost.head));
-    const now = dryRun ? { head: headBefore, lostHistory: lost } : await this.#store.health();
+    const now = dryRun ? { head: headBefore + sent, lostHistory: lost } : await this.#store.health();
+    // What a stream sends may have come to a hole, and does not make up for what is gone at the end.
+    const isMadeUp = sent > 0 && this.#gone === 0 && headBefore + sent === lost.head && now.head === lost.head;
+    const isWhole = this.#left.length === 0 && (isInBackup || isMadeUp);
     // It has everything again, at the positions of before.
     if (!now.lostHistory) return;
     if (!isWhole && !acceptLoss) {
       this.#left.push(
-        `The log once reached #${lost.head} with another history than it has now, and ends at #${now.head}. Events may be gone: headwater restore with a backup brings them back, and --against compares with it. Without one, --accept-loss goes on from here.`,
+        `The log once reached #${lost.head} with another history than it has now, and ends at #${dryRun ? headBefore : now.head}. Events may be gone: ${this.#hasHoles ? "--against a backup mends the log, and then headwater restore" : "headwater restore with a backup"} brings them back, and --against compares with it. Without one, --accept-loss goes on from here.`,
       );
       return;
     }

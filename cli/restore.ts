@@ -10,7 +10,7 @@ import { HeadwaterError, PayloadTooLargeError } from "../shared/errors.ts";
 import { DEFAULT_LIMITS } from "../shared/limits.ts";
 import * as wire from "../shared/wire/restore.ts";
 import type { Schema } from "../shared/wire/schema.ts";
-import { type Backup, checkBackup, recordedLines } from "./backup-file.ts";
+import { type Backup, backupRuns, checkBackup, recordedLines } from "./backup-file.ts";
 import { chunks } from "./chunks.ts";
 import { CommandError } from "./command-error.ts";
 import { eachInFlight } from "./in-flight.ts";
@@ -184,14 +184,9 @@ class RestoreRun {
 
   async #sendLog(window: readonly RecordedLine[]): Promise<void> {
     await halved(window, async (lines) => {
-      const runs: { streamId: string; firstVersion: number; events: unknown[] }[] = [];
-      for (const { streamId, version, content } of lines) {
-        const last = runs.at(-1);
-        if (last?.streamId === streamId) last.events.push(content);
-        else runs.push({ streamId, firstVersion: version, events: [content] });
-      }
       const first = lines[0]?.position ?? 1;
-      const { position } = await this.#request("/restore/log", wire.restoredLog, { position: first, runs }, lines);
+      const body = { position: first, runs: backupRuns(lines) };
+      const { position } = await this.#request("/restore/log", wire.restoredLog, body, lines);
       if (position < first - 1) throw new CommandError(`The store has the file up to #${position} and no further: run the restore again.`);
     });
   }

@@ -1,11 +1,12 @@
 /**
  * The messages of a reconciliation, for administrators: `headwater reconcile` sends them, see docs/operations.md.
  *
- *     log, in portions: what is damaged or missing comes from the streams ──► streams: what is damaged, missing or differs comes from the log
+ *     log, in portions: what is damaged or missing comes from the streams, or from a backup ──► streams: what is damaged, missing or differs comes from the log
  *
  * Every step may be sent again, and with `dryRun` it writes nothing.
  */
 import * as v from "valibot";
+import { recordedRuns } from "./restore.ts";
 import { wholeNumber } from "./schema.ts";
 
 /** Versions or positions; both are inclusive. */
@@ -17,6 +18,8 @@ export const reconcileLog = v.object({
   dryRun: v.optional(v.boolean(), false),
   /** The log as it is then counts from now on, also if it once had another history: `lostHistory` of the health is null again. */
   accept: v.optional(v.boolean(), false),
+  /** Events of a backup, from the position behind `after` on: for positions that the log has lost, and whose events no stream has. */
+  runs: v.optional(recordedRuns, []),
 });
 
 export const reconciledLog = v.object({

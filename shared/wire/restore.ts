@@ -60,12 +60,11 @@ export const restoredStream = v.variant("status", [
 /** One for each stream, in the order of the request. */
 export const restoredStreams = v.object({ streams: v.array(restoredStream) });
 
-/** `POST /v1/{store}/restore/log`: events in position order, from `position` on, as runs of streams. */
-export const restoreLog = v.object({
-  restore: v.string(),
-  position: wholeNumber,
-  runs: v.array(v.object({ streamId: v.unknown(), firstVersion: wholeNumber, events: v.array(v.unknown()) })),
-});
+/** Events of a backup at consecutive positions: consecutive versions of one stream in each. */
+export const recordedRuns = v.array(v.object({ streamId: v.unknown(), firstVersion: wholeNumber, events: v.array(v.unknown()) }));
+
+/** `POST /v1/{store}/restore/log`: events in position order, from `position` on. */
+export const restoreLog = v.object({ restore: v.string(), position: wholeNumber, runs: recordedRuns });
 
 /** The position of the file up to which the log has it. */
 export const restoredLog = v.object({ position: wholeNumber });
@@ -84,6 +83,7 @@ export const restoreFinished = v.object({
 
 export const restoreAbandoned = v.object({});
 
+export type RecordedRuns = v.InferOutput<typeof recordedRuns>;
 export type RunningRestore = v.InferOutput<typeof runningRestore>;
 export type BeginRestore = v.InferOutput<typeof beginRestore>;
 export type RestoreStatus = v.InferOutput<typeof restoreStatus>;

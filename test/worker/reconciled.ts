@@ -44,8 +44,9 @@ export async function damagedBy(
   return { store, before, damaged };
 }
 
-export async function reconcileLog(store: TestStore, dryRun = false, after = 0): Promise<ReconciledLog> {
-  const { body } = await post(store, "/reconcile/log", { after, dryRun });
+/** @param runs events of a backup, from the position behind `after` on */
+export async function reconcileLog(store: TestStore, dryRun = false, after = 0, runs: readonly object[] = []): Promise<ReconciledLog> {
+  const { body } = await post(store, "/reconcile/log", { after, dryRun, runs });
   return body as unknown as ReconciledLog;
 }
 

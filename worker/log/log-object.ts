@@ -254,16 +254,22 @@ export class LogObject<E extends EdgeEnv = EdgeEnv> extends IndexObject<E> {
   }
 
   /**
-   * @internal
-   * Repairs a portion of the log after a position.
+   * @internal Repairs a portion of the log after a position.
    *
    * @param dryRun finds out what it would repair
    * @param accept the log as it is then counts from now on, also if it once had another history
+   * @param given events of a backup, from the position behind `after` on
    */
-  reconcile(store: string, after: number, dryRun: boolean, accept = false): Promise<ReconciledLog | Refused> {
+  reconcile(
+    store: string,
+    after: number,
+    dryRun: boolean,
+    accept = false,
+    given: readonly RestoredRun[] = [],
+  ): Promise<ReconciledLog | Refused> {
     return refusableLater(async () => {
       unwrap(this.#refusal({ position: after }) ?? {});
-      const reconciled = await new LogReconcile(this.env, store, this.#runs, this.#memory).portion(after, dryRun);
+      const reconciled = await new LogReconcile(this.env, store, this.#runs, this.#memory).portion(after, dryRun, given);
       this.#deletion.assertPresent();
       // The index may have been lost, too.
       if (after === 0 && !dryRun) this.#indexing.restart(store);
@@ -273,7 +279,7 @@ export class LogObject<E extends EdgeEnv = EdgeEnv> extends IndexObject<E> {
     });
   }
 
-  /** @internal Streams that the index knows, in the order of their ids. The log may have lost some. */
+  /** @internal Streams that the index knows, by their ids. The log may have lost some. */
   indexedStreams(store: string, after: string, limit: number): Promise<IndexedStreams | Refused> {
     return refusableLater(async () => {
       this.#deletion.assertPresent();

@@ -1,6 +1,6 @@
 /**
- * A reconciliation, as the log sees it: rows that are damaged, missing or out of place get their events from the streams again, at the
- * positions that they had. The marks prove it: from the last good row before, the ids of the events must lead to the mark of a row behind.
+ * A reconciliation, as the log sees it: rows that are damaged, missing or out of place get their events from the streams again, or from a backup,
+ * at the positions that they had. The marks prove it: from the last good row before, the ids of the events must lead to the mark of a row behind.
  *
  *     good row │ damaged, missing │ good row │ good row
  *        mark ─┴──── ids of the candidates ──┴► its mark, or that of the next one
@@ -16,6 +16,7 @@ import { callObject } from "../objects/calls.ts";
 import { unwrap } from "../objects/refused.ts";
 import { idOf, linesOf, parseLine, runsOf } from "../objects/run-text.ts";
 import type { StoredLines } from "../objects/stored-lines.ts";
+import type { RestoredRun } from "./log-restore.ts";
 import { firstPositionOf, intact, type LogRow, type LogRuns, type RowPlace } from "./log-runs.ts";
 import type { MatchMemory } from "./match-memory.ts";
 
@@ -28,6 +29,12 @@ const MOST_RUNS = 40;
 
 interface Logged extends Candidate {
   readonly line: string;
+}
+
+/** What a request brings of a backup, from a position on. */
+interface Backup {
+  readonly first: number;
+  readonly events: readonly Logged[];
 }
 
 interface GoodRow {
@@ -61,14 +68,18 @@ export class LogReconcile {
     this.#memory = memory;
   }
 
-  /** @param after the position behind which the portion begins */
-  async portion(after: number, dryRun: boolean): Promise<ReconciledLog> {
+  /**
+   * @param after the position behind which the portion begins
+   * @param given events of a backup from there on, for what no stream has
+   */
+  async portion(after: number, dryRun: boolean, given: readonly RestoredRun[]): Promise<ReconciledLog> {
+    const backup = { first: after + 1, events: given.flatMap(loggedOf) };
     // A row is checked from its beginning.
     const { broken, position } = this.#scan(this.#runs.endBefore(after + 1));
     const repaired: Places[] = [];
     const lost: Places[] = [];
     for (const part of broken) {
-      const events = await this.#find(part);
+      const events = (await this.#find(part)) ?? this.#given(part, backup);
       const last = isMarkAlone(part) ? (part.next?.last ?? part.last) : part.last;
       (events === undefined ? lost : repaired).push({ first: part.first, last });
       if (events !== undefined && !dryRun) this.#write(part, events);
@@ -118,6 +129,24 @@ export class LogReconcile {
     const all = [...claimed, ...(await this.#eventsOf(this.#gaps(broken)))];
     for (const order of arrangements(distinct(all), count)) if (isProven(broken, order)) return order;
     return undefined;
+  }
+
+  /**
+   * The events that a backup has at the broken positions; undefined if the marks do not prove them, or if the log has them elsewhere by now. A
+   * stream may have begun anew since it was lost: versions and positions grow together.
+   */
+  #given(broken: Broken, { first, events }: Backup): readonly Logged[] | undefined {
+    if (broken.first < first) return undefined;
+    const own = events.slice(broken.first - first, broken.last + 1 - first);
+    if (own.length < broken.last - broken.first + 1 || !isProven(broken, own)) return undefined;
+    const ends = new Set(broken.rows.map((row) => row.last_position));
+    const versions = Map.groupBy(own, ({ streamId }) => streamId);
+    for (const { stream_id, first_version, last_version, last_position } of this.#runs.placesAfter(0)) {
+      const lacking = ends.has(last_position) ? undefined : versions.get(stream_id);
+      const isBefore = last_position < broken.first;
+      if (lacking?.some(({ version }) => (isBefore ? last_version >= version : first_version <= version))) return undefined;
+    }
+    return own;
   }
 
   /** At the log's end there may be no mark that is right. Then each row has to have its own place. */
@@ -197,6 +226,15 @@ export class LogReconcile {
     this.#runs.transaction(() => this.#runs.replace(all, rows, end));
     this.#memory.forget();
   }
+}
+
+function loggedOf({ streamId, firstVersion, events }: RestoredRun): Logged[] {
+  return linesOf(events).map((line, i) => ({
+    streamId,
+    version: firstVersion + i,
+    recordedAt: parseLine(line).recordedAt ?? "",
+    line,
+  }));
 }
 
 /** Whether nothing is broken but the mark of the row behind. */

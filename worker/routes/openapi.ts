@@ -283,7 +283,12 @@ function withStream(item: Schema<unknown>): object {
 /** `headwater reconcile` is their client. */
 function reconcilePaths(): object {
   return {
-    "/v1/{store}/reconcile/log": step("Repair a portion of the log from the streams.", reconcile.reconcileLog, reconcile.reconciledLog),
+    "/v1/{store}/reconcile/log": step(
+      "Repair a portion of the log from the streams, or from events of a backup.",
+      reconcile.reconcileLog,
+      reconcile.reconciledLog,
+      { runs: withStream(restore.recordedRuns.item) },
+    ),
     "/v1/{store}/reconcile/streams": {
       ...step("Repair streams from the log, or from events of a backup.", reconcile.reconcileStreams, reconcile.reconciledStreams, {
         streams: withStream(reconcile.reconcileStreams.entries.streams.item),

@@ -14,7 +14,7 @@ import type { ReconcileRequest } from "../stream/stream-reconcile.ts";
 import { readJson } from "./body.ts";
 import type { Bindings } from "./edge.ts";
 import { INDEX, pageLimit, parametersOf, single } from "./query.ts";
-import { callLog, recordedLinesOf } from "./recorded-lines.ts";
+import { callLog, recordedLinesOf, recordedRunsOf } from "./recorded-lines.ts";
 
 /** Retries of a request, all calls together. */
 const RETRIES = 4;
@@ -27,9 +27,10 @@ export function reconcileRoutes<E extends EdgeEnv>(app: Hono<Bindings<E>>, limit
 
   app.post("/v1/:store/reconcile/log", async (context) => {
     const { store } = context.var;
-    const { after, dryRun, accept } = parseMessage(reconcileLog, await readJson(context.req.raw, limits.bodyBytes));
+    const { after, dryRun, accept, runs } = parseMessage(reconcileLog, await readJson(context.req.raw, limits.bodyBytes));
+    const given = recordedRunsOf(runs, limits);
     return context.json(
-      await callLog(context.env, store, (log) => withRoom(async () => unwrap(await log.reconcile(store, after, dryRun, accept)))),
+      await callLog(context.env, store, (log) => withRoom(async () => unwrap(await log.reconcile(store, after, dryRun, accept, given)))),
     );
   });
 

@@ -11,14 +11,13 @@ import { parseMessage } from "../../shared/wire/wire.ts";
 import { assertMayAdminister } from "../access/access.ts";
 import type { EdgeEnv } from "../env.ts";
 import type { LogObject } from "../log/log-object.ts";
-import type { RestoredRun } from "../log/log-restore.ts";
 import { callObject, type Retries, withRoom } from "../objects/calls.ts";
 import { eachInFlight } from "../objects/in-flight.ts";
 import { unwrap } from "../objects/refused.ts";
 import type { RestoredPart } from "../stream/stream-restore.ts";
 import { readJson } from "./body.ts";
 import type { Bindings } from "./edge.ts";
-import { callLog, recordedLinesOf } from "./recorded-lines.ts";
+import { callLog, recordedLinesOf, recordedRunsOf } from "./recorded-lines.ts";
 
 /** Retries of a request, all calls together: with the calls of 40 streams and one of the log it stays below 50. */
 const RETRIES = 4;
@@ -73,13 +72,7 @@ export function restoreRoutes<E extends EdgeEnv>(app: Hono<Bindings<E>>, limits:
   app.post("/v1/:store/restore/log", async (context) => {
     const { restore, position, runs } = parseMessage(restoreLog, await readJson(context.req.raw, limits.bodyBytes));
     if (position === 0) throw new InvalidRequestError("position must be a whole number from 1.", { field: "position" });
-    const restored: RestoredRun[] = runs.map(({ streamId, firstVersion, events }, i) => {
-      const field = `runs[${i}].`;
-      if (events.length === 0) throw new InvalidRequestError("A run must have at least one event.", { field: `${field}events` });
-      const id = parseStreamId(streamId, `${field}streamId`);
-      const from = parseCount(firstVersion, `${field}firstVersion`) ?? 1;
-      return { streamId: id, firstVersion: from, events: recordedLinesOf(id, from, events, limits, field) };
-    });
+    const restored = recordedRunsOf(runs, limits);
     const stage = (log: DurableObjectStub<LogObject>) => withRoom(async () => unwrap(await log.stageRestore(restore, position, restored)));
     return context.json(await callLog(context.env, context.var.store, stage));
   });

@@ -1,7 +1,7 @@
 /** The log is repaired from the streams: each event comes to the position that it had, as far as the marks prove it. */
 import { evictDurableObject, runInDurableObject } from "cloudflare:test";
 import { afterEach, expect, test, vi } from "vitest";
-import { damageLog, damageStream, flipped, loseRow } from "../damage.ts";
+import { damageLog, damageStream, flipped, loseRow, putStreamBack } from "../damage.ts";
 import { event, newStore, type TestStore } from "../edge-calls.ts";
 import { type Damages, damagedBy, filled, historyOf, reconcileLog, reconcileStream } from "../reconciled.ts";
 
@@ -111,6 +111,40 @@ test("the last mark is not made of a broken one", async () => {
   expect(await reconcileLog(store, false, 8)).toMatchObject({ repaired: [], lost: [{ first: 9, last: 9 }] });
   expect(await reconcileLog(store)).toMatchObject({ repaired: [{ first: 8, last: 8 }], lost: [] });
   expect(await historyOf(store)).toEqual(before);
+});
+
+test("what no stream has comes from a backup, if the marks prove it and the log has it nowhere else", async () => {
+  const store = await filled();
+  const before = await historyOf(store);
+  const runs = [{ streamId: "C-1", firstVersion: 1, events: (await store.request("/streams/C-1")).body.events }];
+  const lose = async () => {
+    await loseRow(store, 7);
+    await putStreamBack(store, "C-1", 0);
+  };
+  await lose();
+  const place = [{ first: 7, last: 7 }];
+  const left = { repaired: [], lost: place };
+  expect(await reconcileLog(store)).toMatchObject(left);
+  const others = [{ ...runs[0], events: (await store.request("/streams/B-1?limit=1")).body.events }];
+  expect(await reconcileLog(store, false, 6, others)).toMatchObject(left);
+  // They stand for the positions from the one behind `after` on.
+  expect(await reconcileLog(store, false, 5, runs)).toMatchObject(left);
+  const damaged = await historyOf(store);
+  for (const dryRun of [true, false]) {
+    expect(await historyOf(store)).toEqual(damaged);
+    expect(await reconcileLog(store, dryRun, 6, runs)).toMatchObject({ repaired: place, lost: [] });
+  }
+  expect(await reconcileStream(store, "C-1")).toMatchObject({ repaired: [{ first: 1, last: 1 }], lost: [] });
+  expect(await historyOf(store)).toEqual(before);
+  await lose();
+  expect((await store.append("C-1", 0, event())).body).toMatchObject({ version: 1, position: 10 });
+  expect(await reconcileLog(store, false, 6, runs)).toMatchObject(left);
+  // A later version of a stream that has begun anew does not come before its first one, either.
+  const third = [{ streamId: "B-1", firstVersion: 3, events: (await store.request("/streams/B-1?from=3")).body.events }];
+  for (const position of [3, 6, 9]) await loseRow(store, position);
+  await putStreamBack(store, "B-1", 0);
+  expect((await store.append("B-1", 0, event())).body).toMatchObject({ version: 1, position: 11 });
+  expect((await reconcileLog(store, false, 8, third)).lost).toContainEqual({ first: 9, last: 9 });
 });
 
 test("a log in good order is left as it is", async () => {
