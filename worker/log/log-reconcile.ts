@@ -73,7 +73,12 @@ export class LogReconcile {
    * @param given events of a backup from there on, for what no stream has
    */
   async portion(after: number, dryRun: boolean, given: readonly RestoredRun[]): Promise<ReconciledLog> {
-    const backup = { first: after + 1, events: given.flatMap(loggedOf) };
+    const backup = {
+      first: after + 1,
+      events: given.flatMap(({ streamId, firstVersion, events }) =>
+        linesOf(events).map((line, i) => toLogged(streamId, firstVersion + i, line)),
+      ),
+    };
     // A row is checked from its beginning.
     const { broken, position } = this.#scan(this.#runs.endBefore(after + 1));
     const repaired: Places[] = [];
@@ -173,7 +178,7 @@ export class LogReconcile {
       const { lines } = await this.#linesOf(streamId, first + run.length, last);
       for (const line of lines) {
         if (line === null) return run;
-        run.push({ streamId, version: first + run.length, recordedAt: parseLine(line).recordedAt ?? "", line });
+        run.push(toLogged(streamId, first + run.length, line));
       }
       if (lines.length === 0) return run;
     }
@@ -228,13 +233,8 @@ export class LogReconcile {
   }
 }
 
-function loggedOf({ streamId, firstVersion, events }: RestoredRun): Logged[] {
-  return linesOf(events).map((line, i) => ({
-    streamId,
-    version: firstVersion + i,
-    recordedAt: parseLine(line).recordedAt ?? "",
-    line,
-  }));
+function toLogged(streamId: string, version: number, line: string): Logged {
+  return { streamId, version, recordedAt: parseLine(line).recordedAt ?? "", line };
 }
 
 /** Whether nothing is broken but the mark of the row behind. */
