@@ -2,7 +2,7 @@
 import type { Page } from "playwright";
 import { afterAll, beforeAll } from "vitest";
 import { type BrowserProcess, startBrowser } from "../support/browser.ts";
-import { EDGE_ALONE, type EdgeProcess, startEdge } from "../support/edge.ts";
+import { type EdgeProcess, startEdge } from "../support/edge.ts";
 import { type PageServer, servePage } from "../support/page-server.ts";
 
 export interface Ground {
@@ -19,7 +19,7 @@ export function faultGround(module = "test/faults/page.ts", args: readonly strin
   let server: PageServer;
   let browser: BrowserProcess;
   beforeAll(async () => {
-    [edge, server] = await Promise.all([startEdge({ AUTH: "open" }, EDGE_ALONE), servePage(module)]);
+    [edge, server] = await Promise.all([startEdge(), servePage(module)]);
     browser = await startBrowser(undefined, args);
   });
   afterAll(async () => {

@@ -4,7 +4,7 @@
  */
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { type BrowserProcess, startBrowser } from "../support/browser.ts";
-import { EDGE_ALONE, type EdgeProcess, startEdge } from "../support/edge.ts";
+import { type EdgeProcess, startEdge } from "../support/edge.ts";
 import { type PageServer, servePage } from "../support/page-server.ts";
 import { converged, feedOf, open } from "./devices.ts";
 
@@ -19,7 +19,7 @@ beforeAll(async () => {
   server = await servePage("test/faults/page.ts");
   address = new URL(server.url);
   address.hostname = HOST;
-  edge = await startEdge({ AUTH: "open", ALLOWED_ORIGINS: address.origin }, EDGE_ALONE);
+  edge = await startEdge({ AUTH: "open", ALLOWED_ORIGINS: address.origin });
   browser = await startBrowser(undefined, [`--host-resolver-rules=MAP ${HOST} 127.0.0.1`]);
 });
 afterAll(async () => {

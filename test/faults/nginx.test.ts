@@ -7,7 +7,7 @@ import { openStore, type Store } from "../../client/index.ts";
 import { findNginx } from "../../scripts/nginx.mjs";
 import { SELF_SIGNED } from "../support/certificate.ts";
 import { blocksOf } from "../support/document.ts";
-import { EDGE_ALONE, type EdgeProcess, freePort, startEdge } from "../support/edge.ts";
+import { type EdgeProcess, freePort, startEdge } from "../support/edge.ts";
 import { eventually } from "../support/eventually.ts";
 import { type Nginx, startNginx } from "../support/nginx.ts";
 
@@ -24,7 +24,7 @@ let stores: Store[];
 let ending: AbortController;
 
 beforeAll(async () => {
-  edge = await startEdge({ AUTH: "open" }, EDGE_ALONE);
+  edge = await startEdge();
   setDefaultCACertificates([...getCACertificates("default"), SELF_SIGNED.cert]);
 });
 afterAll(() => edge?.stop());

@@ -6,7 +6,7 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { connectStore } from "../../client/http.ts";
 import { toBearerProtocol } from "../../shared/wire/feed-socket.ts";
 import type { FeedPage } from "../../shared/wire/wire.ts";
-import { EDGE_ALONE, type EdgeProcess, startEdge } from "../support/edge.ts";
+import { type EdgeProcess, startEdge } from "../support/edge.ts";
 import { Random } from "../support/random.ts";
 import { SEED } from "../support/seed.ts";
 import { SECRET, signToken } from "../support/tokens.ts";
@@ -26,7 +26,7 @@ let edge: EdgeProcess;
 let tokens: string[];
 beforeAll(async () => {
   tokens = await Promise.all(ACTORS.map((sub) => signToken({ sub, seconds: SECONDS + 600 })));
-  edge = await startEdge({ AUTH: "jwt", JWT_SECRET: SECRET }, EDGE_ALONE);
+  edge = await startEdge({ AUTH: "jwt", JWT_SECRET: SECRET });
 });
 afterAll(() => edge?.stop());
 

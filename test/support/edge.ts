@@ -1,6 +1,6 @@
 /**
  * A real edge, on workerd, in a process group of its own, with its own loopback port and state. It can be killed and started again. Tests of whole
- * browsers, and of Workers of one's own, have it from `wrangler dev`; the others from `edge-process.mjs`, which starts in a third of the time.
+ * browsers, and of Workers of one's own, have it from `wrangler dev`; the others from workerd alone, which starts in a tenth of the time.
  */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
@@ -9,10 +9,10 @@ import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { WORKERD, workerdArgs } from "./workerd.ts";
 
 const ROOT = fileURLToPath(new URL("../../", import.meta.url));
 const WRANGLER = join(ROOT, "node_modules/wrangler/bin/wrangler.js");
-const PROCESS = fileURLToPath(new URL("edge-process.mjs", import.meta.url));
 /** The edge alone, for `wrangler dev`. */
 export const EDGE_ALONE = "test/support/wrangler.toml";
 const START_TIMEOUT = 60_000;
@@ -45,10 +45,10 @@ export async function startEdge(
   let child: ChildProcess | undefined;
 
   async function start(given = vars): Promise<void> {
-    const args = worker.endsWith(".toml")
-      ? devArgs(worker, port, state, given)
-      : [PROCESS, JSON.stringify({ port, state, vars: given, main: join(ROOT, worker) })];
-    child = spawn(process.execPath, args, {
+    const [command, args] = worker.endsWith(".toml")
+      ? [process.execPath, devArgs(worker, port, state, given)]
+      : [WORKERD, await workerdArgs(join(ROOT, worker), port, state, given)];
+    child = spawn(command, args, {
       cwd: ROOT,
       detached: true,
       stdio: ["ignore", "pipe", "pipe"],
