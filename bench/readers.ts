@@ -1,5 +1,5 @@
 /** Measures appends beside readers who get little or nothing: the time of each, alone and beside them in turn, in one run. */
-import { EDGE_ALONE, type EdgeProcess, startEdge } from "../test/support/edge.ts";
+import { type EdgeProcess, startEdge } from "../test/support/edge.ts";
 import { SECRET, signToken } from "../test/support/tokens.ts";
 import { quantile } from "./measure.ts";
 
@@ -9,7 +9,8 @@ const READERS = 4;
 const SOCKETS = 1_000;
 /** Of one actor, at most. */
 const SOCKETS_OF_AN_ACTOR = 100;
-const ROUNDS = 6;
+/** Of readers, who begin at once, and of sockets, which have to be opened. */
+const ROUNDS = { readers: 30, sockets: 10 };
 /** Of a round. */
 const APPENDS = 100;
 
@@ -26,7 +27,7 @@ export interface Beside {
 }
 
 export async function measureBesideReaders(): Promise<{ beside: Beside[]; manyStreams: number }> {
-  const edge = await startEdge({ JWT_SECRET: SECRET }, EDGE_ALONE);
+  const edge = await startEdge({ JWT_SECRET: SECRET });
   try {
     const authorization = `Bearer ${await signToken({ sub: "writer" })}`;
     const call = async (path: string, body?: object) => {
@@ -49,11 +50,13 @@ export async function measureBesideReaders(): Promise<{ beside: Beside[]; manySt
       ["the same rare types", (reader: number) => reader],
       ["another rare type each time", () => asked++],
     ] as const) {
-      results.push(await compareAppends(`${READERS} readers in a loop, by ${name}`, append, async () => startReaders(call, typeOf)));
+      results.push(
+        await compareAppends(`${READERS} readers in a loop, by ${name}`, append, ROUNDS.readers, async () => startReaders(call, typeOf)),
+      );
     }
     for (const filters of [1, SOCKETS]) {
       const name = `${SOCKETS} sockets that match nothing, ${filters} filter${filters === 1 ? "" : "s"}`;
-      results.push(await compareAppends(name, append, () => openSockets(edge, filters)));
+      results.push(await compareAppends(name, append, ROUNDS.sockets, () => openSockets(edge, filters)));
     }
     const streams = Array.from({ length: STREAMS }, (_, i) => `stream=Filled-${i}`).join("&");
     const times: number[] = [];
@@ -87,9 +90,14 @@ async function fill(call: Call): Promise<void> {
 }
 
 /** @param start the readers. It returns what stops them */
-async function compareAppends(beside: string, append: () => Promise<number>, start: () => Promise<() => Promise<void>>): Promise<Beside> {
+async function compareAppends(
+  beside: string,
+  append: () => Promise<number>,
+  rounds: number,
+  start: () => Promise<() => Promise<void>>,
+): Promise<Beside> {
   const times: { alone: number[]; beside: number[] } = { alone: [], beside: [] };
-  for (let round = 0; round <= ROUNDS; round++) {
+  for (let round = 0; round <= rounds; round++) {
     const alone = await appends(append);
     const stop = await start();
     const own = await appends(append);
@@ -107,7 +115,9 @@ async function compareAppends(beside: string, append: () => Promise<number>, sta
   ];
   const rounded = (value: number) => Number(value.toFixed(2));
   // It takes minutes until the next one.
-  console.error(`${beside}: p50 ${rounded(p50 / aloneP50)}, p99 ${rounded(p99 / aloneP99)} times those alone`);
+  console.error(
+    `${beside}: p50 ${rounded(p50 / aloneP50)}, p99 ${rounded(p99 / aloneP99)} times those alone, ${rounded(aloneP50)} and ${rounded(aloneP99)} ms`,
+  );
   return {
     beside,
     p50: rounded(p50),

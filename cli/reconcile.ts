@@ -20,6 +20,7 @@ import { chunks } from "./chunks.ts";
 import { CommandError } from "./command-error.ts";
 import { positionsOf } from "./export.ts";
 import { eachInFlight } from "./in-flight.ts";
+import { acceptedText, acceptHistory, hasHistory } from "./lost-history.ts";
 import { jsonLine } from "./output.ts";
 import { healthOf, Progress } from "./progress.ts";
 import type { RecordedLine } from "./recorded-line.ts";
@@ -318,7 +319,7 @@ class Reconciliation {
   async #checkHistory(lost: LostHistory, headBefore: number): Promise<void> {
     const { dryRun, acceptLoss = false } = this.#choice;
     const sent = [...this.#sent.values()].reduce((sum, count) => sum + count, 0);
-    const isInBackup = (this.#backup?.end.events ?? 0) >= lost.head;
+    const isInBackup = this.#file !== undefined && (await hasHistory(this.#file, lost));
     const now = dryRun ? { head: headBefore + sent, lostHistory: lost } : await this.#store.health();
     // What a stream sends may have come to a hole, and does not make up for what is gone at the end.
     const isMadeUp = sent > 0 && this.#gone === 0 && headBefore + sent === lost.head && now.head === lost.head;
@@ -331,9 +332,8 @@ class Reconciliation {
       );
       return;
     }
-    const done = `the log once reached #${lost.head}, and has another history now: events may have other positions than before, and it goes on from here`;
-    if (!dryRun) await this.#store.request("/reconcile/log", wire.reconciledLog, { after: now.head, accept: true });
-    this.#done.push(done);
+    if (!dryRun) await acceptHistory(this.#store);
+    this.#done.push(acceptedText(lost));
   }
 }
 

@@ -14,6 +14,7 @@ import { type Backup, backupRuns, checkBackup, recordedLines } from "./backup-fi
 import { chunks } from "./chunks.ts";
 import { CommandError } from "./command-error.ts";
 import { eachInFlight } from "./in-flight.ts";
+import { acceptedText, acceptHistory, hasHistory } from "./lost-history.ts";
 import { Progress } from "./progress.ts";
 import type { RecordedLine } from "./recorded-line.ts";
 import { type RereadableFile, withRereadable } from "./rereadable-file.ts";
@@ -39,7 +40,11 @@ export async function restoreFile(store: EdgeStore, file: string): Promise<strin
     await run.send(restore.position);
     const finished = await store.request("/restore/finish", wire.restoreFinished, { restore: restore.id });
     await run.show();
-    return reportOf(backup, finished);
+    const { lostHistory: lost } = await store.health();
+    // All that the log once had is there again, if at other positions.
+    const isWhole = lost && (await hasHistory(rereadable, lost));
+    if (isWhole) await acceptHistory(store);
+    return [reportOf(backup, finished), ...(isWhole ? [`It has all: ${acceptedText(lost)}.`] : [])].join("\n");
   });
 }
 

@@ -8,7 +8,7 @@
  * Each finding names the side: the log, whose events the feed has, or the stream.
  */
 import type { DamagedSpan, EdgeStore, StoreHealth, StreamEvent } from "../client/http.ts";
-import { ForbiddenError, HeadwaterError, StreamNotFoundError } from "../client/index.ts";
+import { ForbiddenError, HeadwaterError, StreamDivergedError, StreamNotFoundError } from "../client/index.ts";
 import { contentOf, eventDigest } from "../shared/event/digest.ts";
 import { DEFAULT_LIMITS } from "../shared/limits.ts";
 import { isAmong, placesOf, without } from "../shared/places.ts";
@@ -269,8 +269,9 @@ async function checkStream(store: EdgeStore, feed: Feed, streamId: string, limit
     }
     return version > Math.max(logged.head, limit);
   } catch (error) {
-    if (!(error instanceof StreamNotFoundError)) throw error;
-    findings.push(`${streamId} is in the feed, but the stream does not exist.`);
+    // A stream that has lost everything asks the log, if it can be reached.
+    if (!(error instanceof StreamNotFoundError || error instanceof StreamDivergedError)) throw error;
+    findings.push(`${streamId} is in the feed, but the stream has no events.`);
     return false;
   }
 }

@@ -19,6 +19,8 @@ export interface LostHistory {
   readonly log: string;
   /** The position up to which it had reached. */
   readonly head: number;
+  /** Its mark there: who has a history up to that position can tell by it whether it is this one. */
+  readonly mark?: string | undefined;
 }
 
 /**
@@ -33,11 +35,10 @@ export function lostHistory(
   markAt: (position: number) => string | undefined,
 ): LostHistory | null | undefined {
   if (remembered === null) return null;
-  const lost = { log: remembered.log, head: remembered.head };
-  if (remembered.head > head) return lost;
+  if (remembered.head > head) return remembered;
   const mark = markAt(remembered.head);
   if (mark === undefined) return undefined;
-  return mark === remembered.mark ? null : lost;
+  return mark === remembered.mark ? null : remembered;
 }
 
 /** Whether two ends are of the same history, and equally far. */

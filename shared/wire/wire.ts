@@ -191,10 +191,10 @@ export const storeHealth = v.object({
   /** Streams that hold other events than the log; an older edge does not count them. */
   diverged: v.optional(wholeNumber),
   /**
-   * The history that the log once had, by its id and head at that time, and does not have any more; null if it has all. Left out by an older
-   * edge, and if it can't be known at the moment.
+   * The history that the log once had, by its id, head and mark at that time, and does not have any more; null if it has all. Left out by an
+   * older edge, and if it can't be known at the moment.
    */
-  lostHistory: v.optional(v.nullable(v.object({ log: v.string(), head: wholeNumber }))),
+  lostHistory: v.optional(v.nullable(v.object({ log: v.string(), head: wholeNumber, mark: v.optional(v.string()) }))),
   /** Subscriptions that have handled more than the log has. Present if the edge has subscriptions. */
   subscriptionsAhead: v.optional(wholeNumber),
 });

@@ -198,7 +198,7 @@ export const DAMAGES: readonly Damage[] = [
     name: "stream: deleted",
     apply: (damaged) => deleteObject(streamFile(damaged)),
     mend: "reconcile",
-    told: BEHIND("stream-not-found", "A-1 is in the feed, but the stream does not exist."),
+    told: BEHIND("stream-diverged", "A-1 is in the feed, but the stream has no events."),
   },
   {
     name: "both: a letter of the same event",

@@ -32,6 +32,11 @@ export class DivergedStreams {
     return true;
   }
 
+  /** A repair may have taken the events of a stream that never was out of the log. @param isLogged whether the log has a stream */
+  retain(isLogged: (streamId: string) => boolean): void {
+    for (const streamId of [...this.#versions.keys()]) if (!isLogged(streamId)) this.delete(streamId);
+  }
+
   delete(streamId: string): void {
     if (!this.#versions.delete(streamId)) return;
     this.#storage.kv.delete(PREFIX + streamId);

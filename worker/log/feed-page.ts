@@ -6,7 +6,7 @@
  *     rows of b and c     ─────►b b│c│─►b b b│c c│        only the rows of these streams, by the index
  *     what is remembered  ═══════════════╗                of a filter that was read before: only the rows that matched
  *
- * A search is done in turns, and each looks at a bounded part of the log. `read-turns.ts` lets others have their turn in between.
+ * A search is done in parts, and each looks at a bounded part of the log. `read-turns.ts` lets others have their turn in between.
  *
  * Each row whose events are read is checked. A page ends before damaged positions; the one that would begin with them fails, unless its
  * query says that it skips them.
@@ -29,10 +29,10 @@ const PAGE_LOOKS = 20_000;
 const PAGE_LOOKED_SIZE = 16 * 1024 * 1024;
 /** Streams whose rows one page finds by the index, at most. */
 const INDEXED_STREAMS = 200;
-/** Events that one turn checks, a row that is passed over counting as one. */
-const TURN_LOOKS = 1000;
-/** Characters that one turn checks. */
-const TURN_SIZE = 512 * 1024;
+/** Events that one part of a search checks, a row that is passed over counting as one. */
+const PART_LOOKS = 100;
+/** Characters that one part checks. */
+const PART_SIZE = 50 * 1024;
 /** What finding a stream's place by the index costs, in events checked. */
 const PLACE_LOOKS = 10;
 
@@ -51,7 +51,7 @@ export interface FoundEvents {
   readonly isCut: boolean;
 }
 
-/** A search that yields at the end of each turn, and returns what it found. */
+/** A search that yields at the end of each part, and returns what it found. */
 export type Search = Generator<undefined, FoundEvents, undefined>;
 
 /** Which events a reader gets: by their filter, and by what they may see. */
@@ -111,7 +111,7 @@ class PageSearch {
   #size = 0;
   #looked = 0;
   #lookedSize = 0;
-  #turn = { looked: 0, size: 0 };
+  #part = { looked: 0, size: 0 };
 
   constructor(runs: LogRuns, query: CompleteQuery, matcher: Matcher) {
     this.position = query.after;
@@ -133,18 +133,18 @@ class PageSearch {
     return this.#events.length >= this.#query.limit || this.#size >= PAGE_SIZE || this.#looked >= PAGE_LOOKS;
   }
 
-  get isTurnOver(): boolean {
-    return this.#turn.looked >= TURN_LOOKS || this.#turn.size >= TURN_SIZE;
+  get isPartOver(): boolean {
+    return this.#part.looked >= PART_LOOKS || this.#part.size >= PART_SIZE;
   }
 
-  beginTurn(): void {
-    this.#turn = { looked: 0, size: 0 };
+  beginPart(): void {
+    this.#part = { looked: 0, size: 0 };
   }
 
-  /** Counts as part of the turn what was done without looking at events. */
+  /** Counts as looks of the part what was done without looking at events. */
   spend(looks: number, size = 0): void {
-    this.#turn.looked += looks;
-    this.#turn.size += size;
+    this.#part.looked += looks;
+    this.#part.size += size;
   }
 
   /** Passes a row whose stream does not match. */
@@ -213,9 +213,9 @@ class PageSearch {
 /** Looks at the rows that the memory does not know, and at those that it knows to match. */
 function* searchRows(runs: LogRuns, page: PageSearch, matches: Matches): Generator<undefined, void, undefined> {
   while (!page.isOver && page.position < runs.head) {
-    if (page.isTurnOver) {
+    if (page.isPartOver) {
       yield;
-      page.beginTurn();
+      page.beginPart();
     }
     const known = matches.after(page.position);
     if (known === undefined) lookAtRows(runs, page, matches);
@@ -224,12 +224,12 @@ function* searchRows(runs: LogRuns, page: PageSearch, matches: Matches): Generat
   }
 }
 
-/** The rest of a turn, over rows that the memory does not know. */
+/** The rest of a part, over rows that the memory does not know. */
 function lookAtRows(runs: LogRuns, page: PageSearch, matches: Matches): void {
   // If few rows are of streams that match, the events of the others are not worth reading.
   const isSparse = page.rows.passed > page.rows.read / 2;
   for (const row of isSparse ? runs.placesAfter(page.position) : runs.rowsAfter(page.position)) {
-    if (page.isOver || page.isTurnOver) return;
+    if (page.isOver || page.isPartOver) return;
     const { last_position: end } = row;
     const first = firstPositionOf(row);
     // Rows that are missing are not noted: what is remembered begins anew behind them.
@@ -260,9 +260,9 @@ function* searchStreams(runs: LogRuns, page: PageSearch, streams: readonly strin
   const upTo = runs.head;
   const all: StreamEnds[] = [];
   for (const streamId of streams) {
-    if (page.isTurnOver) {
+    if (page.isPartOver) {
       yield;
-      page.beginTurn();
+      page.beginPart();
     }
     all.push(new StreamEnds(runs, streamId, page.position));
     page.spend(PLACE_LOOKS);
@@ -275,9 +275,9 @@ function* searchStreams(runs: LogRuns, page: PageSearch, streams: readonly strin
     }
     const [first, { end, damaged }] = next;
     if (page.isOver) return;
-    if (page.isTurnOver) {
+    if (page.isPartOver) {
       yield;
-      page.beginTurn();
+      page.beginPart();
     }
     if (damaged === undefined) page.lookAt(end);
     else if (end > page.position) page.meetDamage(Math.max(damaged.first, page.position + 1), end);

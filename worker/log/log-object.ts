@@ -58,7 +58,7 @@ export class LogObject<E extends EdgeEnv = EdgeEnv> extends IndexObject<E> {
   readonly #indexing: StreamIndexing;
 
   readonly #memory = new MatchMemory();
-  readonly #turns = new ReadTurns();
+  readonly #turns: ReadTurns;
   readonly #diverged: DivergedStreams;
   readonly #alarm: SharedAlarm;
   readonly #sockets: FeedSockets;
@@ -68,6 +68,7 @@ export class LogObject<E extends EdgeEnv = EdgeEnv> extends IndexObject<E> {
   constructor(state: DurableObjectState, env: E) {
     super(state, env);
     this.#runs = new LogRuns(state.storage);
+    this.#turns = new ReadTurns(state);
     this.#restore = new LogRestore(state.storage, this.#runs);
     this.#diverged = new DivergedStreams(state.storage);
     this.#alarm = new SharedAlarm(state.storage);
@@ -178,6 +179,7 @@ export class LogObject<E extends EdgeEnv = EdgeEnv> extends IndexObject<E> {
 
   /** To be called in the turn of the write, so that the alarm is part of it. */
   #onGrown(): void {
+    this.#turns.onWritten();
     this.#sockets.deliver();
     this.#subscribers?.published();
   }
@@ -271,6 +273,7 @@ export class LogObject<E extends EdgeEnv = EdgeEnv> extends IndexObject<E> {
       unwrap(this.#refusal({ position: after }) ?? {});
       const reconciled = await new LogReconcile(this.env, store, this.#runs, this.#memory).portion(after, dryRun, given);
       this.#deletion.assertPresent();
+      if (!dryRun) this.#diverged.retain((streamId) => this.#runs.headOf(streamId) > 0);
       // The index may have been lost, too.
       if (after === 0 && !dryRun) this.#indexing.restart(store);
       if (accept && !dryRun) await this.#indexing.accept(store);
@@ -306,10 +309,9 @@ export class LogObject<E extends EdgeEnv = EdgeEnv> extends IndexObject<E> {
   /** @internal A page of the feed as JSON. It has the events in reach, and skips the rest. */
   readPage(query: CompleteQuery, reach: Reach): Promise<{ readonly page: string } | Refused> {
     return refusableLater(async () => {
-      const refused = this.#checkQuery(query);
-      if (refused !== undefined) return refused;
-      const search = this.#turns.finish(searchFeed(this.#runs, query, reach, this.#memory));
-      const found = await this.#deletion.whilePresent(search);
+      unwrap(this.#checkQuery(query) ?? {});
+      const search = searchFeed(this.#runs, query, reach, this.#memory);
+      const found = await this.#deletion.whilePresent(this.#turns.answer(search));
       return { page: pageOf(this.#runs, found) };
     });
   }
@@ -325,9 +327,7 @@ export class LogObject<E extends EdgeEnv = EdgeEnv> extends IndexObject<E> {
 
   /** @internal The streams in reach, in the order of their ids. */
   listStreams(query: ListQuery, reach: Reach): StreamList | Refused {
-    const refused = this.#closed;
-    if (refused !== undefined) return refused;
-    return streamList(this.#runs, query, reach);
+    return this.#closed ?? streamList(this.#runs, query, reach);
   }
 
   /** @internal For the same Workers as `read`. */

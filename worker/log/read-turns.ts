@@ -5,12 +5,24 @@
  *     reader A   ███        ███   ▪                 the first turn is at once, so that a page that is found soon waits for nobody
  *     reader B     ███   ███   ▪
  *     others          ─┘  └─┘  └─── publications
+ *
+ * While the log is written to, the turns are shorter, and answers without events go out one after the other: who asks for nothing again and again
+ * costs writers little.
  */
 import { StorageDamagedError } from "../../shared/errors.ts";
+import { now } from "../objects/platform.ts";
 import type { FoundEvents, Search } from "./feed-page.ts";
 
 /** Milliseconds. */
 const PAUSE = 2;
+/** Parts of a search in one turn, at most. While the log is written to, a turn is one part for each `SEARCHES` under way. */
+const PARTS = 10;
+const SEARCHES = 4;
+/** Milliseconds between two answers without events while the log is written to, and the longest wait for it. */
+const BETWEEN = 8;
+const LONGEST = 100;
+/** For so many milliseconds after a publication it counts as written to. */
+const WRITTEN = 100;
 
 /** A page; or the error, if it would begin with damage. */
 export type Found = FoundEvents | StorageDamagedError;
@@ -18,17 +30,57 @@ export type Found = FoundEvents | StorageDamagedError;
 export class ReadTurns {
   /** When the last reader in the queue has its turn. */
   #last: Promise<void> = Promise.resolve();
+  readonly #state: DurableObjectState;
+  /** Those under way. */
+  #searches = 0;
+  /** When the last answer without events goes out. */
+  #nothingAt = Number.NEGATIVE_INFINITY;
+  #writtenAt = Number.NEGATIVE_INFINITY;
+
+  constructor(state: DurableObjectState) {
+    this.#state = state;
+  }
+
+  /** The log has taken a publication. */
+  onWritten(): void {
+    this.#writtenAt = now(this.#state);
+  }
+
+  /** For a reader who asks again as soon as there is an answer. */
+  async answer(search: Search): Promise<FoundEvents> {
+    const found = await this.finish(search);
+    const wait = found.events.length === 0 && this.#isWritten ? this.#waitOfNothing() : 0;
+    if (wait > 0) await pause(wait);
+    return found;
+  }
+
+  #waitOfNothing(): number {
+    const time = now(this.#state);
+    this.#nothingAt = Math.max(time, Math.min(this.#nothingAt + BETWEEN, time + LONGEST));
+    return this.#nothingAt - time;
+  }
 
   async finish(search: Search): Promise<FoundEvents>;
   /** @param isWanted asked after each pause. @returns undefined if the search is not wanted any more */
   async finish(search: Search, isWanted: () => boolean): Promise<FoundEvents | undefined>;
   async finish(search: Search, isWanted: () => boolean = () => true): Promise<FoundEvents | undefined> {
-    for (;;) {
-      const { done, value } = search.next();
-      if (done === true) return value;
-      await this.next();
-      if (!isWanted()) return undefined;
+    this.#searches++;
+    try {
+      for (;;) {
+        for (let part = 0; part < this.#parts; part++) {
+          const { done, value } = search.next();
+          if (done === true) return value;
+        }
+        await this.next();
+        if (!isWanted()) return undefined;
+      }
+    } finally {
+      this.#searches--;
     }
+  }
+
+  get #parts(): number {
+    return this.#isWritten ? Math.min(PARTS, Math.ceil(this.#searches / SEARCHES)) : PARTS;
   }
 
   /** The same for a reader who goes on behind the answer that the log is damaged. */
@@ -43,11 +95,15 @@ export class ReadTurns {
 
   /** Resolves when it is the caller's turn. */
   next(): Promise<void> {
-    this.#last = this.#last.then(pause);
+    this.#last = this.#last.then(() => pause(PAUSE));
     return this.#last;
+  }
+
+  get #isWritten(): boolean {
+    return now(this.#state) - this.#writtenAt < WRITTEN;
   }
 }
 
-function pause(): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, PAUSE));
+function pause(milliseconds: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, milliseconds));
 }

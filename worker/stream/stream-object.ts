@@ -238,8 +238,13 @@ export class StreamObject extends DurableObject<EdgeEnv> {
       // What the stream had before the restore can be read.
       if (refused !== undefined && this.#version === 0) return refused;
     }
+    // A stream that has lost everything can't know that it had events. The log does.
+    if (this.#version === 0) await this.#publisher.assure(POSITION_WAIT, name);
     if (this.#deletion.refused !== undefined) return this.#deletion.refused;
-    if (this.#version === 0) return toRefused(new StreamNotFoundError());
+    if (this.#version === 0) {
+      const at = this.#publisher.divergedAt;
+      return toRefused(at === undefined ? new StreamNotFoundError() : divergedError(partsOf(name).streamId, at));
+    }
     const upTo = this.#version;
     const backwards = query.direction === "backwards";
     const from = Math.min(query.from ?? (backwards ? upTo : 1), backwards ? upTo : Number.MAX_SAFE_INTEGER);

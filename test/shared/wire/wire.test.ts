@@ -7,7 +7,7 @@ import { jsonSchema } from "../../../worker/routes/json-schema.ts";
 
 /** One line for each version of the protocol. A hash that differs is a changed wire: is it one that an older side misreads? */
 const HASHES: Readonly<Record<number, string>> = {
-  1: "e1ba6d8ce8d97700",
+  1: "4205d3a0db632807",
 };
 
 test("the wire is what its version says", () => {

@@ -124,7 +124,7 @@ export class SilentlyWrongChecker extends Checker {
       const ids = events.slice(0, remembered?.head).map(({ id }) => id);
       return remembered === null || (ids.length === remembered.head && markAfter(START_MARK, ids) === remembered.mark);
     };
-    const expected = [before, after].map((events) => (isWhole(events) ? null : { log: remembered?.log, head: remembered?.head }));
+    const expected = [before, after].map((events) => (isWhole(events) ? null : remembered));
     const isRight = expected.some((one) => isDeepStrictEqual(one, lost));
     this.demand(isRight, () => `the health of ${store} says ${JSON.stringify(lost)} is lost, and not ${JSON.stringify(expected)}`);
     const isTold = lost !== null || (told?.head ?? 0) >= before.length;

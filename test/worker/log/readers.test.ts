@@ -1,9 +1,9 @@
 /** What readers cost who get little or nothing: rows that are read, and turns in which others get through. */
 import { env, evictDurableObject, runInDurableObject } from "cloudflare:test";
 import fc from "fast-check";
-import { afterEach, expect, test, vi } from "vitest";
+import { afterEach, expect, onTestFinished, test, vi } from "vitest";
 import { SEED } from "../../support/seed.ts";
-import { newStore, type TestStore } from "../edge-calls.ts";
+import { event, newStore, type TestStore } from "../edge-calls.ts";
 import { openLive } from "./feed-socket.ts";
 import { published, type Step } from "./published.ts";
 
@@ -294,4 +294,28 @@ test("a reader is where the log looked, not at each row: a socket that matches n
   await published(store, rowsOf(1), versions);
   expect(await socket.next()).toMatchObject({ events: [], position: 1001 });
   socket.close();
+});
+
+test("while the log is written to, answers without events go out one after the other, and others at once", async () => {
+  const store = newStore();
+  await store.append("A-1", 0, event());
+  const time = Date.now();
+  const clock = vi.spyOn(Date, "now").mockReturnValue(time);
+  const waits: number[] = [];
+  const { setTimeout } = globalThis;
+  vi.stubGlobal("setTimeout", (work: () => void, milliseconds = 0) => {
+    waits.push(milliseconds);
+    return setTimeout(work, milliseconds);
+  });
+  onTestFinished(() => void vi.unstubAllGlobals());
+  const read = async (filter: string, readers: number) => {
+    waits.length = 0;
+    await Promise.all(Array.from({ length: readers }, () => store.request(`/feed?type=${filter}`)));
+    return waits;
+  };
+  await store.append("A-1", 1, event());
+  expect(await read("Never", 20)).toEqual([8, 16, 24, 32, 40, 48, 56, 64, 72, 80, 88, 96, ...Array<number>(7).fill(100)]);
+  expect(await read("Happened", 3)).toEqual([]);
+  clock.mockReturnValue(time + 1_000);
+  expect(await read("Never", 3)).toEqual([]);
 });

@@ -78,6 +78,22 @@ test("a stream that was put back and read says so, and gives its events no posit
   expect(again.body.events.map(({ version, position }) => [version, position])).toEqual([[1, 1]]);
 });
 
+test("a stream that has lost everything is not read as one that never was", async () => {
+  const store = await filled();
+  await putStreamBack(store, "A-1", 0);
+  vi.spyOn(console, "error").mockImplementation(() => undefined);
+  const { status, body } = await store.request("/streams/A-1");
+  expect([status, body]).toMatchObject([500, { ...DIVERGED, version: 1 }]);
+  expect(await health(store)).toEqual({ diverged: 1, unpublished: 0 });
+  // If nobody knows that it was there, it is not there.
+  vi.spyOn(LogObject.prototype, "headOf").mockImplementation(() => {
+    throw new Error("the log is unreachable");
+  });
+  await evictDurableObject(store.stream("A-1"));
+  expect((await store.request("/streams/A-1")).status).toBe(404);
+  expect((await store.request("/streams/C-1")).status).toBe(404);
+});
+
 /** A-1 was put back to version 1, and takes appends while the log can't be reached. Then it wakes, and its alarm goes off. */
 async function putBackWhileAway(append: (store: TestStore) => Promise<void>): Promise<TestStore> {
   const store = await filled();
