@@ -6,13 +6,14 @@ import { promisify } from "node:util";
 import { EDGE_ALONE, startEdge } from "../test/support/edge.ts";
 import { fileOf, measureInBrowser, measureLiveInBrowser, measureModelInBrowser, measurePagesInBrowser } from "./browser.ts";
 import { measureCommands } from "./commands.ts";
+import { measureDigests } from "./digests.ts";
 import { measureEdge } from "./edge.ts";
 import { type Measurement, median, quantile, ratio } from "./measure.ts";
 import { measureMemory } from "./memory.ts";
 import { BASELINE, measureOutboxes, STREAMS } from "./outboxes.ts";
 import { measureBesideReaders } from "./readers.ts";
 
-const PARTS = ["edge", "browser", "pages", "live", "model", "outbox", "memory", "rows", "readers", "commands"] as const;
+const PARTS = ["edge", "browser", "pages", "live", "model", "outbox", "memory", "rows", "readers", "commands", "digests"] as const;
 type Part = (typeof PARTS)[number];
 
 const run = promisify(execFile);
@@ -25,6 +26,7 @@ const edge = await startEdge({ AUTH: "open" }, EDGE_ALONE);
 try {
   const measurements: Measurement[] = [];
   if (wants("edge")) measurements.push(...(await measureEdge(edge.url)));
+  if (wants("digests")) measurements.push(...(await measureDigests()));
   if (wants("browser")) measurements.push(...(await measureInBrowser(await fillStores())));
   if (wants("pages")) measurements.push(await measurePagesInBrowser());
   const modelled = wants("model") ? await measureModelInBrowser() : undefined;

@@ -15,6 +15,7 @@ import { DEFAULT_LIMITS } from "../shared/limits.ts";
 import { isAmong, placesOf } from "../shared/places.ts";
 import * as wire from "../shared/wire/reconcile.ts";
 import { allIndexed, allStreams, reconciledPortions } from "./all-pages.ts";
+import { apart } from "./apart.ts";
 import { type Backup, backupRuns, checkBackup, recordedLines } from "./backup-file.ts";
 import { chunks } from "./chunks.ts";
 import { CommandError } from "./command-error.ts";
@@ -103,12 +104,9 @@ class Reconciliation {
     this.#checkEnds();
     if (isAll && before?.lostHistory) await this.#checkHistory(before.lostHistory, before.head);
     if (this.#left.length > 0) {
-      throw new CommandError(
-        `${this.#done.length} places ${dryRun ? "can be repaired" : "were repaired"}, ${this.#left.length} are left:`,
-        {
-          list: shortened([...this.#left, ...this.#done]),
-        },
-      );
+      throw new CommandError(`${this.#done.length} ${dryRun ? "to be repaired" : "repaired"}, ${this.#left.length} left:`, {
+        list: shortened([...this.#left, ...this.#done]),
+      });
     }
     if (this.#done.length === 0) return `Nothing to repair: the log and ${streams.length - this.#gone} streams agree.`;
     return [dryRun ? "To be repaired, nothing was written:" : "Repaired:", ...shortened(this.#done)].join("\n");
@@ -208,7 +206,10 @@ class Reconciliation {
     const different: wire.ReconciledStream[] = [];
     let checked = 0;
     await eachInFlight(chunks(streamIds, DEFAULT_LIMITS.pushStreams), async (some) => {
-      for (const stream of await this.#send(some.map((streamId) => ({ streamId })))) {
+      const asked = some.map((streamId) => ({ streamId }));
+      const onFailed = ({ streamId }: { streamId: string }, { message }: Error) =>
+        this.#left.push(`${streamId} can't be looked at: ${message}`);
+      for (const stream of await apart(this.#store, asked, (streams) => this.#send(streams), onFailed)) {
         if (stream.lost.length > 0) unreadable.push(stream);
         if (stream.replaced !== null) different.push(stream);
       }

@@ -15,7 +15,7 @@ import { chunks } from "./chunks.ts";
 import { CommandError } from "./command-error.ts";
 import { eachInFlight } from "./in-flight.ts";
 import { acceptedText, acceptHistory, hasHistory } from "./lost-history.ts";
-import { Progress } from "./progress.ts";
+import { healthOf, Progress } from "./progress.ts";
 import type { RecordedLine } from "./recorded-line.ts";
 import { type RereadableFile, withRereadable } from "./rereadable-file.ts";
 
@@ -40,7 +40,7 @@ export async function restoreFile(store: EdgeStore, file: string): Promise<strin
     await run.send(restore.position);
     const finished = await store.request("/restore/finish", wire.restoreFinished, { restore: restore.id });
     await run.show();
-    const { lostHistory: lost } = await store.health();
+    const lost = (await healthOf(store))?.lostHistory;
     // All that the log once had is there again, if at other positions.
     const isWhole = lost && (await hasHistory(rereadable, lost));
     if (isWhole) await acceptHistory(store);

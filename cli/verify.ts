@@ -8,12 +8,13 @@
  * Each finding names the side: the log, whose events the feed has, or the stream.
  */
 import type { DamagedSpan, EdgeStore, StoreHealth, StreamEvent } from "../client/http.ts";
-import { ForbiddenError, HeadwaterError, StreamDivergedError, StreamNotFoundError } from "../client/index.ts";
+import { ForbiddenError, StreamDivergedError, StreamNotFoundError, UnavailableError } from "../client/index.ts";
 import { contentOf, eventDigest } from "../shared/event/digest.ts";
 import { DEFAULT_LIMITS } from "../shared/limits.ts";
 import { isAmong, placesOf, without } from "../shared/places.ts";
 import { reconciledStreams } from "../shared/wire/reconcile.ts";
 import { allIndexed, allStreams, isUnknownRoute, reconciledPortions } from "./all-pages.ts";
+import { apart } from "./apart.ts";
 import { chunks } from "./chunks.ts";
 import { CommandError } from "./command-error.ts";
 import { positionsOf } from "./export.ts";
@@ -100,29 +101,20 @@ async function readIndex(store: EdgeStore): Promise<readonly string[]> {
  */
 async function checkForgotten(store: EdgeStore, forgotten: readonly string[], findings: string[]): Promise<number> {
   let gone = 0;
+  const look = async (streamIds: readonly string[]) => {
+    const request = { dryRun: true, streams: streamIds.map((streamId) => ({ streamId })) };
+    return (await store.request("/reconcile/streams", reconciledStreams, request)).streams;
+  };
   await eachInFlight(chunks(forgotten, DEFAULT_LIMITS.pushStreams), async (some) => {
-    for (const [streamId, version] of await versionsOf(store, some)) {
-      if (version instanceof HeadwaterError) findings.push(`${streamId} is not in the log, and can't be looked at: ${version.message}`);
-      else if (version === 0) gone++;
+    const streams = await apart(store, some, look, (streamId, { message }) =>
+      findings.push(`${streamId} is not in the log, and can't be looked at: ${message}`),
+    );
+    for (const { streamId, version } of streams) {
+      if (version === 0) gone++;
       else findings.push(`${streamId} has ${placesOf("version", 1, version)}, and the log has lost the whole stream.`);
     }
   });
   return gone;
-}
-
-/** What the streams' objects have: the last version, 0 if there is none; or why it can't be known. */
-async function versionsOf(store: EdgeStore, streamIds: readonly string[]): Promise<(readonly [string, number | HeadwaterError])[]> {
-  try {
-    const request = { dryRun: true, streams: streamIds.map((streamId) => ({ streamId })) };
-    const { streams } = await store.request("/reconcile/streams", reconciledStreams, request);
-    return streams.map(({ streamId, version }) => [streamId, version]);
-  } catch (error) {
-    if (!(error instanceof HeadwaterError)) throw error;
-    if (streamIds.length <= 1) return streamIds.map((streamId) => [streamId, error]);
-    // One of them is the reason. The others are looked at without it.
-    const middle = Math.ceil(streamIds.length / 2);
-    return [...(await versionsOf(store, streamIds.slice(0, middle))), ...(await versionsOf(store, streamIds.slice(middle)))];
-  }
 }
 
 /** Does what only administrators may do, unless the token does not allow it, or the edge is of an earlier version and has no such route. */
@@ -269,9 +261,16 @@ async function checkStream(store: EdgeStore, feed: Feed, streamId: string, limit
     }
     return version > Math.max(logged.head, limit);
   } catch (error) {
-    // A stream that has lost everything asks the log, if it can be reached.
-    if (!(error instanceof StreamNotFoundError || error instanceof StreamDivergedError)) throw error;
-    findings.push(`${streamId} is in the feed, but the stream has no events.`);
+    if (error instanceof UnavailableError) {
+      // If the edge does not answer at all, nothing more can be said.
+      await healthOf(store);
+      findings.push(`${streamId} can't be looked at: ${error.message}`);
+    } else if (error instanceof StreamNotFoundError || error instanceof StreamDivergedError) {
+      // A stream that has lost everything asks the log, if it can be reached.
+      findings.push(`${streamId} is in the feed, but the stream has no events.`);
+    } else {
+      throw error;
+    }
     return false;
   }
 }

@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, onTestFinished, test } from "vitest";
 import { connectStore, type EdgeStore } from "../../client/http.ts";
+import { isLate } from "../../shared/edge/publication.ts";
 import { indexedStreams } from "../../shared/wire/reconcile.ts";
 import { type EdgeProcess, startEdge } from "../support/edge.ts";
 import { changeText, copyObject, deleteObject, filesOf, forgetAlarm, type StoreFiles, withDatabase } from "../support/edge-files.ts";
@@ -55,6 +56,12 @@ async function filled(): Promise<Filled> {
   return { id, url, store, backup, change };
 }
 
+/** When the last event was recorded, in milliseconds since 1970: a log that is sent an event soon after that does not look whether it had it. */
+async function recordedAt({ backup }: Filled): Promise<number> {
+  const last = (await readFile(backup, "utf8")).trimEnd().split("\n").at(-2) ?? "";
+  return Date.parse(JSON.parse(last).recordedAt);
+}
+
 /** What the store has is what the backup has. */
 async function expectClean({ url, backup }: Filled): Promise<void> {
   const verified = await headwater(["verify", "--url", url, "--against", backup]);
@@ -87,7 +94,7 @@ test("what neither side can read is named, and comes from a backup", { timeout: 
   });
   const left = await headwater(["reconcile", "--url", store.url]);
   expect(left).toMatchObject({ exitCode: 1, stdout: "" });
-  expect(left.stderr).toContain("headwater: 0 places were repaired, 2 are left:");
+  expect(left.stderr).toContain("headwater: 0 repaired, 2 left:");
   expect(left.stderr).toContain("The log has nothing at position 4, and no stream has an event that fits there.");
   expect(left.stderr).toContain("A-1 has nothing at version 3, and neither has the log.");
   const dry = await headwater(["reconcile", "--dry-run", "--url", store.url, "--against", store.backup]);
@@ -113,6 +120,7 @@ test("the last row of a stream is sent by the stream, and a dry run says that it
   expect(dry).toMatchObject({ exitCode: 1, stdout: "" });
   expect(dry.stderr).toContain("The log has nothing at position 3, and whether what the streams send fits there shows without --dry-run.");
   expect(dry.stderr).toContain(sent);
+  await expect.poll(async () => isLate(await recordedAt(store), Date.now())).toBe(true);
   expect(await headwater(["reconcile", "--url", store.url])).toMatchObject({ exitCode: 0, stdout: ["Repaired:", sent, ""].join("\n") });
   await expectClean(store);
 });
@@ -220,6 +228,13 @@ test("a log that was deleted comes from the streams that the index knows, withou
   expect(half).toMatchObject({ exitCode: 1, stdout: "" });
   expect(half.stderr).toContain("A-1 has versions 1 to 2, and the log has lost the whole stream.");
   expect(half.stderr).toMatch(/B-1 is not in the log, and can't be looked at: \w/);
+  // The others are repaired all the same.
+  const mended = await headwater(["reconcile", "--url", url]);
+  expect(mended).toMatchObject({ exitCode: 1, stdout: "" });
+  expect(mended.stderr).toMatch(/B-1 can't be looked at: \w/);
+  const after = await headwater(["verify", "--url", url]);
+  expect(after.stderr).toMatch(/B-1 is not in the log, and can't be looked at: \w/);
+  expect(after.stderr).not.toContain("A-1");
 });
 
 test("a log that was put back and used again: it is told, a backup says where its events were, and reconcile goes on from there", {

@@ -310,8 +310,8 @@ export class LogObject<E extends EdgeEnv = EdgeEnv> extends IndexObject<E> {
   readPage(query: CompleteQuery, reach: Reach): Promise<{ readonly page: string } | Refused> {
     return refusableLater(async () => {
       unwrap(this.#checkQuery(query) ?? {});
-      const search = searchFeed(this.#runs, query, reach, this.#memory);
-      const found = await this.#deletion.whilePresent(this.#turns.answer(search));
+      const search = () => searchFeed(this.#runs, query, reach, this.#memory);
+      const found = await this.#deletion.whilePresent(this.#turns.answer(query.after, search));
       return { page: pageOf(this.#runs, found) };
     });
   }

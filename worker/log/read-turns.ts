@@ -10,6 +10,7 @@
  * costs writers little.
  */
 import { StorageDamagedError } from "../../shared/errors.ts";
+import { boundedWait } from "../../shared/wait.ts";
 import { now } from "../objects/platform.ts";
 import type { FoundEvents, Search } from "./feed-page.ts";
 
@@ -46,12 +47,14 @@ export class ReadTurns {
     this.#writtenAt = now(this.#state);
   }
 
-  /** For a reader who asks again as soon as there is an answer. */
-  async answer(search: Search): Promise<FoundEvents> {
-    const found = await this.finish(search);
+  /** For a reader who asks again as soon as there is an answer. @param search of what is behind a position */
+  async answer(after: number, search: () => Search): Promise<FoundEvents> {
+    const found = await this.finish(search());
     const wait = found.events.length === 0 && this.#isWritten ? this.#waitOfNothing() : 0;
-    if (wait > 0) await pause(wait);
-    return found;
+    if (wait === 0) return found;
+    await pause(wait);
+    // What has come meanwhile belongs to the answer: a page that gets nowhere is at the log's end.
+    return found.position > after ? found : this.finish(search());
   }
 
   #waitOfNothing(): number {
@@ -105,5 +108,5 @@ export class ReadTurns {
 }
 
 function pause(milliseconds: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, milliseconds));
+  return new Promise((resolve) => setTimeout(resolve, boundedWait(milliseconds)));
 }

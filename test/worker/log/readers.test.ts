@@ -319,3 +319,21 @@ test("while the log is written to, answers without events go out one after the o
   clock.mockReturnValue(time + 1_000);
   expect(await read("Never", 3)).toEqual([]);
 });
+
+test("what comes while an answer without events waits belongs to it", async () => {
+  const store = newStore();
+  vi.spyOn(Date, "now").mockReturnValue(Date.now());
+  await store.append("A-1", 0, event());
+  const { setTimeout } = globalThis;
+  const waiting = Promise.withResolvers<() => void>();
+  vi.stubGlobal("setTimeout", (work: () => void, milliseconds = 0) =>
+    milliseconds === 8 ? waiting.resolve(work) : setTimeout(work, milliseconds),
+  );
+  onTestFinished(() => void vi.unstubAllGlobals());
+  expect((await store.request("/feed?after=1")).body).toMatchObject({ events: [], position: 1, head: 1 });
+  const second = store.request("/feed?after=1");
+  const goOn = await waiting.promise;
+  await store.append("A-1", 1, event());
+  goOn();
+  expect((await second).body).toMatchObject({ events: [{ position: 2 }], position: 2, head: 2 });
+});

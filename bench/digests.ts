@@ -1,0 +1,96 @@
+/**
+ * Measures what the digests of content cost at the edge. The baseline is the same edge with a digest that is a constant: all else is the same,
+ * also what is stored and sent.
+ */
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { join, relative } from "node:path";
+import { build } from "esbuild";
+import { startEdge } from "../test/support/edge.ts";
+import { WORKER_BUNDLE } from "../test/support/worker-bundle.ts";
+import { compare, type Measurement, timed } from "./measure.ts";
+
+const DIGEST = 'export function textDigest(text: string, place = ""): string {';
+/** Of a round. */
+const APPENDS = 200;
+const PAGES = 40;
+const PAGE_EVENTS = 1_000;
+
+export async function measureDigests(): Promise<Measurement[]> {
+  const folder = await mkdtemp("node_modules/.headwater-bench-");
+  try {
+    const main = join(folder, "worker.js");
+    await writeFile(main, await withoutDigests());
+    const [ours, theirs] = await Promise.all([startEdge(), startEdge(undefined, relative(".", main))]);
+    try {
+      const results: Measurement[] = [];
+      for (const events of [1, 100]) {
+        const body = JSON.stringify({ events: Array.from({ length: events }, (_, i) => eventOf(i)) });
+        let round = 0;
+        const appends = (url: string) =>
+          timed(async () => {
+            round++;
+            for (let i = 0; i < APPENDS; i++) await call(`${url}/v1/bench/streams/Bench-${round}.${i % 10}`, body);
+          });
+        const facts = { baseline: "the same without digests", count: APPENDS * events, unit: "events" };
+        const name = `edge: appends of ${events} event${events === 1 ? "" : "s"}, one after the other`;
+        results.push(
+          await compare(
+            { name, ...facts },
+            () => appends(ours.url),
+            () => appends(theirs.url),
+          ),
+        );
+      }
+      const pages = (url: string) =>
+        timed(async () => {
+          for (let i = 0; i < PAGES; i++) await call(`${url}/v1/bench/feed?limit=${PAGE_EVENTS}&after=${i * PAGE_EVENTS}`);
+        });
+      results.push(
+        await compare(
+          { name: `edge: pages of ${PAGE_EVENTS} events`, baseline: "the same without digests", count: PAGES, unit: "pages" },
+          () => pages(ours.url),
+          () => pages(theirs.url),
+        ),
+      );
+      return results;
+    } finally {
+      await Promise.all([ours.stop(), theirs.stop()]);
+    }
+  } finally {
+    await rm(folder, { recursive: true });
+  }
+}
+
+/** @returns the code of the edge */
+async function withoutDigests(): Promise<string> {
+  const { outputFiles } = await build({
+    ...WORKER_BUNDLE,
+    entryPoints: ["worker/main.ts"],
+    plugins: [
+      {
+        name: "without-digests",
+        setup: ({ onLoad }) => {
+          onLoad({ filter: /shared\/event\/digest\.ts$/ }, async ({ path }) => {
+            const code = await readFile(path, "utf8");
+            if (!code.includes(DIGEST)) throw new Error("The digest has another form: mend this measurement.");
+            return { contents: code.replace(DIGEST, `${DIGEST}\n  if (text !== undefined) return "0000000000000000";`), loader: "ts" };
+          });
+        },
+      },
+    ],
+  });
+  return outputFiles[0]?.text ?? "";
+}
+
+function eventOf(i: number) {
+  return {
+    type: "Measured",
+    data: { channel: "Internet", department: "General", responsible: `Resource${i % 50}`, text: "x".repeat(100) },
+  };
+}
+
+async function call(url: string, body?: string): Promise<void> {
+  const response = await fetch(url, body === undefined ? {} : { method: "POST", body });
+  const answer = await response.text();
+  if (!response.ok) throw new Error(`${response.status}: ${answer}`);
+}
