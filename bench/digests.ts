@@ -9,7 +9,11 @@ import { startEdge } from "../test/support/edge.ts";
 import { WORKER_BUNDLE } from "../test/support/worker-bundle.ts";
 import { compare, type Measurement, timed } from "./measure.ts";
 
-const DIGEST = 'export function textDigest(text: string, place = ""): string {';
+/** What is left out of `shared/event/digest.ts`, and what stands there instead. */
+const LEFT_OUT = [
+  ["return encoder.encodeInto(text, bytes).written;", "return text.length;"],
+  ["let a = PRIME_1;", 'if (length >= 0) return "0000000000000000";\n  let a = PRIME_1;'],
+] as const;
 /** Of a round. */
 const APPENDS = 200;
 const PAGES = 40;
@@ -71,9 +75,12 @@ async function withoutDigests(): Promise<string> {
         name: "without-digests",
         setup: ({ onLoad }) => {
           onLoad({ filter: /shared\/event\/digest\.ts$/ }, async ({ path }) => {
-            const code = await readFile(path, "utf8");
-            if (!code.includes(DIGEST)) throw new Error("The digest has another form: mend this measurement.");
-            return { contents: code.replace(DIGEST, `${DIGEST}\n  if (text !== undefined) return "0000000000000000";`), loader: "ts" };
+            let contents = await readFile(path, "utf8");
+            for (const [text, other] of LEFT_OUT) {
+              if (!contents.includes(text)) throw new Error("The digest has another form: mend this measurement.");
+              contents = contents.replace(text, other);
+            }
+            return { contents, loader: "ts" };
           });
         },
       },

@@ -48,9 +48,44 @@ export function pageDigestOf(events: readonly ConfirmedEvent[]): string {
 }
 
 const encoder = /* @__PURE__ */ new TextEncoder();
-/** The text that is being digested, as UTF-8, and the same as numbers of 32 bits. It grows with the longest text. */
+/** The text that is being digested, as UTF-8. It grows with the longest text. */
 let bytes = /* @__PURE__ */ new Uint8Array(4096);
-let words = /* @__PURE__ */ new Int32Array(bytes.buffer);
+let view = /* @__PURE__ */ new DataView(bytes.buffer);
+/** The end of a text, with zeros behind it. */
+const rest = /* @__PURE__ */ new Uint8Array(16);
+const restView = /* @__PURE__ */ new DataView(rest.buffer);
+
+/** @returns the length in bytes */
+function encode(text: string): number {
+  if (text.length * 3 > bytes.length) {
+    bytes = new Uint8Array(text.length * 3);
+    view = new DataView(bytes.buffer);
+  }
+  return encoder.encodeInto(text, bytes).written;
+}
+
+/**
+ * Digests of events whose contents stand in one text. It is encoded once: to encode each event would cost as much as all else. Nothing else may
+ * be digested until it is done with.
+ */
+export class EventDigests {
+  readonly #text: string;
+  readonly #streamId: string;
+  /** Each character is one byte, so that places of characters are those of bytes. */
+  readonly #isPlain: boolean;
+
+  constructor(text: string, streamId: string) {
+    this.#text = text;
+    this.#streamId = streamId;
+    this.#isPlain = encode(text) === text.length;
+  }
+
+  /** As `eventDigest` of the content that stands there. @param from its first character @param to the one behind it */
+  at(from: number, to: number, version: number): string {
+    if (!this.#isPlain) return eventDigest(this.#streamId, version, this.#text.slice(from, to));
+    return bytesDigest(from, to - from, `${this.#streamId}@${version}`);
+  }
+}
 
 const PRIME_1 = 0x9e3779b1;
 const PRIME_2 = 0x85ebca77;
@@ -61,24 +96,30 @@ const PRIME_2 = 0x85ebca77;
  * rarely as a coin falls on the same side 64 times in a row.
  */
 export function textDigest(text: string, place = ""): string {
-  if (text.length * 3 + 16 > bytes.length) {
-    bytes = new Uint8Array((text.length * 3 + 31) & ~15);
-    words = new Int32Array(bytes.buffer);
-  }
-  const { written } = encoder.encodeInto(text, bytes);
-  const end = (written + 15) & ~15;
-  for (let i = written; i < end; i++) bytes[i] = 0;
+  return bytesDigest(0, encode(text), place);
+}
+
+/** Of a part of `bytes`. */
+function bytesDigest(from: number, length: number, place: string): string {
   let a = PRIME_1;
   let b = PRIME_2;
   let c = 0;
-  let d = written;
+  let d = length;
   // A place is short: adding it to the text would copy the text.
   for (let i = 0; i < place.length; i++) c = stirred(c, place.charCodeAt(i));
-  for (let i = 0; i < end >> 2; i += 4) {
-    a = stirred(a, words[i] ?? 0);
-    b = stirred(b, words[i + 1] ?? 0);
-    c = stirred(c, words[i + 2] ?? 0);
-    d = stirred(d, words[i + 3] ?? 0);
+  const whole = from + (length & ~15);
+  for (let i = from; i < whole; i += 16) {
+    a = stirred(a, view.getInt32(i, true));
+    b = stirred(b, view.getInt32(i + 4, true));
+    c = stirred(c, view.getInt32(i + 8, true));
+    d = stirred(d, view.getInt32(i + 12, true));
+  }
+  if (whole < from + length) {
+    for (let i = 0; i < 16; i++) rest[i] = whole + i < from + length ? (bytes[whole + i] ?? 0) : 0;
+    a = stirred(a, restView.getInt32(0, true));
+    b = stirred(b, restView.getInt32(4, true));
+    c = stirred(c, restView.getInt32(8, true));
+    d = stirred(d, restView.getInt32(12, true));
   }
   const high = mixed(a ^ mixed(b ^ mixed(c ^ mixed(d))));
   const low = mixed(d ^ mixed(c + mixed(b + mixed(a + high))));

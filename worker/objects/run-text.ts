@@ -8,7 +8,7 @@
  * Versions before this one wrote no digests. Of their lines only the form can be checked.
  */
 import { assert } from "../../shared/assert.ts";
-import { CONTENT_FIELDS, contentOf, eventDigest, type RecordedFields } from "../../shared/event/digest.ts";
+import { CONTENT_FIELDS, contentOf, EventDigests, eventDigest, type RecordedFields } from "../../shared/event/digest.ts";
 import type { EventBody } from "../../shared/event/event.ts";
 import { differingField, type RecordedContent } from "../../shared/event/recorded.ts";
 import { isObject, utf8Length } from "../../shared/json.ts";
@@ -50,11 +50,16 @@ export interface IntactLine {
  * @returns undefined if the line is damaged
  */
 export function checkLine(line: string, streamId: string, version: number): IntactLine | undefined {
+  return checked(line, (length) => eventDigest(streamId, version, line.slice(0, length)));
+}
+
+/** @param digestOf makes the digest of so many characters from the line's first one */
+function checked(line: string, digestOf: (length: number) => string): IntactLine | undefined {
   const end = line.length - DIGEST_LENGTH;
   const isDigested = line.startsWith(DIGEST_START, end);
   if (!isDigested && !isWhole(line)) return undefined;
   const content = line.slice(0, isDigested ? end : -1);
-  const digest = eventDigest(streamId, version, content);
+  const digest = digestOf(content.length);
   if (isDigested && (line.slice(end + DIGEST_START.length, -2) !== digest || !line.endsWith('"}'))) return undefined;
   return { content, digest };
 }
@@ -77,11 +82,14 @@ export function checkRun(text: string, streamId: string, firstVersion: number, l
   }
   const lines = linesOf(text);
   if (lines.length !== lastVersion - firstVersion + 1) return undefined;
+  const digests = new EventDigests(text, streamId);
   const intact: IntactLine[] = [];
-  for (let i = 0; i < lines.length; i++) {
-    const checked = checkLine(lines[i] ?? "", streamId, firstVersion + i);
-    if (checked === undefined) return undefined;
-    intact.push(checked);
+  let start = 0;
+  for (const [i, line] of lines.entries()) {
+    const one = checked(line, (length) => digests.at(start, start + length, firstVersion + i));
+    if (one === undefined) return undefined;
+    intact.push(one);
+    start += line.length + 1;
   }
   return intact;
 }

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { contentOf, eventDigest, pageDigest, pageDigestOf, type RecordedFields } from "../../../shared/event/digest.ts";
+import { contentOf, EventDigests, eventDigest, pageDigest, pageDigestOf, type RecordedFields } from "../../../shared/event/digest.ts";
 import type { ConfirmedEvent } from "../../../shared/event/event.ts";
 import { toPosition, toVersion } from "../../../shared/order.ts";
 import { SEED } from "../../support/seed.ts";
@@ -80,4 +80,25 @@ test("a page's digest covers its events, their positions and their order", () =>
   const [a, b] = [confirmed(1), confirmed(2)];
   const pages = [[], [a], [b], [a, b], [b, a], [a, confirmed(2, { actor: null })], [a, confirmed(2, { position: toPosition(3) })]];
   expect(new Set(pages.map(pageDigestOf)).size).toBe(pages.length);
+});
+
+test("an event's digest is the same, whether its content stands alone or in a longer text", () => {
+  fc.assert(
+    fc.property(
+      fc.array(fc.string({ unit: fc.constantFrom("a", "\n", "é", "😀", '"') }), { minLength: 1 }),
+      fc.boolean(),
+      (given, isPlain) => {
+        const contents = given.map((text) => (isPlain ? text.replaceAll(/[^\n-z]/gu, "z") : text));
+        const digests = new EventDigests(contents.join("\n"), "A-1");
+        const found: string[] = [];
+        let start = 0;
+        for (const [i, content] of contents.entries()) {
+          found.push(digests.at(start, start + content.length, i + 1));
+          start += content.length + 1;
+        }
+        expect(found).toEqual(contents.map((content, i) => eventDigest("A-1", i + 1, content)));
+      },
+    ),
+    { seed: SEED },
+  );
 });
