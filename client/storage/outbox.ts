@@ -13,6 +13,8 @@ import type { Segment } from "./segments.ts";
 
 /** The most groups that one request reads. */
 const MOST_GROUPS_AT_ONCE = 1024;
+/** Groups that are written in one task. Making them anew costs more than reading them, and a page of the feed has changed up to a thousand. */
+const WRITTEN_AT_ONCE = 8;
 /** Characters of events that one request should read. Much more of them would hold up the page. */
 const READ_SIZE = 256 * 1024;
 
@@ -166,7 +168,7 @@ export class OutboxPart {
   /** Writes the changed groups, some at a time. */
   async write(tx: WriteTx): Promise<void> {
     const events = tx.objectStore("events");
-    for (const keys of chunks([...new Set([...this.#changes.keys()].map(groupKeyOf))], GROUPS_AT_ONCE)) {
+    for (const keys of chunks([...new Set([...this.#changes.keys()].map(groupKeyOf))], WRITTEN_AT_ONCE)) {
       const writes = keys.map((key) => {
         const group = this.#groups.get(key);
         assert(group !== undefined, "the group of a changed entry was read before");
