@@ -50,16 +50,16 @@ export function pageDigestOf(events: readonly ConfirmedEvent[]): string {
 const encoder = /* @__PURE__ */ new TextEncoder();
 /** The text that is being digested, as UTF-8. It grows with the longest text. */
 let bytes = /* @__PURE__ */ new Uint8Array(4096);
-let view = /* @__PURE__ */ new DataView(bytes.buffer);
+let words = /* @__PURE__ */ new DataView(bytes.buffer);
 /** The end of a text, with zeros behind it. */
 const rest = /* @__PURE__ */ new Uint8Array(16);
-const restView = /* @__PURE__ */ new DataView(rest.buffer);
+const restWords = /* @__PURE__ */ new DataView(rest.buffer);
 
 /** @returns the length in bytes */
 function encode(text: string): number {
   if (text.length * 3 > bytes.length) {
     bytes = new Uint8Array(text.length * 3);
-    view = new DataView(bytes.buffer);
+    words = new DataView(bytes.buffer);
   }
   return encoder.encodeInto(text, bytes).written;
 }
@@ -109,17 +109,17 @@ function bytesDigest(from: number, length: number, place: string): string {
   for (let i = 0; i < place.length; i++) c = stirred(c, place.charCodeAt(i));
   const whole = from + (length & ~15);
   for (let i = from; i < whole; i += 16) {
-    a = stirred(a, view.getInt32(i, true));
-    b = stirred(b, view.getInt32(i + 4, true));
-    c = stirred(c, view.getInt32(i + 8, true));
-    d = stirred(d, view.getInt32(i + 12, true));
+    a = stirred(a, words.getInt32(i, true));
+    b = stirred(b, words.getInt32(i + 4, true));
+    c = stirred(c, words.getInt32(i + 8, true));
+    d = stirred(d, words.getInt32(i + 12, true));
   }
   if (whole < from + length) {
     for (let i = 0; i < 16; i++) rest[i] = whole + i < from + length ? (bytes[whole + i] ?? 0) : 0;
-    a = stirred(a, restView.getInt32(0, true));
-    b = stirred(b, restView.getInt32(4, true));
-    c = stirred(c, restView.getInt32(8, true));
-    d = stirred(d, restView.getInt32(12, true));
+    a = stirred(a, restWords.getInt32(0, true));
+    b = stirred(b, restWords.getInt32(4, true));
+    c = stirred(c, restWords.getInt32(8, true));
+    d = stirred(d, restWords.getInt32(12, true));
   }
   const high = mixed(a ^ mixed(b ^ mixed(c ^ mixed(d))));
   const low = mixed(d ^ mixed(c + mixed(b + mixed(a + high))));

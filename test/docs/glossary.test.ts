@@ -35,7 +35,7 @@ const RULED_OUT: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   fill: { fills: OLD_RECORDS },
   migration: {},
   reducer: {},
-  view: {},
+  view: { DataView: "the language's own name" },
   "read model": {},
   observable: {},
 };
