@@ -1,6 +1,6 @@
 /** An old tab is still open: two versions of an app in four tabs of one device, in a real browser, while the edge is deployed. */
 import type { Page } from "playwright";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { afterAll, beforeAll, expect, onTestFailed, test } from "vitest";
 import { connectStore } from "../../client/http.ts";
 import { type BrowserProcess, startBrowser } from "../support/browser.ts";
 import { type EdgeProcess, startEdge } from "../support/edge.ts";
@@ -189,6 +189,7 @@ test("an old tab that pushes events to a guarded category, meets newer events, o
 
   // Beside it, a new tab's commands are decided.
   const young = await openTab("2", name, { token });
+  onTestFailed(async () => console.log(name, await Promise.all([old, young].filter((page) => !page.isClosed()).map(shown))));
   await fill("Shelf-2", 3);
   await everyTab([young], { pending: 1, problem: "command-required" });
   await take(young, "Shelf-2", 2);
