@@ -192,6 +192,8 @@ test("an old tab that pushes events to a guarded category, meets newer events, o
   onTestFailed(async () => console.log(name, await Promise.all([old, young].filter((page) => !page.isClosed()).map(shown))));
   await fill("Shelf-2", 3);
   await everyTab([young], { pending: 1, problem: "command-required" });
+  // If it came first, the command would be overtaken on the device, whose leader has no decider for it: a conflict, as above.
+  await expect.poll(() => young.evaluate(() => window.tab.left("Shelf-2"))).toBe(3);
   await take(young, "Shelf-2", 2);
   await expect.poll(() => takenFrom("Shelf-2"), { timeout: 20_000 }).toEqual([[2, 2]]);
   await Promise.all([old.close(), young.close()]);
