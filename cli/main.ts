@@ -91,7 +91,7 @@ withAccess(program.command("reconcile"))
   .option("--prefix <text>", "only streams whose ids begin like this")
   .option("--against <file>", "the file of an export: it names streams, and has what neither side can read")
   .option("--save-replaced <file>", "if a stream has other events than the log, add them to this file, and replace them")
-  .option("--accept-loss", "go on with what the store has, also if it once had events that nobody has any more")
+  .option("--accept-loss", "go on with what the store has; events that are gone are given up")
   .addHelpText(
     "after",
     `

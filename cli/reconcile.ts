@@ -9,7 +9,7 @@
 import { createWriteStream } from "node:fs";
 import { finished } from "node:stream/promises";
 import type { DamagedSpan, EdgeStore } from "../client/http.ts";
-import type { LostHistory } from "../shared/edge/lost-history.ts";
+import type { LogEnd } from "../shared/edge/subscription.ts";
 import { PayloadTooLargeError } from "../shared/errors.ts";
 import { DEFAULT_LIMITS } from "../shared/limits.ts";
 import { isAmong, placesOf } from "../shared/places.ts";
@@ -36,7 +36,7 @@ export interface ReconcileChoice {
   readonly against?: string;
   /** The path of a file for events that are replaced. */
   readonly saveReplaced?: string;
-  /** The store as it is counts from now on, also if it once had events that nobody has any more. */
+  /** The store as it is counts from now on. Events that it once had, and that are gone, are given up. */
   readonly acceptLoss?: boolean;
 }
 
@@ -317,7 +317,7 @@ class Reconciliation {
    * @param lost what the log had lost before anything was repaired
    * @param headBefore its head at that time
    */
-  async #checkHistory(lost: LostHistory, headBefore: number): Promise<void> {
+  async #checkHistory(lost: LogEnd, headBefore: number): Promise<void> {
     const { dryRun, acceptLoss = false } = this.#choice;
     const sent = [...this.#sent.values()].reduce((sum, count) => sum + count, 0);
     const isInBackup = this.#file !== undefined && (await hasHistory(this.#file, lost));
@@ -333,7 +333,7 @@ class Reconciliation {
       );
       return;
     }
-    if (!dryRun) await acceptHistory(this.#store);
+    if (!dryRun) await acceptHistory(this.#store, now.head);
     this.#done.push(acceptedText(lost));
   }
 }

@@ -40,11 +40,13 @@ export async function restoreFile(store: EdgeStore, file: string): Promise<strin
     await run.send(restore.position);
     const finished = await store.request("/restore/finish", wire.restoreFinished, { restore: restore.id });
     await run.show();
-    const lost = (await healthOf(store))?.lostHistory;
+    const report = reportOf(backup, finished);
+    const health = await healthOf(store);
+    const lost = health?.lostHistory;
+    if (!lost || !(await hasHistory(rereadable, lost))) return report;
     // All that the log once had is there again, if at other positions.
-    const isWhole = lost && (await hasHistory(rereadable, lost));
-    if (isWhole) await acceptHistory(store);
-    return [reportOf(backup, finished), ...(isWhole ? [`It has all: ${acceptedText(lost)}.`] : [])].join("\n");
+    await acceptHistory(store, health.head);
+    return `${report}\nIt has all: ${acceptedText(lost)}.`;
   });
 }
 

@@ -13,18 +13,9 @@
  */
 import type { LogEnd } from "./subscription.ts";
 
-/** A history that a log once had. */
-export interface LostHistory {
-  /** The log's id at that time. */
-  readonly log: string;
-  /** The position up to which it had reached. */
-  readonly head: number;
-  /** Its mark there: who has a history up to that position can tell by it whether it is this one. */
-  readonly mark?: string | undefined;
-}
-
 /**
- * What the log has lost of what is remembered; null if nothing, undefined if it can't be compared, because the log is damaged there.
+ * The end of the history that the log once had and has no more, which is the remembered one; null if it has it, undefined if it can't be compared,
+ * because the log is damaged there.
  *
  * @param head the log's
  * @param markAt the log's mark at a position up to its head; undefined if it can't be read there
@@ -33,7 +24,7 @@ export function lostHistory(
   remembered: LogEnd | null,
   head: number,
   markAt: (position: number) => string | undefined,
-): LostHistory | null | undefined {
+): LogEnd | null | undefined {
   if (remembered === null) return null;
   if (remembered.head > head) return remembered;
   const mark = markAt(remembered.head);

@@ -28,7 +28,6 @@ const RULED_OUT: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   history: {
     stoppedByOtherHistory: "a log that was restored or replaced, as the glossary says",
     lostHistory: "the events that a log once had",
-    LostHistory: "the same",
   },
   "live connection": {},
   "live feed": {},

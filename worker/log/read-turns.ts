@@ -70,7 +70,7 @@ export class ReadTurns {
     this.#searches++;
     try {
       for (;;) {
-        for (let part = 0; part < this.#parts; part++) {
+        for (let left = this.#parts; left > 0; left--) {
           const { done, value } = search.next();
           if (done === true) return value;
         }
@@ -82,6 +82,7 @@ export class ReadTurns {
     }
   }
 
+  /** Of the next turn. */
   get #parts(): number {
     return this.#isWritten ? Math.min(PARTS, Math.ceil(this.#searches / SEARCHES)) : PARTS;
   }

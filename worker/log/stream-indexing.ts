@@ -8,7 +8,7 @@
  *
  * Telling it again is always safe. A log that was put back, and one whose rows came back, tell it of everything again.
  */
-import { isSameEnd, type LostHistory, lostHistory } from "../../shared/edge/lost-history.ts";
+import { isSameEnd, lostHistory } from "../../shared/edge/lost-history.ts";
 import type { LogEnd } from "../../shared/edge/subscription.ts";
 import { StorageDamagedError, UnavailableError } from "../../shared/errors.ts";
 import type { IndexedStreams } from "../../shared/wire/reconcile.ts";
@@ -50,7 +50,7 @@ export class StreamIndexing {
   /** What of it is stored. */
   #stored: Indexed | undefined;
   /** What the log once had and has lost; undefined until it was compared with what the index remembers. */
-  #lost: LostHistory | null | undefined;
+  #lost: LogEnd | null | undefined;
   #failures = 0;
   #telling: Promise<void> = Promise.resolve();
 
@@ -60,7 +60,7 @@ export class StreamIndexing {
   }
 
   /** What the log once had and has lost, as far as it and the index remember it; undefined if that can't be known, or was not asked yet. */
-  get lost(): LostHistory | null | undefined {
+  get lost(): LogEnd | null | undefined {
     return this.#lost;
   }
 
@@ -182,7 +182,7 @@ export class StreamIndexing {
     return remembered;
   }
 
-  #lostOf(end: LogEnd | null): LostHistory | null | undefined {
+  #lostOf(end: LogEnd | null): LogEnd | null | undefined {
     return lostHistory(end, this.#host.runs.head, (position) => this.#markAt(position));
   }
 
@@ -205,7 +205,7 @@ export class StreamIndexing {
   }
 
   /** @param lost undefined if it can't be known */
-  #found(store: string, lost: LostHistory | null | undefined): void {
+  #found(store: string, lost: LogEnd | null | undefined): void {
     if (lost && lost.head !== this.#lost?.head) {
       const error = new Error(
         "The log does not have the history any more that it once had: it has lost its end, was put back, or deleted.",

@@ -128,7 +128,7 @@ export class Publisher {
 
   /**
    * A writer whose commit conflicts reads in the log what the stream has. So the log has to have it, also if it was put back since this object
-   * has heard of it. A reader of a stream without events has to be told if the log has some. Waits for at most so many milliseconds; the work continues after that.
+   * has heard of it. And who reads a stream without events has to be told if the log has some. Waits for at most so long; the work goes on.
    *
    * @param name the object's
    */

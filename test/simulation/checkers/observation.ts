@@ -4,7 +4,6 @@ import type { PendingCommand } from "../../../shared/decider/command.ts";
 import type { Loss } from "../../../shared/device/loss.ts";
 import type { FoundRow } from "../../../shared/device/projection.ts";
 import type { Scope } from "../../../shared/device/replica.ts";
-import type { LostHistory } from "../../../shared/edge/lost-history.ts";
 import type { LogEnd } from "../../../shared/edge/subscription.ts";
 import type { ErrorCode } from "../../../shared/errors.ts";
 import type { Commit } from "../../../shared/event/commit.ts";
@@ -256,7 +255,7 @@ export type Observation =
   | {
       readonly kind: "health";
       readonly store: string;
-      readonly lost: LostHistory | null | undefined;
+      readonly lost: LogEnd | null | undefined;
       readonly remembered: LogEnd | null;
       readonly told: LogEnd | null;
       readonly before: readonly ConfirmedEvent[];
