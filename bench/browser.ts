@@ -10,6 +10,7 @@ import { build } from "esbuild";
 import { type Page as BrowserPage, chromium } from "playwright";
 import { CHROMIUM_ARGS, findChromium } from "../scripts/chromium.mjs";
 import type { Measurement } from "./measure.ts";
+import { SYNC_BEGINS, SYNC_ENDED } from "./outbox.ts";
 import type * as Page from "./page.ts";
 
 declare global {
@@ -45,10 +46,55 @@ export function measureModelInBrowser(): Promise<Page.ModelTimes> {
 }
 
 /** @param url an empty store at the edge */
-export function measureOutboxInBrowser(url: string, commits: number, streams: number): Promise<Page.OutboxTimes> {
-  return withPage((page) =>
-    page.evaluate(([store, count, spread]) => globalThis.bench.measureOutbox(store, count, spread), [url, commits, streams] as const),
-  );
+export function measureOutboxInBrowser(
+  url: string,
+  commits: number,
+  streams: number,
+): Promise<Page.OutboxTimes & { readonly busiest: number }> {
+  return withPage(async (page) => {
+    const trace = await traceTasks(page);
+    const times = await page.evaluate(([store, count, spread]) => globalThis.bench.measureOutbox(store, count, spread), [
+      url,
+      commits,
+      streams,
+    ] as const);
+    return { ...times, busiest: await trace.busiest() };
+  });
+}
+
+interface TraceEvent {
+  readonly name: string;
+  readonly pid: number;
+  readonly tid: number;
+  /** Microseconds. */
+  readonly ts: number;
+  /** Microseconds of the processor. */
+  readonly tdur?: number;
+}
+
+/** Traces what the page's thread does. A task lasts long, too, if the machine has no processor for it: the trace knows what it took of one. */
+async function traceTasks(page: BrowserPage): Promise<{ busiest: () => Promise<number> }> {
+  const session = await page.context().newCDPSession(page);
+  const events: TraceEvent[] = [];
+  session.on("Tracing.dataCollected", ({ value }) => {
+    const some: TraceEvent[] = JSON.parse(JSON.stringify(value));
+    events.push(...some.filter(({ name }) => name === "RunTask" || name === SYNC_BEGINS || name === SYNC_ENDED));
+  });
+  await session.send("Tracing.start", {
+    traceConfig: { includedCategories: ["disabled-by-default-devtools.timeline", "blink.user_timing"], excludedCategories: ["*"] },
+  });
+  return {
+    /** @returns milliseconds of the processor that the task which took most of it had, between the two marks */
+    async busiest() {
+      const ended = new Promise((resolve) => session.once("Tracing.tracingComplete", resolve));
+      await session.send("Tracing.end");
+      await ended;
+      const [begins, ends] = [SYNC_BEGINS, SYNC_ENDED].map((mark) => events.find(({ name }) => name === mark));
+      if (begins === undefined || ends === undefined) throw new Error("The trace has no marks of the sync");
+      const isInSync = ({ pid, tid, ts }: TraceEvent) => pid === begins.pid && tid === begins.tid && ts >= begins.ts && ts < ends.ts;
+      return Math.max(0, ...events.filter(isInSync).map(({ tdur = 0 }) => tdur / 1000));
+    },
+  };
 }
 
 async function withPage<T>(work: (page: BrowserPage) => Promise<T>): Promise<T> {

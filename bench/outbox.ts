@@ -13,6 +13,10 @@ export interface OutboxTimes {
   readonly longTasks: readonly number[];
 }
 
+/** The marks around what is measured. */
+export const SYNC_BEGINS = "sync begins";
+export const SYNC_ENDED = "sync ended";
+
 /** @param url an empty store at the edge */
 export async function measureOutbox(url: string, commits: number, streams: number): Promise<OutboxTimes> {
   let requests = 0;
@@ -30,11 +34,13 @@ export async function measureOutbox(url: string, commits: number, streams: numbe
   observer.observe({ type: "longtask" });
   // As a page that shows the status.
   const off = store.liveStatus().subscribe(() => undefined);
+  performance.mark(SYNC_BEGINS);
   const sync = await timed(() => store.sync());
   off();
   // Entries are delivered in a task of their own.
   await new Promise((resolve) => setTimeout(resolve));
   observer.disconnect();
+  performance.mark(SYNC_ENDED);
   const { pending, conflicts } = store.status;
   if (pending + conflicts > 0) throw new Error(`${pending} commits are pending and ${conflicts} parked after a sync`);
   await store.close();

@@ -163,6 +163,9 @@ async function endParked(tx: WriteTx, streams: ReadonlyMap<string, readonly Conf
   );
 }
 
+/** Streams that are settled in one task of the page. */
+const SETTLED_AT_ONCE = 16;
+
 async function settleOutbox(
   tx: WriteTx,
   { outbox, ahead }: Concerned,
@@ -174,9 +177,12 @@ async function settleOutbox(
   let waiting: HeadwaterError | undefined;
   const left: number[] = [];
   const moved: OutboxEntry[] = [];
+  let settledStreams = 0;
   for (const [streamId, arrived] of streams) {
     const entries = outbox.entries(streamId);
     if (entries.length === 0) continue;
+    // The answer to any request comes in a task of its own, and keeps the transaction open.
+    if (++settledStreams % SETTLED_AT_ONCE === 0) await leaseOf(tx);
     // The last event in a page of the feed is the stream's last one that the device knows. In a backfilled page it may be an earlier one.
     const confirmed = (isBackfill ? undefined : arrived.at(-1)?.version) ?? (await confirmedVersionOf(tx, streamId));
     const recorded = ahead.has(streamId) ? [] : await recordedFor(tx, entries);
