@@ -84,7 +84,7 @@ export default defineConfig({
         },
       },
       {
-        // They take all processors, so nothing else runs beside them.
+        // They take all processors: scripts/last-tests.mjs runs them beside what mostly waits.
         test: { name: "worlds", include: WORLDS, fileParallelism: false, sequence: { groupOrder: 1 } },
       },
       {
@@ -120,6 +120,8 @@ export default defineConfig({
           name: "workerd",
           include: ["test/worker/**/*.test.ts", "test/contract/*.worker.test.ts"],
           exclude: [IN_NODE],
+          // Each test has stores of its own. A workerd for each file would be half of their time.
+          isolate: false,
           testTimeout: 60_000,
           expect: patient,
         },

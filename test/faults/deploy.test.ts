@@ -11,8 +11,8 @@ const STREAMS = 12;
 /** Seconds between restarts, and how many of them. */
 const EVERY = 5;
 const RESTARTS = Number(process.env["RESTARTS"] ?? 4);
-/** Everything is in step by then, in milliseconds after the last restart. How soon it was is printed. */
-const BOUND = 10_000;
+/** Everything is in step by then, in milliseconds after the last restart, on a busy machine, too. How soon it was is printed. */
+const BOUND = 45_000;
 
 const ground = faultGround("test/faults/fleet.ts");
 

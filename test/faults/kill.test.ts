@@ -8,7 +8,7 @@
  * log for corrupt, deletes everything that the origin has stored, and reports it (`dataLoss`). When a store is opened, it makes LevelDB
  * begin a new log first. So no kill may end like that.
  */
-import { afterAll, beforeAll, expect, onTestFailed, onTestFinished, test } from "vitest";
+import { afterAll, beforeAll, type ExpectStatic, test } from "vitest";
 import { EDGE_ALONE, type EdgeProcess, startEdge } from "../support/edge.ts";
 import { installedBrowsers } from "../support/engines/installed.ts";
 import { Random } from "../support/random.ts";
@@ -38,14 +38,11 @@ const THEIRS = ["Theirs-1", "Theirs-2", "Theirs-3"];
 const STREAMS = [...OWN, ...SHARED, ...CONTESTED, ...THEIRS];
 
 let edge: EdgeProcess;
-let control: RemoteControl;
 
 beforeAll(async () => {
-  [edge, control] = await Promise.all([startEdge({ AUTH: "open" }, EDGE_ALONE), RemoteControl.start()]);
+  edge = await startEdge({ AUTH: "open" }, EDGE_ALONE);
 });
-afterAll(async () => {
-  await Promise.all([edge?.stop(), control?.close()]);
-});
+afterAll(() => edge?.stop());
 
 /** What the page does when it is killed: append offline, apply many pages of others' events, or push and see its own confirmed. */
 const DOINGS = ["appending", "pulling", "pushing"] as const;
@@ -105,11 +102,11 @@ async function killWhile(
 /** What a kill left: only some of the pages that the edge had, or nothing at all, by Chromium's own word. */
 type Left = "all pages" | "some pages" | "wiped";
 
-async function settled(page: RemotePage): Promise<void> {
+async function settled(page: RemotePage, expect: ExpectStatic): Promise<void> {
   await expect.poll(() => page.call("sync"), { timeout: BOUND, interval: 50 }).toBe("done");
 }
 
-async function checkAfterKill(page: RemotePage, { options, reports }: Victim): Promise<Left> {
+async function checkAfterKill(page: RemotePage, { options, reports }: Victim, expect: ExpectStatic): Promise<Left> {
   await page.call("open", { ...options, isOnline: false });
   const found = await page.call("dump", STREAMS);
   expectWhole(found);
@@ -119,8 +116,8 @@ async function checkAfterKill(page: RemotePage, { options, reports }: Victim): P
   const atEdge = (await feedOf(options.url)).length;
 
   await page.call("goOnline");
-  await settled(page);
-  if ((await page.call("rebaseAll")) > 0) await settled(page);
+  await settled(page, expect);
+  if ((await page.call("rebaseAll")) > 0) await settled(page, expect);
   const [after, feed] = [await page.call("dump", STREAMS), await feedOf(options.url)];
   expectAgreement(after, feed);
   expectKept(after, reports);
@@ -129,12 +126,15 @@ async function checkAfterKill(page: RemotePage, { options, reports }: Victim): P
   return (found.status.cursor?.position ?? 0) < atEdge ? "some pages" : "all pages";
 }
 
-test.each(installedBrowsers())(
+// Side by side: each mostly waits for its browser to start.
+test.concurrent.for(installedBrowsers())(
   `$name killed (outbox atomicity): ${KILLS} times, what an append had answered is there, whole, and is confirmed once`,
   {
     timeout: 60_000 + KILLS * 20_000,
   },
-  async (installed) => {
+  async (installed, { expect, onTestFailed, onTestFinished }) => {
+    const control = await RemoteControl.start();
+    onTestFinished(() => control.close());
     const browser = await RemoteBrowser.start(control, installed);
     onTestFinished(() => browser.stop());
     const random = new Random(SEED);
@@ -151,7 +151,7 @@ test.each(installedBrowsers())(
       victim.reports.push(...reports);
       told.resolved += reports.filter(({ kind }) => kind === "appended").length;
       await browser.restart();
-      const left = await checkAfterKill(browser.page, victim);
+      const left = await checkAfterKill(browser.page, victim, expect);
       if (left === "some pages" && doing !== "appending") told.killedBetweenPages++;
       if (left !== "wiped") continue;
       told.wipedByChromium++;

@@ -1,4 +1,5 @@
 /** A thread that runs worlds: of many seeds, of one saved failure, or of a deliberate bug until it is caught. */
+import { constants, setPriority } from "node:os";
 import { isDeepStrictEqual } from "node:util";
 import { parentPort } from "node:worker_threads";
 import { BUGS } from "./bugs/index.ts";
@@ -35,6 +36,9 @@ const TWICE = 10;
 
 /** Minutes of a world in which a bug is sought: most show soon, in dense worlds. */
 const SHORT = 1.5;
+
+// Whoever waits for an answer goes first. On Linux this is the priority of the thread alone.
+setPriority(constants.priority.PRIORITY_BELOW_NORMAL);
 
 const sound = bundleProduct();
 
