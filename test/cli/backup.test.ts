@@ -251,6 +251,8 @@ test("import takes an export, and notices that it was cut or changed", async () 
   expect(await run("import", backup, "--url", newUrl())).toMatchObject({ exitCode: 0, stdout: "4 events appended, 0 already stored.\n" });
   for (const [given, message] of [
     [lines.slice(0, 3), "line 4 does not fit: it counts 4 lines, and 3 are before it. To import the lines as they are, remove line 4."],
+    [lines.toSpliced(1, 1), "line 4 does not fit: it counts 4 lines, and 3 are before it."],
+    [lines.toSpliced(1, 2, ...lines.slice(1, 3).reverse()), "line 5 does not fit: the lines before it were changed."],
     [lines.with(1, changed(lines[1], { data: 7 })), "line 5 does not fit: the lines before it were changed."],
   ] as const) {
     const url = newUrl();

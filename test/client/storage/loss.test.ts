@@ -54,9 +54,12 @@ test("lost under an open tab: sync does not resolve as if all were well, the sta
   const store = await devices.open("A");
   await appendThree(store);
   expect(store.status).toMatchObject({ pending: 3, lost: null });
+  const told: (Loss | null)[] = [];
+  const end = store.liveStatus().subscribe(({ lost }) => void told.push(lost));
   await lose(store);
   const lost = { commits: 3, since: expect.any(String), streamIds: ["A-1", "A-2"] };
   await expect(store.sync()).rejects.toThrow(CommitsLostError);
+  expect(told.at(-1)).toEqual(lost);
   expect(store.status).toMatchObject({ pending: 0, lost, problem: null });
   expect((store.status.lost?.since ?? "") >= before).toBe(true);
   // What is left is synced all the same.
@@ -65,6 +68,8 @@ test("lost under an open tab: sync does not resolve as if all were well, the sta
   expect((await devices.atEdge.health()).head).toBe(1);
   await store.dismissLoss();
   expect(store.status.lost).toBeNull();
+  expect(told.at(-1)).toBeNull();
+  end();
   await store.sync();
 });
 

@@ -1,6 +1,6 @@
 /** `tail` behind a proxy that lets no server-sent events through: what it yields, how soon, and how often it asks. */
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
-import { type ConfirmedEvent, connectStore, type EdgeStore } from "../../../client/http.ts";
+import { type ConfirmedEvent, connectStore, type EdgeStore, LogMismatchError } from "../../../client/http.ts";
 import { type MemoryEdge, openMemoryEdge } from "../../../client/testing/index.ts";
 import { createEdge } from "../../../worker/routes/edge.ts";
 
@@ -163,4 +163,25 @@ test("a token that expires long after the connection once failed is asked for ag
   const { log } = await script.health();
   expect((await next(reading)).data).toBe(1);
   expect(asked).toEqual(["stream", "stream", "stream"]);
+});
+
+test("a store that is replaced while a tail waits for news: the tail does not read on in the other log", async () => {
+  await script.appendToStream("Stock-1", [filled(1)]);
+  const { log } = await script.health();
+  const { value: first } = await script.readAll().next();
+  let connections = 0;
+  const reading = tail(async (answer) => {
+    connections++;
+    if (connections === 2) {
+      edge = await openMemoryEdge(createEdge());
+      await script.appendToStream("Stock-1", [filled(100), filled(101)]);
+    }
+    const response = await answer();
+    // The first connection ends behind the first event.
+    if (connections > 1) return response;
+    const messages = [`event: log\ndata: ${JSON.stringify({ log, head: 1 })}`, `id: 1\ndata: ${JSON.stringify(first)}`];
+    return new Response(messages.map((message) => `${message}\n\n`).join(""), response);
+  });
+  expect((await next(reading)).data).toBe(1);
+  await expect(next(reading)).rejects.toBeInstanceOf(LogMismatchError);
 });
