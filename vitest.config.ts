@@ -92,7 +92,7 @@ export default defineConfig({
         test: { name: "shared", include: ["test/shared/**/*.test.ts"], isolate: false, testTimeout: 60_000 },
       },
       {
-        // Whole browsers and edges, and bounds on how soon they are in step: one file at a time, and nothing else beside it.
+        // Whole browsers and edges, which have to come into step in time: one file at a time, and beside it only what gives way.
         test: {
           name: "faults",
           include: ["test/{demo,faults}/**/*.test.ts"],
