@@ -9,7 +9,7 @@ import { createEdge, type EdgeEnv, type EdgeSettings } from "../../../worker/ind
 import { completeSubscriptions } from "../../../worker/subscription/settings.ts";
 import { eventTypes, requested } from "../../support/event-types.ts";
 
-/** A store at an edge with the event types, in the same objects as any other edge's. @param id default: a new one */
+/** A store at an edge that knows the event types. All edges of this file have the same objects. @param id default: a new one */
 function storeAt(settings: EdgeSettings = { eventTypes }, bindings: EdgeEnv = env, id = crypto.randomUUID()) {
   const edge = createEdge(settings);
   const url = `https://edge.example/v1/${id}`;

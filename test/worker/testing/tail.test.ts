@@ -173,6 +173,7 @@ test("a store that is replaced while a tail waits for news: the tail does not re
   const reading = tail(async (answer) => {
     connections++;
     if (connections === 2) {
+      await edge.close();
       edge = await openMemoryEdge(createEdge());
       await script.appendToStream("Stock-1", [filled(100), filled(101)]);
     }
