@@ -120,6 +120,11 @@ export class Commits {
     });
   }
 
+  /** The commit that has an event with this key. */
+  byKey(key: string | null): Tracked | undefined {
+    return key === null ? undefined : this.#byKey.get(key);
+  }
+
   all(): readonly Tracked[] {
     return [...this.#byStream.values()].flat();
   }

@@ -1,4 +1,4 @@
-/** The order of a device's commits in a stream, if its decider has refused one of them. */
+/** The order of a device's commits in a stream, if its decider has refused one of them, and if the stream was put back and repaired. */
 import { expect, test } from "vitest";
 import type { Commit } from "../../../shared/event/commit.ts";
 import { toVersion } from "../../../shared/order.ts";
@@ -16,6 +16,8 @@ const LATE_BEHIND: Observation = {
 };
 const REFUSED: Observation = { kind: "undecided", device: "A", key: "A-1" };
 
+const OPENED: Observation = { kind: "opened", device: "A", store: "main", scope: null };
+
 const violation = (observations: readonly Observation[]) => violationOf(new ConservationChecker(), observations);
 
 test("a commit may not stand behind one that was asked for after it was taken", () => {
@@ -32,6 +34,21 @@ test("a commit that its decider has refused on the device is parked, so a late c
 test("a refusal before the device has taken a commit excuses nothing", () => {
   expect(violation([REFUSED, ...made("A-1"), ...made("A-2"), LATE_BEHIND])).toContain("stands behind it");
 });
+
+test("what a stream took while it was put back may stand behind what was made on it, and nothing else may", () => {
+  expect(
+    violation([OPENED, putBack("damaged", "Stock-1"), ...made("A-1"), ...made("A-2"), putBack("repaired", "Stock-1"), LATE_BEHIND]),
+  ).toBe(undefined);
+  expect(
+    violation([OPENED, putBack("damaged", "Stock-1"), putBack("repaired", "Stock-1"), ...made("A-1"), ...made("A-2"), LATE_BEHIND]),
+  ).toContain("stands behind it");
+  expect(violation([OPENED, putBack("damaged", "Stock-2"), ...made("A-1"), ...made("A-2"), LATE_BEHIND])).toContain("stands behind it");
+});
+
+function putBack(kind: "damaged" | "repaired", streamId: string): Observation {
+  const at = { store: "main", fault: "delete-stream", streamId } as const;
+  return kind === "damaged" ? { kind, ...at, events: [] } : { kind, ...at };
+}
 
 function made(key: string): readonly Observation[] {
   const commit: Commit = { streamId: parseStreamId("Stock-1"), expectedVersion: "any", events: [bodyOf(key)] };

@@ -15,6 +15,7 @@ import { poisonOf } from "../poison.ts";
 import { Checker } from "./checker.ts";
 import { before, Commits, foundIn, type Places, type Tracked } from "./commits.ts";
 import type { Observation, SeenConflict, SeenEvent } from "./observation.ts";
+import { StreamsPutBack } from "./put-back.ts";
 
 const LATE = "looks at a commit that was discarded on its way, and is confirmed";
 
@@ -32,9 +33,11 @@ export class ConservationChecker extends Checker {
   readonly #torn = new Set<Tracked>();
   readonly #resetAt = new Map<string, number>();
   readonly #replaced = new Set<string>();
+  readonly #streamsPutBack = new StreamsPutBack();
 
   see(observation: Observation, now: number): void {
     this.#commits.see(observation, now);
+    this.#streamsPutBack.see(observation, now);
     switch (observation.kind) {
       case "opened":
         this.#stores.set(observation.device, observation.store);
@@ -94,7 +97,7 @@ export class ConservationChecker extends Checker {
     const { base, isRedecided, expectedVersion } = tracked;
     if (exactVersion(expectedVersion) === undefined || base === undefined || isRedecided) return;
     const found = before(tracked, events);
-    const isExcused = this.#wasReset(tracked) || this.#wasReplaced(tracked);
+    const isExcused = this.#wasReset(tracked) || this.#wasReplaced(tracked) || this.#wasUndone(this.#commits.byKey(base));
     this.demand(found === base || isExcused, () => `${nameOf(tracked)} was made on ${base}, and is confirmed on ${found}`);
   }
 
@@ -140,7 +143,8 @@ export class ConservationChecker extends Checker {
         commit.rebasedAt > 0 ||
         commit.isUndecided ||
         this.#wasReset(commit) ||
-        this.#wasReplaced(commit)
+        this.#wasReplaced(commit) ||
+        this.#wasUndone(commit)
       )
         continue;
       const before = lastAsked;
@@ -159,6 +163,15 @@ export class ConservationChecker extends Checker {
   /** A device may build on what the edge had taken from it and an operator has then taken away, and not learn of it for a while. */
   #wasReplaced({ device }: Tracked): boolean {
     return this.#replaced.has(this.#stores.get(device) ?? "");
+  }
+
+  /**
+   * A stream that was put back alone may take a commit while the log can't be reached. Its repair undoes that, and the device sends the
+   * commit again as soon as it learns of it. What it has built on it meanwhile names a version, which the stream may have by then.
+   */
+  #wasUndone(tracked: Tracked | undefined): boolean {
+    if (tracked === undefined) return false;
+    return this.#streamsPutBack.mayHaveTaken(this.#stores.get(tracked.device) ?? "", tracked.streamId, tracked.askedAt);
   }
 
   override finish(): void {

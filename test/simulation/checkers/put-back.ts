@@ -37,7 +37,7 @@ export class StreamsPutBack {
     if ((observation.kind !== "damaged" && observation.kind !== "repaired") || !isPutBack(observation.fault)) return;
     const { kind, store, streamId } = observation;
     if (kind === "damaged") this.#spells.push({ store, streamId, from: now, until: undefined });
-    else for (const spell of this.#spells) if (spell.streamId === streamId) spell.until ??= now;
+    else for (const spell of this.#spells) if (spell.store === store && spell.streamId === streamId) spell.until ??= now;
   }
 
   /** Whether a stream that was put back has answered this. An answer with a position is the log's, which was not put back. */
@@ -52,6 +52,11 @@ export class StreamsPutBack {
       default:
         return false;
     }
+  }
+
+  /** Whether the stream, as long as it was put back, may have taken what was sent then: a repair undoes it, and who sent it sends it again. */
+  mayHaveTaken(store: string, streamId: string, askedAt: number): boolean {
+    return this.#wasPutBack(store, streamId, askedAt);
   }
 
   #wasPutBack(store: string, streamId: string, sentAt: number): boolean {
