@@ -81,13 +81,13 @@ export class Appender {
     while (this.#waiting.length > 0) {
       const group = this.#waiting.splice(0, GROUP_COMMITS);
       await this.#appendGroup(group).then(
-        ({ decisions, replica }) => {
+        ({ decisions, ordered }) => {
           for (const [i, waiting] of group.entries()) settle(waiting, decisions[i]);
           const isAdded = ({ decision, position }: Decided) => decision.kind === "append" && position === null;
           this.#onAppended(
             group.flatMap(({ commit }, i) => (decisions[i] && isAdded(decisions[i]) ? [commit.streamId] : [])),
             decisions.some(({ superseded }) => superseded.length > 0),
-            replica,
+            ordered?.after,
           );
         },
         (error: unknown) => {
@@ -157,8 +157,9 @@ async function appendGroup(
   memory.startOn(db);
   const facts = factsOf(group, memory);
   const unread = [...facts].filter(([, stream]) => !stream.isKnown);
-  // If all versions are remembered, the write is the only request. The key that it returns shows whether the memory was right.
-  const stores: StoreName[] = unread.length === 0 ? ["events"] : ["events", "meta"];
+  const remembered = unread.length === 0 ? memory.replica : undefined;
+  // If all versions of pending commits are remembered, the write is the only request. Its key shows whether the memory was right.
+  const stores: StoreName[] = unread.length === 0 && remembered === undefined ? ["events"] : ["events", "meta"];
   const mayRepeat = group.some((request) => request.mayRepeat);
   const tx: WriteTx = db.transaction(mayRepeat ? [...stores, "parked"] : stores, "readwrite", { durability });
   const appended = await whole(tx, async () => {
@@ -166,20 +167,30 @@ async function appendGroup(
     if (mayRepeat) {
       for (const entry of await parkedEntries(tx)) facts.get(entry.streamId)?.parked.push(entry);
     }
+    if (remembered !== undefined) {
+      const [now, owner, ordered] = await Promise.all([replicaOf(tx), ownerOf(tx), appendLocally(tx, group, facts, remembered, false)]);
+      if (!memory.holdsReplica(now) || claimed(owner, claim) !== owner) throw new Distrust();
+      return ordered;
+    }
     if (unread.length > 0) {
       const reads = unread.map(([streamId, stream]) => readStreamFacts(tx, streamId, stream, group));
       const [replica, any, owner] = await Promise.all([replicaOf(tx), firstKey(tx), ownerOf(tx), ...reads]);
       // It may have been emptied since this tab read it: what is appended must not become somebody else's.
       const now = claimed(owner, claim);
       if (now !== owner) await changeOwner(tx, now);
-      if (replica.authority === "device") return appendLocally(tx, group, facts, replica);
+      if (replica.authority === "device") {
+        if (unread.length < facts.size && !memory.holdsReplica(replica)) throw new Distrust();
+        return appendLocally(tx, group, facts, replica, any === undefined);
+      }
       first = any;
     }
     const pending = await appendPending(tx, group, facts);
     if (unread.length < facts.size && !memory.holds(pending.keys[0])) throw new Distrust();
     return { ...pending, wasEmpty: unread.length > 0 && first === undefined };
   });
-  if (appended.keys.length > 0) memory.learn(facts, appended.keys, appended.wasEmpty);
+  const { keys, wasEmpty, ordered } = appended;
+  if (ordered !== undefined) memory.learnOrdered(facts, ordered.before, ordered.after, wasEmpty);
+  else if (keys.length > 0) memory.learn(facts, keys, wasEmpty);
   return appended;
 }
 
@@ -189,8 +200,8 @@ interface Appended {
   readonly keys: readonly number[];
   /** True if the device held no event before. */
   readonly wasEmpty: boolean;
-  /** The replica after the append, if the store orders its events itself. */
-  readonly replica?: Replica;
+  /** The replica, if the store orders its events itself. */
+  readonly ordered?: { readonly before: Replica; readonly after: Replica };
 }
 
 async function appendPending(
@@ -208,13 +219,14 @@ async function appendLocally(
   tx: WriteTx,
   group: readonly AppendRequest[],
   facts: ReadonlyMap<StreamId, Facts>,
-  replica: Replica,
+  before: Replica,
+  wasEmpty: boolean,
 ): Promise<Appended> {
-  const order = new LocalOrder(replica);
+  const order = new LocalOrder(before);
   const { decisions } = decideGroup(group, facts, order);
-  const { next, writes } = order.write(tx);
+  const { next: after, writes } = order.write(tx);
   await Promise.all(writes);
-  return { decisions, keys: [], wasEmpty: false, replica: next };
+  return { decisions, keys: [], wasEmpty, ordered: { before, after } };
 }
 
 /** Decides each commit of the group on its own, on the state that the commits before it left. */

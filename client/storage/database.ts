@@ -65,8 +65,8 @@ export interface Snapshot {
 export type StoreName = "events" | "parked" | "meta" | "lease" | "snapshots" | "checkpoints";
 
 /** 1 the first; 2 `lease`; 3 `snapshots` and `checkpoints`; 4 `backfills` and `deadLetters`, which were `fills` and `setAside`; 5 the index `commits`; 6 commands with an id and a version,
- * which an earlier version would send without: no tab of it goes on. */
-const DATABASE_VERSION = 6;
+ * which an earlier version would send without: no tab of it goes on; 7 the text of a pending commit, which an earlier version can't read. */
+const DATABASE_VERSION = 7;
 /** Of a database that is being deleted: it has no object stores any more, and whoever finds it finishes that (`erase.ts`). */
 export const ERASED_VERSION = 2 ** 31;
 

@@ -10,7 +10,7 @@ import type { ConfirmedEvent, EventBody, RecordingFields } from "../../shared/ev
 import { toVersion, type Version } from "../../shared/order.ts";
 import type { StreamEvent } from "../event-store.ts";
 import type { ParkedRecord, Schema, StoreName } from "./database.ts";
-import { entriesOf, GROUP_COMMITS, type Group, type StoredGroup, toGroups } from "./groups.ts";
+import { entriesOf, GROUP_COMMITS, type Group, madeAt, type StoredGroup, toGroups } from "./groups.ts";
 import { between } from "./idb.ts";
 import { eventsOf, type Segment, type SegmentKey } from "./segments.ts";
 
@@ -185,9 +185,16 @@ export async function readOverview(db: IDBPDatabase<Schema>): Promise<DeviceOver
     pendingCommits(tx),
     tx.objectStore("parked").count(),
   ]);
-  const [first]: EventBody[] = JSON.parse(groups[0]?.commits[0]?.events ?? "[]");
+  const [first] = groups;
   const streamIds = new Set(groups.flatMap(({ streams }) => streams.map(([id]) => id)));
-  return { replica, identity, pending, parked, streamIds: [...streamIds].slice(0, MOST_STREAMS), since: first?.occurredAt ?? null };
+  return {
+    replica,
+    identity,
+    pending,
+    parked,
+    streamIds: [...streamIds].slice(0, MOST_STREAMS),
+    since: first === undefined ? null : madeAt(first),
+  };
 }
 
 /** An outbox of fewer than 32 groups is read. In a longer one, the groups with one commit are counted, those with two, and so on. */

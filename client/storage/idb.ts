@@ -74,9 +74,10 @@ export async function openDatabase<S extends DBSchema>(
  * Has Chromium begin a new log for the site. It appends to a log whose last record was cut by a crash, behind the half record. The start
  * after that takes the log for corrupt and deletes all databases of the site, however durably they were written. Deleting a database ends
  * the log, so this makes one and deletes it. A disk that is full for a moment cuts a record, too, and then the log is ended before anything
- * is appended behind it.
+ * is appended behind it. Only Chromium tells of such a loss (`dataLoss`), and no other browser has such a log.
  */
 export async function renewLog(indexedDB: IDBFactory, name: string): Promise<void> {
+  if (!("dataLoss" in (globalThis.IDBVersionChangeEvent?.prototype ?? {}))) return;
   (await resultOf(indexedDB.open(name))).close();
   await resultOf(indexedDB.deleteDatabase(name));
 }

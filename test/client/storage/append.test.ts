@@ -1,6 +1,6 @@
 import "fake-indexeddb/auto";
 import { expect, test, vi } from "vitest";
-import { openStore, StorageFailedError, StoreClosedError, StoreFullError } from "../../../client/index.ts";
+import { type ConfirmedEvent, openStore, StorageFailedError, StoreClosedError, StoreFullError } from "../../../client/index.ts";
 
 let count = 0;
 const open = (options: { durability?: "strict" | "relaxed"; sync?: { url: string } } = {}) =>
@@ -165,19 +165,72 @@ test("a store that was local hands its events to the edge's outbox, in order, on
   await synced.close();
 });
 
-test("two tabs append to the same stream: each sees the other's version, and one of two exact commits is refused", async () => {
+test.each(KINDS)(
+  "two tabs append to the same stream of a %s store: each sees the other's version, and one of two exact commits is refused",
+  async (...kind) => {
+    const options = { name: `append-${++count}`, ...kind[1] };
+    const [one, two] = await Promise.all([openStore(options), openStore(options)]);
+    for (let version = 0; version < 6; version += 2) {
+      expect(await one.appendToStream("A-1", [event()], { expectedVersion: version })).toMatchObject({ version: version + 1 });
+      expect(await two.appendToStream("A-1", [event()], { expectedVersion: version + 1 })).toMatchObject({ version: version + 2 });
+      await expect(one.appendToStream("A-1", [event()], { expectedVersion: version + 1 })).rejects.toMatchObject({
+        actualVersion: version + 2,
+      });
+    }
+    const race = await Promise.allSettled([one, two].map((tab) => tab.appendToStream("A-1", [event()], { expectedVersion: 6 })));
+    expect(race.map((result) => result.status).sort()).toEqual(["fulfilled", "rejected"]);
+    expect((await one.readStream("A-1")).events.map(({ version }) => version)).toEqual([1, 2, 3, 4, 5, 6, 7]);
+    await Promise.all([one.close(), two.close()]);
+  },
+);
+
+test("two tabs of a local store append at once, to new streams and to known ones: positions have no gap, and none is given twice", async () => {
   const name = `append-${++count}`;
-  const sync = { url: "http://127.0.0.1:9/v1/nowhere" };
-  const [one, two] = await Promise.all([openStore({ name, sync }), openStore({ name, sync })]);
-  for (let version = 0; version < 6; version += 2) {
-    expect(await one.appendToStream("A-1", [event()], { expectedVersion: version })).toMatchObject({ version: version + 1 });
-    expect(await two.appendToStream("A-1", [event()], { expectedVersion: version + 1 })).toMatchObject({ version: version + 2 });
-    await expect(one.appendToStream("A-1", [event()], { expectedVersion: version + 1 })).rejects.toMatchObject({
-      actualVersion: version + 2,
-    });
+  const tabs = await Promise.all([openStore({ name }), openStore({ name })]);
+  for (let round = 0; round < 5; round++) {
+    const appends = tabs.flatMap((tab, i) => ["A-1", `B-${i}`, `C-${round}`].map((id) => tab.appendToStream(id, [event(), event()])));
+    await Promise.all(appends);
   }
-  const race = await Promise.allSettled([one, two].map((tab) => tab.appendToStream("A-1", [event()], { expectedVersion: 6 })));
-  expect(race.map((result) => result.status).sort()).toEqual(["fulfilled", "rejected"]);
-  expect((await one.readStream("A-1")).events.map(({ version }) => version)).toEqual([1, 2, 3, 4, 5, 6, 7]);
-  await Promise.all([one.close(), two.close()]);
+  const all: ConfirmedEvent[] = [];
+  for await (const read of tabs[0].readAll()) all.push(read);
+  expect(all.map(({ position }) => position)).toEqual(Array.from({ length: 60 }, (_, i) => i + 1));
+  expect(all.filter(({ streamId }) => streamId === "A-1").map(({ version }) => version)).toEqual(
+    Array.from({ length: 20 }, (_, i) => i + 1),
+  );
+  await Promise.all(tabs.map((tab) => tab.close()));
+});
+
+/** The requests of transactions that write the store's events or its replica while `work` runs, in their order. */
+async function requestsOf(work: () => Promise<unknown>): Promise<string[]> {
+  const ofStores = (["get", "getKey", "getAll", "openCursor", "openKeyCursor", "count", "put", "add"] as const).map((method) =>
+    vi.spyOn(IDBObjectStore.prototype, method),
+  );
+  const ofIndexes = (["get", "getAll", "getAllKeys", "openKeyCursor", "count"] as const).map((method) =>
+    vi.spyOn(IDBIndex.prototype, method),
+  );
+  const spies = [...ofStores, ...ofIndexes];
+  await work();
+  const made = spies.flatMap((spy) =>
+    spy.mock.contexts.flatMap((source: unknown, i) => {
+      const store = source instanceof IDBIndex ? source.objectStore : source;
+      if (!(store instanceof IDBObjectStore) || store.transaction.mode !== "readwrite") return [];
+      return [{ method: spy.getMockName(), store: store.name, order: spy.mock.invocationCallOrder[i] ?? 0 }];
+    }),
+  );
+  for (const spy of spies) spy.mockRestore();
+  const ours = made.filter(({ store }) => store === "events" || store === "meta");
+  return ours.sort((a, b) => a.order - b.order).map(({ method }) => method);
+}
+
+test("an append on versions that the tab remembers waits for nothing that it reads: one request if pending, four in a local store", async () => {
+  for (const [options, requests] of [
+    [KINDS[0][1], ["add"]],
+    [KINDS[1][1], ["get", "get", "put", "put"]],
+  ] as const) {
+    const store = await open(options);
+    await store.appendToStream("A-1", [event()]);
+    expect(await requestsOf(() => store.appendToStream("A-1", [event()]))).toEqual(requests);
+    expect(await requestsOf(() => store.appendToStream("B-1", [event()]))).toEqual(requests);
+    await store.close();
+  }
 });

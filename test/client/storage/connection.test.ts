@@ -1,7 +1,7 @@
 /** Connections that the browser closes: work is done once more on a new one, and nothing twice. */
 import "fake-indexeddb/auto";
 import { forceCloseDatabase } from "fake-indexeddb";
-import { afterEach, expect, test, vi } from "vitest";
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { openStore, StorageFailedError } from "../../../client/index.ts";
 import { dataOf, event, expectAgreement } from "../../support/devices.ts";
 import { edgeDevices } from "../../support/edge-devices.ts";
@@ -20,7 +20,10 @@ import {
 } from "./dead-connections.ts";
 
 const { devices } = edgeDevices();
+// Chromium alone has it, and a log that is renewed.
+beforeEach(() => void Object.defineProperty(IDBVersionChangeEvent.prototype, "dataLoss", { configurable: true, value: "none" }));
 afterEach(() => {
+  Reflect.deleteProperty(IDBVersionChangeEvent.prototype, "dataLoss");
   vi.restoreAllMocks();
   vi.unstubAllGlobals();
   vi.useRealTimers();
@@ -31,6 +34,16 @@ const open = (name: string = crypto.randomUUID()) => openStore({ name, sync: now
 
 /** The names of as many opens: the browser's log is renewed before each. */
 const opensOf = (name: string, count: number) => Array.from({ length: count }, () => [`${name}~`, name]).flat();
+
+test("a browser without such a log opens the store, and nothing before it", async () => {
+  Reflect.deleteProperty(IDBVersionChangeEvent.prototype, "dataLoss");
+  const name = crypto.randomUUID();
+  const opened = abortOpens(name, 0);
+  const store = await open(name);
+  await store.appendToStream("A-1", [event(1)]);
+  expect(opened).toEqual([name]);
+  await store.close();
+});
 
 test.each(DEATHS)("a transaction %s: its append is done once, and resolves", async (_, death) => {
   const name = crypto.randomUUID();
