@@ -39,6 +39,8 @@ interface SyncCall {
   readonly resolve: () => void;
   readonly reject: (error: unknown) => void;
   timer?: ReturnType<typeof setTimeout>;
+  /** Whether a leader has confirmed it since it was last sent. */
+  isHeard?: boolean;
 }
 
 /** Milliseconds until a tab takes the lead once more for a command of the same decider. */
@@ -83,8 +85,7 @@ export class Syncer {
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     const call = newId();
     this.#calls.set(call, { resolve, reject });
-    if (this.#session === undefined) this.#callLeader(call);
-    else this.#session.onCall(call);
+    this.#callLeader(call);
     if (!this.#options.settings.automatic) this.#candidacy ??= this.#campaignForCalls();
     return promise;
   }
@@ -157,16 +158,11 @@ export class Syncer {
       session.end("done");
       this.#session = undefined;
     });
-    for (const [call, { timer }] of this.#calls) {
-      clearTimeout(timer);
-      session.onCall(call);
-    }
+    for (const call of this.#calls.keys()) this.#callLeader(call);
     const outcome = await running;
-    if (outcome === "done") {
-      // If another tab leads now, its connection is the device's, and calls that still wait are sent to it.
-      this.#tabs.post({ kind: "hello" });
-      for (const call of this.#calls.keys()) this.#callLeader(call);
-    }
+    // If another tab leads now, its connection is the device's, and calls that still wait are sent to it.
+    if (outcome === "done") this.#tabs.post({ kind: "hello" });
+    for (const call of this.#calls.keys()) this.#callLeader(call);
     return outcome;
   }
 
@@ -175,12 +171,21 @@ export class Syncer {
     for (const call of [...this.#calls.keys()]) void this.#settle(call, error);
   }
 
+  /**
+   * Gives a call to the session of this tab, or else sends it to the tab that leads. Until it is answered, this is done again and again: any
+   * tab may lose the lead at any time, and the next leader does not know of the call.
+   */
   #callLeader(call: string): void {
     const waiting = this.#calls.get(call);
     if (waiting === undefined) return;
-    this.#tabs.post({ kind: "called", call });
     clearTimeout(waiting.timer);
-    waiting.timer = setTimeout(() => void this.#election.steal(), UNHEARD);
+    waiting.timer = setTimeout(() => {
+      if (this.#session === undefined && waiting.isHeard !== true) void this.#election.steal();
+      waiting.isHeard = false;
+      this.#callLeader(call);
+    }, UNHEARD);
+    if (this.#session === undefined) this.#tabs.post({ kind: "called", call });
+    else this.#session.onCall(call);
   }
 
   #onAnswered(calls: readonly string[], error: HeadwaterError | undefined): void {
@@ -227,7 +232,7 @@ export class Syncer {
         this.#tabs.post({ kind: "heard", call: message.call });
         return this.#session.onCall(message.call);
       case "heard":
-        return this.#onHeard(message.call);
+        return this.#heard(message.call);
       case "answered":
         return void this.#settle(message.call, message.problem === null ? undefined : errorFrom(message.problem));
       default:
@@ -235,12 +240,10 @@ export class Syncer {
     }
   }
 
-  /** The leader has confirmed the call. If it is gone before it answers, the next leader does not know of the call: it is sent again. */
-  #onHeard(call: string): void {
+  /** A leader has confirmed the call. */
+  #heard(call: string): void {
     const waiting = this.#calls.get(call);
-    if (waiting === undefined) return;
-    clearTimeout(waiting.timer);
-    waiting.timer = setTimeout(() => this.#callLeader(call), UNHEARD);
+    if (waiting !== undefined) waiting.isHeard = true;
   }
 
   async #redirect(isReset: boolean): Promise<void> {

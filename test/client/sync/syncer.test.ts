@@ -75,3 +75,40 @@ test("a tab that has lost the lead shows the connection of the tab that leads no
   expect(other.board.current.connection).toBe("offline");
   await close(one.syncer, other.syncer);
 });
+
+const RULES: SyncerOptions["rules"] = async () => ({ resolve: parkUndecided, durability: "relaxed" });
+
+test("a call of a tab that loses the lead while its term ends for another reason is done by the tab that leads next", async () => {
+  const { tab, depose, isAwaited, close } = device();
+  const answering = Promise.withResolvers<void>();
+  const one = tab(() => answering.promise.then(() => Response.json(EMPTY)), RULES);
+  const other = tab(async () => Response.json(EMPTY), RULES);
+  one.syncer.start();
+  const called = one.syncer.sync();
+  await eventually(() => expect(one.board.current.connection).toBe("connecting"));
+  other.syncer.start();
+  await eventually(async () => expect(await isAwaited()).toBe(true));
+  await one.syncer.redirected(true);
+  await depose();
+  answering.resolve();
+  await called;
+  await close(one.syncer, other.syncer);
+});
+
+test("a call of a tab that has lost the lead before it could begin is done by the tab that leads next", async () => {
+  const { tab, depose, isAwaited, close } = device();
+  const loading = Promise.withResolvers<void>();
+  const one = tab(
+    async () => Response.json(EMPTY),
+    () => loading.promise.then(RULES),
+  );
+  const other = tab(async () => Response.json(EMPTY), RULES);
+  one.syncer.start();
+  const called = one.syncer.sync();
+  other.syncer.start();
+  await eventually(async () => expect(await isAwaited()).toBe(true));
+  await depose();
+  await called;
+  loading.resolve();
+  await close(one.syncer, other.syncer);
+});

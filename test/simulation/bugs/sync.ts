@@ -103,7 +103,7 @@ export const SYNC: readonly Bug[] = [
   },
   {
     name: "calls that wait in a tab that was deposed are forgotten",
-    patches: [patch(SYNCER, "      for (const call of this.#calls.keys()) this.#callLeader(call);\n", "")],
+    patches: [patch(SYNCER, "      waiting.isHeard = false;\n      this.#callLeader(call);\n", "")],
     world: { devices: 2, tabs: 3, actions: 240, faults: { "freeze-tab": 5, delay: 3 } },
     by: "calls",
   },
