@@ -9,6 +9,7 @@ import {
   isHeld,
   type Known,
   type OutboxEntry,
+  type ParkedEntry,
   type PendingEntry,
   reconcile,
 } from "../../shared/device/outbox.ts";
@@ -81,8 +82,10 @@ export async function applyPage(
   awaited: AwaitedEntries,
 ): Promise<PageOutcome & { readonly replica: Replica }> {
   const tx: WriteTx = db.transaction(["events", "parked", "meta", "lease"], "readwrite", { durability });
-  return whole(tx, async () => {
-    const [before] = await Promise.all([replicaOf(tx), assertLeads(tx, term)]);
+  const mayChange = page.events.length > 0 || contestedStreams(awaited).size > 0;
+  const apply = async (): Promise<PageOutcome & { readonly replica: Replica }> => {
+    // What does not depend on an answer is asked for at once: one event is written after one wait.
+    const [before, stored] = await Promise.all([replicaOf(tx), mayChange ? readStored(tx) : undefined, assertLeads(tx, term)]);
     const decision = decidePage(before, page, request);
     if (decision.kind === "stale") return { kind: "stale", replica: before };
     const { replica, events } = decision;
@@ -95,11 +98,11 @@ export async function applyPage(
     if (!known.isBehind) {
       for (const streamId of contestedStreams(awaited)) if (!streams.has(streamId)) streams.set(streamId, []);
     }
-    if (streams.size > 0) {
-      await skipNumber(tx);
-      const concerned = await readConcerned(tx, streams, known, request.isBackfill);
-      if (events.length > 0) writes.push(...(request.isBackfill ? await backfillEvents(tx, events) : await writeSegments(tx, events)));
-      const ended = await endParked(tx, streams);
+    if (stored !== undefined && streams.size > 0) {
+      const concerned = await readConcerned(stored.outbox, streams, known, request.isBackfill);
+      if (events.length > 0)
+        writes.push(...(request.isBackfill ? await backfillEvents(tx, events) : writeSegments(tx, events, stored.last)));
+      const ended = endParked(tx, stored.parked, streams);
       const settled = await settleOutbox(tx, concerned, streams, resolve, known, request.isBackfill);
       change = { ...settled.change, isParkedChanged: settled.change.isParkedChanged || ended.length > 0 };
       waiting = settled.waiting;
@@ -107,7 +110,29 @@ export async function applyPage(
     }
     await Promise.all(writes);
     return { kind: "applied", replica, ...change, waiting };
+  };
+  return whole(tx, async () => {
+    const [applied] = await Promise.all([apply(), mayChange ? skipNumber(tx) : undefined]);
+    return applied;
   });
+}
+
+/** What a page with events may change. */
+interface Stored {
+  readonly outbox: OutboxPart;
+  /** The last segment of the confirmed log. */
+  readonly last: Segment | undefined;
+  readonly parked: readonly ParkedEntry[];
+}
+
+async function readStored(tx: WriteTx): Promise<Stored> {
+  const [outbox, last, parked] = await Promise.all([OutboxPart.open(tx), lastSegment(tx), parkedEntries(tx)]);
+  return { outbox, last, parked };
+}
+
+async function lastSegment(tx: WriteTx): Promise<Segment | undefined> {
+  const last = (await tx.objectStore("events").openCursor(pagesAfter(tx, 0), "prev"))?.value;
+  return last !== undefined && isSegment(last) ? last : undefined;
 }
 
 async function assertLeads(tx: WriteTx, term: number): Promise<void> {
@@ -118,12 +143,11 @@ async function assertLeads(tx: WriteTx, term: number): Promise<void> {
  * Writes a new page. If the page before it has fewer than 8 events, both are written as one page: pages of a few events each, as they come
  * while the device is online, would otherwise leave many tiny records.
  */
-async function writeSegments(tx: WriteTx, events: readonly ConfirmedEvent[]): Promise<Promise<unknown>[]> {
+function writeSegments(tx: WriteTx, events: readonly ConfirmedEvent[], last: Segment | undefined): Promise<unknown>[] {
   const store = tx.objectStore("events");
-  const last = (await store.openCursor(pagesAfter(tx, 0), "prev"))?.value;
   const writes: Promise<unknown>[] = [];
   let all = events;
-  if (last !== undefined && isSegment(last) && last.key[1] === 0) {
+  if (last?.key[1] === 0) {
     const before = eventsOfPages([last]);
     if (before.length < SEGMENT_EVENTS) {
       writes.push(store.delete(last.key));
@@ -156,9 +180,12 @@ async function backfillEvents(tx: WriteTx, events: readonly ConfirmedEvent[]): P
 }
 
 /** Deletes parked commits whose events have arrived in the feed after all. */
-async function endParked(tx: WriteTx, streams: ReadonlyMap<string, readonly ConfirmedEvent[]>): Promise<Promise<unknown>[]> {
-  const parked = Map.groupBy(await parkedEntries(tx), (entry) => entry.streamId);
-  return [...parked].flatMap(([streamId, entries]) =>
+function endParked(
+  tx: WriteTx,
+  parked: readonly ParkedEntry[],
+  streams: ReadonlyMap<string, readonly ConfirmedEvent[]>,
+): Promise<unknown>[] {
+  return [...Map.groupBy(parked, (entry) => entry.streamId)].flatMap(([streamId, entries]) =>
     arrivedAfterAll(entries, streams.get(streamId) ?? []).map((entry) => tx.objectStore("parked").delete(entry.seq)),
   );
 }
@@ -212,12 +239,11 @@ interface Concerned {
  * are read: a long outbox is read once while it is confirmed, and not once for each page.
  */
 async function readConcerned(
-  tx: WriteTx,
+  outbox: OutboxPart,
   streams: ReadonlyMap<string, readonly ConfirmedEvent[]>,
   { awaited }: Known,
   isBackfill: boolean,
 ): Promise<Concerned> {
-  const outbox = await OutboxPart.open(tx);
   if (outbox.isWhole) return { outbox, ahead: new Set() };
   const contested = contestedStreams(awaited);
   const isAhead = (streamId: string) => confirmsOnly(outbox.entries(streamId), streams.get(streamId) ?? []);
