@@ -5,6 +5,7 @@
 import type { IDBPDatabase } from "idb";
 import { assert } from "../../shared/assert.ts";
 import type { PendingEntry } from "../../shared/device/outbox.ts";
+import { NO_CHANGES, type OutboxChanges, withChange } from "../../shared/device/outbox-changes.ts";
 import type { Schema } from "./database.ts";
 import { byStream, GROUPS_AT_ONCE, isGroup, LAST_NUMBER, numbersOf, outboxFrom, type ReadTx, type WriteTx } from "./device-log.ts";
 import { entriesOf, type Group, groupKeyOf, measuredEntriesOf, regroup, type StoredGroup, sizeOf } from "./groups.ts";
@@ -61,10 +62,18 @@ export async function entriesAfter(
 }
 
 /** All groups of the outbox, in order. */
-export async function allGroups(tx: ReadTx): Promise<StoredGroup[]> {
+export function allGroups(tx: ReadTx): Promise<StoredGroup[]> {
+  return groupsAfter(tx, -1);
+}
+
+async function groupsAfter(tx: ReadTx, key: number): Promise<StoredGroup[]> {
   const all: StoredGroup[] = [];
-  for await (const groups of slicesFrom(tx, 0)) all.push(...groups);
+  for await (const groups of slicesFrom(tx, key + 1)) all.push(...groups);
   return all;
+}
+
+async function changesOf(tx: ReadTx): Promise<OutboxChanges> {
+  return { ...NO_CHANGES, ...(await tx.objectStore("meta").get("outbox")) };
 }
 
 /** Some of a stream's pending entries. */
@@ -165,10 +174,12 @@ export class OutboxPart {
     this.#changes.set(seq, undefined);
   }
 
-  /** Writes the changed groups, some at a time. */
+  /** Writes the changed groups, some at a time, and which they are. */
   async write(tx: WriteTx): Promise<void> {
     const events = tx.objectStore("events");
-    for (const keys of chunks([...new Set([...this.#changes.keys()].map(groupKeyOf))], WRITTEN_AT_ONCE)) {
+    const changed = [...new Set([...this.#changes.keys()].map(groupKeyOf))];
+    if (changed.length > 0) await tx.objectStore("meta").put(withChange(await changesOf(tx), changed), "outbox");
+    for (const keys of chunks(changed, WRITTEN_AT_ONCE)) {
       const writes = keys.map((key) => {
         const group = this.#groups.get(key);
         assert(group !== undefined, "the group of a changed entry was read before");
