@@ -5,7 +5,7 @@
 import type { IDBPDatabase } from "idb";
 import { assert } from "../../shared/assert.ts";
 import type { PendingEntry } from "../../shared/device/outbox.ts";
-import { NO_CHANGES, type OutboxChanges, withChange } from "../../shared/device/outbox-changes.ts";
+import { changedSince, NO_CHANGES, type OutboxChanges, withChange } from "../../shared/device/outbox-changes.ts";
 import type { Schema } from "./database.ts";
 import { byStream, GROUPS_AT_ONCE, isGroup, LAST_NUMBER, numbersOf, outboxFrom, type ReadTx, type WriteTx } from "./device-log.ts";
 import { entriesOf, type Group, groupKeyOf, measuredEntriesOf, regroup, type StoredGroup, sizeOf } from "./groups.ts";
@@ -74,6 +74,32 @@ async function groupsAfter(tx: ReadTx, key: number): Promise<StoredGroup[]> {
 
 async function changesOf(tx: ReadTx): Promise<OutboxChanges> {
   return { ...NO_CHANGES, ...(await tx.objectStore("meta").get("outbox")) };
+}
+
+/** What somebody has seen of the outbox of one copy of the log. */
+export interface OutboxSeen {
+  /** The greatest key of a group; -1 if there was none. */
+  readonly lastKey: number;
+  readonly changes: number;
+}
+
+export const NOTHING_SEEN: OutboxSeen = { lastKey: -1, changes: 0 };
+
+export interface GroupsSince extends OutboxSeen {
+  /** Those that were changed, without commits if they are gone; then those that are new, in order. */
+  readonly groups: readonly StoredGroup[];
+}
+
+/** @returns undefined if it is not remembered which groups were changed since: all have to be read */
+export async function groupsSince(tx: ReadTx, seen: OutboxSeen): Promise<GroupsSince | undefined> {
+  const { lastKey } = seen;
+  const now = await changesOf(tx);
+  const keys = lastKey < 0 ? [] : changedSince(now, seen.changes)?.filter((key) => key <= lastKey);
+  if (keys === undefined) return undefined;
+  const read = async (key: number) => (await tx.objectStore("events").get(key)) ?? { key, streams: [], commits: [] };
+  const changed = (await Promise.all(keys.map(read))).filter(isGroup);
+  const added = await groupsAfter(tx, lastKey);
+  return { groups: [...changed, ...added], lastKey: added.at(-1)?.key ?? lastKey, changes: now.changes };
 }
 
 /** Some of a stream's pending entries. */
