@@ -94,9 +94,10 @@ export class LaidRows {
     }
   }
 
-  /** Whether an overlay is for stored rows with this checkpoint. If they are others, what is in memory is discarded. */
+  /** Whether an overlay is for stored rows with this checkpoint. If they are others, or far ahead of it, what is in memory is discarded. */
   #isFor({ folded, isOverStored, position }: Omit<Laid, "overlay">, overlay: Overlay, checkpoint: Folded): boolean {
-    if (foldFrom(folded, checkpoint).isAnew || checkpoint.position < overlay.checkpoint) {
+    const isAhead = isOverStored && checkpoint.position > position + BEHIND;
+    if (foldFrom(folded, checkpoint).isAnew || checkpoint.position < overlay.checkpoint || isAhead) {
       this.#laid = undefined;
       return false;
     }

@@ -102,6 +102,30 @@ test("another tab's appends and pages are seen without a message", async () => {
   ]);
 });
 
+test("a tab whose memory is far behind the stored rows, or that has more to fold than it keeps, gets there", async () => {
+  const [folding, a, other] = [await devices.open("A"), await devices.open("A"), await devices.open("B")];
+  const stored = await folding.project(permits);
+  await stored.caughtUp();
+  const table = await a.project(permits);
+  await record(a, [1, "Asked"]);
+  expect(await table.query()).toHaveLength(1);
+  const steps = Array.from({ length: 100 }, () => step("Granted"));
+  for (let i = 0; i < 25; i++) await other.appendToStream(`Permit-${i % 5}`, steps);
+  await other.sync();
+  await folding.sync();
+  await stored.caughtUp();
+  await record(a, [9, "Asked"]);
+  const rows = [0, 1, 2, 3, 4].map((i) => ({
+    key: `Permit-${i}`,
+    row: { status: i === 1 ? "Asked" : "Granted", steps: i === 1 ? 501 : 500 },
+  }));
+  expect(await table.query()).toEqual([...rows, { key: "Permit-9", row: { status: "Asked", steps: 1 } }]);
+  // Nothing is folded into the stored rows yet.
+  const late = await a.project({ ...permits, name: "late" });
+  expect((await late.get("Permit-9"))?.status).toBe("Asked");
+  await eventually(async () => expect(await late.query()).toEqual(await table.query()));
+});
+
 test("a commit that is parked, put back or discarded changes its rows and no others", async () => {
   // The edge takes no commit of this kind.
   const choosy: typeof fetch = (input, init) =>
