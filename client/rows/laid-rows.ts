@@ -148,8 +148,10 @@ export class LaidRows {
       position = end;
     }
     // Until the rows are built again, all rows of another scope are better than some.
-    if (!isOverStored && position < replica.position && isOfCopy(folded, replica))
+    if (!isOverStored && position < replica.position && isOfCopy(folded, replica)) {
+      if (laid !== undefined) return undefined;
       [confirmed, isOverStored, position] = [[], true, Number.POSITIVE_INFINITY];
+    }
     return { connection, copy, folded, isOverStored, position, behind, confirmed, ...outbox };
   }
 

@@ -42,6 +42,8 @@ export class Overlay {
   readonly #layers = new Map<string, Layers>();
   /** In place of the stored rows of these keys; undefined: there is no row of the key. */
   readonly rows = new Map<string, unknown>();
+  /** The greatest key of a group, also of one without events. */
+  #lastGroup = -1;
   /** The keys of the rows that a group's pending events change. */
   readonly #groups = new Map<number, ReadonlySet<string>>();
   /** The last checkpoint of the stored rows that was seen. */
@@ -81,8 +83,10 @@ export class Overlay {
       }
     }
     for (const [group, events] of groups) {
-      const before = this.#groups.get(group);
-      for (const key of before ?? []) {
+      // Only the events of a new group are behind all others.
+      const isNew = group > this.#lastGroup;
+      if (isNew) this.#lastGroup = group;
+      for (const key of this.#groups.get(group) ?? []) {
         layersOf(key).pending.delete(group);
         toFold.add(key);
       }
@@ -90,7 +94,7 @@ export class Overlay {
         for (const key of keysOf(this.#projection, event)) {
           const { pending } = layersOf(key);
           pending.set(group, [...(pending.get(group) ?? []), event]);
-          if (before !== undefined) toFold.add(key);
+          if (!isNew) toFold.add(key);
           else if (!toFold.has(key)) this.rows.set(key, this.#evolved(this.rows.get(key), event));
         }
       }
