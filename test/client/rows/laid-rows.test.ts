@@ -241,7 +241,7 @@ test("whatever two tabs and another device do, both tabs have the rows of all ev
     const expectedVersion = random.of<"any" | number>(["any", version]);
     await store.appendToStream(streamId, [step(random.of(["Asked", "Granted", "Withdrawn"]))], { expectedVersion });
   };
-  for (let i = 0; i < 120; i++) {
+  for (let i = 0; i < 60; i++) {
     const store = random.of([a, b]);
     switch (random.between(0, 9)) {
       case 0:
