@@ -45,6 +45,13 @@ export function measureModelInBrowser(): Promise<Page.ModelTimes> {
   return withPage((page) => page.evaluate(() => globalThis.bench.measureModel()));
 }
 
+/** @param url of empty stores at the edge: the number of pending commits is added to it */
+export function measureRowsInBrowser(url: string, pending: readonly number[], rounds: number): Promise<Page.RowTimes[]> {
+  return withPage((page) =>
+    page.evaluate(([store, numbers, count]) => globalThis.bench.measureRows(store, numbers, count), [url, pending, rounds] as const),
+  );
+}
+
 /** @param url an empty store at the edge */
 export function measureOutboxInBrowser(
   url: string,

@@ -10,6 +10,7 @@ import { compare, type Measurement, timed } from "./measure.ts";
 export { type LiveTimes, measureLive } from "./live.ts";
 export { type ModelTimes, measureModel } from "./model.ts";
 export { measureOutbox, type OutboxTimes } from "./outbox.ts";
+export { measureRows, type RowTimes } from "./row-times.ts";
 
 interface Line {
   readonly stream: string;

@@ -2,7 +2,7 @@
  * Keeps a projection's rows up to date with the feed, and answers queries.
  *
  *     feed ──► a page ──► rows and checkpoint, one transaction ──► the next page … up to date ──► waits for a change
- *     query ──► stored rows ──► confirmed events after the checkpoint, pending events: folded over them in memory ──► result
+ *     query ──► stored rows, and the rows that other events change, in memory (`laid-rows.ts`) ──► result
  *
  * One tab folds, elected by a Web Lock. Without Web Locks several tabs fold, and the checkpoint shows which one was faster. While a new
  * version is built, queries read the rows of the previous version as they were left. If the history or the scope changes, all rows are built
@@ -18,13 +18,11 @@ import {
   foldFrom,
   foldRows,
   keysOfAll,
-  overlaid,
   type RowQuery,
 } from "../../shared/device/projection.ts";
 import type { Replica } from "../../shared/device/replica.ts";
 import { HeadwaterError, StoreClosedError, UnavailableError } from "../../shared/errors.ts";
 import { type FeedFilter, readerFilter } from "../../shared/feed-filter.ts";
-import { sameJson } from "../../shared/json.ts";
 import { messageOf } from "../../shared/thrown.ts";
 import type { StoreInternals } from "../internals.ts";
 import { followed, stretchAfter } from "../storage/confirmed.ts";
@@ -37,9 +35,9 @@ import { LiveCell, type LiveValue } from "../tools/live-value.ts";
 import { pause } from "../tools/pause.ts";
 import { rerunOnChange } from "../tools/rerun-on-change.ts";
 import { uncaught } from "../tools/uncaught.ts";
+import { LaidRows } from "./laid-rows.ts";
 import { RowDatabase } from "./row-database.ts";
 import { deleteBefore, openBefore } from "./row-versions.ts";
-import { unfolded } from "./unfolded.ts";
 
 export interface ProjectionStatus {
   /** `building`: there are no rows yet. `rebuilding`: queries read the rows of the previous version. `failed`: `error` says why. */
@@ -53,8 +51,8 @@ export interface ProjectionStatus {
 }
 
 /**
- * Milliseconds between a change and its folding. The change makes user interfaces query at once, and these queries come first: they fold the
- * new events in memory. All changes that come in this time are folded together.
+ * Milliseconds between a change and its folding. The change makes user interfaces query at once, and these queries come first: the new
+ * events are folded in memory for them. All changes that come in this time are folded together.
  */
 const SETTLE = 50;
 /** Milliseconds until folding is tried again after a failure of the storage. */
@@ -65,6 +63,7 @@ export class Projector {
   readonly #projection: AnyProjection;
   readonly #filter: FeedFilter;
   readonly #rows: RowDatabase;
+  readonly #laid: LaidRows;
   /** The name of its Web Lock and of its broadcast channel. */
   readonly #name: string;
   /** The rows of the previous version, while queries read them. */
@@ -92,6 +91,7 @@ export class Projector {
     this.#projection = projection;
     this.#filter = readerFilter(projection);
     this.#rows = new RowDatabase(internals, projection, () => this.#onRowsDeleted());
+    this.#laid = new LaidRows(internals, projection, this.#rows);
     this.#name = `headwater:${internals.name}:projection:${projection.name}@${projection.version}`;
     this.#tabs = openChannel(this.#name);
     if (this.#tabs !== undefined) this.#tabs.onmessage = ({ data }: MessageEvent<string | null>) => this.#onMessage(data);
@@ -142,19 +142,8 @@ export class Projector {
     checkRowQuery(this.#projection, query);
     if (findsNothing(query)) return [];
     // If another tab has deleted them, the new rows are ready.
-    if (this.#before !== undefined && !this.#before.isGone) return (await this.#before.find(query, 0)).found;
-    for (;;) {
-      const before = await this.#rows.checkpoint();
-      const beyond = await unfolded(this.#internals, this.#filter, before);
-      if (beyond === undefined) continue;
-      const { events, isOther } = beyond;
-      const keys = keysOfAll(this.#projection, events);
-      const [{ found, checkpoint }, touched] = await Promise.all([this.#rows.find(query, keys.size), this.#rows.rowsOf(keys)]);
-      // A page was folded in meanwhile: read again.
-      if (![checkpoint, touched.checkpoint].every((now) => sameJson(now, before))) continue;
-      const [stored, rows] = isOther ? [[], new Map<string, unknown>()] : [found, touched.rows];
-      return overlaid<unknown>(query, stored, foldRows(this.#projection, rows, events, IS_DEVELOPMENT));
-    }
+    if (this.#before !== undefined && !this.#before.isGone) return (await this.#before.find(query)).found;
+    return this.#laid.query(query);
   }
 
   /**

@@ -29,7 +29,7 @@ interface FoldedPage extends Pick<FoldStart, "isAnew"> {
   readonly after: Folded;
 }
 
-interface StoredRows {
+export interface StoredRows {
   readonly rows: Map<string, unknown>;
   /** The checkpoint of these rows. */
   readonly checkpoint: Folded;
@@ -77,10 +77,7 @@ export class RowDatabase {
   }
 
   async checkpoint(): Promise<Folded> {
-    return this.#run(async (db) => {
-      const tx = db.transaction(["meta"], "readonly");
-      return (await tx.objectStore("meta").get("checkpoint")) ?? UNFOLDED;
-    });
+    return (await this.rowsOf([])).checkpoint;
   }
 
   /**
@@ -111,11 +108,11 @@ export class RowDatabase {
   /**
    * The rows that a query finds, and their checkpoint.
    *
-   * @param more how many rows to read beyond the query's limit
+   * @param most how many of them to read. Default: the query's limit
    * @throws UnavailableError if the rows have no such index, because they are those of a previous version
    */
-  async find(query: RowQuery, more: number): Promise<{ found: FoundRow<unknown>[]; checkpoint: Folded }> {
-    const { index, direction, limit = Number.POSITIVE_INFINITY } = query;
+  async find(query: RowQuery, most = query.limit ?? Number.POSITIVE_INFINITY): Promise<{ found: FoundRow<unknown>[]; checkpoint: Folded }> {
+    const { index, direction } = query;
     return this.#run(async (db) => {
       const tx = db.transaction(["rows", "meta"], "readonly");
       const rows = tx.objectStore("rows");
@@ -125,15 +122,15 @@ export class RowDatabase {
       }
       const source = index === undefined ? rows : rows.index(index);
       const range = rangeOf(tx, query);
-      const most = Number.isFinite(limit) ? limit + more : undefined;
-      const reading = direction === "backwards" ? readBackwards(source, range, most) : source.getAll(range, most);
+      const count = Number.isFinite(most) ? most : undefined;
+      const reading = direction === "backwards" ? readBackwards(source, range, count) : source.getAll(range, count);
       const [found, checkpoint] = await Promise.all([reading, tx.objectStore("meta").get("checkpoint")]);
       return { found, checkpoint: checkpoint ?? UNFOLDED };
     });
   }
 
   /** The rows of these keys as they are stored. */
-  async rowsOf(keys: ReadonlySet<string>): Promise<StoredRows> {
+  async rowsOf(keys: Iterable<string>): Promise<StoredRows> {
     return this.#run((db) => readRows(db.transaction(["rows", "meta"], "readonly"), keys));
   }
 

@@ -43,11 +43,16 @@ export async function stretchAfter(
   filter: FeedFilter,
 ): Promise<Stretch | undefined> {
   if (after >= upTo) return { events: [], end: after };
-  const [segments, now] = await database.run(async (db) => {
+  const [stretch, now] = await database.run(async (db) => {
     const tx: ReadTx = db.transaction(["events", "meta"], "readonly");
-    return Promise.all([pagesFrom(tx, after), replicaOf(tx)]);
+    return Promise.all([stretchIn(tx, { after, upTo }, filter), replicaOf(tx)]);
   });
-  if (!isSameCopy(replica, now)) return undefined;
+  return isSameCopy(replica, now) ? stretch : undefined;
+}
+
+/** Reads the first events of a range; `end` says how far that was. */
+export async function stretchIn(tx: ReadTx, { after, upTo }: Required<Range>, filter: FeedFilter): Promise<Stretch> {
+  const segments = await pagesFrom(tx, after);
   const last = segments.at(-1);
   if (last === undefined) return { events: [], end: upTo };
   const events = eventsOfPages(segments, filter.stream).filter(

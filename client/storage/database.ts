@@ -9,6 +9,7 @@
  *     meta         key: name        `history`: the replica (which log, the cursor, the scope)
  *                                   `owner`: the address and the person that the database belongs to (`shared/device/owner.ts`)
  *                                   `identity`: the database's own id, and losses of databases before it (`shared/device/loss.ts`)
+ *                                   `outbox`: which groups the last writes changed (`shared/device/outbox-changes.ts`)
  *     lease        key: name        `leader`: which tab syncs (`shared/device/leadership.ts`)
  *     snapshots    key: [decider, streamId]   folded states, of confirmed events alone
  *     checkpoints  key: name        the record of a named subscription
@@ -20,6 +21,7 @@ import type { StoredCommand } from "../../shared/decider/command.ts";
 import type { Lease } from "../../shared/device/leadership.ts";
 import type { DatabaseIdentity } from "../../shared/device/loss.ts";
 import type { ParkReason } from "../../shared/device/outbox.ts";
+import type { OutboxChanges } from "../../shared/device/outbox-changes.ts";
 import { NOBODY, type Owner } from "../../shared/device/owner.ts";
 import type { Replica } from "../../shared/device/replica.ts";
 import { firstCopyOf } from "../../shared/device/same-copy.ts";
@@ -45,7 +47,10 @@ export interface ParkedRecord {
 export interface Schema extends DBSchema {
   events: { key: SegmentKey | number; value: Segment | Group; indexes: { streams: [string, number]; commits: number } };
   parked: { key: number; value: ParkedRecord };
-  meta: { key: "history" | "owner" | "identity"; value: Partial<Replica> & Partial<Owner> & Partial<DatabaseIdentity> };
+  meta: {
+    key: "history" | "owner" | "identity" | "outbox";
+    value: Partial<Replica> & Partial<Owner> & Partial<DatabaseIdentity> & Partial<OutboxChanges>;
+  };
   lease: { key: "leader"; value: Lease };
   snapshots: { key: [string, string]; value: Snapshot };
   checkpoints: { key: string; value: DeviceSubscription };
@@ -65,7 +70,7 @@ export interface Snapshot {
 export type StoreName = "events" | "parked" | "meta" | "lease" | "snapshots" | "checkpoints";
 
 /** 1 the first; 2 `lease`; 3 `snapshots` and `checkpoints`; 4 `backfills` and `deadLetters`, which were `fills` and `setAside`; 5 the index `commits`; 6 commands with an id and a version,
- * which an earlier version would send without: no tab of it goes on; 7 the text of a pending commit, which an earlier version can't read. */
+ * which an earlier version would send without: no tab of it goes on; 7 the text of a pending commit, which an earlier version can't read, and `outbox`, which it would not write. */
 const DATABASE_VERSION = 7;
 /** Of a database that is being deleted: it has no object stores any more, and whoever finds it finishes that (`erase.ts`). */
 export const ERASED_VERSION = 2 ** 31;

@@ -5,6 +5,7 @@
 import type { IDBPDatabase } from "idb";
 import { assert } from "../../shared/assert.ts";
 import type { PendingEntry } from "../../shared/device/outbox.ts";
+import { changedSince, NO_CHANGES, type OutboxChanges, withChange } from "../../shared/device/outbox-changes.ts";
 import type { Schema } from "./database.ts";
 import { byStream, GROUPS_AT_ONCE, isGroup, LAST_NUMBER, numbersOf, outboxFrom, type ReadTx, type WriteTx } from "./device-log.ts";
 import { entriesOf, type Group, groupKeyOf, measuredEntriesOf, regroup, type StoredGroup, sizeOf } from "./groups.ts";
@@ -61,10 +62,48 @@ export async function entriesAfter(
 }
 
 /** All groups of the outbox, in order. */
-export async function allGroups(tx: ReadTx): Promise<StoredGroup[]> {
+export function allGroups(tx: ReadTx): Promise<StoredGroup[]> {
+  return groupsAfter(tx, -1);
+}
+
+async function groupsAfter(tx: ReadTx, key: number): Promise<StoredGroup[]> {
   const all: StoredGroup[] = [];
-  for await (const groups of slicesFrom(tx, 0)) all.push(...groups);
+  for await (const groups of slicesFrom(tx, key + 1)) all.push(...groups);
   return all;
+}
+
+async function firstGroups(tx: ReadTx) {
+  return tx.objectStore("events").getAll(outboxFrom(tx, 0), GROUPS_AT_ONCE);
+}
+
+async function changesOf(tx: ReadTx): Promise<OutboxChanges> {
+  return { ...NO_CHANGES, ...(await tx.objectStore("meta").get("outbox")) };
+}
+
+/** What somebody has seen of the outbox of one copy of the log. */
+export interface OutboxSeen {
+  /** The greatest key of a group; -1 if there was none. */
+  readonly lastKey: number;
+  readonly changes: number;
+}
+
+export const NOTHING_SEEN: OutboxSeen = { lastKey: -1, changes: 0 };
+
+export interface GroupsSince extends OutboxSeen {
+  /** Those that were changed, without commits if they are gone; then those that are new, in order. */
+  readonly groups: readonly StoredGroup[];
+}
+
+/** @returns undefined if it is not remembered which groups were changed since: all have to be read */
+export async function groupsSince(tx: ReadTx, seen: OutboxSeen): Promise<GroupsSince | undefined> {
+  const { lastKey } = seen;
+  const now = await changesOf(tx);
+  const keys = lastKey < 0 ? [] : changedSince(now, seen.changes)?.filter((key) => key <= lastKey);
+  if (keys === undefined) return undefined;
+  const read = async (key: number) => (await tx.objectStore("events").get(key)) ?? { key, streams: [], commits: [] };
+  const changed = (await Promise.all(keys.map(read))).filter(isGroup);
+  const added = await groupsAfter(tx, lastKey);
+  return { groups: [...changed, ...added], lastKey: added.at(-1)?.key ?? lastKey, changes: now.changes };
 }
 
 /** Some of a stream's pending entries. */
@@ -90,15 +129,18 @@ export class OutboxPart {
   readonly #changes = new Map<number, PendingEntry | undefined>();
   /** True if all groups of the outbox were read. */
   #isWhole = false;
+  /** Which groups the last writes changed. */
+  readonly #before: OutboxChanges;
 
-  private constructor(tx: ReadTx) {
+  private constructor(tx: ReadTx, before: OutboxChanges) {
     this.#tx = tx;
+    this.#before = before;
   }
 
   /** Reads an outbox of fewer than 32 groups whole, in one request. Of a longer one, `read` reads what is needed. */
   static async open(tx: ReadTx): Promise<OutboxPart> {
-    const part = new OutboxPart(tx);
-    const first = await tx.objectStore("events").getAll(outboxFrom(tx, 0), GROUPS_AT_ONCE);
+    const [before, first] = await Promise.all([changesOf(tx), firstGroups(tx)]);
+    const part = new OutboxPart(tx, before);
     part.#add(first);
     if (first.length < GROUPS_AT_ONCE) part.#indexAll();
     return part;
@@ -106,7 +148,7 @@ export class OutboxPart {
 
   /** Reads the whole outbox. */
   static async readAll(tx: ReadTx): Promise<OutboxPart> {
-    const part = new OutboxPart(tx);
+    const part = new OutboxPart(tx, await changesOf(tx));
     for await (const groups of slicesFrom(tx, 0)) part.#add(groups);
     part.#indexAll();
     return part;
@@ -165,10 +207,12 @@ export class OutboxPart {
     this.#changes.set(seq, undefined);
   }
 
-  /** Writes the changed groups, some at a time. */
+  /** Writes the changed groups, some at a time, and which they are. */
   async write(tx: WriteTx): Promise<void> {
     const events = tx.objectStore("events");
-    for (const keys of chunks([...new Set([...this.#changes.keys()].map(groupKeyOf))], WRITTEN_AT_ONCE)) {
+    const changed = [...new Set([...this.#changes.keys()].map(groupKeyOf))];
+    if (changed.length > 0) await tx.objectStore("meta").put(withChange(this.#before, changed), "outbox");
+    for (const keys of chunks(changed, WRITTEN_AT_ONCE)) {
       const writes = keys.map((key) => {
         const group = this.#groups.get(key);
         assert(group !== undefined, "the group of a changed entry was read before");

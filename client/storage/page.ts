@@ -302,7 +302,7 @@ export function changeOutbox(
  * @throws Fenced if another tab leads by now
  */
 export async function recordRefusals(db: IDBPDatabase<Schema>, refused: readonly Refused[], term: number): Promise<OutboxChange> {
-  const tx: WriteTx = db.transaction(["events", "parked", "lease"], "readwrite", { durability: "strict" });
+  const tx: WriteTx = db.transaction(["events", "parked", "lease", "meta"], "readwrite", { durability: "strict" });
   return whole(tx, async () => {
     await assertLeads(tx, term);
     const outbox = await OutboxPart.open(tx);

@@ -4,7 +4,7 @@
  *     event ──► keysOf ──► row of each key ──► evolve ──► row, or none
  *
  * A row depends only on the events of its key, in their order. Confirmed events are folded into stored rows, page by page. Pending events
- * are folded in memory, over the few rows that they touch. So no stored row must be reverted, whatever happens to a pending event.
+ * are folded in memory (`overlay.ts`), over the rows that they touch. So no stored row must be reverted, whatever happens to a pending event.
  */
 
 import { frozen, inPlaceErrorOf } from "../decider/frozen.ts";
@@ -124,17 +124,24 @@ export function foldRows<Row>(
 ): Map<string, Row | undefined> {
   const folded = new Map(rows);
   for (const event of events) {
-    for (const key of keysOf(projection, event)) {
-      const row = folded.get(key);
-      if (freezes) frozen(row);
-      try {
-        folded.set(key, projection.evolve(row, event));
-      } catch (error) {
-        throw inPlaceErrorOf(error, `evolve of the projection ${projection.name}`, [row, event], (args) => projection.evolve(...args));
-      }
-    }
+    for (const key of keysOf(projection, event)) folded.set(key, evolved(projection, folded.get(key), event, freezes));
   }
   return folded;
+}
+
+/** The row after an event. @throws what `foldRows` throws */
+export function evolved<Row>(
+  projection: Projection<Row, never> & AnyProjection,
+  row: Row | undefined,
+  event: unknown,
+  freezes: boolean,
+): Row | undefined {
+  if (freezes) frozen(row);
+  try {
+    return projection.evolve(row, event);
+  } catch (error) {
+    throw inPlaceErrorOf(error, `evolve of the projection ${projection.name}`, [row, event], (args) => projection.evolve(...args));
+  }
 }
 
 /** Which rows to find. With `index`, in the order of the index and then of their keys; without it, all rows in the order of their keys. */
@@ -220,26 +227,36 @@ function compare(a: string | number, b: string | number): number {
 /**
  * The rows that a query finds if some stored rows are replaced by others.
  *
- * @param stored the stored rows that the query finds, in its order: at least `limit` and the number of `others` together, if there are
- *   so many
+ * @param stored the first stored rows that the query finds, in its order
+ * @param isWhole whether these are all of them
  * @param others rows that replace the stored rows of their keys; undefined: there is no row of the key
+ * @returns undefined if the stored rows that follow may be among the first `limit`
  */
 export function overlaid<Row>(
   query: RowQuery,
   stored: readonly FoundRow<Row>[],
+  isWhole: boolean,
   others: ReadonlyMap<string, Row | undefined>,
-): FoundRow<Row>[] {
+): FoundRow<Row>[] | undefined {
   const { limit = Number.POSITIVE_INFINITY, direction } = query;
   if (others.size === 0) return stored.slice(0, limit);
-  const kept = stored.filter(({ key }) => !others.has(key));
-  const laid = [...others].flatMap(([key, row]) => (row === undefined ? [] : [{ key, row }]));
   const sign = direction === "backwards" ? -1 : 1;
-  return [...kept, ...laid]
-    .flatMap((found) => {
-      const place = placeOf(found, query);
-      return place === undefined ? [] : [{ found, place }];
-    })
-    .sort((a, b) => sign * (compare(a.place, b.place) || compare(a.found.key, b.found.key)))
-    .slice(0, limit)
-    .map(({ found }) => found);
+  const order = (a: Placed<Row>, b: Placed<Row>) => sign * (compare(a.place, b.place) || compare(a.found.key, b.found.key));
+  const placed = (found: FoundRow<Row>): Placed<Row>[] => {
+    const place = placeOf(found, query);
+    return place === undefined ? [] : [{ found, place }];
+  };
+  const read = stored.flatMap(placed);
+  const last = read.at(-1);
+  const kept = read.filter(({ found }) => !others.has(found.key));
+  const laid = [...others].flatMap(([key, row]) => (row === undefined ? [] : placed({ key, row })));
+  // What is behind the last stored row that was read may be behind others that were not.
+  const known = [...kept, ...laid].filter((found) => isWhole || (last !== undefined && order(found, last) <= 0));
+  const rows = known.sort(order).slice(0, limit);
+  return isWhole || rows.length === limit ? rows.map(({ found }) => found) : undefined;
+}
+
+interface Placed<Row> {
+  readonly found: FoundRow<Row>;
+  readonly place: string | number;
 }

@@ -81,7 +81,7 @@ test("strict really asked: what exists here alone is written strictly, what the 
   written();
   await b.sync();
   // Parked with a page (the edge has the page, so losing both loses nothing), and refused by the edge.
-  expect(written()).toEqual({ lease: "relaxed", "events,parked,meta,lease": "relaxed", "events,parked,lease": "strict" });
+  expect(written()).toEqual({ lease: "relaxed", "events,parked,meta,lease": "relaxed", "events,parked,lease,meta": "strict" });
   expect(b.status.conflicts).toBe(2);
   await b.conflicts()[0]?.rebase();
   expect(written()).toEqual({ "parked,events": "strict" });

@@ -49,7 +49,7 @@ export const DEVICE_SUBSCRIPTIONS: readonly Bug[] = [
   {
     name: "a page that is missing after a reset passes for a part without events",
     patches: [
-      patch(CONFIRMED, "  if (!isSameCopy(replica, now)) return undefined;\n", ""),
+      patch(CONFIRMED, "return isSameCopy(replica, now) ? stretch : undefined;", "return stretch;"),
       patch(RULES, "if (isSameCopy(subscription, replica)) return", "if (subscription.resets <= replica.resets) return"),
     ],
     world: { derives: SUBSCRIPTIONS, scope: "all", actions: 120, faults: { reset: 1 } },
