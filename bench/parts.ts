@@ -42,13 +42,14 @@ export const PARTS: readonly Part[] = [
   {
     name: "device",
     heading: "Events on a device",
-    words: `Each side does the same jobs in a browser, with the same events. Headwater is used by its public interface, once as a synced store that is offline,
-so that all it records is pending, and once as a local store; each with \`strict\` durability, its default, and \`relaxed\`. Beside it, IndexedDB is used
-by \`idb\` without a library of events, in two shapes: a record for each event with an index on the position, and a record for all events of one
-write, a hundred at most. Dexie, PouchDB, RxDB and SQLite are used as their documentation shows, with the durability that they have by default. In
-Chromium and Firefox, IndexedDB is relaxed by default, and SQLite is not: compare Headwater's \`strict\` with SQLite and raw \`idb\`'s \`strict\`, and its \`relaxed\`
-with the others. Headwater checks each event, its stream's version and its size; raw \`idb\` checks nothing. RxDB keeps the results of a query in
-memory, so that its second pass reads nothing. A replay gives events in the order of their positions, which pending events don't have yet.`,
+    words: `Each side does the same jobs in a browser, with the same events. Headwater is used by its public interface: as a synced store that is
+offline, so that all it records is pending, and as a local store; each with the durability \`strict\`, its default, and \`relaxed\`. Beside it,
+IndexedDB is used by \`idb\` without a library of events, in two shapes: a record for each event with an index on the position, and a record
+for all events of one write, a hundred at most. Dexie, PouchDB, RxDB and SQLite are used as their documentation shows, with the durability that
+they have by default: that of IndexedDB in these browsers is relaxed, and SQLite's is not. So compare Headwater's \`strict\` with SQLite and
+with \`idb\` strict, and its \`relaxed\` with the others. Headwater checks each event, its stream's version and its size; \`idb\` checks
+nothing. RxDB keeps the results of a query in memory: its second pass reads nothing. A replay gives events in the order of their positions,
+which pending events don't have yet.`,
     engines: "all",
     measureIn: measureDevice,
   },
