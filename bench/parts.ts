@@ -57,7 +57,8 @@ which pending events don't have yet.`,
     name: "large",
     heading: "A large database",
     words: `Each side has an origin of its own with 100,000 events: those of the permits again and again, under other streams' names. The size is
-what the browser counts for the origin right after it was filled, and for SQLite the size of its file. Then the browser is started again for
+what the browser counts for the origin right after it was filled, for SQLite the size of its file, and in WebKit, which does not count, what
+the browser's folder has grown by. Then the browser is started again for
 each round, and opens the databases one after the other, each until a first stream is read. The operating system has the files in memory.
 "Headwater, synced" is a store whose events came from the feed; "Headwater, local" is one that recorded them itself.`,
     engines: "all",

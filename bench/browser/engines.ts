@@ -1,6 +1,6 @@
 /** The browser engines of this machine, and a page in one of them, with a new profile on the disk. */
 import { execFile } from "node:child_process";
-import { mkdtemp } from "node:fs/promises";
+import { mkdtemp, readdir, stat } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
@@ -42,6 +42,8 @@ export interface BrowserSession {
   readonly source: PageSource;
   /** The origin whose page is shown first. */
   readonly origin: BenchOrigin;
+  /** Bytes of all files that the browser keeps. */
+  profileBytes(): Promise<number>;
   /** Ends the browser, and starts it again on the same profile. */
   restart(): Promise<void>;
   /** Ends the browser, and removes its profile. */
@@ -59,6 +61,7 @@ export async function openBrowser(engine: InstalledBrowser): Promise<BrowserSess
     name: engine.name,
     source,
     origin,
+    profileBytes: () => bytesOf(profile),
     restart: async () => {
       await browser.kill();
       browser = await start();
@@ -69,4 +72,19 @@ export async function openBrowser(engine: InstalledBrowser): Promise<BrowserSess
       await remove();
     },
   };
+}
+
+async function bytesOf(folder: string): Promise<number> {
+  const entries = await readdir(folder, { recursive: true, withFileTypes: true });
+  const files = entries.filter((entry) => entry.isFile());
+  // A browser that runs may remove files meanwhile.
+  const sizes = await Promise.all(
+    files.map(({ parentPath, name }) =>
+      stat(join(parentPath, name)).then(
+        ({ size }) => size,
+        () => 0,
+      ),
+    ),
+  );
+  return sizes.reduce((sum, size) => sum + size, 0);
 }

@@ -16,7 +16,7 @@ import type { Jobs } from "../page/jobs.ts";
 /** A job that takes longer than this hangs, or is too slow to be measured: minutes. */
 const LONGEST_JOB = 60;
 /** A page that did not ask for a job by then was not loaded, or has failed: seconds. */
-const LONGEST_LOADING = 60;
+const LONGEST_LOADING = 180;
 
 const PEERS = "bench/peers";
 const WASM = `${PEERS}/node_modules/@sqlite.org/sqlite-wasm/dist/sqlite3.wasm`;

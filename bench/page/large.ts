@@ -59,7 +59,7 @@ export async function measureOpening(contender: Contender, count: number): Promi
 
 /** The browser's own processes for storage start with the first use, of which side ever. */
 async function wakeStorage(): Promise<void> {
-  await navigator.storage.getDirectory?.().catch(() => undefined);
+  await navigator.storage?.getDirectory?.().catch(() => undefined);
   await new Promise<void>((resolve, reject) => {
     const request = indexedDB.open("wake");
     request.onsuccess = () => {
@@ -70,7 +70,8 @@ async function wakeStorage(): Promise<void> {
   });
 }
 
+/** WebKitGTK has no `navigator.storage`. */
 async function usedBytes(): Promise<number | null> {
-  const estimate = await navigator.storage.estimate?.();
+  const estimate = await navigator.storage?.estimate?.();
   return estimate?.usage ?? null;
 }
