@@ -5,9 +5,11 @@
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { join, relative } from "node:path";
 import { build } from "esbuild";
-import { startEdge } from "../test/support/edge.ts";
 import { WORKER_BUNDLE } from "../test/support/worker-bundle.ts";
-import { compare, type Measurement, timed } from "./measure.ts";
+import { compare, timed } from "./measure.ts";
+import type { Scale } from "./options.ts";
+import { type Comparison, comparisonWithBaseline } from "./results.ts";
+import { keepFiles, startEdge } from "./running.ts";
 
 /** What is left out of `shared/event/digest.ts`, and what stands there instead. */
 const LEFT_OUT = [
@@ -19,41 +21,49 @@ const APPENDS = 200;
 const PAGES = 40;
 const PAGE_EVENTS = 1_000;
 
-export async function measureDigests(): Promise<Measurement[]> {
+export async function measureDigests({ rounds, isQuick }: Scale): Promise<Comparison[]> {
+  const [appendsOfARound, pagesOfARound] = isQuick ? [20, 4] : [APPENDS, PAGES];
   const folder = await mkdtemp("node_modules/.headwater-bench-");
+  const remove = keepFiles(() => rm(folder, { recursive: true, force: true }));
   try {
     const main = join(folder, "worker.js");
     await writeFile(main, await withoutDigests());
     const [ours, theirs] = await Promise.all([startEdge(), startEdge(undefined, relative(".", main))]);
     try {
-      const results: Measurement[] = [];
+      const results: Comparison[] = [];
       for (const events of [1, 100]) {
         const body = JSON.stringify({ events: Array.from({ length: events }, (_, i) => eventOf(i)) });
         let round = 0;
         const appends = (url: string) =>
           timed(async () => {
             round++;
-            for (let i = 0; i < APPENDS; i++) await call(`${url}/v1/bench/streams/Bench-${round}.${i % 10}`, body);
+            for (let i = 0; i < appendsOfARound; i++) await call(`${url}/v1/bench/streams/Bench-${round}.${i % 10}`, body);
           });
-        const facts = { baseline: "the same without digests", count: APPENDS * events, unit: "events" };
+        const facts = { baseline: "the same without digests", count: appendsOfARound * events, unit: "events" };
         const name = `edge: appends of ${events} event${events === 1 ? "" : "s"}, one after the other`;
         results.push(
-          await compare(
-            { name, ...facts },
-            () => appends(ours.url),
-            () => appends(theirs.url),
+          comparisonWithBaseline(
+            await compare(
+              { name, ...facts },
+              () => appends(ours.url),
+              () => appends(theirs.url),
+              rounds,
+            ),
           ),
         );
       }
       const pages = (url: string) =>
         timed(async () => {
-          for (let i = 0; i < PAGES; i++) await call(`${url}/v1/bench/feed?limit=${PAGE_EVENTS}&after=${i * PAGE_EVENTS}`);
+          for (let i = 0; i < pagesOfARound; i++) await call(`${url}/v1/bench/feed?limit=${PAGE_EVENTS}&after=${i * PAGE_EVENTS}`);
         });
       results.push(
-        await compare(
-          { name: `edge: pages of ${PAGE_EVENTS} events`, baseline: "the same without digests", count: PAGES, unit: "pages" },
-          () => pages(ours.url),
-          () => pages(theirs.url),
+        comparisonWithBaseline(
+          await compare(
+            { name: `edge: pages of ${PAGE_EVENTS} events`, baseline: "the same without digests", count: pagesOfARound, unit: "pages" },
+            () => pages(ours.url),
+            () => pages(theirs.url),
+            rounds,
+          ),
         ),
       );
       return results;
@@ -61,7 +71,7 @@ export async function measureDigests(): Promise<Measurement[]> {
       await Promise.all([ours.stop(), theirs.stop()]);
     }
   } finally {
-    await rm(folder, { recursive: true });
+    await remove();
   }
 }
 

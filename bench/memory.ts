@@ -1,19 +1,13 @@
 /** Measures the peak memory of the command line with files of different sizes. */
-import { spawn } from "node:child_process";
 import { createWriteStream } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
-
-export interface MemoryUse {
-  readonly events: number;
-  readonly streams: number;
-  readonly command: "import" | "export";
-  /** MiB, peak resident set of the process. */
-  readonly peak: number;
-}
+import type { Scale } from "./options.ts";
+import type { Figures } from "./results.ts";
+import { keepFiles, runNode, startEdge } from "./running.ts";
 
 /** Files of very different sizes, on which the memory should not depend. And one with many streams, because import keeps their versions. */
 const SIZES = [
@@ -26,21 +20,25 @@ const SIZES = [
 const HEAP = ["--max-old-space-size=48", "--max-semi-space-size=4"];
 const PRINT_PEAK = "data:text/javascript,process.on('exit',()=>console.error('peak '+process.resourceUsage().maxRSS))";
 
-export async function measureMemory(edgeUrl: string): Promise<MemoryUse[]> {
+export async function measureMemory({ isQuick }: Scale): Promise<Figures[]> {
   const folder = await mkdtemp(join(tmpdir(), "headwater-bench-"));
-  const uses: MemoryUse[] = [];
+  const remove = keepFiles(() => rm(folder, { recursive: true, force: true }));
+  const edge = await startEdge();
+  const rows: (string | number)[][] = [];
   try {
-    for (const { events, streams } of SIZES) {
+    for (const { events, streams } of isQuick ? SIZES.slice(0, 1) : SIZES) {
       const file = join(folder, `${events}-${streams}.ndjson`);
       await pipeline(Readable.from(lines(events, events / streams)), createWriteStream(file));
-      const url = `${edgeUrl}/v1/memory-${events}-${streams}`;
-      uses.push({ events, streams, command: "import", peak: await peakOf(["import", file, "--url", url]) });
-      uses.push({ events, streams, command: "export", peak: await peakOf(["export", "--url", url, "--out", `${file}.out`]) });
+      const url = `${edge.url}/v1/memory-${events}-${streams}`;
+      const imported = await peakOf(["import", file, "--url", url]);
+      const exported = await peakOf(["export", "--url", url, "--out", `${file}.out`]);
+      rows.push([events.toLocaleString("en"), streams.toLocaleString("en"), Math.round(imported), Math.round(exported)]);
     }
   } finally {
-    await rm(folder, { recursive: true });
+    await edge.stop();
+    await remove();
   }
-  return uses;
+  return [{ kind: "figures", title: "peak memory of the command line, MiB", columns: ["events", "streams", "import", "export"], rows }];
 }
 
 /** Lines of a file to import, each stream's together. */
@@ -51,19 +49,10 @@ export function* lines(count: number, perStream: number): Generator<string> {
   }
 }
 
-function peakOf(args: readonly string[]): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, [...HEAP, "--import", PRINT_PEAK, "cli/main.ts", ...args], {
-      stdio: ["ignore", "ignore", "pipe"],
-    });
-    let text = "";
-    child.stderr.setEncoding("utf8").on("data", (chunk: string) => {
-      text += chunk;
-    });
-    child.on("close", (code) => {
-      const peak = /peak (\d+)/.exec(text)?.[1];
-      if (code === 0 && peak !== undefined) resolve(Number(peak) / 1024);
-      else reject(new Error(`headwater ${args.join(" ")} failed:\n${text}`));
-    });
-  });
+/** MiB, the peak of what the process had in memory. */
+async function peakOf(args: readonly string[]): Promise<number> {
+  const { stderr } = await runNode([...HEAP, "--import", PRINT_PEAK, "cli/main.ts", ...args]);
+  const peak = /peak (\d+)/.exec(stderr)?.[1];
+  if (peak === undefined) throw new Error(`headwater ${args.join(" ")} did not print its peak:\n${stderr}`);
+  return Number(peak) / 1024;
 }

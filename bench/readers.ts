@@ -1,7 +1,10 @@
 /** Measures appends beside readers who get little or nothing: the time of each, alone and beside them in turn, in one run. */
-import { type EdgeProcess, startEdge } from "../test/support/edge.ts";
+import type { EdgeProcess } from "../test/support/edge.ts";
 import { SECRET, signToken } from "../test/support/tokens.ts";
 import { quantile } from "./measure.ts";
+import type { Scale } from "./options.ts";
+import type { Figures } from "./results.ts";
+import { startEdge } from "./running.ts";
 
 const EVENTS = 200_000;
 const STREAMS = 200;
@@ -26,7 +29,8 @@ export interface Beside {
   readonly ratioP99: number;
 }
 
-export async function measureBesideReaders(): Promise<{ beside: Beside[]; manyStreams: number }> {
+export async function measureBesideReaders({ isQuick }: Scale): Promise<Figures[]> {
+  const rounds = isQuick ? { readers: 1, sockets: 1 } : ROUNDS;
   const edge = await startEdge({ JWT_SECRET: SECRET });
   try {
     const authorization = `Bearer ${await signToken({ sub: "writer" })}`;
@@ -36,8 +40,9 @@ export async function measureBesideReaders(): Promise<{ beside: Beside[]; manySt
       if (!response.ok) throw new Error(`${response.status}: ${await response.text()}`);
       return response.json();
     };
-    await fill(call);
-    console.error(`${EVENTS} events are there`);
+    const events = isQuick ? 10_000 : EVENTS;
+    await fill(call, events);
+    console.error(`  ${events.toLocaleString("en")} events are there`);
     let appended = 0;
     const append = async () => {
       const start = performance.now();
@@ -51,12 +56,12 @@ export async function measureBesideReaders(): Promise<{ beside: Beside[]; manySt
       ["another rare type each time", () => asked++],
     ] as const) {
       results.push(
-        await compareAppends(`${READERS} readers in a loop, by ${name}`, append, ROUNDS.readers, async () => startReaders(call, typeOf)),
+        await compareAppends(`${READERS} readers in a loop, by ${name}`, append, rounds.readers, async () => startReaders(call, typeOf)),
       );
     }
     for (const filters of [1, SOCKETS]) {
       const name = `${SOCKETS} sockets that match nothing, ${filters} filter${filters === 1 ? "" : "s"}`;
-      results.push(await compareAppends(name, append, ROUNDS.sockets, () => openSockets(edge, filters)));
+      results.push(await compareAppends(name, append, rounds.sockets, () => openSockets(edge, filters, events)));
     }
     const streams = Array.from({ length: STREAMS }, (_, i) => `stream=Filled-${i}`).join("&");
     const times: number[] = [];
@@ -65,7 +70,22 @@ export async function measureBesideReaders(): Promise<{ beside: Beside[]; manySt
       await call(`/feed?limit=1&${streams}&after=${i * 1000}`);
       times.push(performance.now() - start);
     }
-    return { beside: results, manyStreams: quantile(times, 0.5) };
+    const columns = ["beside", "p50, ms", "p99, ms", "alone: p50, ms", "p99, ms", "p50, times that alone", "p99, times that alone"];
+    const rows = results.map(({ beside, p50, p99, aloneP50, aloneP99, ratioP50, ratioP99 }) => [
+      beside,
+      p50,
+      p99,
+      aloneP50,
+      aloneP99,
+      ratioP50,
+      ratioP99,
+    ]);
+    const title = `appends beside readers of ${events.toLocaleString("en")} events who get little or nothing, and alone in the same run`;
+    const manyStreams = ["limit=1", Number(quantile(times, 0.5).toFixed(1))];
+    return [
+      { kind: "figures", title, columns, rows },
+      { kind: "figures", title: "a page of the feed of 200 named streams", columns: ["", "p50, ms"], rows: [manyStreams] },
+    ];
   } finally {
     await edge.stop();
   }
@@ -77,10 +97,10 @@ function eventOf(i: number) {
   return { type: "Filled", data: { channel: "Internet", department: "General", responsible: `Resource${i % 50}`, text: "x".repeat(100) } };
 }
 
-async function fill(call: Call): Promise<void> {
+async function fill(call: Call, events: number): Promise<void> {
   const streamsOfAPush = 20;
   const ofACommit = 50;
-  for (let i = 0; i < EVENTS; i += streamsOfAPush * ofACommit) {
+  for (let i = 0; i < events; i += streamsOfAPush * ofACommit) {
     const commits = Array.from({ length: streamsOfAPush }, (_, at) => ({
       streamId: `Filled-${(i / ofACommit + at) % STREAMS}`,
       events: Array.from({ length: ofACommit }, (_, one) => eventOf(one)),
@@ -153,7 +173,7 @@ function startReaders(call: Call, typeOf: (reader: number) => number): () => Pro
 }
 
 /** Sockets whose pull waits at the head. @param filters how many different filters they have */
-async function openSockets(edge: EdgeProcess, filters: number): Promise<() => Promise<void>> {
+async function openSockets(edge: EdgeProcess, filters: number, events: number): Promise<() => Promise<void>> {
   const tokens = await Promise.all(Array.from({ length: SOCKETS / SOCKETS_OF_AN_ACTOR }, (_, i) => signToken({ sub: `reader-${i}` })));
   const open = async (i: number) => {
     const protocols = ["headwater.v1", `bearer.${tokens[i % tokens.length]}`];
@@ -161,7 +181,7 @@ async function openSockets(edge: EdgeProcess, filters: number): Promise<() => Pr
     let isClosing = false;
     const pulled = new Promise<void>((resolve, reject) => {
       socket.addEventListener("error", () => reject(new Error("A feed socket was not opened.")));
-      socket.addEventListener("open", () => socket.send(JSON.stringify({ pull: { after: EVENTS } })));
+      socket.addEventListener("open", () => socket.send(JSON.stringify({ pull: { after: events } })));
       socket.addEventListener("message", ({ data }) => {
         const page: { position: number; head: number; problem?: object } = JSON.parse(data);
         if (page.problem !== undefined) return reject(new Error(data));

@@ -1,42 +1,13 @@
-/**
- * Measures commands with a live list of 20 rows, and queries of 5 rows, at several numbers of pending commits, in Chromium. The baseline is
- * the same with nothing pending. `node bench/rows.ts` prints it.
- */
-import { startEdge } from "../test/support/edge.ts";
-import { measureRowsInBrowser } from "./browser.ts";
-import { median } from "./measure.ts";
+/** Counts rows that are written for a commit. They are counted in workerd, where the objects run: the test of the cost prints them. */
+import type { Figures } from "./results.ts";
+import { runNode } from "./running.ts";
 
-const PENDING = [0, 100, 3_000, 10_000];
-const ROUNDS = 7;
-
-/** Milliseconds: medians of all rounds. */
-export interface RowCosts {
-  readonly pending: string;
-  readonly "handle awaited": number;
-  readonly "until the list shows it": number;
-  readonly "query of 5 rows": number;
-}
-
-export async function measureRowCosts(): Promise<RowCosts[]> {
-  const edge = await startEdge();
-  try {
-    const times = await measureRowsInBrowser(`${edge.url}/v1/rows`, PENDING, ROUNDS);
-    return times.map(({ pending, handled, shown, queried }) => ({
-      pending: pending.toLocaleString("en"),
-      "handle awaited": rounded(handled),
-      "until the list shows it": rounded(shown),
-      "query of 5 rows": rounded(queried),
-    }));
-  } finally {
-    await edge.stop();
-  }
-}
-
-function rounded(times: readonly number[]): number {
-  return Number(median(times).toFixed(2));
-}
-
-if (import.meta.main) {
-  console.log(`Rows with commits pending, in Chromium; milliseconds, medians of ${ROUNDS} rounds`);
-  console.table(await measureRowCosts());
+export async function countRows(): Promise<Figures[]> {
+  const { stdout } = await runNode(
+    ["node_modules/vitest/vitest.mjs", "run", "--project", "workerd", "test/worker/cost.test.ts", "-t", "writes at most"],
+    { NO_COLOR: "1" },
+  );
+  const rows = [...stdout.matchAll(/rows written: (\d+) events?: (\d+)/g)].map(([, events = "", written = ""]) => [events, written]);
+  const columns = ["events of the commit", "rows written by all objects together"];
+  return [{ kind: "figures", title: "rows written for a commit", columns, rows }];
 }

@@ -1,13 +1,13 @@
 /** Measures what a device does with a feed page, in the browser: checking it. The baseline is writing it. Sync does one after the other. */
 
-import { Database } from "../client/storage/database.ts";
-import { applyPage } from "../client/storage/page.ts";
-import { NO_LEASE } from "../shared/device/leadership.ts";
-import { NEW_REPLICA } from "../shared/device/replica.ts";
-import { parkUndecided } from "../shared/device/resolution.ts";
-import type { Json } from "../shared/json.ts";
-import { type FeedPage, parseFeedPage } from "../shared/wire/wire.ts";
-import { compare, type Measurement, timed } from "./measure.ts";
+import { Database } from "../../client/storage/database.ts";
+import { applyPage } from "../../client/storage/page.ts";
+import { NO_LEASE } from "../../shared/device/leadership.ts";
+import { NEW_REPLICA } from "../../shared/device/replica.ts";
+import { parkUndecided } from "../../shared/device/resolution.ts";
+import type { Json } from "../../shared/json.ts";
+import { type FeedPage, parseFeedPage } from "../../shared/wire/wire.ts";
+import { compare, type Measurement, timed } from "../measure.ts";
 
 const PAGE = 1_000;
 const ROUNDS = 15;

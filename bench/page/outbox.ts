@@ -2,8 +2,8 @@
  * Measures, in the browser, a device that has worked offline for long: commits of one event each, spread over many streams, appended while
  * nothing is sent, and then synced. Long tasks are counted: a task of more than 50 ms makes a page stutter.
  */
-import { openStore } from "../client/index.ts";
-import { timed } from "./measure.ts";
+import { openStore } from "../../client/index.ts";
+import { timed } from "../measure.ts";
 
 export interface OutboxTimes {
   /** Milliseconds until all is confirmed. */

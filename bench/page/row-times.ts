@@ -2,8 +2,8 @@
  * Measures in the browser what rows cost while many commits are pending: a command on a stream with a live list of 20 rows, and a query of
  * 5 rows. Each number of pending commits has a store of its own, and the stores take turns.
  */
-import { type Decider, type LiveRows, openStore, type Projection, type Store, type Table } from "../client/index.ts";
-import { median, timed } from "./measure.ts";
+import { type Decider, type LiveRows, openStore, type Projection, type Store, type Table } from "../../client/index.ts";
+import { median, timed } from "../measure.ts";
 
 interface Task {
   readonly title: string;
