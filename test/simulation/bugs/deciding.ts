@@ -59,7 +59,7 @@ export const DECIDING: readonly Bug[] = [
   },
   {
     name: "a stream that wakes up does not know the commands that it has decided",
-    patches: [patch(KNOWN_IDS, "if (content.includes(MARK)) this.#addCommand", "if (content.startsWith(MARK)) this.#addCommand")],
+    patches: [patch(KNOWN_IDS, "content.includes(MARK) ? commandIdOf", "content.startsWith(MARK) ? commandIdOf")],
     world: { ...GUARDED, faults: { "lose-answer": 1, "crash-object": 1 } },
     by: "6 conservation",
   },
