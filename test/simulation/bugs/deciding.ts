@@ -64,6 +64,12 @@ export const DECIDING: readonly Bug[] = [
     by: "6 conservation",
   },
   {
+    name: "the fingerprints of a stream's ids are not looked at",
+    patches: [patch(KNOWN_IDS, "of known.placesOf(print)) {", "of known.placesOf(print).slice(1)) {")],
+    world: { devices: 2, streams: 2, faults: { "lose-answer": 1, "crash-object": 1 } },
+    by: "3 unique ids",
+  },
+  {
     name: "a device does not know the edge's events by their command",
     patches: [
       patch(

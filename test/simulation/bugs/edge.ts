@@ -17,7 +17,6 @@ const PUSH = "worker/routes/push.ts";
 const QUERY = "worker/routes/query.ts";
 const RUN_TEXT = "worker/objects/run-text.ts";
 const ALARM_DELAY = "worker/objects/alarm-delay.ts";
-const KNOWN_IDS = "worker/stream/known-ids.ts";
 const SHARED_ALARM = "worker/objects/shared-alarm.ts";
 const SOCKETS = "worker/log/feed-sockets.ts";
 const STREAM = "worker/stream/stream-object.ts";
@@ -37,12 +36,6 @@ export const EDGE_BUGS: readonly Bug[] = [
     patches: [
       patch(APPENDING, "if (event !== undefined) recorded.set", "if (event !== undefined && version > this.#host.version) recorded.set"),
     ],
-    by: "3 unique ids",
-  },
-  {
-    name: "the fingerprints of a stream's ids are not looked at",
-    patches: [patch(KNOWN_IDS, "of known.placesOf(print)) {", "of known.placesOf(print).slice(1)) {")],
-    world: { devices: 2, streams: 2, faults: { "lose-answer": 1, "crash-object": 1 } },
     by: "3 unique ids",
   },
   {
