@@ -10,7 +10,7 @@ const ROUNDS = 7;
 /** Events of the streams that are woken. */
 const STREAM_EVENTS = [1_000, 10_000, 50_000, 100_000];
 /** Rows of the logs, of one event each. */
-const LOG_ROWS = [1_000, 10_000, 100_000];
+const LOG_ROWS = [1_000, 10_000, 50_000];
 /** Streams of the stores whose streams are listed. */
 const LISTED = [1_000, 10_000];
 const NAMED = 200;
@@ -180,9 +180,12 @@ async function lists(edge: EdgeProcess): Promise<void> {
 const { positionals } = parseArgs({ allowPositionals: true });
 for (const part of positionals.length === 0 ? Object.keys(PARTS) : positionals) {
   const edge = await startEdge({ AUTH: "open" });
+  const onSignal = () => void edge.stop().finally(() => process.exit(1));
+  process.once("SIGINT", onSignal).once("SIGTERM", onSignal);
   try {
     await PARTS[part]?.(edge);
   } finally {
+    process.off("SIGINT", onSignal).off("SIGTERM", onSignal);
     await edge.stop();
   }
 }

@@ -343,7 +343,7 @@ export class LogObject<E extends EdgeEnv = EdgeEnv> extends IndexObject<E> {
     const waiting = this.#waiting.counts((streamId) => this.#runs.headOf(streamId), now(this.ctx));
     const { log, head } = this.#runs;
     const { lost } = this.#indexing;
-    const counts = { log, head, streams: this.#runs.countStreams(), events: head, ...waiting, diverged: this.#diverged.count };
+    const counts = { log, head, streams: this.#indexing.countStreams(), events: head, ...waiting, diverged: this.#diverged.count };
     return lost === undefined ? counts : { ...counts, lostHistory: lost };
   }
 

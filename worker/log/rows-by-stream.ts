@@ -13,14 +13,19 @@ export class RowsByStream {
     this.sql = sql;
   }
 
-  /** Streams whose first event is in the next rows after a position, and where these rows end. */
+  /** Streams whose first row is among the next rows after a position, and where these rows end. The rows before it may be lost. */
   begunAfter(position: number, rows: number): { readonly streams: readonly string[]; readonly position: number } {
     const query = "SELECT last_position, stream_id, first_version FROM runs WHERE last_position > ? ORDER BY last_position LIMIT ?";
     const found = this.sql.exec<Pick<LogRow, "last_position" | "stream_id" | "first_version">>(query, position, rows).toArray();
     return {
-      streams: found.filter(({ first_version }) => first_version === 1).map(({ stream_id }) => stream_id),
+      streams: found.filter((row) => row.first_version === 1 || this.#isFirst(row)).map(({ stream_id }) => stream_id),
       position: found.at(-1)?.last_position ?? position,
     };
+  }
+
+  #isFirst({ stream_id, first_version }: Pick<LogRow, "stream_id" | "first_version">): boolean {
+    const query = "SELECT 1 FROM runs WHERE stream_id = ? AND last_version < ? LIMIT 1";
+    return this.sql.exec(query, stream_id, first_version).toArray().length === 0;
   }
 
   /** The version of a stream up to which the log has it; 0 if the log has none of it. */
