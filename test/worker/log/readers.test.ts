@@ -175,6 +175,25 @@ test("the streams of a store are counted once, and the count is kept", async () 
   expect(await health()).toMatchObject({ streams: 101 });
 });
 
+test("a page of the list reads some rows for each of its streams, wherever it begins and however long they are", async () => {
+  const counts: number[] = [];
+  for (const rows of [1, 40]) {
+    const store = newStore();
+    const steps = ["A", "B", "C"].flatMap((category) =>
+      Array.from({ length: 30 * rows }, (_, i) => ({ streamId: `${category}-${10 + (i % 30)}`, size: 1 })),
+    );
+    await published(store, steps);
+    for (const query of ["?limit=10", "?limit=10&after=B-25", "?limit=10&category=C", "?limit=10&category=C&after=C-20"]) {
+      const page = { streams: [] as readonly object[] };
+      const rowsRead = await rowsReadBy(store, async () => Object.assign(page, (await store.request(`/streams${query}`)).body));
+      expect([query, page.streams.length]).toEqual([query, 10]);
+      counts.push(rowsRead);
+    }
+  }
+  expect(counts.slice(0, 4)).toEqual(counts.slice(4));
+  expect(Math.max(...counts)).toBeLessThanOrEqual(11 * 5);
+});
+
 /** The count of streams, and the rows that `/health` reads of the log after a wake. */
 async function healthOf(store: TestStore): Promise<readonly [streams: number, rowsRead: number]> {
   await evictDurableObject(store.log());
