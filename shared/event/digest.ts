@@ -99,6 +99,16 @@ export function textDigest(text: string, place = ""): string {
   return bytesDigest(0, encode(text), place);
 }
 
+/** The same of bytes. */
+export function digestOfBytes(given: Uint8Array, place = ""): string {
+  if (given.length > bytes.length) {
+    bytes = new Uint8Array(given.length);
+    words = new DataView(bytes.buffer);
+  }
+  bytes.set(given);
+  return bytesDigest(0, given.length, place);
+}
+
 /** Of a part of `bytes`. */
 function bytesDigest(from: number, length: number, place: string): string {
   let a = PRIME_1;

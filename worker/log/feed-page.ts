@@ -17,7 +17,8 @@ import { pageDigest } from "../../shared/event/digest.ts";
 import { type EdgeFilter, feedFilter, filterKey, namedStreams } from "../../shared/feed-filter.ts";
 import type { DamagedSpan, FeedQuery } from "../../shared/wire/wire.ts";
 import { SharedLine, toWire } from "../objects/run-text.ts";
-import { damagedAt, firstPositionOf, intact, type LogRow, type LogRuns, type RowPlace } from "./log-runs.ts";
+import { damagedAt, firstPositionOf, intact, type LogRow, type RowPlace } from "./log-rows.ts";
+import type { LogRuns } from "./log-runs.ts";
 import type { Matches, MatchMemory } from "./match-memory.ts";
 import { firstOf, StreamEnds } from "./stream-ends.ts";
 

@@ -30,7 +30,7 @@ import { IndexObject } from "./index-object.ts";
 import { LogDeletion } from "./log-deletion.ts";
 import { LogReconcile } from "./log-reconcile.ts";
 import { LogRestore, type RestoredRun, type RestoreState } from "./log-restore.ts";
-import { LogRuns, type Span } from "./log-runs.ts";
+import { LogRuns } from "./log-runs.ts";
 import { MatchMemory } from "./match-memory.ts";
 import { type Origin, Subscribers } from "./notifier.ts";
 import type { Followed, PublicationAnswer, Published, PublishedRun } from "./publication.ts";
@@ -239,7 +239,7 @@ export class LogObject<E extends EdgeEnv = EdgeEnv> extends IndexObject<E> {
   }
 
   /** @internal The positions of a stream's events from version `from` on, as far as the log has these events. */
-  positionsOf(streamId: string, from: number): readonly Span[] | Refused {
+  positionsOf(streamId: string, from: number): ReturnType<LogRuns["spansOf"]> | Refused {
     if (this.#deletion.refused !== undefined) return this.#deletion.refused;
     const end = (this.#diverged.at(streamId) ?? Number.MAX_SAFE_INTEGER) - 1;
     return this.#runs.spansOf(streamId, from, end).map((span) => ({ ...span, lastVersion: Math.min(span.lastVersion, end) }));
@@ -343,7 +343,7 @@ export class LogObject<E extends EdgeEnv = EdgeEnv> extends IndexObject<E> {
     const waiting = this.#waiting.counts((streamId) => this.#runs.headOf(streamId), now(this.ctx));
     const { log, head } = this.#runs;
     const { lost } = this.#indexing;
-    const counts = { log, head, streams: this.#runs.countStreams(), events: head, ...waiting, diverged: this.#diverged.count };
+    const counts = { log, head, streams: this.#indexing.countStreams(), events: head, ...waiting, diverged: this.#diverged.count };
     return lost === undefined ? counts : { ...counts, lostHistory: lost };
   }
 

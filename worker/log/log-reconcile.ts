@@ -17,7 +17,8 @@ import { unwrap } from "../objects/refused.ts";
 import { idOf, linesOf, parseLine, runsOf } from "../objects/run-text.ts";
 import type { StoredLines } from "../objects/stored-lines.ts";
 import type { RestoredRun } from "./log-restore.ts";
-import { firstPositionOf, intact, type LogRow, type LogRuns, type RowPlace } from "./log-runs.ts";
+import { firstPositionOf, intact, type LogRow, type RowPlace } from "./log-rows.ts";
+import type { LogRuns } from "./log-runs.ts";
 import type { MatchMemory } from "./match-memory.ts";
 
 /** Rows of a portion, unless damage is at its end. */

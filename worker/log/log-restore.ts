@@ -22,7 +22,8 @@ import { toVersion } from "../../shared/order.ts";
 import type { Places } from "../../shared/places.ts";
 import type { BeginRestore, RestoreFinished, RunningRestore } from "../../shared/wire/restore.ts";
 import { idOf, linesOf, runsOf } from "../objects/run-text.ts";
-import { COLUMNS, type LogRow, type LogRuns } from "./log-runs.ts";
+import { COLUMNS, type LogRow } from "./log-rows.ts";
+import type { LogRuns } from "./log-runs.ts";
 
 /** Events of one stream on consecutive versions and positions. */
 export interface RestoredRun {

@@ -4,71 +4,18 @@
  *     runs:  last_position │ stream_id, first_version, last_version │ events │ mark
  *            primary key   │ index on (stream_id, last_version)     │        │ the log's mark at last_position (`shared/mark.ts`)
  *
- * The index serves four reads: the head of a stream, the positions of a stream's versions, the list of streams, and the feed of a few
- * streams. Memory holds the head and its mark.
+ * Memory holds the head and its mark. The reads by streams are in `rows-by-stream.ts`.
  *
- * Whoever reads events of a row gets them from `intact`, which checks them by their digests (`run-text.ts`).
+ * Whoever reads events of a row gets them from `intact` (`log-rows.ts`), which checks them by their digests (`run-text.ts`).
  */
-import { StorageDamagedError } from "../../shared/errors.ts";
 import { markAfter, START_MARK } from "../../shared/mark.ts";
-import { type Places, placesOf } from "../../shared/places.ts";
-import { checkRun, type IntactLine, idOf, linesOf } from "../objects/run-text.ts";
-import { type StoredLines, storedLines } from "../objects/stored-lines.ts";
+import type { Places } from "../../shared/places.ts";
+import { idOf, linesOf } from "../objects/run-text.ts";
+import { COLUMNS, damagedAt, firstPositionOf, intact, type LogRow, type RowPlace, type Span } from "./log-rows.ts";
+import { RowsByStream } from "./rows-by-stream.ts";
 
-/** A row of the table `runs`. */
-export type LogRow = {
-  last_position: number;
-  stream_id: string;
-  first_version: number;
-  last_version: number;
-  /** As `run-text.ts` makes them. */
-  events: string;
-  mark: string;
-};
-
-/** A row without its events. */
-export type RowPlace = Omit<LogRow, "events" | "mark">;
-/** Which versions of a stream a row has, and where it ends. */
-export type RowVersions = Omit<RowPlace, "stream_id">;
-/** Where a row of a stream ends, as a version and as a position. */
-type RowEnd = Pick<LogRow, "last_version" | "last_position">;
-
-/** Of a table of runs. */
-export const COLUMNS = `
-  last_position INTEGER PRIMARY KEY,
-  stream_id TEXT NOT NULL,
-  first_version INTEGER NOT NULL,
-  last_version INTEGER NOT NULL,
-  events TEXT NOT NULL,
-  mark TEXT NOT NULL
-`;
-
-/** The position of a row's first event. */
-export function firstPositionOf({ last_position, first_version, last_version }: RowVersions): number {
-  return last_position - (last_version - first_version);
-}
-
-/** The events of a row; undefined if the row is damaged. */
-export function intact({ events, stream_id, first_version, last_version }: LogRow): IntactLine[] | undefined {
-  return checkRun(events, stream_id, first_version, last_version);
-}
-
-/** The error for a reader who needs the events at these positions. */
-export function damagedAt(position: number, last: number): StorageDamagedError {
-  const message = `The log's storage is damaged at ${placesOf("position", position, last)}: what is stored there is not what was written. Who runs the edge has to repair it. A reader may go on behind it with damaged=skip.`;
-  return new StorageDamagedError(message, { position });
-}
-
-/** Versions of one stream that are next to each other in the log. */
-export interface Span {
-  readonly firstVersion: number;
-  readonly lastVersion: number;
-  readonly firstPosition: number;
-}
-
-export class LogRuns {
+export class LogRuns extends RowsByStream {
   readonly #storage: DurableObjectStorage;
-  readonly #sql: SqlStorage;
   readonly #log: string;
   #head = 0;
   /** The mark at the head. */
@@ -79,8 +26,8 @@ export class LogRuns {
   #missing: readonly Places[] | undefined;
 
   constructor(storage: DurableObjectStorage) {
+    super(storage.sql);
     this.#storage = storage;
-    this.#sql = storage.sql;
     this.#log = storage.transactionSync(() => this.#begin());
     this.readEnd();
   }
@@ -110,27 +57,27 @@ export class LogRuns {
 
   /** The log's id is made with its tables, at the first request of any kind: a device may follow a log that is still empty. */
   #begin(): string {
-    this.#sql.exec(`
+    this.sql.exec(`
       CREATE TABLE IF NOT EXISTS meta (log TEXT NOT NULL);
       CREATE TABLE IF NOT EXISTS runs (${COLUMNS});
       CREATE UNIQUE INDEX IF NOT EXISTS runs_by_stream ON runs (stream_id, last_version);
     `);
     this.#addMarks();
-    const [known] = this.#sql.exec<{ log: string }>("SELECT log FROM meta").toArray();
+    const [known] = this.sql.exec<{ log: string }>("SELECT log FROM meta").toArray();
     if (known !== undefined) return known.log;
     const log = crypto.randomUUID();
-    this.#sql.exec("INSERT INTO meta (log) VALUES (?)", log);
+    this.sql.exec("INSERT INTO meta (log) VALUES (?)", log);
     return log;
   }
 
   /** Adds marks to a log of a version that had none. */
   #addMarks(): void {
-    if (this.#sql.exec("SELECT 1 FROM pragma_table_info('runs') WHERE name = 'mark'").toArray().length > 0) return;
-    this.#sql.exec("ALTER TABLE runs ADD COLUMN mark TEXT NOT NULL DEFAULT ''");
+    if (this.sql.exec("SELECT 1 FROM pragma_table_info('runs') WHERE name = 'mark'").toArray().length > 0) return;
+    this.sql.exec("ALTER TABLE runs ADD COLUMN mark TEXT NOT NULL DEFAULT ''");
     let mark = START_MARK;
     for (let row = this.#rowAfter(0); row !== undefined; row = this.#rowAfter(row.last_position)) {
       mark = markAfter(mark, linesOf(row.events).map(idOf));
-      this.#sql.exec("UPDATE runs SET mark = ? WHERE last_position = ?", mark, row.last_position);
+      this.sql.exec("UPDATE runs SET mark = ? WHERE last_position = ?", mark, row.last_position);
     }
   }
 
@@ -257,18 +204,18 @@ export class LogRuns {
   /** The end of the last row that ends at or before a position, and the mark there. */
   #rowBy(position: number): Pick<LogRow, "last_position" | "mark"> {
     const query = "SELECT last_position, mark FROM runs WHERE last_position <= ? ORDER BY last_position DESC LIMIT 1";
-    const [row] = this.#sql.exec<Pick<LogRow, "last_position" | "mark">>(query, position).toArray();
+    const [row] = this.sql.exec<Pick<LogRow, "last_position" | "mark">>(query, position).toArray();
     return row ?? { last_position: 0, mark: START_MARK };
   }
 
   /** The first row that has an event after a position. */
   #rowAfter(position: number): LogRow | undefined {
-    return this.#sql.exec<LogRow>("SELECT * FROM runs WHERE last_position > ? ORDER BY last_position LIMIT 1", position).toArray()[0];
+    return this.sql.exec<LogRow>("SELECT * FROM runs WHERE last_position > ? ORDER BY last_position LIMIT 1", position).toArray()[0];
   }
 
   /** The rows that have events after a position, in order. Each is read when it is its turn. */
   rowsAfter(position: number): Iterable<LogRow> {
-    return this.#sql.exec<LogRow>("SELECT * FROM runs WHERE last_position > ? ORDER BY last_position", position);
+    return this.sql.exec<LogRow>("SELECT * FROM runs WHERE last_position > ? ORDER BY last_position", position);
   }
 
   /** The position at which the last row before a position ends. */
@@ -278,43 +225,13 @@ export class LogRuns {
 
   /** The row that ends at this position, if there is one. */
   rowAt(end: number): LogRow | undefined {
-    return this.#sql.exec<LogRow>("SELECT * FROM runs WHERE last_position = ?", end).toArray()[0];
+    return this.sql.exec<LogRow>("SELECT * FROM runs WHERE last_position = ?", end).toArray()[0];
   }
 
   /** Which rows have events after a position, without the events, in order. Each is read when it is its turn. */
   placesAfter(position: number): Iterable<RowPlace> {
     const query = "SELECT last_position, stream_id, first_version, last_version FROM runs WHERE last_position > ? ORDER BY last_position";
-    return this.#sql.exec<RowPlace>(query, position);
-  }
-
-  /** Streams whose first event is in the next rows after a position, and where these rows end. */
-  begunAfter(position: number, rows: number): { readonly streams: readonly string[]; readonly position: number } {
-    const query = "SELECT last_position, stream_id, first_version FROM runs WHERE last_position > ? ORDER BY last_position LIMIT ?";
-    const found = this.#sql.exec<Pick<LogRow, "last_position" | "stream_id" | "first_version">>(query, position, rows).toArray();
-    return {
-      streams: found.filter(({ first_version }) => first_version === 1).map(({ stream_id }) => stream_id),
-      position: found.at(-1)?.last_position ?? position,
-    };
-  }
-
-  /** The version of a stream up to which the log has it; 0 if the log has none of it. */
-  headOf(streamId: string): number {
-    const query = "SELECT last_version FROM runs WHERE stream_id = ? ORDER BY last_version DESC LIMIT 1";
-    return this.#sql.exec<{ last_version: number }>(query, streamId).toArray()[0]?.last_version ?? 0;
-  }
-
-  /** The lines of a stream's versions from `from` on, for its object. */
-  storedLinesOf(streamId: string, from: number): StoredLines {
-    const head = this.headOf(streamId);
-    return storedLines(head, from, head, this.#intactRunsOf(streamId, from));
-  }
-
-  /** The intact rows of a stream that have versions from `from` on, in order. */
-  *#intactRunsOf(streamId: string, from: number): Generator<{ firstVersion: number; lastVersion: number; events: string }> {
-    const query = "SELECT * FROM runs WHERE stream_id = ? AND last_version >= ? ORDER BY last_version";
-    for (const row of this.#sql.exec<LogRow>(query, streamId, from)) {
-      if (intact(row) !== undefined) yield { firstVersion: row.first_version, lastVersion: row.last_version, events: row.events };
-    }
+    return this.sql.exec<RowPlace>(query, position);
   }
 
   /**
@@ -323,78 +240,20 @@ export class LogRuns {
    * @param end the row behind them, and the mark that it is to have
    */
   replace({ first, last }: Places, rows: readonly LogRow[], end: { readonly position: number; readonly mark: string } | undefined): void {
-    this.#sql.exec("DELETE FROM runs WHERE last_position >= ? AND last_position <= ?", first, last);
+    this.sql.exec("DELETE FROM runs WHERE last_position >= ? AND last_position <= ?", first, last);
     for (const row of rows) this.#insert(row);
-    if (end !== undefined) this.#sql.exec("UPDATE runs SET mark = ? WHERE last_position = ?", end.mark, end.position);
+    if (end !== undefined) this.sql.exec("UPDATE runs SET mark = ? WHERE last_position = ?", end.mark, end.position);
     this.readEnd();
   }
 
   #insert({ last_position, stream_id, first_version, last_version, events, mark }: LogRow): void {
     const row = [last_position, stream_id, first_version, last_version, events, mark];
-    this.#sql.exec("INSERT INTO runs VALUES (?, ?, ?, ?, ?, ?)", ...row);
-  }
-
-  /** The lines of a stream's versions from `from` to `to`, as far as the log has them and they are not damaged. */
-  *intactLinesOf(streamId: string, from: number, to: number): Generator<{ readonly version: number; readonly line: string }> {
-    const query = "SELECT * FROM runs WHERE stream_id = ? AND last_version >= ? AND first_version <= ? ORDER BY last_version";
-    for (const row of this.#sql.exec<LogRow>(query, streamId, from, to)) {
-      if (intact(row) === undefined) continue;
-      for (const [i, line] of linesOf(row.events).entries()) {
-        const version = row.first_version + i;
-        if (version >= from && version <= to) yield { version, line };
-      }
-    }
-  }
-
-  /** The rows of a stream that have versions from `from` to `to`, in version order. */
-  spansOf(streamId: string, from: number, to: number): Span[] {
-    const query = `SELECT first_version, last_version, last_position FROM runs
-      WHERE stream_id = ? AND last_version >= ? AND first_version <= ? ORDER BY last_version`;
-    return this.#sql
-      .exec<Pick<LogRow, "first_version" | "last_version" | "last_position">>(query, streamId, from, to)
-      .toArray()
-      .map((row) => ({
-        firstVersion: row.first_version,
-        lastVersion: row.last_version,
-        firstPosition: firstPositionOf(row),
-      }));
-  }
-
-  /** The ends of a stream's rows after a version, in order, `limit` of them at most. */
-  endsOf(streamId: string, version: number, limit: number): RowVersions[] {
-    const query = `SELECT first_version, last_version, last_position FROM runs
-      WHERE stream_id = ? AND last_version > ? ORDER BY last_version LIMIT ?`;
-    return this.#sql.exec<RowVersions>(query, streamId, version, limit).toArray();
-  }
-
-  /** The last version of a stream's last row that ends at or before a position. Both grow together, so a binary search finds it. */
-  versionBy(streamId: string, position: number): number {
-    if (position === 0) return 0;
-    const last = "SELECT last_version, last_position FROM runs WHERE stream_id = ? ORDER BY last_version DESC LIMIT 1";
-    const [end] = this.#sql.exec<RowEnd>(last, streamId).toArray();
-    if (end === undefined || end.last_position <= position) return end?.last_version ?? 0;
-    let from = 0;
-    let to = end.last_version - 1;
-    while (from < to) {
-      const middle = Math.ceil((from + to) / 2);
-      const [row] = this.endsOf(streamId, middle - 1, 1);
-      if (row !== undefined && row.last_position <= position) from = row.last_version;
-      else to = middle - 1;
-    }
-    return from;
-  }
-
-  /** The first stream whose id is after `after`, from `from` on, and before `to`, with its head; undefined if there is none. */
-  nextStream(after: string, from: string, to: string): { streamId: string; version: number } | undefined {
-    const query = `SELECT stream_id, max(last_version) AS last_version FROM runs
-      WHERE stream_id = (SELECT min(stream_id) FROM runs WHERE stream_id > ?1 AND stream_id >= ?2 AND stream_id < ?3)`;
-    const row = this.#sql.exec<{ stream_id: string | null; last_version: number }>(query, after, from, to).one();
-    return row.stream_id === null ? undefined : { streamId: row.stream_id, version: row.last_version };
+    this.sql.exec("INSERT INTO runs VALUES (?, ?, ?, ?, ?, ?)", ...row);
   }
 
   /** Counted once after a wake: a count reads an index row for each run. */
   countStreams(): number {
-    this.#streams ??= this.#sql.exec<{ streams: number }>("SELECT count(DISTINCT stream_id) AS streams FROM runs").one().streams;
+    this.#streams ??= this.sql.exec<{ streams: number }>("SELECT count(DISTINCT stream_id) AS streams FROM runs").one().streams;
     return this.#streams;
   }
 }

@@ -9,7 +9,7 @@ import type { Reach } from "../../shared/edge/grants.ts";
 import { StorageDamagedError } from "../../shared/errors.ts";
 import { SharedLine } from "../objects/run-text.ts";
 import { type CompleteQuery, Matcher, readerKey } from "./feed-page.ts";
-import { firstPositionOf, intact, type LogRow } from "./log-runs.ts";
+import { firstPositionOf, intact, type LogRow } from "./log-rows.ts";
 import type { Found } from "./read-turns.ts";
 
 /** What is known of a pull that waits no longer. */

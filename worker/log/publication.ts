@@ -1,6 +1,6 @@
 /** What streams send to the log, and what it answers. */
 import type { Refused } from "../objects/refused.ts";
-import type { Span } from "./log-runs.ts";
+import type { Span } from "./log-rows.ts";
 
 /** Versions of one stream without gaps, on their way into the log. */
 export interface PublishedRun {

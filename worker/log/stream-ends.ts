@@ -3,7 +3,8 @@
  * the positions between them that can't be read are named too: the log lost what the stream had there.
  */
 import type { Places } from "../../shared/places.ts";
-import { firstPositionOf, type LogRuns, type RowVersions } from "./log-runs.ts";
+import { firstPositionOf, type RowVersions } from "./log-rows.ts";
+import type { LogRuns } from "./log-runs.ts";
 
 /** Ends that are read at once, at most. At first it is one, and then twice as many each time. */
 const ENDS = 256;

@@ -4,7 +4,7 @@
  *     publish, restore ── the log grows ──► alarm, within a minute ──► rows since the last time ──► the index ──► its end ──► "indexed"
  *                                               health ──┘                                            └── remembers another one: compared
  *
- *     "indexed"   the store, the position up to which the index knows the log's streams, and the end that it was told
+ *     "indexed"   the store, the position up to which the index knows the log's streams, how many these are, and the end that it was told
  *
  * Telling it again is always safe. A log that was put back, and one whose rows came back, tell it of everything again.
  */
@@ -35,7 +35,11 @@ interface Indexed {
   readonly position: number;
   /** The log's end that the index remembers; null or undefined if it was told none. */
   readonly end?: LogEnd | null;
+  /** How many streams have begun up to a position. An earlier version leaves it as it is while it moves `position`, or leaves it out. */
+  readonly begun?: { readonly position: number; readonly streams: number };
 }
+
+const NONE_BEGUN = { position: 0, streams: 0 };
 
 const KEY = "indexed";
 /** So many milliseconds after the log has grown, at most, the index is told: once for all that came meanwhile. */
@@ -68,8 +72,8 @@ export class StreamIndexing {
   woke(store = this.#indexed?.store): void {
     const { alarm, runs, state } = this.#host;
     if (store === undefined) return;
-    // A version that had no index has left none of it, and storage may have lost the log's end.
-    if (this.#indexed === undefined ? runs.head > 0 : this.#indexed.position > runs.head) this.restart(store);
+    // A version that had no index, or did not count, has left none of it, and storage may have lost the log's end.
+    if (this.#indexed === undefined ? runs.head > 0 : this.#indexed.position > runs.head || !this.#isCounted) this.restart(store);
     // An alarm may be lost.
     else if (this.#isBehind && alarm.at === null) alarm.arm(now(state));
   }
@@ -77,14 +81,26 @@ export class StreamIndexing {
   /** To be called in the turn of the write by which the log grows, so that the alarm is part of it. */
   grown(store: string): void {
     const { alarm, state } = this.#host;
-    if (this.#indexed === undefined) this.#write({ store, position: 0 });
+    if (this.#indexed === undefined) this.#write({ store, position: 0, begun: NONE_BEGUN });
     alarm.arm(now(state) + WITHIN);
   }
 
   /** Tells the index of all streams again: it, or rows of the log, may have been lost and come back. */
   restart(store: string): void {
-    this.#write({ store, position: 0, end: this.#indexed?.end ?? null });
+    this.#write({ store, position: 0, end: this.#indexed?.end ?? null, begun: NONE_BEGUN });
     this.grown(store);
+  }
+
+  /** How many streams the log has. Those that began since the index was told last are counted; if these are many, all are. */
+  countStreams(): number {
+    const { runs } = this.#host;
+    const { position, streams } = this.#indexed?.begun ?? NONE_BEGUN;
+    const since = runs.begunAfter(position, ROWS);
+    return this.#isCounted && since.position === runs.head ? streams + since.streams.length : runs.countStreams();
+  }
+
+  get #isCounted(): boolean {
+    return this.#indexed?.begun?.position === this.#indexed?.position;
   }
 
   get #isBehind(): boolean {
@@ -159,7 +175,8 @@ export class StreamIndexing {
     if (begun.streams.length > 0) await this.#call(store, (index) => index.addToIndex(begun.streams));
     // It was told to begin again meanwhile.
     if (this.#indexed !== told) return true;
-    this.#indexed = { ...told, position: begun.position };
+    const streams = (told.begun?.streams ?? 0) + begun.streams.length;
+    this.#indexed = { ...told, position: begun.position, begun: { position: begun.position, streams } };
     return begun.position < upTo;
   }
 
@@ -191,7 +208,8 @@ export class StreamIndexing {
     const { runs } = this.#host;
     const end: LogEnd = { log: runs.log, head: runs.head, mark: runs.mark };
     const isTaken = await this.#call(store, (index) => index.rememberEnd(end, before));
-    if (isTaken && !isSameEnd(this.#indexed?.end ?? null, end)) this.#write({ store, position: this.#indexed?.position ?? 0, end });
+    if (isTaken && !isSameEnd(this.#indexed?.end ?? null, end))
+      this.#write({ position: 0, begun: NONE_BEGUN, ...this.#indexed, store, end });
     return isTaken;
   }
 
@@ -218,7 +236,7 @@ export class StreamIndexing {
   async #onIndexLost(store: string, told: LogEnd, remembered: LogEnd | null): Promise<void> {
     logFault("index", new Error("The index of streams was lost or put back. It is told of all streams again."), { store });
     await this.#call(store, (index) => index.rememberEnd(told, remembered));
-    this.#write({ store, position: 0, end: told });
+    this.#write({ store, position: 0, end: told, begun: NONE_BEGUN });
     this.#host.alarm.arm(now(this.#host.state));
   }
 

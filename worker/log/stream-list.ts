@@ -15,14 +15,11 @@ export interface ListQuery {
 export function streamList(runs: LogRuns, query: ListQuery, reach: Reach): StreamList {
   const streams: { streamId: string; version: number }[] = [];
   const { category } = query;
-  let { after } = query;
   for (const [from, to] of category === undefined ? reach : intersection(reach, reachOfCategory(category))) {
-    while (streams.length <= query.limit) {
-      const next = runs.nextStream(after, from, to);
-      if (next === undefined) break;
-      streams.push(next);
-      after = next.streamId;
-    }
+    if (streams.length > query.limit) break;
+    // The id behind `after`, as `reachOf` ends a range behind an id.
+    const start = query.after < from ? from : `${query.after}\0`;
+    streams.push(...runs.streamsBetween(start, to, query.limit + 1 - streams.length));
   }
   if (streams.length <= query.limit) return { streams, next: null };
   streams.pop();

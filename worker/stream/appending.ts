@@ -187,7 +187,7 @@ export class Appending {
     const newId = () => {
       for (;;) {
         const id = decidedEventId(command.id, place++);
-        if (this.#host.ids.versionOf(id) === undefined) return id;
+        if (this.#host.ids.versionsOf([id]).size === 0) return id;
       }
     };
     const events = eventTypes === undefined ? decided : completeVersions(eventTypes, decided);
@@ -203,7 +203,7 @@ export class Appending {
 
   #append(streamId: string, events: readonly EventBody[]): Extract<PushResult, { status: "committed" }> {
     const firstVersion = this.version + 1;
-    for (const [i, event] of events.entries()) this.#host.ids.add(event, firstVersion + i);
+    for (const event of events) this.#host.ids.add(event);
     this.#appended.push(...events);
     const { version } = this;
     if (events.length > 0) {
@@ -216,10 +216,9 @@ export class Appending {
   /** The recorded events that have ids of these, including those of earlier commits of the same call. */
   #recorded(events: readonly EventBody[]): Map<string, RecordedBody> {
     const recorded = new Map<string, RecordedBody>();
-    for (const { id } of events) {
-      const version = this.#host.ids.versionOf(id);
-      const [event] = version === undefined ? [] : this.#eventsOf({ first: version, last: version });
-      if (version !== undefined && event !== undefined) recorded.set(id, { ...event, version: toVersion(version) });
+    for (const [id, version] of this.#host.ids.versionsOf(events.map((event) => event.id))) {
+      const [event] = this.#eventsOf({ first: version, last: version });
+      if (event !== undefined) recorded.set(id, { ...event, version: toVersion(version) });
     }
     return recorded;
   }

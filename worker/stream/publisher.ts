@@ -17,7 +17,7 @@ import { behindLog } from "../../shared/edge/publication.ts";
 import { StorageDamagedError } from "../../shared/errors.ts";
 import type { EdgeEnv } from "../env.ts";
 import type { LogObject } from "../log/log-object.ts";
-import type { Span } from "../log/log-runs.ts";
+import type { Span } from "../log/log-rows.ts";
 import type { PublicationAnswer, PublishedRun } from "../log/publication.ts";
 import { alarmDelay, isLostAlarm } from "../objects/alarm-delay.ts";
 import { callObject } from "../objects/calls.ts";

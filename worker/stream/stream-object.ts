@@ -192,11 +192,12 @@ export class StreamObject extends DurableObject<EdgeEnv> {
   }
 
   #commit(name: string, commits: readonly Commit[], actor: string | null, mustDecide: boolean): CommitResult[] {
-    this.#ids ??= new KnownIds(this.#runs);
+    this.#ids ??= new KnownIds(this.ctx.storage, this.#runs);
+    const ids = this.#ids;
     const host = {
       rules: this.rules(),
       decider: this.#decider,
-      ids: this.#ids,
+      ids,
       refusals: this.#refusals,
       version: this.#version,
       eventsOf: (places: Places) => this.#eventsOf(places),
@@ -205,7 +206,10 @@ export class StreamObject extends DurableObject<EdgeEnv> {
     for (const commit of commits) appending.add(commit);
     const { runs, refused, folded, version } = appending;
     this.ctx.storage.transactionSync(() => {
-      if (runs.length > 0) this.#runs.add(name, joined(runs));
+      if (runs.length > 0) {
+        this.#runs.add(name, joined(runs));
+        ids.save();
+      }
       if (folded !== undefined) this.#decider.keep(folded.decider, folded.version, folded.state);
       // Nobody knows of a stream without events: what it notes would stay for ever.
       if (version > 0) for (const { commandId, refusal } of refused) this.#refusals.add(commandId, refusal);

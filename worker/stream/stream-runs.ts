@@ -2,6 +2,7 @@
  * What a stream's object stores: its events as runs, in the order of their versions.
  *
  *     key: the run's last version, padded     value: { events: lines as UTF-8, name: of the object, in the first run }
+ *     key: !ids/ …                            value: fingerprints of the events' ids (`id-blocks.ts`)
  *     key: !restore                           value: which restore added the runs after `from`. They are hidden until it has ended
  *
  * An object has its key-value store from the start; a table of its own would cost two more rows for each stream
@@ -10,10 +11,12 @@
  *
  * Every run that is read is checked by the digests of its events (`run-text.ts`).
  */
+import { assert } from "../../shared/assert.ts";
 import { StorageDamagedError } from "../../shared/errors.ts";
 import { type Places, placesOf } from "../../shared/places.ts";
 import { ordinalKey } from "../objects/ordinal-key.ts";
 import { checkRun, type IntactLine, idOf, linesOf, runsOf } from "../objects/run-text.ts";
+import { dropBlocks } from "./id-blocks.ts";
 import { partsOf } from "./stream-name.ts";
 
 export interface StoredRun {
@@ -141,6 +144,14 @@ export class StreamRuns {
     return run;
   }
 
+  /** The line of a version. @throws StorageDamagedError */
+  lineOf(version: number): IntactLine {
+    const run = this.holding(version);
+    const line = run.lines[version - run.firstVersion];
+    assert(line !== undefined, "a run that holds a version has its line");
+    return line;
+  }
+
   /** The id of a version's event; undefined if it can't be read. */
   idAt(version: number): string | undefined {
     const [run] = this.#read({ start: ordinalKey(version), limit: 1 }, () => undefined); // who reads the version is told
@@ -240,6 +251,7 @@ export class StreamRuns {
       const last = first + lines.length - 1;
       for (const [key] of [...this.#storage.kv.list({ start: ordinalKey(first), end: ordinalKey(last + 1) })]) this.#storage.kv.delete(key);
       this.#putRuns(name, first, lines);
+      dropBlocks(this.#storage, first, last);
     });
     this.#version = this.#readVersion();
   }
@@ -249,6 +261,7 @@ export class StreamRuns {
     const kept = version === 0 ? undefined : this.holding(version);
     this.#storage.transactionSync(() => {
       for (const [key] of [...this.#storage.kv.list({ start: ordinalKey(version + 1) })]) this.#storage.kv.delete(key);
+      dropBlocks(this.#storage, version + 1, Number.MAX_SAFE_INTEGER);
       if (kept === undefined || kept.lastVersion === version) return;
       this.#putRuns(name, kept.firstVersion, linesOf(kept.events).slice(0, version - kept.firstVersion + 1));
     });

@@ -59,9 +59,15 @@ export const DECIDING: readonly Bug[] = [
   },
   {
     name: "a stream that wakes up does not know the commands that it has decided",
-    patches: [patch(KNOWN_IDS, "if (content.includes(MARK)) this.#addCommand", "if (content.startsWith(MARK)) this.#addCommand")],
+    patches: [patch(KNOWN_IDS, "content.includes(MARK) ? commandIdOf", "content.startsWith(MARK) ? commandIdOf")],
     world: { ...GUARDED, faults: { "lose-answer": 1, "crash-object": 1 } },
     by: "6 conservation",
+  },
+  {
+    name: "the fingerprints of a stream's ids are not looked at",
+    patches: [patch(KNOWN_IDS, "of known.placesOf(print)) {", "of known.placesOf(print).slice(1)) {")],
+    world: { devices: 2, streams: 2, faults: { "lose-answer": 1, "crash-object": 1 } },
+    by: "3 unique ids",
   },
   {
     name: "a device does not know the edge's events by their command",

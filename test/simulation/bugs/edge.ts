@@ -34,11 +34,7 @@ export const EDGE_BUGS: readonly Bug[] = [
   {
     name: "the edge forgets to look for known ids",
     patches: [
-      patch(
-        APPENDING,
-        "if (version !== undefined && event !== undefined) recorded.set",
-        "if (version !== undefined && event !== undefined && version > this.#host.version) recorded.set",
-      ),
+      patch(APPENDING, "if (event !== undefined) recorded.set", "if (event !== undefined && version > this.#host.version) recorded.set"),
     ],
     by: "3 unique ids",
   },

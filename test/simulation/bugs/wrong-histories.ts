@@ -9,7 +9,7 @@ const INDEX = "worker/log/stream-index.ts";
 const INDEXING = "worker/log/stream-indexing.ts";
 const LOG = "worker/log/log-object.ts";
 const RUN_TAKER = "worker/log/run-taker.ts";
-const LOG_RUNS = "worker/log/log-runs.ts";
+const LOG_ROWS = "worker/log/log-rows.ts";
 const LOSS = "shared/device/loss.ts";
 const PAGE_CHECK = "shared/device/page-check.ts";
 const PUBLISHER = "worker/stream/publisher.ts";
@@ -43,7 +43,7 @@ export const WRONG_HISTORIES: readonly Bug[] = [
     name: "the log passes a row on without checking it",
     patches: [
       patch(
-        LOG_RUNS,
+        LOG_ROWS,
         "return checkRun(events, stream_id, first_version, last_version);",
         `return checkRun(events, stream_id, first_version, last_version) ?? ${UNCHECKED};`,
       ),

@@ -68,9 +68,15 @@ export interface Product {
 }
 
 /**
- * What is other in worlds than in the product: streams of a world are too short for a snapshot each 100 events. FoundationDB calls this a knob.
+ * What is other in worlds than in the product: streams of a world are too short for a snapshot each 100 events, and for blocks of 1,024. FoundationDB
+ * calls this a knob.
  */
-const KNOBS: readonly Patch[] = [{ file: "shared/decider/snapshot.ts", find: "const WORTH = 100;", replace: "const WORTH = 5;" }];
+const KNOBS: readonly Patch[] = [
+  { file: "shared/decider/snapshot.ts", find: "const WORTH = 100;", replace: "const WORTH = 5;" },
+  { file: "shared/edge/fingerprints.ts", find: "const BLOCK = 1024;", replace: "const BLOCK = 3;" },
+  { file: "worker/stream/known-ids.ts", find: "const KEPT = 1024;", replace: "const KEPT = 2;" },
+  { file: "worker/stream/known-ids.ts", find: "const ROWS = 16;", replace: "const ROWS = 2;" },
+];
 
 /** @param patches of the product's source, applied after the knobs. A side of which no file is patched is the same program as without them */
 export async function bundleProduct(patches: readonly Patch[] = []): Promise<Product> {
