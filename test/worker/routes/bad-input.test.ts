@@ -196,7 +196,11 @@ test("whatever is pushed at once, no row comes near what production refuses", as
   expect([status, body.results.map((result) => result.status)]).toEqual([200, ["committed", "committed", "committed"]]);
   await eventually(async () => expect((await store.request("/health")).body.events).toBe(commits.flatMap(({ events }) => events).length));
   const ofStream = await runInDurableObject<DurableObject, number>(store.stream("A-1"), (_, { storage: { kv } }) =>
-    Math.max(...Array.from(kv.list<{ events: Uint8Array }>(), ([key, { events }]) => key.length + events.byteLength)),
+    Math.max(
+      ...Array.from(kv.list<{ events: Uint8Array } | { prints: Uint8Array }>(), ([key, row]) => {
+        return key.length + ("events" in row ? row.events : row.prints).byteLength;
+      }),
+    ),
   );
   const ofLog = await runInDurableObject<DurableObject, number>(
     store.log(),
