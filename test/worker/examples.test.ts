@@ -2,17 +2,15 @@
 
 import { env } from "cloudflare:test";
 import { afterEach, beforeAll, expect, test, vi } from "vitest";
-import schema from "../../docs/examples/read-model/schema.sql?raw";
 import { keepPermits } from "../../docs/examples/read-model/worker.ts";
 import { isAuthentic, signatureOf } from "../../docs/examples/webhooks/signature.ts";
 import type { ConfirmedEvent } from "../../worker/index.ts";
 import { eventually } from "../support/eventually.ts";
 import { event } from "./edge-calls.ts";
 import { newSubscribedStore, readModel, type SubscribedStore, webhooks } from "./edges.ts";
+import { createReadModel } from "./read-model.ts";
 
-beforeAll(async () => {
-  await env.DB.batch(schema.split(";").flatMap((statement) => (statement.trim() === "" ? [] : [env.DB.prepare(statement)])));
-});
+beforeAll(createReadModel);
 
 afterEach(() => {
   vi.restoreAllMocks();

@@ -38,16 +38,17 @@ async function putBack(object: ReturnType<typeof indexOf>, entries: readonly (re
   await evictDurableObject(object);
 }
 
-function faults(): () => { where: string; store: string; position?: number }[] {
+/** Lines of faults of a store: the logs of other tests have alarms, too. */
+function faults(of: TestStore): () => { where: string; store: string; position?: number }[] {
   const lines = vi.spyOn(console, "error").mockImplementation(() => undefined);
-  return () => lines.mock.calls.map(([line]) => JSON.parse(line));
+  return () => lines.mock.calls.map(([line]) => JSON.parse(line)).filter(({ store }) => store === of.id);
 }
 
 const reconcile = (store: TestStore, body: object) => store.request("/reconcile/log", { method: "POST", body: JSON.stringify(body) });
 
 test("a log that has lost its last row says so, until its stream has sent the event again", async () => {
   const { store, log } = await known();
-  const told = faults();
+  const told = faults(store);
   const { mark } = (await store.request("/feed")).body;
   await putLogBack(store, 2);
   expect(await healthOf(store)).toMatchObject({ head: 2, lostHistory: { log, head: 3, mark } });
@@ -61,7 +62,7 @@ test("a log that has lost its last row says so, until its stream has sent the ev
 
 test("a log that was put back and has grown since has another history, until an operator accepts it", async () => {
   const { store, log } = await known();
-  const told = faults();
+  const told = faults(store);
   const entries = await copyOf(store.log());
   await store.append("A-1", 2, event());
   await store.append("B-1", 1, event());
@@ -87,7 +88,7 @@ test("a log that was put back and has grown since has another history, until an 
 
 test("a log that was deleted says what it had, with its id of then, until its streams have sent the same history", async () => {
   const { store, log } = await known();
-  faults();
+  faults(store);
   await loseObject(store.log());
   const empty = await healthOf(store);
   expect(empty).toMatchObject({ head: 0, lostHistory: { log, head: 3 } });
@@ -101,7 +102,7 @@ test("a log that was deleted says what it had, with its id of then, until its st
 test("the index is told again if it was lost or put back, and remembers what the log has told before", async () => {
   const { store, log } = await known();
   const entries = await copyOf(indexOf(store));
-  const told = faults();
+  const told = faults(store);
   await store.append("C-1", 0, event());
   expect(await lostOf(store)).toBeNull();
   for (const damage of [() => loseObject(indexOf(store)), () => putBack(indexOf(store), entries)]) {
@@ -125,7 +126,7 @@ test("the index is told again if it was lost or put back, and remembers what the
 
 test("an index that can't be reached leaves it open, and the log line says so", async () => {
   const { store } = await known();
-  const told = faults();
+  const told = faults(store);
   await evictDurableObject(store.log());
   const remembered = vi.spyOn(LogObject.prototype, "rememberEnd").mockRejectedValue(new Error("the index is unreachable"));
   const health = await healthOf(store);
@@ -138,7 +139,7 @@ test("an index that can't be reached leaves it open, and the log line says so", 
 
 test("an end that could not be told is told by the next alarm", async () => {
   const { store } = await known();
-  faults();
+  faults(store);
   await store.append("A-1", 2, event());
   await evictDurableObject(store.log());
   const remember = vi.spyOn(LogObject.prototype, "rememberEnd").mockRejectedValue(new Error("the index is unreachable"));
@@ -153,7 +154,7 @@ test("an end that could not be told is told by the next alarm", async () => {
 
 test("a log that is damaged where its end was can't be compared, and what is remembered stays", async () => {
   const { store, log } = await known();
-  faults();
+  faults(store);
   const entries = await copyOf(indexOf(store));
   await runInDurableObject(store.log(), (_, { storage }) => {
     // Position 3 is within a row that can't be read.
@@ -168,7 +169,7 @@ test("a log that is damaged where its end was can't be compared, and what is rem
 
 test("the loss of a long log is told before the index knows all its streams again", async () => {
   const { store, log } = await known();
-  faults();
+  faults(store);
   await runInDurableObject(store.log(), (_, { storage: { sql, kv } }) => {
     sql.exec("DELETE FROM runs WHERE last_position = 3");
     for (let n = 0; n < 12_000; n++) {

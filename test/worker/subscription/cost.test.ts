@@ -1,14 +1,12 @@
 /** What a subscription costs in addition to the appends. `docs/cost.md` has the figures. */
-import { env, runDurableObjectAlarm } from "cloudflare:test";
+import { runDurableObjectAlarm } from "cloudflare:test";
 import { beforeAll, expect, test } from "vitest";
-import schema from "../../../docs/examples/read-model/schema.sql?raw";
 import { type Bill, billOf } from "../bill.ts";
 import { event, newStore, type TestStore } from "../edge-calls.ts";
 import { newSubscribedStore, readModel, type SubscribedStore } from "../edges.ts";
+import { createReadModel } from "../read-model.ts";
 
-beforeAll(async () => {
-  await env.DB.batch(schema.split(";").flatMap((statement) => (statement.trim() === "" ? [] : [env.DB.prepare(statement)])));
-});
+beforeAll(createReadModel);
 
 function report(what: string, { rowsWritten, rowsRead, alarms, requests }: Bill): void {
   const asked = Object.entries(requests).map(([method, count]) => `${method} ${count}`);
