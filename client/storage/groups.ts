@@ -48,13 +48,12 @@ interface FormerCommit extends Omit<CommitContent, "events"> {
   readonly events: string;
 }
 
-/** What can be told of a commit without parsing its events. */
-interface Heading {
+/** A commit whose events are not parsed yet. */
+interface Unparsed {
+  readonly text: string;
   readonly streamId: StreamId;
   readonly lastVersion: number;
   readonly n: number;
-  /** Where the JSON begins in the text. */
-  readonly start: number;
 }
 
 /** The most commits in a group. To read one stream, its groups are read whole. */
@@ -69,7 +68,7 @@ const GROUP_EVENTS = 16;
  */
 export function toGroups(entries: readonly NewEntry[]): Group[] {
   const groups: Group[] = [];
-  let commits: string[] = [];
+  let commits: Unparsed[] = [];
   let events = 0;
   for (const entry of entries) {
     if (commits.length === GROUP_COMMITS || (commits.length > 0 && events + entry.events.length > GROUP_EVENTS)) {
@@ -77,7 +76,7 @@ export function toGroups(entries: readonly NewEntry[]): Group[] {
       commits = [];
       events = 0;
     }
-    commits.push(toText(entry, commits.length));
+    commits.push(unparsed(entry, commits.length));
     events += entry.events.length;
   }
   if (commits.length > 0) groups.push(toGroup(commits));
@@ -90,45 +89,36 @@ export function toGroups(entries: readonly NewEntry[]): Group[] {
  * @param changes by `seq`: the changed entry, or undefined if it leaves the outbox
  */
 export function regroup(group: StoredGroup, changes: ReadonlyMap<number, PendingEntry | undefined>): StoredGroup | undefined {
-  const commits = group.commits.flatMap((commit) => {
-    const text = textOf(commit);
-    const { n } = headingOf(text);
-    const seq = seqOf(group.key, n);
-    if (!changes.has(seq)) return [text];
+  const commits = commitsOf(group).flatMap((commit) => {
+    const seq = seqOf(group.key, commit.n);
+    if (!changes.has(seq)) return [commit];
     const entry = changes.get(seq);
-    return entry === undefined ? [] : [toText(entry, n)];
+    return entry === undefined ? [] : [unparsed(entry, commit.n)];
   });
   return commits.length === 0 ? undefined : { key: group.key, ...toGroup(commits) };
 }
 
 /** The entries of a group, in order. */
-export function entriesOf({ key, commits }: StoredGroup, wanted: (streamId: string) => boolean = () => true): PendingEntry[] {
-  return commits.flatMap((commit) => {
-    const text = textOf(commit);
-    const heading = headingOf(text);
-    return wanted(heading.streamId) ? [toEntry(text, heading, key)] : [];
-  });
+export function entriesOf(group: StoredGroup, wanted: (streamId: string) => boolean = () => true): PendingEntry[] {
+  const commits = commitsOf(group).filter(({ streamId }) => wanted(streamId));
+  return commits.map((commit) => toEntry(commit, group.key));
 }
 
 /** The number of characters of the commits of a group. */
-export function sizeOf({ commits }: Group): number {
-  return commits.reduce((size, commit) => size + textOf(commit).length, 0);
+export function sizeOf(group: Group): number {
+  return commitsOf(group).reduce((size, { text }) => size + text.length, 0);
 }
 
 /** The entries of a group after this one, in order, each with its number of characters. */
-export function measuredEntriesOf({ key, commits }: StoredGroup, after: number): { entry: PendingEntry; size: number }[] {
-  return commits.flatMap((commit) => {
-    const text = textOf(commit);
-    const heading = headingOf(text);
-    return seqOf(key, heading.n) > after ? [{ entry: toEntry(text, heading, key), size: text.length }] : [];
-  });
+export function measuredEntriesOf(group: StoredGroup, after: number): { entry: PendingEntry; size: number }[] {
+  const commits = commitsOf(group).filter(({ n }) => seqOf(group.key, n) > after);
+  return commits.map((commit) => ({ entry: toEntry(commit, group.key), size: commit.text.length }));
 }
 
 /** When the first commit of a group was made, as its first event says. */
-export function madeAt({ commits: [first] }: StoredGroup): string | null {
-  if (first === undefined) return null;
-  const text = textOf(first);
-  return contentOf(text, headingOf(text)).events[0]?.occurredAt ?? null;
+export function madeAt(group: StoredGroup): string | null {
+  const [first] = commitsOf(group);
+  return first === undefined ? null : (contentOf(first).events[0]?.occurredAt ?? null);
 }
 
 /** The key of the group that contains this entry. */
@@ -140,35 +130,12 @@ export function seqOf(key: number, n: number): number {
   return key * GROUP_COMMITS + n;
 }
 
-function headingOf(text: string): Heading {
-  // No stream id has a space in it.
-  const [streamId = "", lastVersion = "", n = ""] = text.split(" ", 3);
-  const start = streamId.length + lastVersion.length + n.length + 3;
-  return { streamId: streamId as StreamId, lastVersion: Number(lastVersion), n: Number(n), start }; // only valid ids are stored
-}
-
-function contentOf(text: string, { start }: Heading): CommitContent {
-  return JSON.parse(text.slice(start));
-}
-
-function toEntry(text: string, heading: Heading, key: number): PendingEntry {
-  const { expectedVersion, firstVersion, confirmed, events, command } = contentOf(text, heading);
-  return {
-    state: "pending",
-    seq: seqOf(key, heading.n),
-    streamId: heading.streamId,
-    expectedVersion,
-    events,
-    firstVersion: toVersion(firstVersion),
-    confirmed,
-    command: toPendingCommand(command, events),
-  };
-}
-
-function toText(entry: NewEntry, n: number): string {
-  const { streamId, expectedVersion, events, firstVersion, confirmed, command } = entry;
-  const content: CommitContent = { expectedVersion, firstVersion, confirmed, command, events };
-  return `${streamId} ${lastVersionOf(entry)} ${n} ${JSON.stringify(content)}`;
+function commitsOf({ commits }: Group): Unparsed[] {
+  return commits.map(textOf).map((text) => {
+    // No stream id has a space in it.
+    const [streamId = "", lastVersion = "", n = ""] = text.split(" ", 3);
+    return { text, streamId: streamId as StreamId, lastVersion: Number(lastVersion), n: Number(n) }; // only valid ids are stored
+  });
 }
 
 function textOf(commit: GroupedCommit): string {
@@ -177,8 +144,33 @@ function textOf(commit: GroupedCommit): string {
   return `${streamId} ${lastVersion} ${n} ${JSON.stringify({ ...rest, events: JSON.parse(rest.events) })}`;
 }
 
-function toGroup(commits: string[]): Group {
+function contentOf({ text }: Unparsed): CommitContent {
+  return JSON.parse(text.slice(text.indexOf("{")));
+}
+
+function toEntry(commit: Unparsed, key: number): PendingEntry {
+  const { expectedVersion, firstVersion, confirmed, events, command } = contentOf(commit);
+  return {
+    state: "pending",
+    seq: seqOf(key, commit.n),
+    streamId: commit.streamId,
+    expectedVersion,
+    events,
+    firstVersion: toVersion(firstVersion),
+    confirmed,
+    command: toPendingCommand(command, events),
+  };
+}
+
+function unparsed(entry: NewEntry, n: number): Unparsed {
+  const { streamId, expectedVersion, events, firstVersion, confirmed, command } = entry;
+  const content: CommitContent = { expectedVersion, firstVersion, confirmed, command, events };
+  const lastVersion = lastVersionOf(entry);
+  return { text: `${streamId} ${lastVersion} ${n} ${JSON.stringify(content)}`, streamId, lastVersion, n };
+}
+
+function toGroup(commits: readonly Unparsed[]): Group {
   // Later commits of a stream have later versions. The `Map` keeps each stream's last entry, and so its last version.
-  const streams = new Map(commits.map(headingOf).map(({ streamId, lastVersion }) => [streamId, lastVersion]));
-  return { streams: [...streams], commits };
+  const streams = new Map(commits.map(({ streamId, lastVersion }) => [streamId, lastVersion]));
+  return { streams: [...streams], commits: commits.map(({ text }) => text) };
 }

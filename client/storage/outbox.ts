@@ -37,7 +37,7 @@ async function* slicesFrom(tx: ReadTx, from: number): AsyncGenerator<readonly St
 /** How much of the outbox is read for the next pushes. */
 export interface ReadBounds {
   readonly commits: number;
-  /** Characters of the events' JSON. */
+  /** Characters of the commits, as they are stored. */
   readonly size: number;
 }
 

@@ -40,7 +40,7 @@ interface SyncCall {
   readonly reject: (error: unknown) => void;
   timer?: ReturnType<typeof setTimeout>;
   /** Whether a leader has confirmed it since it was last sent. */
-  isHeard?: boolean;
+  isHeard: boolean;
 }
 
 /** Milliseconds until a tab takes the lead once more for a command of the same decider. */
@@ -84,7 +84,7 @@ export class Syncer {
   sync(): Promise<void> {
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     const call = newId();
-    this.#calls.set(call, { resolve, reject });
+    this.#calls.set(call, { resolve, reject, isHeard: false });
     this.#callLeader(call);
     if (!this.#options.settings.automatic) this.#candidacy ??= this.#campaignForCalls();
     return promise;
@@ -172,15 +172,15 @@ export class Syncer {
   }
 
   /**
-   * Gives a call to the session of this tab, or else sends it to the tab that leads. Until it is answered, this is done again and again: any
-   * tab may lose the lead at any time, and the next leader does not know of the call.
+   * Gives a call to the session of this tab, or sends it to the tab that leads. A timer repeats this until the call is answered. A tab can
+   * lose the lead at any time, and the next leader does not know of the call.
    */
   #callLeader(call: string): void {
     const waiting = this.#calls.get(call);
     if (waiting === undefined) return;
     clearTimeout(waiting.timer);
     waiting.timer = setTimeout(() => {
-      if (this.#session === undefined && waiting.isHeard !== true) void this.#election.steal();
+      if (this.#session === undefined && !waiting.isHeard) void this.#election.steal();
       waiting.isHeard = false;
       this.#callLeader(call);
     }, UNHEARD);
@@ -232,7 +232,7 @@ export class Syncer {
         this.#tabs.post({ kind: "heard", call: message.call });
         return this.#session.onCall(message.call);
       case "heard":
-        return this.#heard(message.call);
+        return this.#onHeard(message.call);
       case "answered":
         return void this.#settle(message.call, message.problem === null ? undefined : errorFrom(message.problem));
       default:
@@ -241,7 +241,7 @@ export class Syncer {
   }
 
   /** A leader has confirmed the call. */
-  #heard(call: string): void {
+  #onHeard(call: string): void {
     const waiting = this.#calls.get(call);
     if (waiting !== undefined) waiting.isHeard = true;
   }

@@ -14,7 +14,7 @@ export interface PendingCommand {
   readonly id: string;
   /** The decider's name. */
   readonly decider: string;
-  /** The version of the decider that it was given to. A command that an earlier version of Headwater stored has 0: any version decides it. */
+  /** The version of the decider. It is 0 if an earlier version of Headwater stored the command: then any version of the decider decides it. */
   readonly version: number;
   /** The command as it was handed over, as JSON. */
   readonly data: Json;

@@ -24,7 +24,7 @@ export interface PushBounds {
   readonly commits: number;
   /** Different streams. */
   readonly streams: number;
-  /** Characters of the events' JSON. A push is measured before it is encoded, so this leaves room for UTF-8. */
+  /** Characters of the commits as the device stores them. A push is measured before it is encoded, so this leaves room for UTF-8. */
   readonly size: number;
 }
 

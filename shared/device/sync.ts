@@ -181,7 +181,7 @@ type Lanes = Readonly<Counts>;
 
 export interface Unsent {
   readonly entry: PendingEntry;
-  /** The number of characters of its events as JSON. */
+  /** The number of characters of the commit as the device stores it. */
   readonly size: number;
 }
 

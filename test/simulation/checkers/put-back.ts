@@ -44,10 +44,10 @@ export class StreamsPutBack {
   hasAnswered(observation: Observation): boolean {
     switch (observation.kind) {
       case "edge-stream":
-        return this.#wasPutBack(observation.store, observation.streamId, observation.sentAt);
+        return this.mayHaveTaken(observation.store, observation.streamId, observation.sentAt);
       case "receipt": {
         const { store, commit, answer, sentAt } = observation;
-        return answer.position === null && this.#wasPutBack(store, commit.streamId, sentAt);
+        return answer.position === null && this.mayHaveTaken(store, commit.streamId, sentAt);
       }
       default:
         return false;
@@ -55,11 +55,7 @@ export class StreamsPutBack {
   }
 
   /** Whether the stream, as long as it was put back, may have taken what was sent then: a repair undoes it, and who sent it sends it again. */
-  mayHaveTaken(store: string, streamId: string, askedAt: number): boolean {
-    return this.#wasPutBack(store, streamId, askedAt);
-  }
-
-  #wasPutBack(store: string, streamId: string, sentAt: number): boolean {
+  mayHaveTaken(store: string, streamId: string, sentAt: number): boolean {
     return this.#spells.some((spell) => spell.store === store && spell.streamId === streamId && sentAt <= (spell.until ?? sentAt));
   }
 }
