@@ -2,7 +2,7 @@
  * From an append on one device until another one has it, leg by leg. Both devices are stores in one page, so that they have one clock. The
  * functions that they are given for `fetch` and for the feed socket note the times, and the baseline is an echo.
  */
-import { openStore, type Store } from "../../client/index.ts";
+import { openStore, type Store, type SyncOptions } from "../../client/index.ts";
 
 /** Milliseconds of each event, by the leg, in the order in which they happen. */
 export type LiveLegs = readonly { readonly what: string; readonly times: readonly number[] }[];
@@ -34,35 +34,25 @@ const WARM = 20;
 export async function measureLive(url: string, echoUrl: string, count: number): Promise<LiveLegs> {
   let moments: Moments = {};
   const id = crypto.randomUUID();
-  const writer = await openStore({
-    name: `writer-${id}`,
-    persist: false,
-    sync: {
-      url,
-      pollEvery: 600_000,
-      webSocket: true,
-      fetch: async (input, init) => {
-        if (init?.method !== "POST") return fetch(input, init);
-        moments.pushSent ??= performance.now();
-        const answer = await fetch(input, init);
-        moments.pushAnswered ??= performance.now();
-        return answer;
-      },
+  const open = (name: string, sync: Pick<SyncOptions, "fetch" | "webSocket">) =>
+    openStore({ name: `${name}-${id}`, persist: false, sync: { url, pollEvery: 600_000, ...sync } });
+  const writer = await open("writer", {
+    fetch: async (input, init) => {
+      if (init?.method !== "POST") return fetch(input, init);
+      moments.pushSent ??= performance.now();
+      const answer = await fetch(input, init);
+      moments.pushAnswered ??= performance.now();
+      return answer;
     },
+    webSocket: true,
   });
-  const reader = await openStore({
-    name: `reader-${id}`,
-    persist: false,
-    sync: {
-      url,
-      pollEvery: 600_000,
-      webSocket: (address, protocols) => {
-        const socket = new WebSocket(address, protocols);
-        socket.addEventListener("message", ({ data }) => {
-          if (String(data).startsWith("{")) moments.message ??= performance.now();
-        });
-        return socket;
-      },
+  const reader = await open("reader", {
+    webSocket: (address, protocols) => {
+      const socket = new WebSocket(address, protocols);
+      socket.addEventListener("message", ({ data }) => {
+        if (String(data).startsWith("{")) moments.message ??= performance.now();
+      });
+      return socket;
     },
   });
   const echo = new WebSocket(echoUrl);

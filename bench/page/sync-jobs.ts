@@ -160,35 +160,20 @@ async function measureReplays(
     second.set(name, [...(second.get(name) ?? []), await timed(pass)]);
     return time;
   };
+  const replayed = <T extends { close(): unknown }>(name: string, open: () => Promise<T>, pass: (opened: T) => Promise<unknown>) => ({
+    name,
+    round: async () => {
+      const opened = await open();
+      const time = await twice(name, () => pass(opened));
+      await opened.close();
+      return time;
+    },
+  });
   const first = await interleaved(
     [
-      {
-        name: "Headwater",
-        round: async () => {
-          const store = await openStore({ name: synced, persist: false, sync });
-          const time = await twice("Headwater", () => replay(store));
-          await store.close();
-          return time;
-        },
-      },
-      {
-        name: RAW.events,
-        round: async () => {
-          const db = await openEventRecords(databases.events);
-          const time = await twice(RAW.events, () => replayEventRecords(db));
-          db.close();
-          return time;
-        },
-      },
-      {
-        name: RAW.groups,
-        round: async () => {
-          const db = await openGroupRecords(databases.groups);
-          const time = await twice(RAW.groups, () => replayGroupRecords(db));
-          db.close();
-          return time;
-        },
-      },
+      replayed("Headwater", () => openStore({ name: synced, persist: false, sync }), replay),
+      replayed(RAW.events, () => openEventRecords(databases.events), replayEventRecords),
+      replayed(RAW.groups, () => openGroupRecords(databases.groups), replayGroupRecords),
     ],
     rounds,
   );

@@ -55,12 +55,15 @@ let words = /* @__PURE__ */ new DataView(bytes.buffer);
 const rest = /* @__PURE__ */ new Uint8Array(16);
 const restWords = /* @__PURE__ */ new DataView(rest.buffer);
 
+function makeRoom(length: number): void {
+  if (length <= bytes.length) return;
+  bytes = new Uint8Array(length);
+  words = new DataView(bytes.buffer);
+}
+
 /** @returns the length in bytes */
 function encode(text: string): number {
-  if (text.length * 3 > bytes.length) {
-    bytes = new Uint8Array(text.length * 3);
-    words = new DataView(bytes.buffer);
-  }
+  makeRoom(text.length * 3);
   return encoder.encodeInto(text, bytes).written;
 }
 
@@ -101,10 +104,7 @@ export function textDigest(text: string, place = ""): string {
 
 /** The same of bytes. */
 export function digestOfBytes(given: Uint8Array, place = ""): string {
-  if (given.length > bytes.length) {
-    bytes = new Uint8Array(given.length);
-    words = new DataView(bytes.buffer);
-  }
+  makeRoom(given.length);
   bytes.set(given);
   return bytesDigest(0, given.length, place);
 }
