@@ -45,14 +45,17 @@ export function pageOf(parts: readonly DescribedPart[], measured: readonly Measu
 
 function introduction(measured: readonly Measured[]): string {
   const machines = [...new Set(measured.map(({ machine }) => machine))];
-  const machine = machines.length === 0 ? "No part was measured yet." : `The machine: ${machines.join("; and for other parts: ")}.`;
+  const where =
+    machines.length === 0
+      ? "No part was measured yet."
+      : `The machine: ${machines.join("; and for other parts: ")}. The browser, the edge and the bench share it, and the files are on its disk.
+Other machines give other times: what carries over is how two sides compare.`;
   return `# Performance
 
 What Headwater takes, beside what does the same or less in the same run. This page is made by \`node bench/report.ts\` from
 [bench/results/latest.json](../bench/results/latest.json), which has every single time.
 
-${machine} Browser, edge and bench share it, and the files are on its disk. Other machines give other times; the comparison of two sides
-is what carries over.
+${where}
 
 To measure again, on a machine that does nothing else:
 
