@@ -1,4 +1,4 @@
-import { existsSync, statfsSync } from "node:fs";
+import { existsSync, globSync, readFileSync, statfsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { cloudflareTest } from "@cloudflare/vitest-plugin";
 import { playwright } from "@vitest/browser-playwright";
@@ -63,6 +63,22 @@ const SOURCES = { alias: { "headwater/edge": fileURLToPath(new URL("worker/index
 /** Tests of the stand-in for the edge's platform: it runs in Node, and they are compiled with the types of the real one. */
 const IN_NODE = "test/worker/testing/**/*.test.ts";
 
+const IN_WORKERD = ["test/worker/**/*.test.ts", "test/contract/*.worker.test.ts"];
+/** What other files have left in a workerd, as an alarm that is due or a socket that closes, calls what these spy on. */
+const SPYING = globSync(IN_WORKERD).filter((path) => /\.prototype\b|\/bill\.ts|spyOn\((console|Date)/.test(readFileSync(path, "utf8")));
+
+const workerd = () =>
+  cloudflareTest({
+    main: "./test/worker/main.ts",
+    wrangler: { configPath: "./wrangler.toml" },
+    miniflare: {
+      compatibilityFlags: ["nodejs_compat"],
+      bindings: { AUTH: "open", LOG: "faults" },
+      durableObjects,
+      d1Databases: ["DB"],
+    },
+  });
+
 /** Tests that compute worlds, with threads of their own. */
 const WORLDS = ["test/simulation/simulation.test.ts", "test/simulation/bugs.test.ts"];
 
@@ -103,28 +119,23 @@ export default defineConfig({
         },
       },
       {
-        plugins: [
-          cloudflareTest({
-            main: "./test/worker/main.ts",
-            wrangler: { configPath: "./wrangler.toml" },
-            miniflare: {
-              compatibilityFlags: ["nodejs_compat"],
-              bindings: { AUTH: "open", LOG: "faults" },
-              durableObjects,
-              d1Databases: ["DB"],
-            },
-          }),
-        ],
+        plugins: [workerd()],
         resolve: SOURCES,
         test: {
           name: "workerd",
-          include: ["test/worker/**/*.test.ts", "test/contract/*.worker.test.ts"],
-          exclude: [IN_NODE],
+          include: IN_WORKERD,
+          exclude: [IN_NODE, ...SPYING],
           // Each test has stores of its own. A workerd for each file would be half of their time.
           isolate: false,
           testTimeout: 60_000,
           expect: patient,
         },
+      },
+      {
+        // A workerd for each file.
+        plugins: [workerd()],
+        resolve: SOURCES,
+        test: { name: "spying", include: SPYING, exclude: [IN_NODE], testTimeout: 60_000, expect: patient },
       },
       {
         test: {

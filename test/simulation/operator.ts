@@ -148,9 +148,9 @@ export class Operator {
     else if (status !== undefined && status.deadLetters > 0) await this.#ask("/replay", {});
   }
 
-  /** Whoever looks at its status wakes a subscription. While it can be expected to go on, it must do so by itself. */
+  /** Whoever looks at its status wakes a subscription. While it can be expected to go on, it must do so by itself, and gets its time for that. */
   #isLeftAlone({ id }: ConfirmedEvent): boolean {
-    if (id !== this.#last.id) this.#last = { id, since: this.#ground.scheduler.now };
+    if (id !== this.#last.id || this.#status?.state === "stopped") this.#last = { id, since: this.#ground.scheduler.now };
     return this.#status?.state !== "stopped" && !this.mustVerify && !this.#edge.hasLostAlarm && !this.#edge.wasHanded(id);
   }
 

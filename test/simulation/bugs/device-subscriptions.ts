@@ -99,7 +99,19 @@ export const DEVICE_SUBSCRIPTIONS: readonly Bug[] = [
   {
     name: "what an operator requests is written relaxed",
     patches: [patch(CONTROL, '        "strict",\n', '        "relaxed",\n')],
-    world: { minutes: 1, derives: SUBSCRIPTIONS, scope: "all", tabs: 1, actions: 60, faults: { "crash-device": 8 } },
+    world: {
+      minutes: 5,
+      actions: 240,
+      devices: 1,
+      tabs: 1,
+      streams: 1,
+      rule: "park",
+      hasStock: false,
+      habits: [],
+      derives: SUBSCRIPTIONS,
+      scope: "all",
+      faults: { "crash-device": 30 },
+    },
     by: "7 subscription",
   },
   {

@@ -25,7 +25,7 @@ export const SYNC: readonly Bug[] = [
         `{
           const answer = await pushCommits(this.#edge, effect.batch, effect.replica);
           await this.#context.database.run(async (db) => {
-            const tx = db.transaction(["events"], "readwrite");
+            const tx = db.transaction(["events", "meta"], "readwrite");
             const outbox = await OutboxPart.readAll(tx);
             for (const { seq, streamId } of effect.batch) {
               if (outbox.entries(streamId).some((entry) => entry.seq === seq)) outbox.remove(seq);
@@ -60,12 +60,12 @@ export const SYNC: readonly Bug[] = [
     patches: [patch(SESSION, "if (strays.length > 0)", "if (strays.length > unsent.length)")],
     world: {
       tabs: 3,
-      streams: 6,
-      actions: 100,
-      minutes: 10,
+      streams: 12,
+      actions: 60,
+      minutes: 5,
       scope: "changing",
       isAutomatic: true,
-      faults: { "close-tab": 1, "lose-hint": 1 },
+      faults: { "close-tab": 4, "lose-hint": 0.5 },
     },
     by: "convergence in time",
   },
