@@ -21,7 +21,7 @@ const SYNC = "shared/device/sync.ts";
 const TALLY = "client/storage/tally.ts";
 
 /** Lines as they would be read without a look at their digests. */
-const UNCHECKED = `linesOf(events).map((line) => ({ content: line.slice(0, line.lastIndexOf(',"digest"')), digest: "" }))`;
+const UNCHECKED = `events.split("\\n").map((line) => ({ content: line.slice(0, line.lastIndexOf(',"digest"')), digest: "" }))`;
 const TOLD =
   "    if (this.#publisher.divergedAt !== undefined) return toRefused(divergedError(partsOf(name).streamId, this.#publisher.divergedAt));";
 const DENSE = { minutes: 1.5, actions: 60 } as const;
