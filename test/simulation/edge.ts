@@ -67,9 +67,14 @@ export class Edge implements Destination {
   #isOverloaded = false;
   /** The object that has no room. */
   #full: string | undefined;
+  /** Whether stores are ever replaced. */
+  readonly #isReplaced: boolean;
+  /** Requests that are not answered yet, if stores are ever replaced. */
+  readonly #atWork = new Set<WorkerAtWork>();
 
   constructor(ground: Ground) {
     this.#ground = ground;
+    this.#isReplaced = ground.params.faults["wipe-store"] !== undefined || ground.params.faults["restore-store"] !== undefined;
     this.#rollout = new Rollout(ground.params, ground.scheduler);
     this.#handler = new Handler(ground, (store) => this.#kill("SUBSCRIPTIONS", `${store}/${SUBSCRIPTION}`));
     this.#versions = [this.#load()];
@@ -154,16 +159,15 @@ export class Edge implements Destination {
       const body = JSON.stringify({ type: "about:blank", title: "", status: 429, code: "too-many-requests", detail: "", retryAfter: 1 });
       return new Response(body, { status: 429, headers: { "content-type": "application/problem+json", "retry-after": "1" } });
     }
-    const worker = { isGone: false };
+    const worker = new WorkerAtWork();
     const answer = Promise.resolve(this.#version().fetch(request, this.#envOf(worker), CONTEXT));
-    if (!faults.strikes("crash-worker")) return answer;
-    // The Worker dies between two steps: what it has called goes on, and nothing more is called.
-    return new Promise((_, reject) => {
-      scheduler.after(random.between(0, 30), () => {
-        worker.isGone = true;
-        reject(new Error("The Worker died."));
-      });
-    });
+    if (faults.strikes("crash-worker")) {
+      scheduler.after(random.between(0, 30), () => worker.die());
+      return worker.died;
+    }
+    if (!this.#isReplaced) return answer;
+    this.#atWork.add(worker);
+    return Promise.race([answer, worker.died]).finally(() => this.#atWork.delete(worker));
   }
 
   /** As an operator who is beside the edge: nothing is lost on the way. */
@@ -322,8 +326,12 @@ export class Edge implements Destination {
     return { at: this.#ground.scheduler.now, head: this.disks.head(store), log: this.#platform.objects("LOGS").copy(store), streams };
   }
 
-  /** Puts an older copy of all of a store's streams and of its log into their place, or nothing. */
+  /**
+   * Puts an older copy of all of a store's streams and of its log into their place, or nothing. Nobody is at work meanwhile: an event that is on
+   * its way from a stream to the log would be in the log alone.
+   */
   replaceStore(store: string, copy: StoreCopy | undefined): void {
+    for (const worker of this.#atWork) worker.die();
     for (const name of this.disks.streamNames(store)) this.#replace("STREAMS", name, copy?.streams.get(name));
     this.replaceLog(store, copy);
     this.restartAll();
@@ -347,6 +355,22 @@ export class Edge implements Destination {
   /** The objects of a binding, for faults of their storage. */
   objects(binding: Binding): Objects {
     return this.#platform.objects(binding);
+  }
+}
+
+/** The Worker of one request. It dies between two steps: what it has called goes on, and nothing more is called. */
+class WorkerAtWork {
+  isGone = false;
+  readonly #end = Promise.withResolvers<never>();
+
+  /** Rejects when it dies. */
+  get died(): Promise<never> {
+    return this.#end.promise;
+  }
+
+  die(): void {
+    this.isGone = true;
+    this.#end.reject(new Error("The Worker died."));
   }
 }
 

@@ -255,9 +255,12 @@ export class Namespace {
     const written = caller?.owner.storage.durable();
     if (written !== undefined) await written;
     const fate = faults.call(this.binding);
+    const { storage } = object;
     await this.#wait(faults.callLatency());
     if (hasEnded(caller)) return never();
     try {
+      // It was restored or deleted: what was on its way to it is not for what is there now.
+      if (object.storage !== storage) throw lostError();
       if (fate === "lost-before") throw lostError();
       if (fate === "overloaded") throw overloadedError();
       if (hasEnded(from)) throw lostError("The object that the function belongs to has gone.");

@@ -168,14 +168,20 @@ export class SqlStatements {
   }
 
   rows(query: string, values: readonly unknown[] = []): Row[] {
-    return this.#statement(query).all(...(values as never[])) as Row[]; // as SQLite returns them
+    const rows = this.#statement(query).all(...(values as never[])) as Record<string, unknown>[]; // as SQLite returns them
+    for (const row of rows) asRead(row);
+    return rows;
   }
 
   *reading(query: string, values: readonly unknown[]): Generator<Row> {
     const statement = this.#statement(query);
     this.#busy.add(statement);
     try {
-      yield* statement.iterate(...(values as never[])) as Iterable<Row>; // as SQLite returns them
+      const rows = statement.iterate(...(values as never[])) as Iterable<Record<string, unknown>>; // as SQLite returns them
+      for (const row of rows) {
+        asRead(row);
+        yield row;
+      }
     } finally {
       this.#busy.delete(statement);
     }
@@ -194,6 +200,14 @@ export class SqlStatements {
     const statement = this.#database.prepare(query);
     if (known === undefined) this.#prepared.set(query, statement);
     return statement;
+  }
+}
+
+/** Bytes are an `ArrayBuffer` for who reads them: https://developers.cloudflare.com/durable-objects/api/sqlite-storage-api/#exec */
+function asRead(row: Record<string, unknown>): void {
+  for (const column in row) {
+    const value = row[column];
+    if (value instanceof Uint8Array) row[column] = value.slice().buffer;
   }
 }
 

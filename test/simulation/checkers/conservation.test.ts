@@ -31,6 +31,15 @@ test("a commit that its decider has refused on the device is parked, so a late c
   expect(violation([...made("A-1"), ...made("A-2"), REFUSED, LATE_BEHIND])).toBe(undefined);
 });
 
+test("what the app has discarded was parked, so a late copy of it may stand behind later ones", () => {
+  const discarded = (isDone: boolean): Observation => {
+    const conflict = { streamId: "Stock-1", events: [bodyOf("A-1")], reason: "", shown: undefined };
+    return { kind: "resolved", device: "A", conflict, how: "discard", isDone, isListed: !isDone };
+  };
+  expect(violation([...made("A-1"), ...made("A-2"), discarded(false), discarded(true), LATE_BEHIND])).toBe(undefined);
+  expect(violation([...made("A-1"), ...made("A-2"), discarded(false), LATE_BEHIND])).toBe(undefined);
+});
+
 test("a refusal before the device has taken a commit excuses nothing", () => {
   expect(violation([REFUSED, ...made("A-1"), ...made("A-2"), LATE_BEHIND])).toContain("stands behind it");
 });

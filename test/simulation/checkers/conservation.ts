@@ -129,7 +129,8 @@ export class ConservationChecker extends Checker {
   /**
    * What was taken before another was asked for stands before it: but for what the app has put behind everything else again, and
    * for histories that are others now. Of two that were under way at once either may be first, whichever answer was heard first. What its
-   * decider has refused on the device is parked: a copy that was on its way may reach the edge behind later ones.
+   * decider has refused on the device is parked, and the app may discard what is parked: a copy that was on its way may reach the edge behind
+   * later ones.
    */
   #isInOrder(events: readonly SeenEvent[], tracked: readonly Tracked[]): void {
     const made = new Map(tracked.map((commit) => [commit.keys[0], commit] as const));
@@ -142,6 +143,7 @@ export class ConservationChecker extends Checker {
         !Number.isFinite(commit.acceptedAt) ||
         commit.rebasedAt > 0 ||
         commit.isUndecided ||
+        commit.mayBeGone ||
         this.#wasReset(commit) ||
         this.#wasReplaced(commit) ||
         this.#wasUndone(commit)

@@ -90,6 +90,52 @@ test("an object has one instance, and its storage outlives it", async () => {
   expect([objects.names(), await stub("a").stored()]).toEqual([["b"], 0]);
 });
 
+test("what was on its way to an object that is restored or deleted is lost, and what comes later is not", async () => {
+  const { clock, faults, objects, stub } = await openTestPlatform(() => Counter);
+  faults.callLatency = () => 10;
+  const answers: unknown[] = [];
+  const call = (name: string) =>
+    void stub(name)
+      .increment()
+      .then(
+        (count: number) => answers.push(count),
+        (error: { retryable?: boolean }) => answers.push(error.retryable),
+      );
+  call("a");
+  call("b");
+  await clock.advance(5);
+  objects.delete("a");
+  objects.restore("b", objects.copy("c"));
+  call("a");
+  await clock.advance(30);
+  expect(answers).toEqual([true, true, 1]);
+});
+
+test("bytes of the SQL database are an ArrayBuffer, whether they were written as one or as a view of one", async () => {
+  const { stub } = await openTestPlatform(
+    () =>
+      class {
+        readonly sql: SqlStorage;
+        constructor({ storage }: State) {
+          this.sql = storage.sql;
+        }
+        read(): readonly unknown[] {
+          this.sql.exec("CREATE TABLE bytes (id INTEGER PRIMARY KEY, value BLOB)");
+          const given = new Uint8Array([1, 2, 3, 4]);
+          this.sql.exec("INSERT INTO bytes (value) VALUES (?), (?)", given.buffer, given.subarray(1, 3).slice().buffer);
+          const query = "SELECT value FROM bytes ORDER BY id";
+          const read = [...this.sql.exec<{ value: ArrayBuffer }>(query).toArray(), ...this.sql.exec<{ value: ArrayBuffer }>(query)];
+          return read.map(({ value }) => [value instanceof ArrayBuffer, [...new Uint8Array(value)].join()]);
+        }
+      },
+  );
+  const [all, part] = [
+    [true, "1,2,3,4"],
+    [true, "2,3"],
+  ];
+  expect(await stub("a").read()).toEqual([all, part, all, part]);
+});
+
 test("arguments and results are copies, an error keeps its name and message alone, and an unknown method is refused", async () => {
   const given = { list: [1, { deep: new Map([["a", new Uint8Array([1])]]) }], ["__proto__"]: 1 };
   const { stub } = await openTestPlatform(
