@@ -11,13 +11,14 @@ const ROUNDS = 7;
 const STREAM_EVENTS = [1_000, 10_000, 50_000, 100_000];
 /** Rows of the logs, of one event each. */
 const LOG_ROWS = [1_000, 10_000, 50_000];
+const RARE_ROWS = [1_000, 10_000, 100_000];
 /** Streams of the stores whose streams are listed. */
 const LISTED = [1_000, 10_000];
 const NAMED = 200;
 
 type Call = (path: string, body?: object) => Promise<Record<string, unknown>>;
 
-const PARTS: Readonly<Record<string, (edge: EdgeProcess) => Promise<void>>> = { wakes, health, searches, named, lists };
+const PARTS: Readonly<Record<string, (edge: EdgeProcess) => Promise<void>>> = { wakes, health, searches, rare, named, lists };
 
 function callTo(edge: EdgeProcess, store: string): Call {
   return async (path, body) => {
@@ -129,6 +130,29 @@ async function searches(edge: EdgeProcess): Promise<void> {
       `  an append beside it: ${median(beside).toFixed(2)} ms, at most ${quantile(beside, 1).toFixed(2)}; alone ${median(alone).toFixed(2)}`,
     );
   }
+}
+
+/** A log read to its end by filters that nothing matches, each of which is new: by the first reader, and by those behind. */
+async function rare(edge: EdgeProcess): Promise<void> {
+  const firsts: number[] = [];
+  const nexts: number[] = [];
+  let filter = 0;
+  for (const rows of RARE_ROWS) {
+    const call = callTo(edge, await filled(edge, rows));
+    const readToEnd = async () => {
+      const type = `None${filter++}`;
+      for (let after = 0, head = 1; after < head; ) {
+        const page = await call(`/feed?type=${type}&after=${after}`);
+        [after, head] = [Number(page["position"]), Number(page["head"])];
+      }
+    };
+    firsts.push(await timed(readToEnd));
+    const own: number[] = [];
+    for (let round = 0; round < ROUNDS; round++) own.push(await timed(readToEnd));
+    nexts.push(median(own));
+  }
+  print("a log read by a type that nothing has, by the first reader", RARE_ROWS, firsts);
+  print("the same by another type behind that", RARE_ROWS, nexts);
 }
 
 async function named(edge: EdgeProcess): Promise<void> {

@@ -17,8 +17,15 @@ export interface FeedFilter {
 
 /** A filter of the edge's feed. */
 export interface EdgeFilter extends FeedFilter {
+  /** Whether a stream of a category can pass. */
+  readonly category: (category: string) => boolean;
   /** Checks the type alone: an event that does not pass it need not be parsed; undefined if the query names no types. */
   readonly type: ((type: string) => boolean) | undefined;
+  /** The one that events that pass have; undefined if they may have any. */
+  readonly correlation: string | undefined;
+  /** In milliseconds since 1970, inclusive; undefined where the query sets no bound. */
+  readonly since: number | undefined;
+  readonly until: number | undefined;
 }
 
 /** The filter that readers of a device's events can use. @param query its parts have the form of `texts` (`options.ts`) */
@@ -42,8 +49,10 @@ export function feedFilter(query: Omit<FeedQuery, "after" | "limit" | "log" | "m
   }
   const reader = readerFilter(query);
   const within = setOf(query.within);
+  const streams = setOf(query.stream);
   for (const part of within ?? []) parseStreamId(part, "within");
-  for (const stream of setOf(query.stream) ?? []) parseStreamId(stream, "stream");
+  for (const stream of streams ?? []) parseStreamId(stream, "stream");
+  const categories = [setOf(query.category), categoriesOf(streams), categoriesOf(within)];
   const types = setOf(query.type);
   const correlation = query.correlation === undefined ? undefined : toReference(query.correlation);
   const since = timeOf(query.since, "since");
@@ -51,6 +60,7 @@ export function feedFilter(query: Omit<FeedQuery, "after" | "limit" | "log" | "m
   const asksContent = [reader.content, correlation, since, until].some((part) => part !== undefined);
   return {
     stream: (streamId) => reader.stream(streamId) && (within === undefined || within.has(streamId) || within.has(categoryOf(streamId))),
+    category: (category) => categories.every((some) => some?.has(category) ?? true),
     type: types && ((type) => types.has(type)),
     content: asksContent
       ? (event) =>
@@ -59,7 +69,15 @@ export function feedFilter(query: Omit<FeedQuery, "after" | "limit" | "log" | "m
           (since === undefined || Date.parse(event.recordedAt ?? "") >= since) &&
           (until === undefined || Date.parse(event.recordedAt ?? "") <= until)
       : undefined,
+    correlation,
+    since,
+    until,
   };
+}
+
+/** @param parts stream ids, and categories */
+function categoriesOf(parts: ReadonlySet<string> | undefined): ReadonlySet<string> | undefined {
+  return parts && new Set(Array.from(parts, categoryOf));
 }
 
 /** Equal for queries with equal filters. */

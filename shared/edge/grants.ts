@@ -89,6 +89,11 @@ export function isReached(reach: Reach, streamId: string): boolean {
   return false;
 }
 
+/** Whether some stream of a category can be in reach. */
+export function mayReach(reach: Reach, category: string): boolean {
+  return isEverything(reach) || intersection(reach, reachOfCategory(category)).length > 0;
+}
+
 /** The ids of the streams in reach; undefined if the reach contains a range of streams. */
 export function namedStreamsOf(reach: Reach): readonly string[] | undefined {
   return reach.every(([from, to]) => to === `${from}\0`) ? reach.map(([from]) => from) : undefined;

@@ -5,6 +5,7 @@
  *     rows of the log     a a a│b b│c│a│b b b│c c│        every row; or, if the query or the grants name the streams,
  *     rows of b and c     ─────►b b│c│─►b b b│c c│        only the rows of these streams, by the index
  *     what is remembered  ═══════════════╗                of a filter that was read before: only the rows that matched
+ *     outlines            ▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒│▒▒▒▒▒▒▒▒▒▒▒▒▒   of blocks of the log: those without a match are passed (`outlines.ts`)
  *
  * A search is done in parts, and each looks at a bounded part of the log. `read-turns.ts` lets others have their turn in between.
  *
@@ -13,13 +14,15 @@
  */
 
 import { isReached, namedStreamsOf, type Reach } from "../../shared/edge/grants.ts";
+import { mayMatch, OUTLINED, Outliner, outlinedBlock, outlinedEnd } from "../../shared/edge/outline.ts";
 import { pageDigest } from "../../shared/event/digest.ts";
 import { type EdgeFilter, feedFilter, filterKey, namedStreams } from "../../shared/feed-filter.ts";
 import type { DamagedSpan, FeedQuery } from "../../shared/wire/wire.ts";
-import { SharedLine, toWire } from "../objects/run-text.ts";
+import { parseContent, SharedLine, toWire } from "../objects/run-text.ts";
 import { damagedAt, firstPositionOf, intact, type LogRow, type RowPlace } from "./log-rows.ts";
 import type { LogRuns } from "./log-runs.ts";
 import type { Matches, MatchMemory } from "./match-memory.ts";
+import type { OutlinedBlock } from "./outlines.ts";
 import { firstOf, StreamEnds } from "./stream-ends.ts";
 
 /** Characters of a page. An answer of an object has at most 32 MiB. */
@@ -35,7 +38,11 @@ const PART_LOOKS = 100;
 /** Characters that one part checks. */
 const PART_SIZE = 50 * 1024;
 /** What finding a stream's place by the index costs, in events checked. */
-const PLACE_LOOKS = 10;
+const PLACE_LOOKS = 2;
+/** Streams whose places are found by one statement. */
+const PLACES = 50;
+/** What reading an outline costs, in events checked. */
+const OUTLINE_LOOKS = 2;
 
 export type CompleteQuery = FeedQuery & { readonly after: number; readonly limit: number };
 
@@ -67,6 +74,11 @@ export class Matcher {
 
   stream(streamId: string): boolean {
     return this.#filter.stream(streamId) && isReached(this.#reach, streamId);
+  }
+
+  /** Whether an event of the block may match. */
+  block({ outline, correlations }: OutlinedBlock): boolean {
+    return mayMatch(outline, correlations, this.#filter, this.#reach);
   }
 
   /** @param line of a stream that matches */
@@ -103,6 +115,10 @@ class PageSearch {
   position: number;
   /** Rows that were read with their events, and those of them that were passed over for their streams. */
   readonly rows = { read: 0, passed: 0 };
+  /** Up to here no outline helps: the rows are looked at. */
+  rowsUpTo = 0;
+  /** The block that is looked through from its beginning, for want of an outline, and what was found before it. */
+  through: { readonly block: number; readonly found: number } | undefined;
   readonly #runs: LogRuns;
   readonly #query: CompleteQuery;
   readonly #events: string[] = [];
@@ -153,6 +169,16 @@ class PageSearch {
     this.#looked += end - this.position;
     this.position = end;
     this.spend(1);
+  }
+
+  /** Passes a block in which nothing matches. */
+  passBlock(end: number): void {
+    this.#looked += OUTLINE_LOOKS;
+    this.position = end;
+  }
+
+  get count(): number {
+    return this.#events.length;
   }
 
   /**
@@ -219,10 +245,60 @@ function* searchRows(runs: LogRuns, page: PageSearch, matches: Matches): Generat
       page.beginPart();
     }
     const known = matches.after(page.position);
-    if (known === undefined) lookAtRows(runs, page, matches);
-    else if (known.isMatch) page.lookAt(known.position);
-    else page.position = known.position;
+    if (known?.isMatch === true) page.lookAt(known.position);
+    else if (known !== undefined) page.position = known.position;
+    else if (page.position < page.rowsUpTo) lookAtRows(runs, page, matches);
+    else {
+      // Who reads by the same filter remembers what was found. Others gain by the outline of what this one has looked through in vain.
+      if (page.through?.found === page.count) yield* outlineBlock(runs, page, page.through.block);
+      passBlocks(runs, page, matches);
+    }
   }
+}
+
+/** Passes the blocks whose outlines say that nothing in them matches. */
+function passBlocks(runs: LogRuns, page: PageSearch, matches: Matches): void {
+  page.through = undefined;
+  for (const block of runs.outlines.after(page.position)) {
+    page.spend(OUTLINE_LOOKS);
+    if (page.matcher.block(block)) {
+      page.rowsUpTo = block.end;
+      return;
+    }
+    matches.note(page.position, block.end, false);
+    page.passBlock(block.end);
+    if (page.isOver || page.isPartOver) return;
+  }
+  const block = outlinedBlock(runs.endAfter(page.position) ?? runs.head);
+  page.rowsUpTo = outlinedEnd(block);
+  if (runs.endBefore(page.rowsUpTo - OUTLINED + 1) === page.position) page.through = { block, found: page.count };
+}
+
+/** Makes the outline of a block, if its rows are all there. */
+function* outlineBlock(runs: LogRuns, page: PageSearch, block: number): Generator<undefined, void, undefined> {
+  const end = outlinedEnd(block);
+  if (end > runs.head) return;
+  const outliner = new Outliner();
+  const after = runs.endBefore(end - OUTLINED + 1);
+  let last = { last_position: after, mark: "" };
+  for (let isRead = false; !isRead; ) {
+    if (page.isPartOver) {
+      yield;
+      page.beginPart();
+    }
+    isRead = true;
+    for (const row of runs.rowsAfter(last.last_position)) {
+      if (row.last_position > end) break;
+      const lines = firstPositionOf(row) === last.last_position + 1 ? intact(row) : undefined;
+      if (lines === undefined) return;
+      for (const { content } of lines) outliner.add(row.stream_id, parseContent(content));
+      page.spend(lines.length, row.events.length);
+      last = row;
+      isRead = !page.isPartOver;
+      if (!isRead) break;
+    }
+  }
+  if (last.last_position > after) runs.outlines.put(outliner, after, last);
 }
 
 /** The rest of a part, over rows that the memory does not know. */
@@ -232,6 +308,11 @@ function lookAtRows(runs: LogRuns, page: PageSearch, matches: Matches): void {
   for (const row of isSparse ? runs.placesAfter(page.position) : runs.rowsAfter(page.position)) {
     if (page.isOver || page.isPartOver) return;
     const { last_position: end } = row;
+    if (end > page.rowsUpTo) {
+      // Its block may have an outline.
+      page.rowsUpTo = page.position;
+      return;
+    }
     const first = firstPositionOf(row);
     // Rows that are missing are not noted: what is remembered begins anew behind them.
     if (first > page.position + 1) page.meetDamage(page.position + 1, first - 1);
@@ -260,13 +341,14 @@ function* searchStreams(runs: LogRuns, page: PageSearch, streams: readonly strin
   // Streams that have been looked at to their ends may grow meanwhile.
   const upTo = runs.head;
   const all: StreamEnds[] = [];
-  for (const streamId of streams) {
+  for (let i = 0; i < streams.length; i += PLACES) {
     if (page.isPartOver) {
       yield;
       page.beginPart();
     }
-    all.push(new StreamEnds(runs, streamId, page.position));
-    page.spend(PLACE_LOOKS);
+    const some = streams.slice(i, i + PLACES);
+    all.push(...runs.placesIn(some, page.position).map((place) => new StreamEnds(runs, place, page.position)));
+    page.spend(some.length * PLACE_LOOKS);
   }
   for (;;) {
     const next = firstOf(all);

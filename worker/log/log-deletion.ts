@@ -270,10 +270,11 @@ export class LogDeletion {
     return removed;
   }
 
-  /** What the log has besides its rows and its id: of subscriptions, restores and streams that diverged. */
+  /** What the log has besides its rows and its id: of subscriptions, restores, streams that diverged, and blocks. */
   #removeRest(): void {
     const { kv, sql } = this.#storage;
     sql.exec("DROP TABLE IF EXISTS staged");
+    this.#host.runs.outlines.clear();
     for (const [key] of [...kv.list()]) if (key !== KEY) kv.delete(key);
   }
 

@@ -80,6 +80,8 @@ export class LogReconcile {
         linesOf(events).map((line, i) => toLogged(streamId, firstVersion + i, line)),
       ),
     };
+    // An earlier version of the edge may have repaired the log, and knows nothing of outlines.
+    if (after === 0 && !dryRun) this.#runs.outlines.clear();
     // A row is checked from its beginning.
     const { broken, position } = this.#scan(this.#runs.endBefore(after + 1));
     const repaired: Places[] = [];

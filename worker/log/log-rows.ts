@@ -18,8 +18,6 @@ export type LogRow = {
 export type RowPlace = Omit<LogRow, "events" | "mark">;
 /** Which versions of a stream a row has, and where it ends. */
 export type RowVersions = Omit<RowPlace, "stream_id">;
-/** Where a row of a stream ends, as a version and as a position. */
-export type RowEnd = Pick<LogRow, "last_version" | "last_position">;
 
 /** Of a table of runs. */
 export const COLUMNS = `

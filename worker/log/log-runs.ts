@@ -12,9 +12,11 @@ import { markAfter, START_MARK } from "../../shared/mark.ts";
 import type { Places } from "../../shared/places.ts";
 import { idOf, linesOf } from "../objects/run-text.ts";
 import { COLUMNS, damagedAt, firstPositionOf, intact, type LogRow, type RowPlace, type Span } from "./log-rows.ts";
+import { Outlines } from "./outlines.ts";
 import { RowsByStream } from "./rows-by-stream.ts";
 
 export class LogRuns extends RowsByStream {
+  readonly outlines: Outlines;
   readonly #storage: DurableObjectStorage;
   readonly #log: string;
   #head = 0;
@@ -28,6 +30,7 @@ export class LogRuns extends RowsByStream {
   constructor(storage: DurableObjectStorage) {
     super(storage.sql);
     this.#storage = storage;
+    this.outlines = new Outlines(storage.sql);
     this.#log = storage.transactionSync(() => this.#begin());
     this.readEnd();
   }
@@ -63,6 +66,7 @@ export class LogRuns extends RowsByStream {
       CREATE UNIQUE INDEX IF NOT EXISTS runs_by_stream ON runs (stream_id, last_version);
     `);
     this.#addMarks();
+    this.outlines.begin();
     const [known] = this.sql.exec<{ log: string }>("SELECT log FROM meta").toArray();
     if (known !== undefined) return known.log;
     const log = crypto.randomUUID();
@@ -223,6 +227,12 @@ export class LogRuns extends RowsByStream {
     return this.#rowBy(position - 1).last_position;
   }
 
+  /** The position at which the first row ends that has an event after a position; undefined if there is none. */
+  endAfter(position: number): number | undefined {
+    const query = "SELECT last_position FROM runs WHERE last_position > ? ORDER BY last_position LIMIT 1";
+    return this.sql.exec<Pick<LogRow, "last_position">>(query, position).toArray()[0]?.last_position;
+  }
+
   /** The row that ends at this position, if there is one. */
   rowAt(end: number): LogRow | undefined {
     return this.sql.exec<LogRow>("SELECT * FROM runs WHERE last_position = ?", end).toArray()[0];
@@ -242,6 +252,7 @@ export class LogRuns extends RowsByStream {
   replace({ first, last }: Places, rows: readonly LogRow[], end: { readonly position: number; readonly mark: string } | undefined): void {
     this.sql.exec("DELETE FROM runs WHERE last_position >= ? AND last_position <= ?", first, last);
     for (const row of rows) this.#insert(row);
+    this.outlines.drop({ first, last: end?.position ?? last });
     if (end !== undefined) this.sql.exec("UPDATE runs SET mark = ? WHERE last_position = ?", end.mark, end.position);
     this.readEnd();
   }

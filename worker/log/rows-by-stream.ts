@@ -4,7 +4,23 @@
  */
 import { linesOf } from "../objects/run-text.ts";
 import { type StoredLines, storedLines } from "../objects/stored-lines.ts";
-import { firstPositionOf, intact, type LogRow, type RowEnd, type RowVersions, type Span } from "./log-rows.ts";
+import { firstPositionOf, intact, type LogRow, type RowVersions, type Span } from "./log-rows.ts";
+
+/** Where a reader is in a stream. */
+export interface StreamPlace {
+  readonly streamId: string;
+  /** The last version of the stream's last row that ends at or before the reader's position; 0 if there is none. */
+  readonly version: number;
+  /** The row behind it; undefined if there is none. */
+  readonly next: RowVersions | undefined;
+}
+
+type Nullable<Row> = { [Column in keyof Row]: Row[Column] | null };
+
+/** Of a row that may have been joined with none. */
+function isRow(row: Nullable<RowVersions>): row is RowVersions {
+  return row.last_position !== null;
+}
 
 export class RowsByStream {
   protected readonly sql: SqlStorage;
@@ -81,21 +97,23 @@ export class RowsByStream {
     return this.sql.exec<RowVersions>(query, streamId, version, limit).toArray();
   }
 
-  /** The last version of a stream's last row that ends at or before a position. Both grow together, so a binary search finds it. */
-  versionBy(streamId: string, position: number): number {
-    if (position === 0) return 0;
-    const last = "SELECT last_version, last_position FROM runs WHERE stream_id = ? ORDER BY last_version DESC LIMIT 1";
-    const [end] = this.sql.exec<RowEnd>(last, streamId).toArray();
-    if (end === undefined || end.last_position <= position) return end?.last_version ?? 0;
-    let from = 0;
-    let to = end.last_version - 1;
-    while (from < to) {
-      const middle = Math.ceil((from + to) / 2);
-      const [row] = this.endsOf(streamId, middle - 1, 1);
-      if (row !== undefined && row.last_position <= position) from = row.last_version;
-      else to = middle - 1;
-    }
-    return from;
+  /** Where a reader at a position is in some streams. Versions and positions grow together, so a binary search finds it, for all in one statement. */
+  placesIn(streamIds: readonly string[], position: number): StreamPlace[] {
+    const query = `WITH RECURSIVE search (id, low, high) AS (
+        SELECT value, 0, iif(?2 = 0, 0, coalesce((SELECT last_version FROM runs WHERE stream_id = value ORDER BY last_version DESC LIMIT 1), 0))
+          FROM json_each(?1)
+        UNION ALL
+        SELECT id, iif(last_position <= ?2, last_version, low), iif(last_position <= ?2, high, (low + high + 1) / 2 - 1)
+          FROM search JOIN runs ON last_position =
+            (SELECT last_position FROM runs WHERE stream_id = id AND last_version >= (low + high + 1) / 2 ORDER BY last_version LIMIT 1)
+          WHERE low < high
+      )
+      SELECT id, low AS version, first_version, last_version, last_position FROM search LEFT JOIN runs ON last_position =
+        (SELECT last_position FROM runs WHERE stream_id = id AND last_version > low ORDER BY last_version LIMIT 1) WHERE low = high`;
+    const rows = this.sql
+      .exec<{ id: string; version: number } & Nullable<RowVersions>>(query, JSON.stringify(streamIds), position)
+      .toArray();
+    return rows.map(({ id, version, ...next }) => ({ streamId: id, version, next: isRow(next) ? next : undefined }));
   }
 
   /** The streams whose ids are from `from` on and before `to`, with their heads, in order; `limit` of them at most. */

@@ -5,8 +5,9 @@
 import type { Places } from "../../shared/places.ts";
 import { firstPositionOf, type RowVersions } from "./log-rows.ts";
 import type { LogRuns } from "./log-runs.ts";
+import type { StreamPlace } from "./rows-by-stream.ts";
 
-/** Ends that are read at once, at most. At first it is one, and then twice as many each time. */
+/** Ends that are read at once, at most. At first it is two, and then twice as many each time. */
 const ENDS = 256;
 
 /** The end of a row, or positions that can't be read. */
@@ -24,14 +25,16 @@ export class StreamEnds {
   #position: number;
   #steps: Step[] = [];
   #next = 0;
-  #batch = 1;
-  #isAll = false;
+  #batch = 2;
+  #isAll: boolean;
 
-  constructor(runs: LogRuns, streamId: string, after: number) {
+  constructor(runs: LogRuns, { streamId, version, next }: StreamPlace, after: number) {
     this.#runs = runs;
     this.#streamId = streamId;
-    this.#version = runs.versionBy(streamId, after);
+    this.#version = version;
     this.#position = after;
+    this.#isAll = next === undefined;
+    if (next !== undefined) this.#steps = this.#stepsTo(next);
   }
 
   /** Undefined if there is none. */

@@ -74,6 +74,7 @@ export interface Product {
 const KNOBS: readonly Patch[] = [
   { file: "shared/decider/snapshot.ts", find: "const WORTH = 100;", replace: "const WORTH = 5;" },
   { file: "shared/edge/fingerprints.ts", find: "const BLOCK = 1024;", replace: "const BLOCK = 3;" },
+  { file: "shared/edge/outline.ts", find: "const OUTLINED = 1024;", replace: "const OUTLINED = 4;" },
   { file: "worker/stream/known-ids.ts", find: "const KEPT = 1024;", replace: "const KEPT = 2;" },
   { file: "worker/stream/known-ids.ts", find: "const ROWS = 16;", replace: "const ROWS = 2;" },
 ];

@@ -18,13 +18,13 @@ test("a page of many streams reads no more of them than it needs", async () => {
   await published(store, rowsOf(streams * 40, undefined, streams));
   const named = Array.from({ length: streams }, (_, i) => `&stream=A-${i}`).join("");
   for (const [after, each] of [
-    [0, 1],
-    [4000, 10],
-    [streams * 40 - 500, 10],
+    [0, 4],
+    [4000, 22],
+    [streams * 40 - 500, 22],
   ] as const) {
     const rowsRead = await rowsReadBy(store, () => store.request(`/feed?limit=1&after=${after}${named}`));
-    // What each stream's place costs, and the row with its mark.
-    expect(rowsRead).toBeLessThanOrEqual(streams * each + 5);
+    // What each stream's place costs, the rows of the search itself among it, and the row with its mark.
+    expect(rowsRead).toBeLessThanOrEqual(streams * each + 10);
   }
 });
 
