@@ -254,18 +254,6 @@ export const EDGE_BUGS: readonly Bug[] = [
     name: "an outline leaves out the first event of each row",
     patches: [patch(FEED_PAGE, "of lines) outliner.add(", "of lines.slice(1)) outliner.add(")],
     world: { scope: "part", streams: 6, edgeSubscription: SUBSCRIBED },
-    by: "convergence in time",
-  },
-  {
-    name: "an outline outlives the history that it tells of",
-    patches: [
-      patch(
-        "worker/log/outlines.ts",
-        "      AND mark = (SELECT mark FROM runs WHERE runs.last_position = outlines.last_position) ORDER BY block`;",
-        "      ORDER BY block`;",
-      ),
-    ],
-    world: { scope: "part", streams: 6, edgeSubscription: SUBSCRIBED, faults: { "wipe-log": 1, "restore-log": 2 } },
-    by: "convergence in time",
+    by: "readings",
   },
 ];
