@@ -52,8 +52,9 @@ export function faithfulParams(seed: number): Params {
     // A push that has one commit alone skips none.
     tooMany: Math.max(2, params.tooMany),
     edgeSubscription: undefined,
-    // The real edge knows no event types.
-    habits: params.habits?.filter((name) => name !== "types"),
+    // The real edge knows no event types, and no deciders.
+    habits: params.habits?.filter((name) => name !== "types" && name !== "rollout"),
+    isGuarded: false,
     faults,
   };
 }
