@@ -44,19 +44,25 @@ export function settled(): Promise<void> {
 
 declare function setImmediate(run: () => void): void;
 
-export interface TestPlatform {
+/** What a Worker has of an object: its methods, which answer later. */
+export type StubOf<T> = {
+  readonly [Method in keyof T]: T[Method] extends (...given: infer Given) => infer Answer
+    ? (...given: Method extends "fetch" ? [url: string] : Given) => Promise<Awaited<Answer>>
+    : never;
+};
+
+export interface TestPlatform<T> {
   readonly clock: TestClock;
   readonly faults: { -readonly [K in keyof PlatformFaults]: PlatformFaults[K] };
   readonly objects: Namespace;
   /** A stub of a Worker. */
-  // biome-ignore lint/suspicious/noExplicitAny: methods of whatever class the test has
-  stub(name: string): any;
+  stub(name: string): StubOf<T>;
   readonly uncaught: string[];
   reset(): void;
 }
 
 /** @param classOf asked for each new instance */
-export async function openTestPlatform(classOf: () => new (state: never, env: never) => object): Promise<TestPlatform> {
+export async function openTestPlatform<T extends object>(classOf: () => new (state: never, env: never) => T): Promise<TestPlatform<T>> {
   const clock = new TestClock();
   const faults = { ...NO_FAULTS };
   const uncaught: string[] = [];
@@ -69,7 +75,8 @@ export async function openTestPlatform(classOf: () => new (state: never, env: ne
     onUncaught: (error, object) => uncaught.push(`${object}: ${error instanceof Error ? error.message : error}`),
   });
   const objects = platform.objects("OBJECTS");
-  return { clock, faults, objects, stub: (name) => objects.bindingFor(undefined).getByName(name), uncaught, reset: platform.reset };
+  const stub = (name: string) => objects.bindingFor(undefined).getByName(name) as StubOf<T>; // an object of the class that was given
+  return { clock, faults, objects, stub, uncaught, reset: platform.reset };
 }
 
 /** The error of a promise that rejects, with the flags of the platform. */

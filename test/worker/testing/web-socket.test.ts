@@ -43,7 +43,7 @@ async function open() {
       },
   );
   const connect = async (tag = "/x") => {
-    const { client } = (await platform.stub("a").fetch(`https://object${tag}`)) as { client: ClientSocket };
+    const { client } = (await platform.stub("a").fetch(`https://object${tag}`)) as Response & { client: ClientSocket };
     const seen: unknown[] = [];
     client.addEventListener("message", ({ data }) => seen.push(data));
     client.addEventListener("close", ({ code, reason, wasClean }) => seen.push([code, reason, wasClean]));
