@@ -67,14 +67,11 @@ export class Edge implements Destination {
   #isOverloaded = false;
   /** The object that has no room. */
   #full: string | undefined;
-  /** Whether stores are ever replaced. */
-  readonly #isReplaced: boolean;
-  /** Requests that are not answered yet, if stores are ever replaced. */
+  /** Requests that are not answered yet. */
   readonly #atWork = new Set<WorkerAtWork>();
 
   constructor(ground: Ground) {
     this.#ground = ground;
-    this.#isReplaced = ground.params.faults["wipe-store"] !== undefined || ground.params.faults["restore-store"] !== undefined;
     this.#rollout = new Rollout(ground.params, ground.scheduler);
     this.#handler = new Handler(ground, (store) => this.#kill("SUBSCRIPTIONS", `${store}/${SUBSCRIPTION}`));
     this.#versions = [this.#load()];
@@ -165,7 +162,6 @@ export class Edge implements Destination {
       scheduler.after(random.between(0, 30), () => worker.die());
       return worker.died;
     }
-    if (!this.#isReplaced) return answer;
     this.#atWork.add(worker);
     return Promise.race([answer, worker.died]).finally(() => this.#atWork.delete(worker));
   }

@@ -238,11 +238,11 @@ export class LogObject<E extends EdgeEnv = EdgeEnv> extends IndexObject<E> {
     return this.#subscribers?.originOf(name) ?? null;
   }
 
-  /** @internal The positions of a stream's events from version `from` on, as far as the log has these events. */
-  positionsOf(streamId: string, from: number): ReturnType<LogRuns["spansOf"]> | Refused {
+  /** @internal Where a stream's versions from `from` to `to` are, as far as the log has these events; and where its last one is. */
+  positionsOf(streamId: string, from: number, to = Number.MAX_SAFE_INTEGER): ReturnType<LogRuns["spansOf"]> | Refused {
     if (this.#deletion.refused !== undefined) return this.#deletion.refused;
     const end = (this.#diverged.at(streamId) ?? Number.MAX_SAFE_INTEGER) - 1;
-    return this.#runs.spansOf(streamId, from, end).map((span) => ({ ...span, lastVersion: Math.min(span.lastVersion, end) }));
+    return this.#runs.spansWithLast(streamId, from, to, end);
   }
 
   /** @internal The stream's last version in the log, whether or not the stream has the same events; 0 if there is none. */

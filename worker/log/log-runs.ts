@@ -12,7 +12,7 @@ import { markAfter, START_MARK } from "../../shared/mark.ts";
 import type { Places } from "../../shared/places.ts";
 import { idOf, linesOf } from "../objects/run-text.ts";
 import { COLUMNS, damagedAt, firstPositionOf, intact, type LogRow, type RowPlace, type Span } from "./log-rows.ts";
-import { Outlines } from "./outlines.ts";
+import { OUTLINES_TABLE, Outlines } from "./outlines.ts";
 import { RowsByStream } from "./rows-by-stream.ts";
 
 export class LogRuns extends RowsByStream {
@@ -64,9 +64,9 @@ export class LogRuns extends RowsByStream {
       CREATE TABLE IF NOT EXISTS meta (log TEXT NOT NULL);
       CREATE TABLE IF NOT EXISTS runs (${COLUMNS});
       CREATE UNIQUE INDEX IF NOT EXISTS runs_by_stream ON runs (stream_id, last_version);
+      ${OUTLINES_TABLE};
     `);
     this.#addMarks();
-    this.outlines.begin();
     const [known] = this.sql.exec<{ log: string }>("SELECT log FROM meta").toArray();
     if (known !== undefined) return known.log;
     const log = crypto.randomUUID();

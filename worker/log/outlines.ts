@@ -11,6 +11,8 @@
 import { Correlations, OUTLINED, type Outline, type Outliner, outlinedBlock } from "../../shared/edge/outline.ts";
 import { digestOfBytes, textDigest } from "../../shared/event/digest.ts";
 import type { Places } from "../../shared/places.ts";
+import { logFault } from "../report/journal.ts";
+import { isFull } from "../report/platform-error.ts";
 
 type OutlineRow = {
   block: number;
@@ -35,23 +37,22 @@ export interface OutlinedBlock {
   correlations(): Correlations | undefined;
 }
 
+/** The statement that makes their table. */
+export const OUTLINES_TABLE = `CREATE TABLE IF NOT EXISTS outlines (
+  block INTEGER PRIMARY KEY,
+  after INTEGER NOT NULL,
+  last_position INTEGER NOT NULL,
+  mark TEXT NOT NULL,
+  facts TEXT NOT NULL,
+  digest TEXT NOT NULL,
+  correlations BLOB NOT NULL
+)`;
+
 export class Outlines {
   readonly #sql: SqlStorage;
 
   constructor(sql: SqlStorage) {
     this.#sql = sql;
-  }
-
-  begin(): void {
-    this.#sql.exec(`CREATE TABLE IF NOT EXISTS outlines (
-      block INTEGER PRIMARY KEY,
-      after INTEGER NOT NULL,
-      last_position INTEGER NOT NULL,
-      mark TEXT NOT NULL,
-      facts TEXT NOT NULL,
-      digest TEXT NOT NULL,
-      correlations BLOB NOT NULL
-    )`);
   }
 
   /** Of the block that has the next row behind a position, and of those behind it, up to the first that has no outline. */
@@ -84,8 +85,9 @@ export class Outlines {
     const values = [row.block, after, last_position, mark, facts, digestOf(row), correlations.buffer];
     try {
       this.#sql.exec("INSERT OR REPLACE INTO outlines VALUES (?, ?, ?, ?, ?, ?, ?)", ...values);
-    } catch {
-      // The storage is full. Who reads goes on without the outline, and the next one tries again.
+    } catch (error) {
+      // Who reads goes on without the outline, and the next one tries again. That the storage is full, the appends report.
+      if (!isFull(error)) logFault("outline", error);
     }
   }
 

@@ -22,6 +22,10 @@ function isRow(row: Nullable<RowVersions>): row is RowVersions {
   return row.last_position !== null;
 }
 
+/** The rows of a stream `?1` that have versions from `?2` to `?3`. Without the row that has the last of them, all behind it would be read. */
+const IN_VERSIONS = `stream_id = ?1 AND last_version >= ?2 AND first_version <= ?3 AND last_version <= coalesce(
+  (SELECT last_version FROM runs WHERE stream_id = ?1 AND last_version >= ?3 ORDER BY last_version LIMIT 1), ?3) ORDER BY last_version`;
+
 export class RowsByStream {
   protected readonly sql: SqlStorage;
 
@@ -66,8 +70,7 @@ export class RowsByStream {
 
   /** The lines of a stream's versions from `from` to `to`, as far as the log has them and they are not damaged. */
   *intactLinesOf(streamId: string, from: number, to: number): Generator<{ readonly version: number; readonly line: string }> {
-    const query = "SELECT * FROM runs WHERE stream_id = ? AND last_version >= ? AND first_version <= ? ORDER BY last_version";
-    for (const row of this.sql.exec<LogRow>(query, streamId, from, to)) {
+    for (const row of this.sql.exec<LogRow>(`SELECT * FROM runs WHERE ${IN_VERSIONS}`, streamId, from, to)) {
       if (intact(row) === undefined) continue;
       for (const [i, line] of linesOf(row.events).entries()) {
         const version = row.first_version + i;
@@ -78,8 +81,7 @@ export class RowsByStream {
 
   /** The rows of a stream that have versions from `from` to `to`, in version order. */
   spansOf(streamId: string, from: number, to: number): Span[] {
-    const query = `SELECT first_version, last_version, last_position FROM runs
-      WHERE stream_id = ? AND last_version >= ? AND first_version <= ? ORDER BY last_version`;
+    const query = `SELECT first_version, last_version, last_position FROM runs WHERE ${IN_VERSIONS}`;
     return this.sql
       .exec<Pick<LogRow, "first_version" | "last_version" | "last_position">>(query, streamId, from, to)
       .toArray()
@@ -88,6 +90,14 @@ export class RowsByStream {
         lastVersion: row.last_version,
         firstPosition: firstPositionOf(row),
       }));
+  }
+
+  /** The same, and the stream's last row, without what is behind the version `end`. */
+  spansWithLast(streamId: string, from: number, to: number, end: number): Span[] {
+    const spans = this.spansOf(streamId, from, Math.min(to, end));
+    const last = Math.min(this.headOf(streamId), end);
+    const behind = last > (spans.at(-1)?.lastVersion ?? 0) ? this.spansOf(streamId, last, last) : [];
+    return [...spans, ...behind].map((span) => ({ ...span, lastVersion: Math.min(span.lastVersion, end) }));
   }
 
   /** The ends of a stream's rows after a version, in order, `limit` of them at most. */

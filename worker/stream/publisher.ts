@@ -15,6 +15,7 @@
 import { unreachable } from "../../shared/assert.ts";
 import { behindLog } from "../../shared/edge/publication.ts";
 import { StorageDamagedError } from "../../shared/errors.ts";
+import type { Places } from "../../shared/places.ts";
 import type { EdgeEnv } from "../env.ts";
 import type { LogObject } from "../log/log-object.ts";
 import type { Span } from "../log/log-rows.ts";
@@ -24,6 +25,7 @@ import { callObject } from "../objects/calls.ts";
 import { now } from "../objects/platform.ts";
 import { fitting, linesOf } from "../objects/run-text.ts";
 import { logFault } from "../report/journal.ts";
+import { SpanMemory } from "./span-memory.ts";
 import { partsOf } from "./stream-name.ts";
 import type { StreamRuns } from "./stream-runs.ts";
 
@@ -51,9 +53,8 @@ export class Publisher {
   #armed = false;
   #failures = 0;
   #running: Promise<void> | undefined;
-  /** Where the stream's events are in the log, in version order. */
-  #spans: Span[] = [];
-  /** Versions up to this one were published before the wake, and their positions are not known yet. */
+  readonly #spans = new SpanMemory();
+  /** Versions up to this one were published before the wake: the log is asked for their positions when they are needed. */
   #unlocated = 0;
   /** The first version at which the stream and the log differ, as far as is known. */
   #divergedAt: number | undefined;
@@ -153,7 +154,7 @@ export class Publisher {
     const { store, streamId } = partsOf(name);
     this.#published = Math.min(this.#runs.version, head);
     this.#unlocated = this.#runs.version;
-    this.#spans = [];
+    this.#spans.forgetFrom();
     this.#divergedAt = differsAt ?? behindLog(this.#runs.version, head, this.#published);
     // The log may count the stream, though this object does not know: it has slept since.
     await this.#report(store, streamId, true);
@@ -194,13 +195,13 @@ export class Publisher {
   }
 
   /**
-   * Publishes up to `version`, and queries the log for positions if the one of the version `wanted` is not known. Waits for at most so many
-   * milliseconds; the work continues after that.
+   * Publishes up to `version`, and queries the log for the positions of the versions `wanted`. Waits for at most so many milliseconds; the
+   * work continues after that.
    */
-  async within(milliseconds: number, version: number, wanted?: number): Promise<void> {
+  async within(milliseconds: number, version: number, wanted?: Places): Promise<void> {
     await this.#atMost(milliseconds, async () => {
       if (this.#published < version) await this.publish();
-      if (wanted !== undefined && this.positionOf(wanted) === null) await this.learnPositions();
+      if (wanted !== undefined) await this.#learnPositions(wanted);
     });
   }
 
@@ -275,14 +276,8 @@ export class Publisher {
   }
 
   #keep(spans: readonly Span[]): void {
-    for (const span of spans) {
-      const known = this.#placeOf(span.firstVersion);
-      if (known === span.firstPosition) continue;
-      if (known !== null) this.#onMoved(span.firstVersion);
-      let at = this.#spans.length;
-      while (at > 0 && (this.#spans[at - 1]?.firstVersion ?? 0) > span.firstVersion) at--;
-      this.#spans.splice(at, 0, span);
-    }
+    const moved = this.#spans.keep(spans);
+    if (moved !== undefined) this.#onMoved(moved);
   }
 
   /** The log has given the stream's events other positions than before, from this version on. */
@@ -290,9 +285,6 @@ export class Publisher {
     const { store, streamId } = this.#name();
     const error = new Error("The log was put back to an older copy: it has given events of a stream positions for the second time.");
     logFault("log-put-back", error, { store, streamId, version });
-    this.#spans = this.#spans
-      .filter((span) => span.firstVersion < version)
-      .map((span) => ({ ...span, lastVersion: Math.min(span.lastVersion, version - 1) }));
   }
 
   /** The next rows that the log lacks; null if it has all. */
@@ -349,42 +341,26 @@ export class Publisher {
   /** Null if the log has not returned it yet, or may have another event at this version: what it has got is compared first. */
   positionOf(version: number): number | null {
     if (version > this.#published || (this.#divergedAt !== undefined && version >= this.#divergedAt)) return null;
-    return this.#placeOf(version);
+    return this.#spans.positionOf(version);
   }
 
-  /** Where the log has an event of this version, be it the stream's or another one. */
-  #placeOf(version: number): number | null {
-    let low = 0;
-    let high = this.#spans.length - 1;
-    while (low <= high) {
-      const middle = (low + high) >> 1;
-      const span = this.#spans[middle];
-      if (span === undefined || version < span.firstVersion) high = middle - 1;
-      else if (version > span.lastVersion) low = middle + 1;
-      else return span.firstPosition + (version - span.firstVersion);
-    }
-    return null;
-  }
-
-  /** Queries the log for the positions of events that were published before the wake. @throws if it can't be reached */
-  async learnPositions(): Promise<void> {
-    if (this.#unlocated === 0) return;
+  /** Queries the log for the positions of those of the events that were published before the wake. @throws if it can't be reached */
+  async #learnPositions({ first, last }: Places): Promise<void> {
+    const wanted = { first, last: Math.min(last, this.#unlocated) };
+    if (this.#spans.hasAll(wanted)) return;
     const { store, streamId } = this.#name();
     const spans = await callObject(
       () => this.#logObject(store),
-      async (log) => log.positionsOf(streamId, 1),
+      async (log) => log.positionsOf(streamId, wanted.first, wanted.last),
     );
     if ("refused" in spans) return this.#onDeleted(this.#published);
     this.#keep(spans);
     const head = spans.at(-1)?.lastVersion ?? 0;
-    if (head >= this.#unlocated) {
-      this.#unlocated = 0;
-      return this.#onHead(head);
-    }
+    if (head >= this.#unlocated) return this.#onHead(head);
     // The alarm that should have published the rest was lost, or is yet to come.
     this.#published = Math.min(this.#published, head);
     this.arm();
-    this.#unlocated = 0;
+    this.#unlocated = head;
     this.#state.waitUntil(this.#attempt());
   }
 

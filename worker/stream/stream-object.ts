@@ -174,7 +174,7 @@ export class StreamObject extends DurableObject<EdgeEnv> {
       throw error;
     }
     const run = publishedBy === "caller" ? this.#publisher.handOver() : null;
-    if (run === null) await this.#publisher.within(POSITION_WAIT, this.#version, oldestTaken(results));
+    if (run === null) await this.#publisher.within(POSITION_WAIT, this.#version, repeated(results));
     if (results.some((result) => isBehind(result))) await this.#publisher.compare(name);
     // A stream without events does not know whether the store is there.
     else if (results.some(({ status }) => status === "conflict") || this.#version === 0) await this.#publisher.assure(POSITION_WAIT, name);
@@ -255,7 +255,7 @@ export class StreamObject extends DurableObject<EdgeEnv> {
     const lowest = backwards ? Math.max(1, from - query.limit + 1) : from;
     const highest = backwards ? from : Math.min(upTo, from + query.limit - 1);
     // Waits a moment for positions, but not longer: a read must not depend on the log.
-    await this.#publisher.within(POSITION_WAIT, 0, lowest);
+    await this.#publisher.within(POSITION_WAIT, 0, { first: lowest, last: highest });
     if (this.#deletion.refused !== undefined) return this.#deletion.refused;
     const events: string[] = [];
     let size = 0;
@@ -366,10 +366,10 @@ function isBehind(result: CommitResult): boolean {
   return expectedVersion === "stream-exists" || (exactVersion(expectedVersion) ?? 0) > actualVersion;
 }
 
-/** The first version whose position the results need. */
-function oldestTaken(results: readonly CommitResult[]): number | undefined {
-  const versions = results.flatMap((result) => (isTaken(result) ? [result.firstVersion] : []));
-  return versions.length === 0 ? undefined : Math.min(...versions);
+/** The versions of commits that were recorded before, from the first to the last. */
+function repeated(results: readonly CommitResult[]): Places | undefined {
+  const versions = results.flatMap((result) => (isTaken(result) && result.status === "duplicate" ? [result.firstVersion] : []));
+  return versions.length === 0 ? undefined : { first: Math.min(...versions), last: Math.max(...versions) };
 }
 
 /** Whether a commit has events in the stream: a command may change nothing. */
