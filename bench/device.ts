@@ -9,7 +9,9 @@ export async function measureDevice(
   { rounds, isQuick }: Scale,
   say: (line: string) => void,
 ): Promise<Result[]> {
-  const sizes = isQuick ? { rounds, lines: 600, appends: 10, atOnce: 50 } : { rounds, lines: 1e9, appends: 100, atOnce: 500 };
+  const sizes = isQuick
+    ? { rounds, lines: 600, appends: 10, atOnce: 50, commits: 50 }
+    : { rounds, lines: 1e9, appends: 100, atOnce: 500, commits: 1_000 };
   const results: Result[] = [];
   for (const job of DEVICE_JOBS) {
     const start = performance.now();

@@ -1,215 +1,216 @@
 /**
- * Measures whether requests to the edge cost more in a larger store or stream: `node bench/growth-edge.ts`, with `TMPDIR=/dev/shm` for the edge's
- * state. Each line has medians in milliseconds, and their ratio to the first. Names of parts after it run these parts alone.
+ * How requests to the edge grow with the store, with the stream, and with the number of streams. What is compared takes turns. Times of objects
+ * that have just woken come from an edge that was ended and started again; its isolate, and another log, are awake by then. If it was killed,
+ * it would first replay what is left of each database's journal.
  */
-import { parseArgs } from "node:util";
-import { type EdgeProcess, startEdge } from "../test/support/edge.ts";
-import { median, quantile, timed } from "./measure.ts";
+import { timed } from "./measure.ts";
+import type { Scale } from "./options.ts";
+import type { Growth, GrowthPoint } from "./results.ts";
+import { startEdge } from "./running.ts";
 
-const ROUNDS = 7;
-/** Events of the streams that are woken. */
-const STREAM_EVENTS = [1_000, 10_000, 50_000, 100_000];
-/** Rows of the logs, of one event each. */
-const LOG_ROWS = [1_000, 10_000, 50_000];
-const RARE_ROWS = [1_000, 10_000, 100_000];
-/** Streams of the stores whose streams are listed. */
-const LISTED = [1_000, 10_000];
+type Edge = Awaited<ReturnType<typeof startEdge>>;
+type Body = Readonly<Record<string, unknown>>;
+
+/** Of a store that grows. */
+const STREAMS = 200;
+const RARE_EVENTS = 10;
+/** Streams that a reader names. */
 const NAMED = 200;
+/** Long streams that wake before those that are timed. */
+const LONG = 8;
+const REPETITIONS = 20;
+/** Of what is timed once for each start of the edge. */
+const WAKES = 7;
 
-type Call = (path: string, body?: object) => Promise<Record<string, unknown>>;
+interface Sized {
+  /** On the axis. */
+  readonly at: number;
+  readonly store: string;
+}
 
-const PARTS: Readonly<Record<string, (edge: EdgeProcess) => Promise<void>>> = { wakes, health, searches, rare, named, lists };
+/** An operation, done once. @param turn counts its repetitions */
+interface Operation {
+  readonly what: string;
+  work(sized: Sized, turn: number): Promise<unknown>;
+}
 
-function callTo(edge: EdgeProcess, store: string): Call {
-  return async (path, body) => {
-    const init = body === undefined ? {} : { method: "POST", body: JSON.stringify(body) };
-    const response = await fetch(`${edge.url}/v1/${store}${path}`, init);
-    if (!response.ok) throw new Error(`${path}: ${response.status} ${await response.text()}`);
-    return response.json();
+export async function measureGrowthAtEdge({ isQuick, hasMillion }: Scale, say: (line: string) => void): Promise<Growth[]> {
+  const edge = await startEdge();
+  const results: Growth[] = [];
+  const add = async (measuring: Promise<Growth>) => {
+    const start = performance.now();
+    const growth = await measuring;
+    results.push(growth);
+    say(`${growth.along}: ${((performance.now() - start) / 1000).toFixed(0)} s`);
   };
-}
-
-function eventOf(i: number) {
-  return { type: "Filled", data: { channel: "Internet", department: "General", responsible: `Resource${i % 50}`, text: "x".repeat(100) } };
-}
-
-function events(count: number): object[] {
-  return Array.from({ length: count }, (_, i) => eventOf(i));
-}
-
-function print(name: string, sizes: readonly number[], times: readonly number[]): void {
-  const ratios = times.map((time) => (time / (times[0] ?? time)).toFixed(2));
-  console.log(`${name}: ${sizes.map((size, i) => `${size}: ${times[i]?.toFixed(2)} ms (${ratios[i]})`).join("  ")}`);
-}
-
-/** The edge is killed, so that each object wakes with its next request. The log and the isolate are awake before it is measured. */
-async function woken(edge: EdgeProcess, call: Call): Promise<void> {
-  await edge.kill();
-  await edge.start();
-  for (let i = 0; i < 20; i++) await call(`/streams/Warm-${i % 5}`, { events: [eventOf(i)] });
-}
-
-/** The first append to a stream after a wake, and the same for one that repeats the newest event. */
-async function wakes(edge: EdgeProcess): Promise<void> {
-  const call = callTo(edge, "wakes");
-  for (const size of STREAM_EVENTS) {
-    for (let i = 0; i < size; i += 100) await call(`/streams/Grown-${size}`, { events: events(100) });
+  try {
+    const bench = new GrowthBench(edge, isQuick ? 2 : REPETITIONS, isQuick ? 1 : WAKES);
+    await add(bench.ofStores(isQuick ? [1_000, 3_000] : [1_000, 10_000, 100_000, ...(hasMillion ? [1_000_000] : [])]));
+    await add(bench.ofStreams(isQuick ? [100, 300] : [100, 1_000, 10_000, 100_000]));
+    await add(bench.ofRows(isQuick ? [1, 3] : [10, 100, 1_000]));
+    await add(bench.ofLists(isQuick ? [20, 60] : [100, 1_000, 10_000]));
+    return results;
+  } finally {
+    await edge.stop();
   }
-  const times = STREAM_EVENTS.map((): number[] => []);
-  const nexts = STREAM_EVENTS.map((): number[] => []);
-  for (let round = 0; round <= ROUNDS; round++) {
-    await woken(edge, call);
-    for (const [i, size] of STREAM_EVENTS.entries()) {
-      const append = () => call(`/streams/Grown-${size}`, { events: [eventOf(i)] });
-      const time = await timed(append);
-      const next = await timed(append);
-      // A stream of a version without filters gets them meanwhile.
-      if (round === 0) continue;
-      times[i]?.push(time);
-      nexts[i]?.push(next);
+}
+
+class GrowthBench {
+  readonly #edge: Edge;
+  readonly #repetitions: number;
+  readonly #wakes: number;
+
+  constructor(edge: Edge, repetitions: number, wakes: number) {
+    this.#edge = edge;
+    this.#repetitions = repetitions;
+    this.#wakes = wakes;
+  }
+
+  async ofStores(sizes: readonly number[]): Promise<Growth> {
+    const stores: Sized[] = [];
+    for (const at of sizes) {
+      const store = `events-${at}`;
+      const rare = Math.floor(at / RARE_EVENTS);
+      await this.#fill(store, at, STREAMS, (i) => ((i + 1) % rare === 0 ? "Rare" : "Happened"));
+      for (let i = 0; i <= this.#wakes; i++) await this.#call(store, `/streams/Short-${i}`, commitOf(5));
+      stores.push({ at, store });
     }
-  }
-  print("the first append after a wake", STREAM_EVENTS, times.map(median));
-  print("the append after that", STREAM_EVENTS, nexts.map(median));
-}
-
-/** Fills a store with rows of one event each. @returns its name */
-async function filled(edge: EdgeProcess, rows: number, streams = 20, name = `rows-${rows}-${streams}`): Promise<string> {
-  const call = callTo(edge, name);
-  for (let i = 0; i < rows; i += 20) {
-    const commits = Array.from({ length: 20 }, (_, at) => ({ streamId: `Filled-${(i + at) % streams}`, events: [eventOf(i)] }));
-    await call("/commits", { commits });
-  }
-  return name;
-}
-
-async function health(edge: EdgeProcess): Promise<void> {
-  const calls: Call[] = [];
-  for (const rows of LOG_ROWS) calls.push(callTo(edge, await filled(edge, rows)));
-  const times = LOG_ROWS.map((): number[] => []);
-  // The alarm that tells the index runs within a minute.
-  await new Promise((resolve) => setTimeout(resolve, 65_000));
-  for (const call of calls) await call("/health");
-  for (let round = 0; round < ROUNDS; round++) {
-    await edge.kill();
-    await edge.start();
-    await callTo(edge, "other")("/health");
-    for (const [i, call] of calls.entries()) times[i]?.push(await timed(() => call("/health")));
-  }
-  print("health, the first after a wake, by rows of the log", LOG_ROWS, times.map(median));
-}
-
-/** Pages by filters that nothing matches, each of which is new, and appends beside them. */
-async function searches(edge: EdgeProcess): Promise<void> {
-  const rows = 20_000;
-  const call = callTo(edge, await filled(edge, rows));
-  const correlation = crypto.randomUUID();
-  let filter = 0;
-  const filters: Readonly<Record<string, () => string>> = {
-    category: () => `category=None${filter++}`,
-    type: () => `type=None${filter++}`,
-    correlation: () => `correlation=${correlation.slice(0, -6)}${String(filter++).padStart(6, "0")}`,
-    time: () => `since=2100-01-01T00:00:00.${String(filter++).padStart(3, "0")}Z`,
-  };
-  for (const [name, filterOf] of Object.entries(filters)) {
-    const times: number[] = [];
-    for (let round = 0; round < ROUNDS; round++) times.push(await timed(() => call(`/feed?${filterOf()}`)));
-    print(`a page of ${rows} events by a ${name} that nothing matches`, [rows], [median(times)]);
-    const beside: number[] = [];
-    const alone: number[] = [];
-    for (let round = 0; round < ROUNDS; round++) {
-      for (let i = 0; i < 10; i++) alone.push(await timed(() => call("/streams/Beside-1", { events: [eventOf(i)] })));
-      await new Promise((resolve) => setTimeout(resolve, 200));
-      // The first append comes while nothing has been written for a while, and meets the longest turns.
-      const page = call(`/feed?${filterOf()}`);
-      await new Promise((resolve) => setTimeout(resolve, 5));
-      beside.push(await timed(() => call("/streams/Beside-1", { events: [eventOf(0)] })));
-      await page;
-    }
-    console.log(
-      `  an append beside it: ${median(beside).toFixed(2)} ms, at most ${quantile(beside, 1).toFixed(2)}; alone ${median(alone).toFixed(2)}`,
-    );
-  }
-}
-
-/** A log read to its end by filters that nothing matches, each of which is new: by the first reader, and by those behind. */
-async function rare(edge: EdgeProcess): Promise<void> {
-  const firsts: number[] = [];
-  const nexts: number[] = [];
-  let filter = 0;
-  for (const rows of RARE_ROWS) {
-    const call = callTo(edge, await filled(edge, rows));
-    const readToEnd = async () => {
-      const type = `None${filter++}`;
+    const readToEnd = async (store: string, filter: string) => {
       for (let after = 0, head = 1; after < head; ) {
-        const page = await call(`/feed?type=${type}&after=${after}`);
+        const page = await this.#call(store, `/feed?${filter}&after=${after}`);
         [after, head] = [Number(page["position"]), Number(page["head"])];
       }
     };
-    firsts.push(await timed(readToEnd));
-    const own: number[] = [];
-    for (let round = 0; round < ROUNDS; round++) own.push(await timed(readToEnd));
-    nexts.push(median(own));
+    const awake: Operation[] = [
+      { what: "an append to a short stream", work: ({ store }) => this.#call(store, "/streams/Short-0", commitOf(1)) },
+      { what: "5 events of a stream", work: ({ store }, turn) => this.#call(store, `/streams/Filled-${turn}?limit=5`) },
+      { what: "500 events of the feed", work: ({ store, at }) => this.#call(store, `/feed?limit=500&after=${at / 2}`) },
+      // Another filter each time: pages of a filter that was there before are remembered.
+      {
+        what: "the next event of a rare type, from the middle on",
+        work: ({ store, at }, turn) => this.#call(store, `/feed?limit=1&after=${at / 2}&type=Rare&type=No${turn}`),
+      },
+      { what: "all of the feed, by a type that no event has", work: ({ store }, turn) => readToEnd(store, `type=None${turn}`) },
+      { what: "`/health`", work: ({ store }) => this.#call(store, "/health") },
+    ];
+    const woken: Operation[] = [
+      {
+        what: "the first append to a short stream after a wake",
+        work: ({ store }, turn) => this.#call(store, `/streams/Short-${turn}`, commitOf(1)),
+      },
+      { what: "the first page of the feed after a wake", work: ({ store }) => this.#call(store, "/feed?limit=100") },
+      { what: "`/health` after a wake", work: ({ store }) => this.#call(store, "/health") },
+    ];
+    const lines = [...(await this.#awake(stores, awake)), ...(await this.#woken(stores, woken))];
+    return { kind: "growth", title: `a store of ${STREAMS} streams that grows`, along: "events in the store", lines };
   }
-  print("a log read by a type that nothing has, by the first reader", RARE_ROWS, firsts);
-  print("the same by another type behind that", RARE_ROWS, nexts);
-}
 
-async function named(edge: EdgeProcess): Promise<void> {
-  const sizes = [10, 100, 1_000];
-  for (const after of [0, 0.5]) {
-    const times: number[] = [];
-    for (const size of sizes) {
-      const call = callTo(edge, await filledStreams(edge, size));
-      const streams = Array.from({ length: NAMED }, (_, i) => `stream=Filled-${i}`).join("&");
-      const own: number[] = [];
-      for (let i = 0; i < 2 * ROUNDS; i++) {
-        const from = after * size * NAMED + i;
-        own.push(await timed(() => call(`/feed?limit=1&${streams}&after=${from}`)));
+  async ofStreams(sizes: readonly number[]): Promise<Growth> {
+    const streams = sizes.map((at) => ({ at, store: `stream-${at}` }));
+    for (const { at, store } of streams) await this.#fill(store, at, 1);
+    const append = ({ store }: Sized) => this.#call(store, "/streams/Filled-0", commitOf(1));
+    const page = ({ store, at }: Sized) => this.#call(store, `/streams/Filled-0?limit=50&from=${at / 2}`);
+    const lines = [
+      ...(await this.#awake(streams, [
+        { what: "an append", work: append },
+        { what: "a page of 50 events from the middle", work: page },
+      ])),
+      ...(await this.#woken(streams, [{ what: "the first append after a wake", work: append }])),
+      ...(await this.#woken(streams, [{ what: "the first page after a wake", work: page }])),
+    ];
+    return { kind: "growth", title: "a stream that grows", along: "events in the stream", lines };
+  }
+
+  async ofRows(sizes: readonly number[]): Promise<Growth> {
+    const stores = sizes.map((at) => ({ at, store: `named-${at}` }));
+    for (const { at, store } of stores) await this.#fill(store, at * NAMED, NAMED, undefined, 1);
+    const streams = Array.from({ length: NAMED }, (_, i) => `stream=Filled-${i}`).join("&");
+    const page = (part: number) => (sized: Sized, turn: number) =>
+      this.#call(sized.store, `/feed?limit=1&${streams}&after=${part * sized.at * NAMED + turn}`);
+    const lines = await this.#awake(stores, [
+      { what: "the first event of the named streams", work: page(0) },
+      { what: "the next one from the middle on", work: page(0.5) },
+    ]);
+    return { kind: "growth", title: `a reader that names ${NAMED} streams`, along: "commits in each of the named streams", lines };
+  }
+
+  async ofLists(sizes: readonly number[]): Promise<Growth> {
+    const stores = sizes.map((at) => ({ at, store: `streams-${at}` }));
+    for (const { at, store } of stores) await this.#fill(store, at, at);
+    const lines = await this.#awake(stores, [
+      { what: "a page of 100 streams", work: ({ store }) => this.#call(store, "/streams?limit=100&after=Filled-3") },
+      { what: "an append to a new stream", work: ({ store }, turn) => this.#call(store, `/streams/New-${turn}`, commitOf(1)) },
+    ]);
+    return { kind: "growth", title: "a store with more and more streams", along: "streams in the store", lines };
+  }
+
+  async #awake(sizes: readonly Sized[], operations: readonly Operation[]): Promise<Growth["lines"]> {
+    const lines = operations.map(({ what }) => ({ what, points: sizes.map(({ at }) => ({ at, times: [] as number[] })) }));
+    for (let turn = 0; turn <= this.#repetitions; turn++) await timeAll(lines, sizes, operations, turn);
+    return lines;
+  }
+
+  /** The operations follow each other after each start of the edge, so only the first finds the log asleep. */
+  async #woken(sizes: readonly Sized[], operations: readonly Operation[]): Promise<Growth["lines"]> {
+    const lines = operations.map(({ what }) => ({ what, points: sizes.map(({ at }) => ({ at, times: [] as number[] })) }));
+    // Long streams: the first of these that an isolate meets has the code compiled.
+    await this.#fill("warm", LONG * 2_000, LONG);
+    for (let turn = 0; turn <= this.#wakes; turn++) {
+      for (const [i, operation] of operations.entries()) {
+        await this.#edge.end();
+        await this.#edge.start();
+        for (let j = 0; j < 20; j++) await this.#call("warm", `/streams/Filled-${j % LONG}`, commitOf(1));
+        await timeAll([lines[i] as (typeof lines)[number]], sizes, [operation], turn); // one line for each operation
       }
-      times.push(median(own));
     }
-    print(`limit=1 of ${NAMED} named streams, from ${after * 100} % of the log on, by rows of each`, sizes, times);
+    return lines;
   }
-}
 
-const known = new Set<string>();
-
-/** A store of 200 streams of so many rows each. */
-async function filledStreams(edge: EdgeProcess, size: number): Promise<string> {
-  const name = `named-${size}`;
-  if (!known.has(name)) await filled(edge, size * NAMED, NAMED, name);
-  known.add(name);
-  return name;
-}
-
-async function lists(edge: EdgeProcess): Promise<void> {
-  const times: number[] = [];
-  const middle: number[] = [];
-  for (const size of LISTED) {
-    const call = callTo(edge, await filled(edge, 2 * size, size));
-    const own: number[] = [];
-    const later: number[] = [];
-    for (let round = 0; round < ROUNDS; round++) {
-      own.push(await timed(() => call("/streams?limit=1000")));
-      later.push(await timed(() => call("/streams?limit=1000&after=Filled-5")));
+  /** @param size events of a commit, at most */
+  async #fill(store: string, events: number, streams: number, typeOf = (_: number) => "Happened", size = 50): Promise<void> {
+    const versions = Math.ceil(events / streams);
+    const commits: object[] = [];
+    let sent = 0;
+    for (let version = 0; version < versions; version += size) {
+      const length = Math.min(size, versions - version);
+      for (let stream = 0; stream < streams; stream++) {
+        const events = Array.from({ length }, () => eventOf(typeOf(sent++)));
+        commits.push({ streamId: `Filled-${stream}`, events });
+        if (commits.length < 20 && stream < streams - 1) continue;
+        await this.#call(store, "/commits", { commits: commits.splice(0) });
+      }
     }
-    times.push(median(own));
-    middle.push(median(later));
+    // The index of streams is told of all of them, which would go on in the background.
+    for (let calls = 0; calls < 10; calls++) await this.#call(store, "/health");
   }
-  print("a page of 1,000 streams, by streams of the store", LISTED, times);
-  print("the same from the middle on (of fewer)", LISTED, middle);
+
+  async #call(store: string, path: string, body?: object): Promise<Body> {
+    const init = body === undefined ? {} : { method: "POST", body: JSON.stringify(body) };
+    const response = await fetch(`${this.#edge.url}/v1/${store}${path}`, init);
+    if (!response.ok) throw new Error(`${path}: ${response.status} ${await response.text()}`);
+    return response.json();
+  }
 }
 
-const { positionals } = parseArgs({ allowPositionals: true });
-for (const part of positionals.length === 0 ? Object.keys(PARTS) : positionals) {
-  const edge = await startEdge({ AUTH: "open" });
-  const onSignal = () => void edge.stop().finally(() => process.exit(1));
-  process.once("SIGINT", onSignal).once("SIGTERM", onSignal);
-  try {
-    await PARTS[part]?.(edge);
-  } finally {
-    process.off("SIGINT", onSignal).off("SIGTERM", onSignal);
-    await edge.stop();
+interface Line {
+  readonly what: string;
+  readonly points: (GrowthPoint & { readonly times: number[] })[];
+}
+
+/** The first turn is not counted. */
+async function timeAll(lines: readonly Line[], sizes: readonly Sized[], operations: readonly Operation[], turn: number): Promise<void> {
+  for (const [i, { work }] of operations.entries()) {
+    for (const [j, sized] of sizes.entries()) {
+      const time = await timed(() => work(sized, turn));
+      if (turn > 0) lines[i]?.points[j]?.times.push(time);
+    }
   }
+}
+
+function eventOf(type: string): object {
+  return { type, data: { number: 1, channel: "Internet", department: "General", responsible: "Resource7", text: "x".repeat(100) } };
+}
+
+function commitOf(events: number): object {
+  return { events: Array.from({ length: events }, () => eventOf("Happened")) };
 }

@@ -6,6 +6,7 @@ import { measureDevice } from "./device.ts";
 import { measureDigests } from "./digests.ts";
 import { measureEdge } from "./edge.ts";
 import { measureGrowthOnDevice } from "./growth-device.ts";
+import { measureGrowthAtEdge } from "./growth-edge.ts";
 import { measureLarge } from "./large.ts";
 import { measureLive } from "./live.ts";
 import { measureMemory } from "./memory.ts";
@@ -128,6 +129,13 @@ are. Each number of pending commits has a store of its own, and the stores take 
 inserts a request's body as a row, and beside a Worker that answers at once and stores nothing. A page of the feed stands beside a file of the
 same bytes. On Cloudflare's machines, storage and distances are others: only the comparison carries over.`,
     measure: measureEdge,
+  },
+  {
+    name: "growth-edge",
+    heading: "Growth at the edge",
+    words: `Requests to stores of several sizes, in turn, over HTTP. Each point is the median of 20 repetitions, or of seven where the object has just
+woken, and the lines about it go from the first quartile to the third. The objects' storage is in memory if \`TMPDIR\` is.`,
+    measure: measureGrowthAtEdge,
   },
   {
     name: "commands",

@@ -11,6 +11,8 @@ export interface DeviceSizes {
   readonly lines: number;
   readonly appends: number;
   readonly atOnce: number;
+  /** Runs of the permits that are appended one by one, at most. */
+  readonly commits: number;
 }
 
 export interface DeviceOutcome extends Outcome {
@@ -32,7 +34,7 @@ export async function measureDevice(contenders: readonly Contender[], job: Devic
     case "at-once":
       return [await measureAtOnce(contenders, events, sizes)];
     case "commits": {
-      const commits = runsOf(events);
+      const commits = runsOf(events).slice(0, sizes.commits);
       const work = async (log: OpenedLog, isWarmUp: boolean) => {
         for (const commit of isWarmUp ? commits.slice(0, 300) : commits) await log.commit(commit);
       };

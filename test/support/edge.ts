@@ -28,6 +28,8 @@ export interface EdgeProcess {
   group(): number | undefined;
   /** SIGKILL for the whole process group, workerd included. */
   kill(): Promise<void>;
+  /** SIGTERM, which lets workerd close its databases: their journals go with it. */
+  end(): Promise<void>;
   /** Starts it again on the same port and state; with other settings, where they are given. */
   start(vars?: Readonly<Record<string, string>>): Promise<void>;
   /** Ends it and removes its state. */
@@ -78,12 +80,22 @@ export async function startEdge(
     while (await answers(url)) await new Promise((resolve) => setTimeout(resolve, 20));
   }
 
+  async function end(): Promise<void> {
+    if (child?.pid !== undefined && child.exitCode === null && child.signalCode === null) {
+      const ended = once(child, "exit");
+      process.kill(-child.pid, "SIGTERM");
+      await ended;
+    }
+    await kill();
+  }
+
   await start();
   return {
     url,
     state,
     group: () => child?.pid,
     kill,
+    end,
     start,
     stop: async () => {
       await kill();
