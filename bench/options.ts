@@ -15,7 +15,7 @@ export interface Options {
   readonly parts: readonly string[];
   readonly engines: readonly string[];
   readonly scale: Scale;
-  /** As it was typed. */
+  /** As it was typed, with the folder for profiles and storage, if another one than the system's was given. */
   readonly command: string;
 }
 
@@ -53,6 +53,7 @@ export function readOptions(args: readonly string[], known: readonly string[]): 
     engines: values.engine.length === 0 ? ENGINES : values.engine,
     scale: { rounds, isQuick: values.quick, hasMillion: values.million },
     command: [
+      ...(process.env["TMPDIR"] === undefined ? [] : [`TMPDIR=${process.env["TMPDIR"]}`]),
       "npm run bench",
       ...(args.length === 0 ? [] : ["--", ...args.map((arg) => (arg.includes(" ") ? JSON.stringify(arg) : arg))]),
     ].join(" "),

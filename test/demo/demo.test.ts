@@ -43,7 +43,8 @@ async function npmStart(...given: string[]): Promise<{ url: string; stop: () => 
       output += chunk.toString();
     });
   }
-  while (!(await answers(url))) {
+  // Another server may have taken the port meanwhile, and would answer.
+  while (!output.includes("Ready on") || !(await answers(url))) {
     if (npm.exitCode !== null) throw new Error(`npm start ended:\n${output}`);
     await new Promise((resolve) => setTimeout(resolve, 100));
   }

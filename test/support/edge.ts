@@ -16,6 +16,10 @@ const WRANGLER = join(ROOT, "node_modules/wrangler/bin/wrangler.js");
 /** The edge alone, for `wrangler dev`. */
 export const EDGE_ALONE = "test/support/wrangler.toml";
 const START_TIMEOUT = 60_000;
+/** What workerd writes to descriptor 3, and what `wrangler dev` prints, when it listens. */
+const READY = '"event":"listen"';
+const DEV_READY = "Ready on";
+const MOST_TRIES = 5;
 /** Milliseconds for one answer. An edge that hundreds of clients come back to at once takes seconds for it on a slow machine. */
 const PATIENCE = 10_000;
 
@@ -42,27 +46,40 @@ export async function startEdge(
   worker = "worker/main.ts",
 ): Promise<EdgeProcess> {
   const state = await mkdtemp(join(tmpdir(), "headwater-edge-"));
-  const port = await freePort();
-  const url = `http://127.0.0.1:${port}`;
+  let port = await freePort();
+  const urlNow = () => `http://127.0.0.1:${port}`;
   let child: ChildProcess | undefined;
 
   async function start(given = vars): Promise<void> {
-    const [command, args] = worker.endsWith(".toml")
+    const isDev = worker.endsWith(".toml");
+    const [command, args] = isDev
       ? [process.execPath, devArgs(worker, port, state, given)]
       : [WORKERD, await workerdArgs(join(ROOT, worker), port, state, given)];
     child = spawn(command, args, {
       cwd: ROOT,
       detached: true,
-      stdio: ["ignore", "pipe", "pipe"],
+      stdio: ["ignore", "pipe", "pipe", isDev ? "ignore" : "pipe"],
       env: { ...process.env, CI: "1", WRANGLER_SEND_METRICS: "false" },
     });
-    const output: string[] = [];
-    child.stdout?.on("data", (chunk: Buffer) => output.push(chunk.toString()));
-    child.stderr?.on("data", (chunk: Buffer) => output.push(chunk.toString()));
+    let output = "";
+    for (const stream of child.stdio.slice(1)) stream?.on("data", (chunk: Buffer) => (output += chunk.toString()));
     const deadline = Date.now() + START_TIMEOUT;
-    while (!(await answers(url))) {
-      if (child.exitCode !== null || Date.now() > deadline) throw new Error(`the edge did not start:\n${output.join("")}`);
+    // Another edge may have taken the port meanwhile, and would answer.
+    while (!output.includes(isDev ? DEV_READY : READY) || !(await answers(urlNow()))) {
+      if (child.exitCode !== null || Date.now() > deadline) throw new Error(`the edge did not start:\n${output}`);
       await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+  }
+
+  /** The first time, another port will do. */
+  async function startAnywhere(): Promise<void> {
+    for (let tries = 1; ; tries++) {
+      try {
+        return await start();
+      } catch (error) {
+        if (tries === MOST_TRIES || !/Address already in use/i.test(String(error))) throw error;
+        port = await freePort();
+      }
     }
   }
 
@@ -77,7 +94,7 @@ export async function startEdge(
       if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error; // the group is gone already
     }
     await ended;
-    while (await answers(url)) await new Promise((resolve) => setTimeout(resolve, 20));
+    while (await answers(urlNow())) await new Promise((resolve) => setTimeout(resolve, 20));
   }
 
   async function end(): Promise<void> {
@@ -89,9 +106,9 @@ export async function startEdge(
     await kill();
   }
 
-  await start();
+  await startAnywhere();
   return {
-    url,
+    url: urlNow(),
     state,
     group: () => child?.pid,
     kill,

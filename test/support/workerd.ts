@@ -31,7 +31,7 @@ async function bundle(main: string): Promise<Bundle> {
 /**
  * @param main the path of the Worker's main file
  * @param state the folder that it keeps its state in; the configuration is written there, too
- * @returns arguments for workerd
+ * @returns arguments for workerd, which tells on descriptor 3 when it listens
  */
 export async function workerdArgs(
   main: string,
@@ -46,7 +46,7 @@ export async function workerdArgs(
   const config = join(state, "edge.capnp");
   await writeFile(join(state, "edge.mjs"), code);
   await writeFile(config, configuration(classes, objects, { LOG: "faults", ...vars }));
-  return ["serve", config, `--socket-addr=http=127.0.0.1:${port}`];
+  return ["serve", config, "--control-fd=3", `--socket-addr=http=127.0.0.1:${port}`];
 }
 
 /** In the text format of Cap'n Proto, whose strings are written like those of JSON. */
