@@ -10,6 +10,7 @@ import type { GrowthLine, Sized } from "./growth-store.ts";
 import { HEADWATER } from "./headwater.ts";
 import { LARGE_SIDES, type LargeFill, type LargeOpening, measureFill, measureOpening } from "./large.ts";
 import { type LiveLegs, measureLive } from "./live.ts";
+import { READER, serveReader } from "./live-reader.ts";
 import { type ModelTimes, measureModel } from "./model.ts";
 import { measureOutbox, type OutboxTimes } from "./outbox.ts";
 import { RAW_IDB } from "./raw-idb.ts";
@@ -57,6 +58,7 @@ interface Requested {
 
 /** @param peers sides that have to be installed */
 export async function doJobs(peers: readonly Contender[]): Promise<void> {
+  if (location.hash === READER) return serveReader();
   const jobs: Record<keyof Jobs, (...args: never[]) => Promise<unknown>> = jobsOf(peers);
   for (;;) {
     const { id, job, args }: Requested = await (await fetch("/next", { method: "POST" })).json();

@@ -1,22 +1,21 @@
 /**
- * From an append on one device until another one has it, leg by leg. Both devices are stores in one page, so that they have one clock. The
- * functions that they are given for `fetch` and for the feed socket note the times, and the baseline is an echo.
+ * From an append on one device until another one has it, leg by leg. The device that appends is a store in the page, the other one a store in a
+ * frame (`live-reader.ts`). The functions that they are given for `fetch` and for the feed socket note the times, and the baseline is an echo.
  */
-import { openStore, type Store, type SyncOptions } from "../../client/index.ts";
+import { openStore } from "../../client/index.ts";
+import { type FromReader, machineTime, READER, type Reached, reached, type ToReader } from "./live-reader.ts";
 
 /** Milliseconds of each event, by the leg, in the order in which they happen. */
 export type LiveLegs = readonly { readonly what: string; readonly times: readonly number[] }[];
 
-interface Moments {
-  appended?: number;
-  pushSent?: number;
-  pushAnswered?: number;
-  message?: number;
-  statusTold?: number;
-  read?: number;
+interface Moments extends Reached {
+  readonly begun: number;
+  readonly appended: number;
+  readonly pushSent: number;
+  readonly pushAnswered: number;
 }
 
-const LEGS: readonly { readonly what: string; readonly from: keyof Moments | "begun"; readonly to: keyof Moments }[] = [
+const LEGS: readonly { readonly what: string; readonly from: keyof Moments; readonly to: keyof Moments }[] = [
   { what: "the append resolves", from: "begun", to: "appended" },
   { what: "then the push is sent (below 0: before it resolved)", from: "appended", to: "pushSent" },
   { what: "then the other device receives the message", from: "pushSent", to: "message" },
@@ -32,29 +31,25 @@ const WARM = 20;
 
 /** @param url an empty store at the edge @param echoUrl a bare echo on a WebSocket of the same runtime */
 export async function measureLive(url: string, echoUrl: string, count: number): Promise<LiveLegs> {
-  let moments: Moments = {};
+  let pushSent = Number.NaN;
+  let pushAnswered = Number.NaN;
   const id = crypto.randomUUID();
-  const open = (name: string, sync: Pick<SyncOptions, "fetch" | "webSocket">) =>
-    openStore({ name: `${name}-${id}`, persist: false, sync: { url, pollEvery: 600_000, ...sync } });
-  const writer = await open("writer", {
-    fetch: async (input, init) => {
-      if (init?.method !== "POST") return fetch(input, init);
-      moments.pushSent ??= performance.now();
-      const answer = await fetch(input, init);
-      moments.pushAnswered ??= performance.now();
-      return answer;
-    },
-    webSocket: true,
-  });
-  const reader = await open("reader", {
-    webSocket: (address, protocols) => {
-      const socket = new WebSocket(address, protocols);
-      socket.addEventListener("message", ({ data }) => {
-        if (String(data).startsWith("{")) moments.message ??= performance.now();
-      });
-      return socket;
+  const writer = await openStore({
+    name: `writer-${id}`,
+    persist: false,
+    sync: {
+      url,
+      pollEvery: 600_000,
+      fetch: async (input, init) => {
+        if (init?.method !== "POST") return fetch(input, init);
+        pushSent = machineTime();
+        const answer = await fetch(input, init);
+        pushAnswered = machineTime();
+        return answer;
+      },
     },
   });
+  const reader = await Reader.open(`reader-${id}`, url);
   const echo = new WebSocket(echoUrl);
   await new Promise((resolve, reject) => {
     echo.addEventListener("open", resolve);
@@ -64,47 +59,81 @@ export async function measureLive(url: string, echoUrl: string, count: number): 
   const note = (what: string, time: number) => times.set(what, [...(times.get(what) ?? []), time]);
   const data = { number: 0, channel: "Internet", text: "x".repeat(100) };
   for (let version = 1; version <= count + WARM; version++) {
-    moments = {};
-    const seen = seenBy(reader, version, moments);
-    const begun = performance.now();
+    pushAnswered = Number.NaN;
+    const seen = await reader.wait(version);
+    const begun = machineTime();
     await writer.appendToStream("Live-1", [{ type: "Told", data: { ...data, number: version } }]);
-    moments.appended = performance.now();
-    await seen;
+    const appended = machineTime();
+    const there = await seen();
     // The writer must have received the event and its push's answer too before the next one.
     await reached(writer, version);
-    while (moments.pushAnswered === undefined) await new Promise((resolve) => setTimeout(resolve));
-    const sent = performance.now();
+    while (Number.isNaN(pushAnswered)) await new Promise((resolve) => setTimeout(resolve));
+    const moments: Moments = { begun, appended, pushSent, pushAnswered, ...there };
+    const sent = machineTime();
     const answered = new Promise((resolve) => echo.addEventListener("message", resolve, { once: true }));
     echo.send(JSON.stringify(data));
     await answered;
-    const echoed = performance.now() - sent;
+    const echoed = machineTime() - sent;
     if (version <= WARM) continue;
-    for (const { what, from, to } of LEGS)
-      note(what, (moments[to] ?? Number.NaN) - (from === "begun" ? begun : (moments[from] ?? Number.NaN)));
+    for (const { what, from, to } of LEGS) note(what, moments[to] - moments[from]);
     note("a bare WebSocket's echo of the same runtime", echoed);
   }
   echo.close();
-  await Promise.all([writer.close(), reader.close()]);
+  reader.close();
+  await writer.close();
   return [...times].map(([what, of]) => ({ what, times: of }));
 }
 
-/** Resolves when the store has the event, and has read it. */
-async function seenBy(store: Store, version: number, moments: Moments): Promise<void> {
-  await reached(store, version);
-  moments.statusTold = performance.now();
-  const { version: read } = await store.readStream("Live-1", { direction: "backwards", limit: 1 });
-  moments.read = performance.now();
-  if (read !== version) throw new Error(`The stream is at ${read} in place of ${version}`);
-}
+class Reader {
+  readonly #frame: HTMLIFrameElement;
 
-/** Resolves when the store's status says that it has this position. The only stream's versions are the positions. */
-async function reached(store: Store, position: number): Promise<void> {
-  let off = () => {};
-  await new Promise<void>((resolve) => {
-    off = store.liveStatus().subscribe(({ cursor }) => {
-      if ((cursor?.position ?? 0) >= position) resolve();
+  private constructor(frame: HTMLIFrameElement) {
+    this.#frame = frame;
+  }
+
+  static async open(name: string, url: string): Promise<Reader> {
+    const { protocol, hostname, port } = location;
+    const frame = document.createElement("iframe");
+    const reader = new Reader(frame);
+    const loaded = reader.#next();
+    // Another name of the same machine is another site.
+    frame.src = `${protocol}//${hostname === "localhost" ? "127.0.0.1" : "localhost"}:${port}/${READER}`;
+    document.body.append(frame);
+    await loaded;
+    await reader.#ask({ open: name, url });
+    return reader;
+  }
+
+  /** Resolves when the reader waits for the position. @returns what resolves when it has it */
+  async wait(position: number): Promise<() => Promise<Reached>> {
+    await this.#ask({ wanted: position });
+    const answer = this.#next();
+    return async () => {
+      const reached = await answer;
+      if (typeof reached === "string") throw new Error(`The reader says ${reached}`);
+      return reached;
+    };
+  }
+
+  close(): void {
+    this.#frame.contentWindow?.postMessage({ close: true } satisfies ToReader, "*");
+    this.#frame.remove();
+  }
+
+  async #ask(what: ToReader): Promise<FromReader> {
+    const answer = this.#next();
+    this.#frame.contentWindow?.postMessage(what, "*");
+    return answer;
+  }
+
+  #next(): Promise<FromReader> {
+    return new Promise((resolve) => {
+      const take = ({ data, source }: MessageEvent<FromReader>) => {
+        if (source !== this.#frame.contentWindow) return;
+        globalThis.removeEventListener("message", take);
+        resolve(data);
+      };
+      globalThis.addEventListener("message", take);
     });
-    if ((store.status.cursor?.position ?? 0) >= position) resolve();
-  });
-  off();
+  }
 }
