@@ -1,5 +1,6 @@
 /** The jobs of a device, by all sides that can do them, in one browser engine. */
 import type { BrowserSession } from "./browser/engines.ts";
+import { said } from "./measure.ts";
 import type { Scale } from "./options.ts";
 import { DEVICE_JOBS } from "./page/device-jobs.ts";
 import { comparisonOf, type Result } from "./results.ts";
@@ -14,10 +15,8 @@ export async function measureDevice(
     : { rounds, lines: 1e9, appends: 100, atOnce: 500, commits: 1_000 };
   const results: Result[] = [];
   for (const job of DEVICE_JOBS) {
-    const start = performance.now();
-    const outcomes = await origin.call("device", job, sizes);
+    const outcomes = await said(say, job, origin.call("device", job, sizes));
     results.push(...outcomes.map((outcome) => comparisonOf(outcome.title, outcome.count, outcome.unit, outcome)));
-    say(`${job}: ${((performance.now() - start) / 1000).toFixed(0)} s`);
   }
   return results;
 }

@@ -1,5 +1,6 @@
 /** How operations on a device grow, in one browser engine. The events come from a feed in the page: no edge and no network take part. */
 import type { BrowserSession } from "./browser/engines.ts";
+import { said } from "./measure.ts";
 import type { Scale } from "./options.ts";
 import type { GrowthLine } from "./page/growth-store.ts";
 import type { Growth } from "./results.ts";
@@ -16,9 +17,7 @@ export async function measureGrowthOnDevice(
   const repetitions = isQuick ? 2 : REPETITIONS;
   const results: Growth[] = [];
   const add = async (title: string, along: string, measuring: Promise<GrowthLine[]>) => {
-    const start = performance.now();
-    results.push({ kind: "growth", title, along, lines: await measuring });
-    say(`${along}: ${((performance.now() - start) / 1000).toFixed(0)} s`);
+    results.push({ kind: "growth", title, along, lines: await said(say, along, measuring) });
   };
   const sizes = isQuick ? [1_000, 3_000] : [1_000, 10_000, 100_000, ...(hasMillion ? [1_000_000] : [])];
   await add(

@@ -3,13 +3,14 @@
  * that have just woken come from an edge that was ended and started again; its isolate, and another log, are awake by then. If it was killed,
  * it would first replay what is left of each database's journal.
  */
-import { timed } from "./measure.ts";
+import { said, timed } from "./measure.ts";
 import type { Scale } from "./options.ts";
-import type { Growth, GrowthPoint } from "./results.ts";
+import type { Growth } from "./results.ts";
 import { startEdge } from "./running.ts";
 
 type Edge = Awaited<ReturnType<typeof startEdge>>;
 type Body = Readonly<Record<string, unknown>>;
+type Grown = Pick<Growth, "title" | "lines">;
 
 /** Of a store that grows. */
 const STREAMS = 200;
@@ -37,18 +38,17 @@ interface Operation {
 export async function measureGrowthAtEdge({ isQuick, hasMillion }: Scale, say: (line: string) => void): Promise<Growth[]> {
   const edge = await startEdge();
   const results: Growth[] = [];
-  const add = async (measuring: Promise<Growth>) => {
-    const start = performance.now();
-    const growth = await measuring;
-    results.push(growth);
-    say(`${growth.along}: ${((performance.now() - start) / 1000).toFixed(0)} s`);
+  const add = async (along: string, measuring: Promise<Grown>) => {
+    results.push({ kind: "growth", along, ...(await said(say, along, measuring)) });
   };
   try {
     const bench = new GrowthBench(edge, isQuick ? 2 : REPETITIONS, isQuick ? 1 : WAKES);
-    await add(bench.ofStores(isQuick ? [1_000, 3_000] : [1_000, 10_000, 100_000, ...(hasMillion ? [1_000_000] : [])]));
-    await add(bench.ofStreams(isQuick ? [100, 300] : [100, 1_000, 10_000, 100_000]));
-    await add(bench.ofRows(isQuick ? [1, 3] : [10, 100, 1_000]));
-    await add(bench.ofLists(isQuick ? [20, 60] : [100, 1_000, 10_000]));
+    await bench.fillWarm();
+    const million = hasMillion ? [1_000_000] : [];
+    await add("events in the store", bench.ofStores(isQuick ? [1_000, 3_000] : [1_000, 10_000, 100_000, ...million]));
+    await add("events in the stream", bench.ofStreams(isQuick ? [100, 300] : [100, 1_000, 10_000, 100_000]));
+    await add("commits in each of the named streams", bench.ofRows(isQuick ? [1, 3] : [10, 100, 1_000]));
+    await add("streams in the store", bench.ofLists(isQuick ? [20, 60] : [100, 1_000, 10_000]));
     return results;
   } finally {
     await edge.stop();
@@ -66,7 +66,7 @@ class GrowthBench {
     this.#wakes = wakes;
   }
 
-  async ofStores(sizes: readonly number[]): Promise<Growth> {
+  async ofStores(sizes: readonly number[]): Promise<Grown> {
     const stores: Sized[] = [];
     for (const at of sizes) {
       const store = `events-${at}`;
@@ -102,10 +102,10 @@ class GrowthBench {
       { what: "`/health` after a wake", work: ({ store }) => this.#call(store, "/health") },
     ];
     const lines = [...(await this.#awake(stores, awake)), ...(await this.#woken(stores, woken))];
-    return { kind: "growth", title: `a store of ${STREAMS} streams that grows`, along: "events in the store", lines };
+    return { title: `a store of ${STREAMS} streams that grows`, lines };
   }
 
-  async ofStreams(sizes: readonly number[]): Promise<Growth> {
+  async ofStreams(sizes: readonly number[]): Promise<Grown> {
     const streams = sizes.map((at) => ({ at, store: `stream-${at}` }));
     for (const { at, store } of streams) await this.#fill(store, at, 1);
     const append = ({ store }: Sized) => this.#call(store, "/streams/Filled-0", commitOf(1));
@@ -115,13 +115,15 @@ class GrowthBench {
         { what: "an append", work: append },
         { what: "a page of 50 events from the middle", work: page },
       ])),
-      ...(await this.#woken(streams, [{ what: "the first append after a wake", work: append }])),
-      ...(await this.#woken(streams, [{ what: "the first page after a wake", work: page }])),
+      ...(await this.#woken(streams, [
+        { what: "the first append after a wake", work: append },
+        { what: "the first page after a wake", work: page },
+      ])),
     ];
-    return { kind: "growth", title: "a stream that grows", along: "events in the stream", lines };
+    return { title: "a stream that grows", lines };
   }
 
-  async ofRows(sizes: readonly number[]): Promise<Growth> {
+  async ofRows(sizes: readonly number[]): Promise<Grown> {
     const stores = sizes.map((at) => ({ at, store: `named-${at}` }));
     for (const { at, store } of stores) await this.#fill(store, at * NAMED, NAMED, undefined, 1);
     const streams = Array.from({ length: NAMED }, (_, i) => `stream=Filled-${i}`).join("&");
@@ -131,36 +133,39 @@ class GrowthBench {
       { what: "the first event of the named streams", work: page(0) },
       { what: "the next one from the middle on", work: page(0.5) },
     ]);
-    return { kind: "growth", title: `a reader that names ${NAMED} streams`, along: "commits in each of the named streams", lines };
+    return { title: `a reader that names ${NAMED} streams`, lines };
   }
 
-  async ofLists(sizes: readonly number[]): Promise<Growth> {
+  async ofLists(sizes: readonly number[]): Promise<Grown> {
     const stores = sizes.map((at) => ({ at, store: `streams-${at}` }));
     for (const { at, store } of stores) await this.#fill(store, at, at);
     const lines = await this.#awake(stores, [
       { what: "a page of 100 streams", work: ({ store }) => this.#call(store, "/streams?limit=100&after=Filled-3") },
       { what: "an append to a new stream", work: ({ store }, turn) => this.#call(store, `/streams/New-${turn}`, commitOf(1)) },
     ]);
-    return { kind: "growth", title: "a store with more and more streams", along: "streams in the store", lines };
+    return { title: "a store with more and more streams", lines };
+  }
+
+  /** Fills what wakes before what is timed: the first long streams that an isolate meets have the code compiled. */
+  async fillWarm(): Promise<void> {
+    await this.#fill("warm", LONG * 2_000, LONG);
   }
 
   async #awake(sizes: readonly Sized[], operations: readonly Operation[]): Promise<Growth["lines"]> {
-    const lines = operations.map(({ what }) => ({ what, points: sizes.map(({ at }) => ({ at, times: [] as number[] })) }));
-    for (let turn = 0; turn <= this.#repetitions; turn++) await timeAll(lines, sizes, operations, turn);
+    const lines = operations.map((operation) => new Line(operation, sizes));
+    for (let turn = 0; turn <= this.#repetitions; turn++) for (const line of lines) await line.time(turn);
     return lines;
   }
 
-  /** The operations follow each other after each start of the edge, so only the first finds the log asleep. */
+  /** The edge is started anew for each operation, so that each finds the log asleep. */
   async #woken(sizes: readonly Sized[], operations: readonly Operation[]): Promise<Growth["lines"]> {
-    const lines = operations.map(({ what }) => ({ what, points: sizes.map(({ at }) => ({ at, times: [] as number[] })) }));
-    // Long streams: the first of these that an isolate meets has the code compiled.
-    await this.#fill("warm", LONG * 2_000, LONG);
+    const lines = operations.map((operation) => new Line(operation, sizes));
     for (let turn = 0; turn <= this.#wakes; turn++) {
-      for (const [i, operation] of operations.entries()) {
+      for (const line of lines) {
         await this.#edge.end();
         await this.#edge.start();
-        for (let j = 0; j < 20; j++) await this.#call("warm", `/streams/Filled-${j % LONG}`, commitOf(1));
-        await timeAll([lines[i] as (typeof lines)[number]], sizes, [operation], turn); // one line for each operation
+        for (let i = 0; i < 20; i++) await this.#call("warm", `/streams/Filled-${i % LONG}`, commitOf(1));
+        await line.time(turn);
       }
     }
     return lines;
@@ -192,17 +197,24 @@ class GrowthBench {
   }
 }
 
-interface Line {
+class Line {
   readonly what: string;
-  readonly points: (GrowthPoint & { readonly times: number[] })[];
-}
+  readonly points: readonly { readonly at: number; readonly times: number[] }[];
+  readonly #operation: Operation;
+  readonly #sizes: readonly Sized[];
 
-/** The first turn is not counted. */
-async function timeAll(lines: readonly Line[], sizes: readonly Sized[], operations: readonly Operation[], turn: number): Promise<void> {
-  for (const [i, { work }] of operations.entries()) {
-    for (const [j, sized] of sizes.entries()) {
-      const time = await timed(() => work(sized, turn));
-      if (turn > 0) lines[i]?.points[j]?.times.push(time);
+  constructor(operation: Operation, sizes: readonly Sized[]) {
+    this.what = operation.what;
+    this.points = sizes.map(({ at }) => ({ at, times: [] }));
+    this.#operation = operation;
+    this.#sizes = sizes;
+  }
+
+  /** Does the operation once for each size. The first turn is not counted. */
+  async time(turn: number): Promise<void> {
+    for (const [i, sized] of this.#sizes.entries()) {
+      const time = await timed(() => this.#operation.work(sized, turn));
+      if (turn > 0) this.points[i]?.times.push(time);
     }
   }
 }

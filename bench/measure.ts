@@ -45,6 +45,14 @@ export async function timed(work: () => Promise<unknown>): Promise<number> {
   return performance.now() - start;
 }
 
+/** Does some of the work of a part, and says how long it took. */
+export async function said<T>(say: (line: string) => void, what: string, work: Promise<T>): Promise<T> {
+  const start = performance.now();
+  const result = await work;
+  say(`${what}: ${((performance.now() - start) / 1000).toFixed(0)} s`);
+  return result;
+}
+
 /**
  * Runs all sides in each round, so that a machine that gets slower slows all of them. The first round is not counted. The order changes from
  * round to round, so that no side always runs behind the same one, whose writes may still go on. A side that fails is left out from then on.

@@ -81,7 +81,8 @@ store was opened and once more.`,
     heading: "From device to device",
     words: `Two devices are a store in a page and one in a frame of another site: they have one clock, and, where the browser isolates sites, a
 thread each. The edge runs on this machine: there is no network between them. One appends an event, the other one hears of it by its feed
-socket and reads it; then comes the next event. The legs follow each other, and the rows that begin with "all" are sums from the append on. The baseline is an echo on a WebSocket by an object that does nothing else.`,
+socket and reads it; then comes the next event. The legs follow each other, and the rows that begin with "all" are sums from the append on.
+The baseline is an echo on a WebSocket by an object that does nothing else.`,
     engines: "all",
     measureIn: measureLive,
   },

@@ -3,14 +3,15 @@
  * isolates sites. Its clock is the machine's, as that of the page is.
  */
 import { openStore, type Store } from "../../client/index.ts";
+import { messageOf } from "../measure.ts";
 
 export const READER = "#reader";
 
 /** What the page sends: the reader's store, and then, again and again, the position that it waits for. */
-export type ToReader = { readonly open: string; readonly url: string } | { readonly wanted: number } | { readonly close: true };
+export type ToReader = { readonly open: string; readonly url: string } | { readonly wanted: number };
 
 /** What the page gets. Times are milliseconds since 1970. */
-export type FromReader = "loaded" | "opened" | "waiting" | Reached;
+export type FromReader = "loaded" | "opened" | "waiting" | Reached | { readonly error: string };
 
 export interface Reached {
   readonly message: number;
@@ -41,7 +42,6 @@ export function serveReader(): void {
       return tell("opened");
     }
     if (store === undefined) throw new Error("The reader has no store yet.");
-    if ("close" in given) return store.close();
     message = Number.NaN;
     const seen = reached(store, given.wanted);
     tell("waiting");
@@ -51,7 +51,9 @@ export function serveReader(): void {
     if (version !== given.wanted) throw new Error(`The stream is at ${version} in place of ${given.wanted}`);
     tell({ message, statusTold, read: machineTime() });
   };
-  globalThis.addEventListener("message", ({ data }: MessageEvent<ToReader>) => void serve(data));
+  globalThis.addEventListener("message", ({ data }: MessageEvent<ToReader>) => {
+    serve(data).catch((error: unknown) => tell({ error: messageOf(error) }));
+  });
   tell("loaded");
 }
 

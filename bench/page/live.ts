@@ -84,6 +84,8 @@ export async function measureLive(url: string, echoUrl: string, count: number): 
   return [...times].map(([what, of]) => ({ what, times: of }));
 }
 
+type Told = Exclude<FromReader, { readonly error: string }>;
+
 class Reader {
   readonly #frame: HTMLIFrameElement;
 
@@ -115,23 +117,25 @@ class Reader {
     };
   }
 
+  /** The store ends with its frame. */
   close(): void {
-    this.#frame.contentWindow?.postMessage({ close: true } satisfies ToReader, "*");
     this.#frame.remove();
   }
 
-  async #ask(what: ToReader): Promise<FromReader> {
+  async #ask(what: ToReader): Promise<Told> {
     const answer = this.#next();
     this.#frame.contentWindow?.postMessage(what, "*");
     return answer;
   }
 
-  #next(): Promise<FromReader> {
-    return new Promise((resolve) => {
+  /** @throws what the reader threw */
+  #next(): Promise<Told> {
+    return new Promise((resolve, reject) => {
       const take = ({ data, source }: MessageEvent<FromReader>) => {
         if (source !== this.#frame.contentWindow) return;
         globalThis.removeEventListener("message", take);
-        resolve(data);
+        if (typeof data === "object" && "error" in data) reject(new Error(data.error));
+        else resolve(data);
       };
       globalThis.addEventListener("message", take);
     });

@@ -10,7 +10,7 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { connectStore } from "../../client/http.ts";
 import { CHROMIUM_ARGS, findChromium } from "../../scripts/chromium.mjs";
 import { verify } from "../support/commands.ts";
-import { answers, freePort } from "../support/edge.ts";
+import { answers, freePort, untilListening } from "../support/edge.ts";
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 const PERMITS = 8_577;
@@ -37,17 +37,7 @@ async function npmStart(...given: string[]): Promise<{ url: string; stop: () => 
     cwd: ROOT,
     stdio: ["ignore", "pipe", "pipe"],
   });
-  let output = "";
-  for (const stream of [npm.stdout, npm.stderr]) {
-    stream.on("data", (chunk: Buffer) => {
-      output += chunk.toString();
-    });
-  }
-  // Another server may have taken the port meanwhile, and would answer.
-  while (!output.includes("Ready on") || !(await answers(url))) {
-    if (npm.exitCode !== null) throw new Error(`npm start ended:\n${output}`);
-    await new Promise((resolve) => setTimeout(resolve, 100));
-  }
+  await untilListening(npm, url);
   return { url, stop: () => stop(npm, url) };
 }
 

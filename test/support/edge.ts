@@ -61,14 +61,7 @@ export async function startEdge(
       stdio: ["ignore", "pipe", "pipe", isDev ? "ignore" : "pipe"],
       env: { ...process.env, CI: "1", WRANGLER_SEND_METRICS: "false" },
     });
-    let output = "";
-    for (const stream of child.stdio.slice(1)) stream?.on("data", (chunk: Buffer) => (output += chunk.toString()));
-    const deadline = Date.now() + START_TIMEOUT;
-    // Another edge may have taken the port meanwhile, and would answer.
-    while (!output.includes(isDev ? DEV_READY : READY) || !(await answers(urlNow()))) {
-      if (child.exitCode !== null || Date.now() > deadline) throw new Error(`the edge did not start:\n${output}`);
-      await new Promise((resolve) => setTimeout(resolve, 50));
-    }
+    await untilListening(child, urlNow(), isDev ? DEV_READY : READY);
   }
 
   /** The first time, another port will do. */
@@ -87,7 +80,7 @@ export async function startEdge(
     const running = child;
     child = undefined;
     if (running?.pid === undefined) return;
-    const ended = running.exitCode === null && running.signalCode === null ? once(running, "exit") : undefined;
+    const ended = exitOf(running);
     try {
       process.kill(-running.pid, "SIGKILL");
     } catch (error) {
@@ -98,11 +91,9 @@ export async function startEdge(
   }
 
   async function end(): Promise<void> {
-    if (child?.pid !== undefined && child.exitCode === null && child.signalCode === null) {
-      const ended = once(child, "exit");
-      process.kill(-child.pid, "SIGTERM");
-      await ended;
-    }
+    const ended = child && exitOf(child);
+    if (child?.pid !== undefined && ended !== undefined) process.kill(-child.pid, "SIGTERM");
+    await ended;
     await kill();
   }
 
@@ -119,6 +110,30 @@ export async function startEdge(
       await rm(state, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 });
     },
   };
+}
+
+/** Undefined if it has ended. */
+function exitOf(child: ChildProcess): Promise<unknown> | undefined {
+  return child.exitCode === null && child.signalCode === null ? once(child, "exit") : undefined;
+}
+
+/**
+ * Resolves when the edge of this process answers.
+ *
+ * @param sign what it writes when it listens: another edge may have taken the port meanwhile, and would answer
+ */
+export async function untilListening(child: ChildProcess, url: string, sign = DEV_READY): Promise<void> {
+  let output = "";
+  for (const stream of child.stdio.slice(1)) {
+    stream?.on("data", (chunk: Buffer) => {
+      output += chunk.toString();
+    });
+  }
+  const deadline = Date.now() + START_TIMEOUT;
+  while (!output.includes(sign) || !(await answers(url))) {
+    if (child.exitCode !== null || Date.now() > deadline) throw new Error(`the edge did not start:\n${output}`);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
 }
 
 function devArgs(config: string, port: number, state: string, vars: Readonly<Record<string, string>>): readonly string[] {
